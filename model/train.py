@@ -1,0 +1,436 @@
+r"""Train a network on HAM10000, by lesion, with progress, checkpoints and resume.
+
+    python -m model.train --dataset ../shared/ham10000 --init imagenet     # --init PATH where there is no network
+    python -m model.train ... --resume                                     # goes on where a killed run was
+    python -m model.train --dataset ../shared/ham10000 --init none --limit 32 --run runs/small \
+        --low-resolution-epochs 0 --full-resolution-epochs 1               # a minute on a laptop
+
+Three phases: the dense layer alone on frozen layers; all layers at three quarters of the side; then the upper layers
+at full size, since what a network has to relearn for a larger input sits there (Touvron et al., NeurIPS 2019,
+arXiv:1906.06423) and the lower ones cost most of the time. The run folder keeps the checkpoint, the network and
+`history.csv`; `model.export` turns it into the artifact the dashboard serves.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import keras
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from data.diagnoses import DX_CODES, class_index
+from data.ham10000 import load_metadata
+from data.splits import SPLIT_SEED, TEST, split_by_lesion
+from model.architecture import BACKBONES, LOGITS_LAYER, set_trainable
+from model.metrics import accuracy, balanced_accuracy, macro_auroc, softmax
+from model.preprocessing import RgbImage
+from model.training_data import SAMPLINGS, Sampling, draw_epoch, load_images, sampling_prior, training_batches
+
+HEIGHT, WIDTH = 192, 256
+LOW_RESOLUTION = 0.75
+NETWORK_FILE = "network.keras"
+HISTORY_FILE = "history.csv"
+RUN_FILE = "run.json"
+STATE_FILE = "state.json"
+
+
+class RunMismatch(Exception):
+    """A run folder that cannot be resumed, or one that would be overwritten; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides what a training run computes; written to the run folder, compared on resume."""
+
+    dataset: str
+    init: str
+    backbone: str
+    sampling: Sampling
+    validation_fold: int
+    head_epochs: int
+    low_resolution_epochs: int
+    full_resolution_epochs: int
+    full_resolution_from: str
+    batch_size: int
+    head_learning_rate: float
+    low_resolution_learning_rate: float
+    full_resolution_learning_rate: float
+    weight_decay: float
+    label_smoothing: float
+    seed: int
+    split_seed: int
+    limit: int | None
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A stretch of training with one input size, one set of trainable layers and one learning-rate schedule."""
+
+    name: str
+    epochs: int
+    height: int
+    width: int
+    first_trainable: str
+    learning_rate: float
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One epoch of the plan."""
+
+    number: int
+    phase: Phase
+    is_first: bool
+
+
+@dataclass
+class Progress:
+    """Where a run is: the next batch to train, and the finished epochs' rows of history."""
+
+    epoch: int
+    step: int
+    history: list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Part:
+    """Images of one part of the split at one size, with their class indices."""
+
+    images: RgbImage
+    class_indices: NDArray[np.int64]
+
+
+def plan_phases(recipe: Recipe) -> list[Phase]:
+    """The phases of a run in order; a phase of 0 epochs is left out."""
+    height, width = int(HEIGHT * LOW_RESOLUTION), int(WIDTH * LOW_RESOLUTION)
+    phases = [
+        Phase("head", recipe.head_epochs, height, width, LOGITS_LAYER, recipe.head_learning_rate),
+        Phase(
+            "low resolution", recipe.low_resolution_epochs, height, width, "image", recipe.low_resolution_learning_rate
+        ),
+        Phase(
+            "full resolution",
+            recipe.full_resolution_epochs,
+            HEIGHT,
+            WIDTH,
+            recipe.full_resolution_from,
+            recipe.full_resolution_learning_rate,
+        ),
+    ]
+    return [phase for phase in phases if phase.epochs]
+
+
+def plan_epochs(recipe: Recipe) -> list[Epoch]:
+    """The epochs of a run in order, numbered from 0."""
+    steps = [(phase, turn == 0) for phase in plan_phases(recipe) for turn in range(phase.epochs)]
+    return [Epoch(number, phase, is_first) for number, (phase, is_first) in enumerate(steps)]
+
+
+def select_rows(metadata: pd.DataFrame, recipe: Recipe) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Training and validation rows; the locked test lesions are in neither.
+
+    With `limit`, a stratified handful of each part, so that every class keeps an image where the limit allows it.
+    """
+    split = split_by_lesion(metadata, seed=recipe.split_seed)
+    validation_name = f"fold{recipe.validation_fold}"
+    training = metadata[(split != TEST) & (split != validation_name)]
+    validation = metadata[split == validation_name]
+    if recipe.limit is None:
+        return training, validation
+    return tuple(_spread(part, recipe.limit, recipe.seed) for part in (training, validation))  # type: ignore[return-value]
+
+
+def _spread(part: pd.DataFrame, limit: int, seed: int) -> pd.DataFrame:
+    shuffled = part.sample(frac=1.0, random_state=seed)
+    turn = shuffled.groupby("dx").cumcount()
+    return shuffled.iloc[np.argsort(turn, kind="stable")[:limit]]
+
+
+def class_indices(rows: pd.DataFrame) -> NDArray[np.int64]:
+    """(N,) class index of each row's dx."""
+    return rows["dx"].map(class_index).to_numpy(dtype=np.int64)
+
+
+def start_network(recipe: Recipe) -> keras.Model:
+    """The untrained network of a recipe, for any input size."""
+    init = None if recipe.init == "none" else recipe.init
+    return BACKBONES[recipe.backbone](None, None, init)
+
+
+def compile_for(network: keras.Model, recipe: Recipe, phase: Phase, steps: int) -> None:
+    """Freeze and free layers and give the network its optimizer for a phase of `steps` batches."""
+    set_trainable(network, phase.first_trainable)
+    warmup = max(min(200, steps // 10), 1)
+    schedule = keras.optimizers.schedules.CosineDecay(
+        phase.learning_rate / 20, max(steps - warmup, 1), 0.01, warmup_target=phase.learning_rate, warmup_steps=warmup
+    )
+    network.compile(
+        optimizer=keras.optimizers.AdamW(schedule, weight_decay=recipe.weight_decay, clipnorm=1.0),
+        loss=keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=recipe.label_smoothing),
+        metrics=[
+            "accuracy",
+            keras.metrics.AUC(multi_label=True, num_labels=len(DX_CODES), from_logits=True, name="auc"),
+        ],
+        jit_compile=False,  # XLA was seven times slower than oneDNN on a CPU: depthwise convolutions
+    )
+
+
+class Checkpoints:
+    """Saves and restores a run: network with optimizer state, the next step, and history so far."""
+
+    def __init__(self, folder: Path, minutes: float) -> None:
+        self._folder = folder
+        self._seconds = minutes * 60
+        self._saved_at = time.monotonic()
+
+    def is_due(self) -> bool:
+        return time.monotonic() - self._saved_at >= self._seconds
+
+    def save(self, network: keras.Model, progress: Progress) -> None:
+        """Write a checkpoint so that a kill at any moment leaves the old one or the new one whole."""
+        name = f"checkpoint-{progress.epoch:03d}-{progress.step:05d}.keras"
+        network.save(self._folder / name)
+        temporary = self._folder / f"{STATE_FILE}.tmp"
+        temporary.write_text(json.dumps({"checkpoint": name, **asdict(progress)}))
+        temporary.replace(self._folder / STATE_FILE)
+        for old in self._folder.glob("checkpoint-*.keras"):
+            if old.name != name:
+                old.unlink()
+        self._saved_at = time.monotonic()
+
+    def restore(self) -> tuple[keras.Model, Progress] | None:
+        """The last checkpoint, or None where the run was killed before its first."""
+        state_path = self._folder / STATE_FILE
+        if not state_path.is_file():
+            return None
+        state = json.loads(state_path.read_text())
+        network = keras.models.load_model(self._folder / state["checkpoint"])
+        return network, Progress(state["epoch"], state["step"], state["history"])
+
+
+class _BatchWatcher(keras.callbacks.Callback):
+    """Moves the progress bar and saves a checkpoint when one is due."""
+
+    def __init__(self, bar: tqdm, checkpoints: Checkpoints, progress: Progress) -> None:
+        super().__init__()
+        self._bar, self._checkpoints, self._progress = bar, checkpoints, progress
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        self._progress.step += 1
+        self._bar.update()
+        self._bar.set_postfix({name: f"{value:.3f}" for name, value in (logs or {}).items()}, refresh=False)
+        if self._checkpoints.is_due():
+            self._checkpoints.save(self.model, self._progress)
+
+
+def validate(network: keras.Model, part: Part) -> dict[str, float]:
+    """Loss, accuracy, macro AUROC and balanced accuracy (prior-corrected decisions are `model.evaluate`'s business)."""
+    logits = predict_logits(network, part.images)
+    probabilities = softmax(logits)
+    likelihood = probabilities[np.arange(len(logits)), part.class_indices]
+    return {
+        "val_loss": float(-np.log(np.maximum(likelihood, 1e-12)).mean()),
+        "val_accuracy": accuracy(part.class_indices, logits.argmax(axis=1)),
+        "val_auc": macro_auroc(part.class_indices, probabilities),
+        "val_balanced_accuracy": balanced_accuracy(part.class_indices, logits.argmax(axis=1)),
+    }
+
+
+def predict_logits(network: keras.Model, images: RgbImage, batch_size: int = 64) -> NDArray[np.float64]:
+    """(N, 7) float64 logits of (N, H, W, 3) uint8 images."""
+    batches = [images[start : start + batch_size].astype(np.float32) for start in range(0, len(images), batch_size)]
+    return np.concatenate([network.predict_on_batch(batch) for batch in batches]).astype(np.float64)
+
+
+def train(recipe: Recipe, folder: Path, is_resumed: bool, checkpoint_minutes: float) -> Path:
+    """Run or resume a training; writes `network.keras`, `history.csv`, `run.json` into `folder`.
+
+    Args:
+        recipe: what to compute.
+        folder: run folder; created.
+        is_resumed: go on from the folder's checkpoint; it must hold a run of the same recipe.
+        checkpoint_minutes: at most so much work is lost by a kill.
+
+    Returns:
+        Path of the trained network.
+
+    Raises:
+        RunMismatch: the folder holds a run and `is_resumed` is false, or a run of another recipe.
+        DatasetError: the dataset folder is not HAM10000.
+    """
+    _claim(folder, recipe, is_resumed)
+    keras.utils.set_random_seed(recipe.seed)
+    rows = select_rows(load_metadata(Path(recipe.dataset)), recipe)
+    epochs = plan_epochs(recipe)
+    steps_per_epoch = _steps_per_epoch(rows[0], recipe)
+    checkpoints = Checkpoints(folder, checkpoint_minutes)
+    restored = checkpoints.restore() if is_resumed else None
+    network, progress = restored or (start_network(recipe), Progress(0, 0, []))
+    done = progress.epoch * steps_per_epoch + progress.step
+    with tqdm(total=len(epochs) * steps_per_epoch, initial=done, unit="batch", desc="training", mininterval=1.0) as bar:
+        parts: tuple[Part, Part] | None = None
+        for epoch in epochs[progress.epoch :]:
+            if parts is None or parts[0].images.shape[1] != epoch.phase.height:
+                parts = _load_parts(rows, recipe, epoch.phase)
+            if epoch.is_first and progress.step == 0:
+                compile_for(network, recipe, epoch.phase, steps_per_epoch * epoch.phase.epochs)
+            _run_epoch(network, recipe, epoch, parts, progress, _BatchWatcher(bar, checkpoints, progress))
+            checkpoints.save(network, progress)
+            bar.write(_describe(progress.history[-1]))
+    pd.DataFrame(progress.history).to_csv(folder / HISTORY_FILE, index=False)
+    network.save(folder / NETWORK_FILE, include_optimizer=False)
+    return folder / NETWORK_FILE
+
+
+def _claim(folder: Path, recipe: Recipe, is_resumed: bool) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    run_path = folder / RUN_FILE
+    if run_path.is_file():
+        if not is_resumed:
+            raise RunMismatch(f"{folder} already holds a run: add --resume, or choose another --run folder")
+        earlier = json.loads(run_path.read_text())["recipe"]
+        differing = [name for name, value in asdict(recipe).items() if earlier.get(name) != value]
+        if differing:
+            raise RunMismatch(
+                f"{folder} holds a run with another {', '.join(differing)}: resume it with the same options"
+            )
+        return
+    run_path.write_text(json.dumps({"recipe": asdict(recipe)}, indent=2))
+
+
+def _steps_per_epoch(training: pd.DataFrame, recipe: Recipe) -> int:
+    drawn = len(draw_epoch(class_indices(training), recipe.sampling, recipe.seed, 0))
+    return max(drawn // recipe.batch_size, 1)
+
+
+def _load_parts(rows: tuple[pd.DataFrame, pd.DataFrame], recipe: Recipe, phase: Phase) -> tuple[Part, Part]:
+    first, second = (
+        Part(load_images(Path(recipe.dataset), list(part["image_id"]), phase.height, phase.width), class_indices(part))
+        for part in rows
+    )
+    return first, second
+
+
+def _run_epoch(
+    network: keras.Model,
+    recipe: Recipe,
+    epoch: Epoch,
+    parts: tuple[Part, Part],
+    progress: Progress,
+    watcher: _BatchWatcher,
+) -> None:
+    training, validation = parts
+    started = time.monotonic()
+    drawn = draw_epoch(training.class_indices, recipe.sampling, recipe.seed, epoch.number)
+    batches = training_batches(
+        training.images,
+        training.class_indices,
+        drawn,
+        recipe.batch_size,
+        recipe.seed * 1000 + epoch.number,
+        progress.step,
+    )
+    fitted = network.fit(batches, epochs=1, verbose=0, shuffle=False, callbacks=[watcher]).history
+    progress.history.append(
+        {
+            "epoch": epoch.number + 1,
+            "phase": epoch.phase.name,
+            "height": epoch.phase.height,
+            "width": epoch.phase.width,
+            **{name: float(fitted[name][-1]) for name in ("loss", "accuracy", "auc") if name in fitted},
+            **validate(network, validation),
+            "learning_rate": float(network.optimizer.learning_rate),
+            "seconds": round(time.monotonic() - started, 1),
+        }
+    )
+    progress.epoch, progress.step = epoch.number + 1, 0
+
+
+def _describe(row: dict[str, Any]) -> str:
+    return (
+        f"epoch {row['epoch']} ({row['phase']}, {row['width']} x {row['height']} px): "
+        f"loss {row.get('loss', float('nan')):.3f}, validation loss {row['val_loss']:.3f}, AUROC {row['val_auc']:.3f}, "
+        f"balanced accuracy {row['val_balanced_accuracy']:.3f}, {row['seconds']:.0f} s"
+    )
+
+
+def read_run(folder: Path) -> Recipe:
+    """The recipe a run folder was started with."""
+    return Recipe(**json.loads((folder / RUN_FILE).read_text())["recipe"])
+
+
+def training_prior(recipe: Recipe, metadata: pd.DataFrame) -> NDArray[np.float64]:
+    """(7,) class shares the network saw in training, in dx order."""
+    return sampling_prior(class_indices(select_rows(metadata, recipe)[0]), recipe.sampling)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--dataset", default="data/raw/ham10000", help="HAM10000 folder")
+    parser.add_argument("--init", default="imagenet", help="imagenet (downloads), a weights file, or none")
+    parser.add_argument("--backbone", choices=sorted(BACKBONES), default="mobilenet_v2")
+    parser.add_argument("--run", type=Path, default=Path("runs/skin"), help="folder for checkpoints and results")
+    parser.add_argument("--resume", action="store_true", help="go on from the run folder's last checkpoint")
+    parser.add_argument("--sampling", choices=SAMPLINGS, default="sqrt", help="how class imbalance is handled")
+    parser.add_argument("--validation-fold", type=int, default=0, help="lesion-grouped fold that is not trained on")
+    parser.add_argument("--head-epochs", type=int, default=1, help="epochs of the dense layer on frozen layers")
+    parser.add_argument("--low-resolution-epochs", type=int, default=9, help="epochs of all layers at 144 x 192")
+    parser.add_argument(
+        "--full-resolution-epochs", type=int, default=14, help="epochs of the upper layers at 192 x 256"
+    )
+    parser.add_argument("--full-resolution-from", default="block_6_expand", help="first layer trained at 192 x 256")
+    parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument("--head-learning-rate", type=float, default=1e-3, help="peak of the phase's cosine schedule")
+    parser.add_argument("--low-resolution-learning-rate", type=float, default=5e-4)
+    parser.add_argument("--full-resolution-learning-rate", type=float, default=3e-4)
+    parser.add_argument("--weight-decay", type=float, default=1e-2)
+    parser.add_argument("--label-smoothing", type=float, default=0.05)
+    parser.add_argument("--limit", type=int, help="train and validate on at most this many images each")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--checkpoint-minutes", type=float, default=3.0, help="at most so much is lost by a kill")
+    return parser
+
+
+def recipe_from(arguments: argparse.Namespace) -> Recipe:
+    """The recipe that command-line arguments describe."""
+    return Recipe(
+        dataset=str(arguments.dataset),
+        init=arguments.init,
+        backbone=arguments.backbone,
+        sampling=arguments.sampling,
+        validation_fold=arguments.validation_fold,
+        head_epochs=arguments.head_epochs,
+        low_resolution_epochs=arguments.low_resolution_epochs,
+        full_resolution_epochs=arguments.full_resolution_epochs,
+        full_resolution_from=arguments.full_resolution_from,
+        batch_size=arguments.batch_size,
+        head_learning_rate=arguments.head_learning_rate,
+        low_resolution_learning_rate=arguments.low_resolution_learning_rate,
+        full_resolution_learning_rate=arguments.full_resolution_learning_rate,
+        weight_decay=arguments.weight_decay,
+        label_smoothing=arguments.label_smoothing,
+        seed=arguments.seed,
+        split_seed=SPLIT_SEED,
+        limit=arguments.limit,
+    )
+
+
+def main() -> None:
+    arguments = build_parser().parse_args()
+    path = train(recipe_from(arguments), arguments.run, arguments.resume, arguments.checkpoint_minutes)
+    print(f"trained network: {path}; next: python -m model.export --run {arguments.run}")
+
+
+if __name__ == "__main__":
+    main()

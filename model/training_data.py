@@ -1,0 +1,164 @@
+"""Images into memory, which ones to draw, and how to vary them: the tf.data side of training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Literal, get_args
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from data.diagnoses import DX_CODES
+from data.ham10000 import DatasetError, image_path
+from model.preprocessing import RgbImage, decode_image, to_network_input
+
+Sampling = Literal["natural", "sqrt", "balanced"]
+SAMPLINGS: tuple[Sampling, ...] = get_args(Sampling)
+
+# Ranges of the augmentation, chosen once by looking at augmented dermoscopic images; not tuned on any result.
+MAX_ROTATION = np.pi / 2  # radians; with both flips this reaches every orientation
+MAX_LOG_ZOOM = 0.25
+MAX_LOG_ASPECT = 0.12
+MAX_SHIFT = 0.08  # of the side
+MAX_COLOUR_GAIN = 0.10  # each channel by itself: white balance and colour cast
+MAX_SATURATION = 0.3
+MAX_CONTRAST = 0.25
+MAX_BRIGHTNESS = 24.0  # grey levels of 255
+
+
+def load_images(dataset: Path, image_ids: Sequence[str], height: int, width: int) -> RgbImage:
+    """Decode images of a HAM10000 folder to the network's input size, with a progress bar.
+
+    Returns:
+        (N, height, width, 3) uint8 RGB, 0-255: about 0.15 MB an image at 192 x 256.
+
+    Raises:
+        DatasetError: an image file is missing.
+    """
+    images = np.empty((len(image_ids), height, width, 3), dtype=np.uint8)
+
+    def load(position: int) -> None:
+        path = image_path(dataset, image_ids[position])
+        if path is None:
+            raise DatasetError(
+                f"expected {image_ids[position]}.jpg in {dataset}, found none; run: python -m data.download"
+            )
+        images[position] = to_network_input(decode_image(path.read_bytes()), height, width)[0]
+
+    with ThreadPoolExecutor() as pool:
+        jobs = pool.map(load, range(len(image_ids)))
+        for _ in tqdm(jobs, total=len(image_ids), desc=f"loading {width} x {height} px", unit="image", mininterval=1.0):
+            pass
+    return images
+
+
+def sampling_prior(class_indices: NDArray[np.int64], sampling: Sampling) -> NDArray[np.float64]:
+    """The class shares that training sees.
+
+    Args:
+        class_indices: (N,) class index of each training image.
+        sampling: `natural` keeps the dataset's shares, `balanced` makes the classes equal, `sqrt` lies between: shares
+            proportional to the square root of the counts.
+
+    Returns:
+        (7,) shares in dx order that sum to 1; 0 for a class without images.
+    """
+    counts = np.bincount(class_indices, minlength=len(DX_CODES)).astype(float)
+    power = {"natural": 1.0, "sqrt": 0.5, "balanced": 0.0}[sampling]
+    weights = np.where(counts > 0, counts**power, 0.0)
+    return weights / weights.sum()
+
+
+def draw_epoch(class_indices: NDArray[np.int64], sampling: Sampling, seed: int, epoch: int) -> NDArray[np.int64]:
+    """Row numbers of one epoch, as many as there are images, in training order.
+
+    `natural` is a permutation. The others draw each class its share of the epoch, going through all images of the
+    class before one comes again. The same seed and epoch give the same rows, which is what makes resuming exact.
+    """
+    generator = np.random.default_rng((seed, epoch))
+    if sampling == "natural":
+        return generator.permutation(len(class_indices))
+    quotas = np.round(sampling_prior(class_indices, sampling) * len(class_indices)).astype(int)
+    drawn = [
+        _cycle(np.flatnonzero(class_indices == class_index), quota, generator)
+        for class_index, quota in enumerate(quotas)
+        if quota
+    ]
+    return generator.permutation(np.concatenate(drawn))
+
+
+def _cycle(rows: NDArray[np.int64], count: int, generator: np.random.Generator) -> NDArray[np.int64]:
+    rounds = [generator.permutation(rows) for _ in range(-(-count // len(rows)))]
+    return np.concatenate(rounds)[:count]
+
+
+def training_batches(
+    images: RgbImage, class_indices: NDArray[np.int64], rows: NDArray[np.int64], batch_size: int, seed: int, step: int
+) -> tf.data.Dataset:
+    """Augmented batches of one epoch from batch number `step` on.
+
+    Returns:
+        Dataset of ((B, H, W, 3) float32 RGB 0-255, (B, 7) float32 one-hot).
+    """
+    pixels = tf.convert_to_tensor(images)
+    one_hot = tf.one_hot(class_indices, len(DX_CODES))
+    batches = tf.data.Dataset.from_tensor_slices(rows).batch(batch_size, drop_remainder=len(rows) >= batch_size)
+
+    def prepare(number: tf.Tensor, batch_rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        augmented = augment(tf.gather(pixels, batch_rows), tf.stack([tf.cast(seed, tf.int64), number]))
+        return augmented, tf.gather(one_hot, batch_rows)
+
+    numbered = batches.enumerate().skip(step)
+    return numbered.map(prepare, num_parallel_calls=2).prefetch(2)
+
+
+def augment(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Vary a batch: rotation, zoom, aspect, shift, flips in one resampling; light and colour in one product.
+
+    Args:
+        images: (B, H, W, 3) uint8 RGB, 0-255.
+        seed: (2,) int64; the same seed gives the same batch.
+
+    Returns:
+        (B, H, W, 3) float32 RGB, 0-255. What a rotation uncovers is filled by reflection.
+    """
+    batch, height, width = tf.shape(images)[0], images.shape[1], images.shape[2]
+    draws = tf.unstack(tf.random.stateless_uniform((16, batch), seed, -1.0, 1.0))
+    moved = tf.raw_ops.ImageProjectiveTransformV3(
+        images=tf.cast(images, tf.float32),
+        transforms=_affine(draws[:8], float(height), float(width)),
+        output_shape=(height, width),
+        fill_value=0.0,
+        interpolation="BILINEAR",
+        fill_mode="REFLECT",
+    )
+    return tf.clip_by_value(_recolour(moved, draws[8:]), 0.0, 255.0)
+
+
+def _affine(draws: Sequence[tf.Tensor], height: float, width: float) -> tf.Tensor:
+    """(B, 8) output-to-input transforms about the image centre, as ImageProjectiveTransformV3 wants them."""
+    angle, zoom, aspect = draws[0] * MAX_ROTATION, draws[1] * MAX_LOG_ZOOM, draws[2] * MAX_LOG_ASPECT
+    scale_x, scale_y = tf.exp(zoom + aspect) * tf.sign(draws[3]), tf.exp(zoom - aspect) * tf.sign(draws[4])
+    a, b = tf.cos(angle) * scale_x, -tf.sin(angle) * scale_y
+    c, d = tf.sin(angle) * scale_x, tf.cos(angle) * scale_y
+    centre_x, centre_y = (width - 1) / 2, (height - 1) / 2
+    shift_x = centre_x * (1 + 2 * MAX_SHIFT * draws[5]) - a * centre_x - b * centre_y
+    shift_y = centre_y * (1 + 2 * MAX_SHIFT * draws[6]) - c * centre_x - d * centre_y
+    zero = tf.zeros_like(a)
+    return tf.stack([a, b, shift_x, c, d, shift_y, zero, zero], axis=1)
+
+
+def _recolour(images: tf.Tensor, draws: Sequence[tf.Tensor]) -> tf.Tensor:
+    """Saturation, colour cast, contrast and brightness as one 3 x 3 matrix and offset an image."""
+    grey = tf.constant([0.299, 0.587, 0.114])  # ITU-R BT.601 luma
+    saturation = (1 + MAX_SATURATION * draws[0])[:, None, None]
+    gains = 1 + MAX_COLOUR_GAIN * tf.stack(draws[1:4], axis=1)
+    contrast = (1 + MAX_CONTRAST * draws[4])[:, None, None]
+    matrix = (saturation * tf.eye(3) + (1 - saturation) * grey[:, None]) * gains[:, None, :] * contrast
+    mean = tf.reduce_mean(images, axis=(1, 2))[:, None, :]
+    offset = tf.matmul(mean, matrix) * (1 / contrast - 1) + MAX_BRIGHTNESS * draws[5][:, None, None]
+    return tf.einsum("bhwc,bcd->bhwd", images, matrix) + offset[:, None, :, :]
