@@ -63,6 +63,21 @@ class Framing:
         seen = min(self.width, turned_width) * min(self.height, turned_height)
         return seen / (turned_height * turned_width)
 
+    def scaled(self, max_side: int) -> Framing:
+        """The same framing of the image scaled down to at most `max_side` pixels, for light overlays."""
+        factor = min(1.0, max_side / max(self.image_height, self.image_width))
+        if factor == 1.0:
+            return self
+        return Framing(
+            round(self.image_height * factor),
+            round(self.image_width * factor),
+            self.is_turned,
+            round(self.left * factor),
+            round(self.top * factor),
+            max(round(self.width * factor), 1),
+            max(round(self.height * factor), 1),
+        )
+
 
 def decode_image(content: bytes) -> RgbImage:
     """Decode an uploaded file to upright 8-bit RGB.

@@ -1,0 +1,32 @@
+# syntax=docker/dockerfile:1
+# The dashboard as a container: docker build -t lesionlens . && docker run -p 8080:8080 lesionlens
+# Two stages: what pip needs to install stays in the first.
+FROM python:3.11-slim-bookworm AS build
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PYTHONDONTWRITEBYTECODE=1
+RUN python -m venv --without-pip /opt/venv
+COPY requirements.txt .
+# pip runs from outside the environment, so that no installer ends up in the image.
+RUN python -m pip --python /opt/venv/bin/python install -r requirements.txt
+
+FROM python:3.11-slim-bookworm
+ENV PATH=/opt/venv/bin:$PATH \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1 \
+    HOME=/tmp \
+    PORT=8080
+RUN useradd --system --uid 10001 --no-create-home lesionlens
+WORKDIR /app
+COPY --from=build /opt/venv /opt/venv
+COPY LICENSE LICENSE-WEIGHTS.md ./
+COPY .streamlit/config.toml .streamlit/config.toml
+COPY data/*.py data/*.csv data/
+COPY data/sample data/sample
+COPY model model
+COPY dashboard dashboard
+COPY pages pages
+USER 10001
+EXPOSE 8080
+HEALTHCHECK --interval=15s --timeout=5s --start-period=20s --retries=3 \
+    CMD ["python", "-c", "import os, urllib.request as u; u.urlopen(f'http://127.0.0.1:{os.environ[\"PORT\"]}/_stcore/health', timeout=4)"]
+# exec makes Streamlit process 1, so that SIGTERM reaches it and ends it within a second; the shell only fills in PORT.
+CMD ["sh", "-c", "exec python -m streamlit run dashboard/app.py --server.address 0.0.0.0 --server.port \"$PORT\""]

@@ -1,0 +1,67 @@
+# Works on a machine with Python 3.11 or newer, make and a package index; everything is installed into .venv.
+PYTHON ?= python3
+PORT ?= 8501
+# Where make train and make evaluate-dataset find HAM10000; python -m data.download fetches it into data/raw/ham10000.
+DATASET ?= $(firstword $(wildcard data/raw/ham10000 ../shared/ham10000) data/raw/ham10000)
+# Initial weights: downloaded by Keras, or a file where there is no network.
+INIT ?= $(firstword $(wildcard ../shared/pretrained/mobilenet_v2_1.0_imagenet_no_top.weights.h5) imagenet)
+RUN ?= runs/skin
+BIN := .venv/bin
+
+.PHONY: help install run test check format train export evaluate bench samples counts image clean
+
+help: ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | sort
+
+.venv/installed: requirements.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "expected Python 3.11 or newer; set PYTHON=")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+.venv/installed-dev: requirements-dev.txt .venv/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+install: .venv/installed-dev ## create .venv with everything, for users and developers
+
+run: .venv/installed ## serve the dashboard on http://127.0.0.1:8501 (PORT=...)
+	$(BIN)/python -m streamlit run dashboard/app.py --server.address 127.0.0.1 --server.port $(PORT)
+
+test: .venv/installed-dev ## run the tests
+	$(BIN)/python -m pytest
+
+check: .venv/installed-dev ## format, lint, types and tests: what CI runs
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest
+
+format: .venv/installed-dev ## format the code and mend what the linter can
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+train: .venv/installed-dev ## train on HAM10000 (goes on where it was) and write the artifact (DATASET=, INIT=, RUN=)
+	$(BIN)/python -m model.train --dataset $(DATASET) --init $(INIT) --run $(RUN) --resume
+	$(BIN)/python -m model.export --run $(RUN)
+
+export: .venv/installed-dev ## write the artifact of a finished run again
+	$(BIN)/python -m model.export --run $(RUN)
+
+evaluate: .venv/installed ## print every metric with intervals from the committed test predictions
+	$(BIN)/python -m model.evaluate
+
+bench: .venv/installed ## measure speed, side by side with Keras predict() and tf-keras-vis
+	$(BIN)/python -m model.bench
+
+samples: .venv/installed-dev ## draw the synthetic sample images again
+	$(BIN)/python -m data.synthetic
+
+counts: .venv/installed ## count HAM10000 again for the Dataset page
+	$(BIN)/python -m data.ham10000 --dataset $(DATASET)
+
+image: ## build the container image
+	docker build -t lesionlens .
+
+clean: ## remove .venv and caches; runs and data stay
+	rm -rf .venv .pytest_cache .ruff_cache .mypy_cache

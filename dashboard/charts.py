@@ -1,0 +1,258 @@
+"""Plotly figures of the Dataset page, and the one template of all figures. Nothing here draws on the screen.
+
+Text colours, background and grid lines come from the page's theme (Streamlit fills them in, light or dark); a figure
+names only the colours that mean something. Titles stand above a chart as text, because a Plotly title does not wrap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from dashboard.cohort import UNKNOWN, Unit
+from dashboard.colours import ACCENT, DX_COLOURS, NEUTRAL, SHARE_SCALE, translucent
+from data.diagnoses import DX_CODES, diagnosis
+
+TRANSPARENT = "rgba(0,0,0,0)"
+CELL_TEXT_SIZE = 12
+CARD_HEIGHT = 360  # pixels; fifteen body sites still have a readable row each
+
+TEMPLATE = go.layout.Template(
+    layout=go.Layout(
+        paper_bgcolor=TRANSPARENT,
+        plot_bgcolor=TRANSPARENT,
+        separators=".,",
+        bargap=0.25,
+        hoverlabel={"align": "left"},
+        xaxis={"zeroline": False, "automargin": True},
+        yaxis={"zeroline": False, "automargin": True},
+    )
+)
+
+
+def new_figure(height: int, **layout: object) -> go.Figure:
+    """An empty figure in the project's template; dragging does not zoom, so that a phone can scroll past it.
+
+    Args:
+        height: pixels.
+        layout: further layout attributes.
+    """
+    return go.Figure(
+        layout=go.Layout(
+            template=TEMPLATE,
+            height=height,
+            margin={"l": 8, "r": 12, "t": 12, "b": 8},
+            dragmode=False,
+            font={"size": 13},
+            legend={
+                "orientation": "h",
+                "x": 0,
+                "y": 1.02,
+                "yanchor": "bottom",
+                "xanchor": "left",
+                "title": {"text": ""},
+            },
+        )
+    ).update_layout(**layout)
+
+
+def diagnosis_bars(counts: pd.Series, unit: Unit, chosen: tuple[str, ...] = ()) -> go.Figure:
+    """Horizontal bars of counts by diagnosis, the count at each bar's end.
+
+    Args:
+        counts: indexed by dx code, all seven.
+        unit: what is counted.
+        chosen: diagnoses the page is filtered to; the others fade. Empty: none fades.
+    """
+    names = [diagnosis(dx).name for dx in counts.index]
+    opacity = [1.0 if not chosen or dx in chosen else 0.25 for dx in counts.index]
+    figure = new_figure(CARD_HEIGHT, showlegend=False, clickmode="event+select")
+    figure.add_bar(
+        x=counts.to_numpy(),
+        y=list(counts.index),
+        orientation="h",
+        marker={"color": [DX_COLOURS[dx] for dx in counts.index], "opacity": opacity},
+        text=[f"{count:,}" for count in counts],
+        textposition="outside",
+        cliponaxis=False,
+        customdata=names,
+        hovertemplate=f"%{{y}} · %{{customdata}}<br>%{{x:,}} {unit}<extra></extra>",
+        # A click filters; the fading is ours, from the filter, and not Plotly's own.
+        selected={"marker": {"opacity": 1}},
+        unselected={"marker": {"opacity": 1}},
+    )
+    # Room for the number beside the longest bar.
+    figure.update_xaxes(title=f"{unit}", range=[0, max(int(counts.max()), 1) * 1.18], nticks=5, tickformat=",")
+    figure.update_yaxes(autorange="reversed", tickfont={"size": 13})
+    return figure
+
+
+def age_bars(table: pd.DataFrame, unit: Unit) -> go.Figure:
+    """Stacked bars of counts by five-year age band, one colour a diagnosis.
+
+    Args:
+        table: age labels (rows) by dx (columns), see `dashboard.cohort.cross_count`.
+        unit: what is counted.
+    """
+    figure = new_figure(CARD_HEIGHT, showlegend=False, barmode="stack", bargap=0.12)
+    totals = table.sum(axis=1).to_numpy()
+    for dx in table.columns:
+        figure.add_bar(
+            x=list(table.index),
+            y=table[dx].to_numpy(),
+            name=dx,
+            marker={"color": DX_COLOURS[dx], "line": {"width": 0}},
+            customdata=totals,
+            hovertemplate=f"age %{{x}}<br>{dx} · {diagnosis(dx).name}<br>%{{y:,}} of %{{customdata:,}} {unit}"
+            "<extra></extra>",
+        )
+    ticks = [label for label in table.index if label == UNKNOWN or int(label) % 15 == 0]
+    figure.update_xaxes(title="age (years, 5-year bands)", type="category", tickvals=ticks, tickangle=0)
+    figure.update_yaxes(title=f"{unit}", nticks=6, tickformat=",")
+    return figure
+
+
+def site_heatmap(table: pd.DataFrame, unit: Unit) -> go.Figure:
+    """Body site by diagnosis: the cell says how many, the colour which share of the diagnosis lies at that site.
+
+    Args:
+        table: sites (rows) by dx (columns).
+        unit: what is counted.
+    """
+    counts = table.to_numpy(dtype=float)
+    totals = counts.sum(axis=0)
+    shares = np.divide(counts, totals, out=np.zeros_like(counts), where=totals > 0)
+    figure = new_figure(CARD_HEIGHT, showlegend=False)
+    add_share_cells(
+        figure,
+        shares,
+        columns=list(table.columns),
+        rows=list(table.index),
+        text=[[f"{int(count):,}" if count else "" for count in row] for row in counts],
+        customdata=np.dstack([counts, np.broadcast_to(totals, counts.shape)]),
+        hovertemplate=f"%{{x}}, %{{y}}<br>%{{customdata[0]:,}} of %{{customdata[1]:,}} {unit} (%{{z:.0%}})<extra></extra>",
+    )
+    figure.update_xaxes(side="top", title="", tickfont={"size": 13})
+    figure.update_yaxes(autorange="reversed", title="")
+    return figure
+
+
+def add_share_cells(
+    figure: go.Figure,
+    shares: np.ndarray,
+    columns: list[str],
+    rows: list[str],
+    text: list[list[str]],
+    customdata: np.ndarray,
+    hovertemplate: str,
+) -> None:
+    """Add a heatmap of shares in [0, 1] with text in its cells to a figure.
+
+    The text is a trace of its own because a trace's text takes the theme's colour, while a heatmap's own text is black
+    or white by a cell colour that Plotly computes without knowing the page's background.
+    """
+    figure.add_heatmap(
+        z=shares,
+        x=columns,
+        y=rows,
+        zmin=0,
+        zmax=1,
+        colorscale=SHARE_SCALE,
+        showscale=False,
+        xgap=2,
+        ygap=2,
+        customdata=customdata,
+        hovertemplate=hovertemplate,
+    )
+    figure.add_scatter(
+        x=columns * len(rows),
+        y=[row for row in rows for _ in columns],
+        mode="text",
+        text=[cell for row in text for cell in row],
+        textfont={"size": CELL_TEXT_SIZE},
+        hoverinfo="skip",
+    )
+    figure.update_xaxes(type="category", showgrid=False, ticks="")
+    figure.update_yaxes(type="category", showgrid=False, ticks="")
+
+
+def share_bars(table: pd.DataFrame, unit: Unit, names: Mapping[str, str], colours: Mapping[str, str]) -> go.Figure:
+    """Bars from 0 to 100 %, one a diagnosis, divided by the values of a second column.
+
+    Args:
+        table: values (rows) by dx (columns).
+        unit: what is counted.
+        names: text of each value for the legend, in the order of the divisions.
+        colours: colour of each value.
+    """
+    totals = table.sum(axis=0)
+    shares = table.div(totals.where(totals > 0), axis=1)
+    figure = new_figure(CARD_HEIGHT, barmode="stack", legend={"traceorder": "normal", "itemwidth": 30})
+    for value, name in names.items():
+        if value not in table.index:
+            continue
+        figure.add_bar(
+            x=shares.loc[value].to_numpy(),
+            y=list(table.columns),
+            orientation="h",
+            name=name,
+            marker={"color": colours[value], "line": {"width": 0}},
+            customdata=np.column_stack([table.loc[value], totals]),
+            hovertemplate=f"%{{y}}, {name}<br>%{{customdata[0]:,}} of %{{customdata[1]:,}} {unit} (%{{x:.0%}})"
+            "<extra></extra>",
+        )
+    figure.update_xaxes(title=f"share of the diagnosis' {unit}", tickformat=".0%", range=[0, 1.04], dtick=0.25)
+    figure.update_yaxes(autorange="reversed", tickfont={"size": 13}, categoryarray=list(DX_CODES))
+    return figure
+
+
+def malignant_share_dots(shares: pd.DataFrame, unit: Unit, axis_title: str, is_ordered: bool) -> go.Figure:
+    """Share of malignant diagnoses with its 95 % interval, one row a group.
+
+    Args:
+        shares: see `dashboard.cohort.malignant_share`.
+        unit: what is counted.
+        axis_title: what the groups are, with the unit.
+        is_ordered: groups have an order of their own (ages) and run along the horizontal axis; otherwise they are sorted
+            by share and stand below each other.
+    """
+    ordered = shares if is_ordered else shares.sort_values("share", ascending=False, kind="stable")
+    value, group = ("y", "x") if is_ordered else ("x", "y")
+    figure = new_figure(CARD_HEIGHT, showlegend=False)
+    figure.add_scatter(
+        **{value: ordered["share"].to_numpy(), group: list(ordered.index)},
+        **{
+            f"error_{value}": {
+                "type": "data",
+                "symmetric": False,
+                "array": (ordered["high"] - ordered["share"]).fillna(0).to_numpy(),
+                "arrayminus": (ordered["share"] - ordered["low"]).fillna(0).to_numpy(),
+                "color": translucent(ACCENT, 0.6),
+                "thickness": 2,
+                "width": 0,
+            }
+        },
+        mode="markers",
+        marker={"color": ACCENT, "size": 9},
+        customdata=ordered[["malignant", "n", "low", "high", "lesions"]].to_numpy(dtype=float),
+        hovertemplate=f"%{{{group}}}<br>%{{{value}:.0%}} malignant, 95 % interval %{{customdata[2]:.0%}} to "
+        f"%{{customdata[3]:.0%}}<br>%{{customdata[0]:,}} of %{{customdata[1]:,}} {unit}, %{{customdata[4]:,}} lesions"
+        "<extra></extra>",
+    )
+    share_axis = {"title": f"malignant share of {unit}", "tickformat": ".0%", "rangemode": "tozero", "nticks": 6}
+    if is_ordered:
+        ticks = [label for label in ordered.index if label == UNKNOWN or int(label) % 15 == 0]
+        figure.update_xaxes(title=axis_title, type="category", tickvals=ticks, tickangle=0)
+        figure.update_yaxes(**share_axis)
+    else:
+        figure.update_xaxes(**share_axis, showgrid=True)
+        figure.update_yaxes(title="", type="category", autorange="reversed")
+    return figure
+
+
+def neutral_line(dash: str = "dot") -> dict[str, object]:
+    """A quiet reference line: diagonals, limits."""
+    return {"color": NEUTRAL, "width": 1, "dash": dash}

@@ -1,0 +1,151 @@
+"""Everything loaded once and shared by all sessions: the only cache decorators.
+
+What these functions return belongs to every user at once: read it, never change it.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+from pathlib import Path
+
+import pandas as pd
+import streamlit as st
+from PIL import Image
+
+from dashboard.settings import ROOT, settings
+from dashboard.thresholds import QUESTIONS, question_scores
+from data.ham10000 import DatasetError, count_images_and_lesions, image_path, load_counts, load_metadata
+from model.analysis import Analysis, Analyzer
+from model.artifact import Artifact, load_artifact
+from model.evaluate import Cohort, Evaluation, RocCurve, cohort_of, evaluate, load_predictions, roc_curves
+from model.intervals import BinaryThresholds, Weights, bootstrap_weights
+from model.keras_worker import KerasWorker
+from model.runtimes import LiteRTClassifier
+
+SAMPLE_FOLDER = ROOT / "data" / "sample"
+THUMBNAIL_SIDE = 320  # pixels, for screens of two pixels a point
+THUMBNAIL_QUALITY = 80
+
+_log = logging.getLogger(__name__)
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def artifact() -> Artifact:
+    """The checked weights folder of the settings; raises `ArtifactMismatch` where it cannot be used."""
+    return load_artifact(settings().model_dir)
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def metadata() -> pd.DataFrame | None:
+    """The metadata of the dataset folder, or None where no folder is set; raises `DatasetError`."""
+    folder = settings().dataset_dir
+    return None if folder is None else load_metadata(folder)
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def counts() -> pd.DataFrame:
+    """Image and lesion counts of the dataset folder, or the committed ones where it is not set or cannot be read."""
+    try:
+        table = metadata()
+    except DatasetError as error:
+        _log.warning("showing the committed counts: %s", error)
+        table = None
+    return load_counts() if table is None else count_images_and_lesions(table)
+
+
+@st.cache_resource(max_entries=512, show_spinner=False)
+def thumbnail(image_id: str) -> bytes | None:
+    """A small JPEG of an image of the dataset folder, or None where the folder does not hold it."""
+    folder = settings().dataset_dir
+    path = None if folder is None else image_path(folder, image_id)
+    if path is None:
+        return None
+    return _small_jpeg(path)
+
+
+def _small_jpeg(path: Path) -> bytes:
+    with Image.open(path) as image:
+        image.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
+        file = io.BytesIO()
+        image.convert("RGB").save(file, "JPEG", quality=THUMBNAIL_QUALITY)
+    return file.getvalue()
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def predictions() -> pd.DataFrame:
+    """The model's predictions of the locked test images, one row an image; raises `ArtifactMismatch`."""
+    return load_predictions(artifact().test_predictions_path)
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def cohort() -> Cohort:
+    """The same predictions as arrays."""
+    return cohort_of(predictions())
+
+
+@st.cache_resource(max_entries=1, show_spinner="Computing metrics with intervals (bootstrap by lesion) ...")
+def evaluation() -> Evaluation:
+    """Metrics of the locked test images with their 95 % intervals (seconds at the first call of a process)."""
+    return evaluate(cohort())
+
+
+@st.cache_resource(max_entries=1, show_spinner="Computing ROC curves with bands (bootstrap by lesion) ...")
+def test_roc_curves() -> tuple[RocCurve, ...]:
+    """ROC curves of the locked test images with their 95 % bands (seconds at the first call of a process)."""
+    return roc_curves(cohort())
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def bootstrap() -> Weights:
+    """How often each bootstrap sample draws each locked test image; one draw serves every threshold."""
+    return bootstrap_weights(cohort().lesion_ids)
+
+
+@st.cache_resource(max_entries=len(QUESTIONS), show_spinner=False)
+def thresholds(question: str) -> BinaryThresholds:
+    """A yes/no question (`malignant` or a dx code), ready for a slider to try thresholds on."""
+    is_positive, score = question_scores(cohort(), question)
+    return BinaryThresholds(is_positive, score, cohort().lesion_ids, bootstrap())
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def history() -> pd.DataFrame:
+    """The training history of the artifact, one row an epoch."""
+    return pd.read_csv(artifact().history_path)
+
+
+@st.cache_resource(max_entries=1, show_spinner="Loading the model ...")
+def analyzer() -> Analyzer:
+    """The model of the settings, ready to answer; raises `ArtifactMismatch`."""
+    return Analyzer(LiteRTClassifier(artifact()))
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def keras_worker() -> KerasWorker:
+    """The child process for tf-keras-vis methods; it starts at its first heatmap."""
+    return KerasWorker(artifact().keras_path)
+
+
+# Bounded and for one session only: an upload is nobody else's business.
+@st.cache_resource(max_entries=4, show_spinner=False, scope="session")
+def analysis(content: bytes) -> Analysis:
+    """What the model says of an upload; raises `ImageRejected`."""
+    return analyzer().run(content)
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def samples() -> pd.DataFrame:
+    """The synthetic samples, one of each drawn class (file, intended_dx, seed, description)."""
+    return pd.read_csv(SAMPLE_FOLDER / "samples.csv").drop_duplicates("intended_dx")
+
+
+def sample_content(file: str) -> bytes:
+    """The bytes of a synthetic sample."""
+    return (SAMPLE_FOLDER / file).read_bytes()
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def sample_thumbnail(file: str) -> bytes:
+    """A small JPEG of a synthetic sample."""
+    return _small_jpeg(SAMPLE_FOLDER / file)

@@ -1,0 +1,304 @@
+"""Functions that draw the parts of the Review page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from html import escape
+from pathlib import Path
+
+import pandas as pd
+import streamlit as st
+
+from dashboard import resources, state
+from dashboard import review_wording as wording
+from dashboard.colours import ACCENT, DX_COLOURS, NEUTRAL
+from dashboard.state import Upload
+from dashboard.viewer import heatmap_viewer
+from dashboard.widgets import csv_download
+from data.diagnoses import DIAGNOSES, DX_CODES, diagnosis
+from model.analysis import Analysis
+from model.artifact import Artifact, OperatingPoint
+from model.classifier import Prediction
+from model.explain import Explanation, explanation_of
+from model.keras_worker import METHODS, WorkerFailed
+from model.predict import COLUMNS, rejected_row, row_of
+from model.preprocessing import IMAGE_SUFFIXES, MAX_BYTES, ImageRejected
+
+BARS_CSS = Path(__file__).with_name("assets") / "bars.css"
+UPLOADER, CAMERA = "review_upload", "review_camera"
+
+
+# --- Input -----------------------------------------------------------------------------------------------------------
+
+
+def image_inputs() -> list[Upload]:
+    """Uploader, camera and samples; what was given last is what is returned, several files as a queue."""
+    upload_column, sample_column = st.columns([3, 2], gap="medium")
+    with upload_column:
+        files = st.file_uploader(
+            "Dermoscopic images (JPEG, PNG, TIFF, WebP, BMP; one lesion each)",
+            type=[suffix.removeprefix(".") for suffix in IMAGE_SUFFIXES],
+            accept_multiple_files=True,
+            max_upload_size=MAX_BYTES // 2**20,
+            key=UPLOADER,
+            on_change=state.choose_sample,
+            args=(None,),
+        )
+        photograph = _camera()
+    with sample_column:
+        _sample_buttons()
+    sample = state.chosen_sample()
+    if sample is not None:
+        return [Upload(sample, resources.sample_content(sample), is_sample=True)]
+    uploads = [Upload(file.name, file.getvalue()) for file in files]
+    return uploads + ([Upload("photograph", photograph)] if photograph else [])
+
+
+def _camera() -> bytes | None:
+    if not st.toggle("Use the camera", key="review_uses_camera", help="For a phone with a dermatoscope attached"):
+        return None
+    photograph = st.camera_input(
+        "Photograph through the dermatoscope", key=CAMERA, on_change=state.choose_sample, args=(None,)
+    )
+    return photograph.getvalue() if photograph else None
+
+
+def _sample_buttons() -> None:
+    st.markdown("Or open a synthetic sample", help=wording.SAMPLES_NOTE)
+    with st.container(horizontal=True, gap="small"):
+        for sample in resources.samples().itertuples():
+            with st.container(width=88, gap="xxsmall"):
+                st.image(
+                    resources.sample_thumbnail(sample.file),
+                    width="stretch",
+                    alt=f"Synthetic sample: {sample.description}",
+                )
+                st.button(
+                    sample.intended_dx,
+                    key=f"sample_{sample.file}",
+                    help=f"Open {sample.file}: drawn to resemble {diagnosis(sample.intended_dx).name}",
+                    on_click=state.choose_sample,
+                    args=(sample.file,),
+                    width="stretch",
+                )
+    st.caption(wording.SAMPLES_NOTE)
+
+
+def empty_state() -> None:
+    """What to do first."""
+    st.markdown(wording.EMPTY)
+
+
+def queue_navigation(uploads: list[Upload]) -> Upload:
+    """The image of the queue that is shown, with buttons and keys to go through a queue of several."""
+    position = state.position(len(uploads))
+    if len(uploads) > 1:
+        with st.container(horizontal=True, vertical_alignment="center", key="review_queue"):
+            st.markdown(f"Image **{position + 1} of {len(uploads)}**", width="content")
+            _move_button("Previous", -1, len(uploads), position == 0, "p")
+            _move_button("Next", 1, len(uploads), position == len(uploads) - 1, "n")
+    return uploads[position]
+
+
+def _move_button(label: str, steps: int, length: int, is_disabled: bool, shortcut: str) -> None:
+    st.button(label, on_click=state.move, args=(steps, length), disabled=is_disabled, shortcut=shortcut)
+
+
+# --- Result ----------------------------------------------------------------------------------------------------------
+
+
+def analyse(upload: Upload) -> Analysis | None:
+    """Analyse an image; draws the reason and returns None where it gets no answer."""
+    try:
+        analysis = resources.analysis(upload.content)
+    except ImageRejected as rejected:
+        st.warning(wording.rejection(upload.name, rejected), icon=":material/block:")
+        return None
+    if analysis.prediction is None:
+        _refused(upload, analysis)
+        return None
+    return analysis
+
+
+def _refused(upload: Upload, analysis: Analysis) -> None:
+    image, reason = st.columns([1, 2], gap="medium")
+    image.image(analysis.image, width="stretch", alt="The image that was not answered")
+    with reason:
+        st.warning(f"**{wording.escape(upload.name)}**  \n{wording.refusal(analysis.quality)}", icon=":material/block:")
+        limit = analysis_limit(resources.analyzer().artifact)
+        st.caption(
+            f"Distance from the images the model knows: {analysis.quality.ood_score:.2f}; the limit is {limit:.2f}."
+        )
+
+
+def analysis_limit(artifact: Artifact) -> float:
+    """The out-of-distribution limit of the artifact."""
+    return artifact.quality.max_ood_score
+
+
+def result(upload: Upload, analysis: Analysis) -> None:
+    """Image and heatmap at the left, large; what the model says at the right."""
+    picture, answer = st.columns([2, 1], gap="medium")
+    with picture:
+        _picture(upload, analysis)
+    with answer:
+        _answer(analysis)
+
+
+def _picture(upload: Upload, analysis: Analysis) -> None:
+    if analysis.prediction is None or analysis.explanation is None:
+        raise ValueError("expected an answered image")
+    artifact = resources.analyzer().artifact
+    name = f"**Synthetic sample** {wording.escape(upload.name)}" if upload.is_sample else wording.escape(upload.name)
+    st.markdown(f"{name} · {wording.usable(analysis.quality, analysis_limit(artifact))}")
+    heatmap_viewer(analysis, analysis.prediction.dx, _by_method(analysis), key="review_viewer")
+    for remark in wording.warnings(analysis.quality, analysis.explanation.framing.seen_share):
+        st.warning(remark, icon=":material/warning:")
+    rows, columns = analysis.explanation.heatmaps.shape[1:]
+    with st.expander("What a heatmap does not prove"):
+        st.markdown(wording.HEATMAP_LIMITS.format(rows=rows, columns=columns))
+    with st.expander("Other heatmap methods (computed on demand)"):
+        _on_demand_form(analysis)
+
+
+def _by_method(analysis: Analysis) -> Mapping[str, Explanation]:
+    """Explanations computed on demand, the classes of one method together."""
+    maps: dict[str, dict[str, Explanation]] = {}
+    for (method, dx), explanation in state.on_demand(analysis.image_sha256).items():
+        maps.setdefault(method, {})[dx] = explanation
+    return {
+        method: explanation_of(method, {dx: one.heatmap(dx) for dx, one in by_dx.items()}, analysis.explanation.framing)
+        for method, by_dx in maps.items()
+        if analysis.explanation is not None
+    }
+
+
+def _on_demand_form(analysis: Analysis) -> None:
+    prediction, explanation = analysis.prediction, analysis.explanation
+    if prediction is None or explanation is None:
+        raise ValueError("expected an answered image")
+    st.markdown(wording.ON_DEMAND)
+    with st.form("review_on_demand_form", border=False):
+        method_column, class_column = st.columns(2)
+        method = method_column.selectbox("Method", [method for method in METHODS if method != explanation.method])
+        dx = class_column.selectbox(
+            "Class",
+            DX_CODES,
+            index=DX_CODES.index(prediction.dx),
+            format_func=lambda code: f"{diagnosis(code).name} ({code})",
+        )
+        is_wanted = st.form_submit_button("Compute")
+    if not is_wanted:
+        return
+    worker = resources.keras_worker()
+    with st.spinner(wording.computing(method, is_first=worker.pid is None), show_time=True):
+        try:
+            heatmap = worker.heatmap(method, analysis.network_input, DX_CODES.index(dx))
+        except WorkerFailed as failed:
+            st.error(wording.worker_failed(failed), icon=":material/error:")
+            return
+    state.keep_on_demand(analysis.image_sha256, dx, explanation_of(method, {dx: heatmap}, explanation.framing))
+    st.rerun()
+
+
+@st.fragment
+def _answer(analysis: Analysis) -> None:
+    """A fragment: moving the threshold redraws the answer and nothing else."""
+    if analysis.prediction is None:
+        raise ValueError("expected an answered image")
+    artifact = resources.analyzer().artifact
+    point = _operating_point(artifact)
+    is_flagged = analysis.prediction.p_malignant >= point.threshold
+    st.html(group_bars_html(analysis.prediction, point))
+    verdict = wording.verdict(analysis.prediction, point)
+    # Amber means "a person decides"; nothing on this page is green.
+    st.warning(verdict, icon=":material/flag:") if is_flagged else st.info(verdict, icon=":material/person_search:")
+    st.caption(wording.measured_meaning(point))
+    st.html(class_bars_html(analysis.prediction, artifact))
+    st.markdown(wording.stands_out(analysis.prediction, artifact))
+    st.caption(wording.population(artifact))
+    st.caption(
+        f"Model {artifact.name} {artifact.version} · weights {artifact.weights_sha256[:12]} · "
+        f"{analysis.runtime_ms:.0f} ms"
+    )
+
+
+def _operating_point(artifact: Artifact) -> OperatingPoint:
+    points = {point.name: point for point in artifact.operating_points}
+    name = st.segmented_control(
+        "Threshold set to",
+        list(points),
+        format_func=lambda name: wording.operating_point_name(points[name]),
+        default=artifact.operating_points[0].name,
+        required=True,
+        key="review_operating_point",
+        persist_state="session",
+        help="Thresholds were chosen on a validation fold for this share of malignant lesions and measured on others.",
+    )
+    return points[name]
+
+
+def group_bars_html(prediction: Prediction, point: OperatingPoint) -> str:
+    """Malignant and benign as two bars; a mark shows the threshold."""
+    malignant = prediction.p_malignant
+    threshold = (point.threshold, f"threshold {wording.percent(point.threshold)}")
+    rows = _bar("Malignant", "akiec, bcc, mel", malignant, ACCENT, threshold)
+    rows += _bar("Benign", "bkl, df, nv, vasc", 1 - malignant, NEUTRAL, None)
+    return f"<style>{BARS_CSS.read_text()}</style><div class='lens-bars lens-groups'>{rows}</div>"
+
+
+def class_bars_html(prediction: Prediction, artifact: Artifact) -> str:
+    """The seven probabilities, highest first; a mark shows each class's share of the population."""
+    order = sorted(range(len(DX_CODES)), key=lambda index: -prediction.probabilities[index])
+    rows = "".join(
+        _bar(
+            DIAGNOSES[index].name,
+            DIAGNOSES[index].dx,
+            float(prediction.probabilities[index]),
+            DX_COLOURS[DIAGNOSES[index].dx],
+            (
+                artifact.calibration.prior[index],
+                f"share in HAM10000 {wording.percent(artifact.calibration.prior[index])}",
+            ),
+        )
+        for index in order
+    )
+    legend = "<p class='lens-mark-note'>| the class's share in HAM10000</p>"
+    return f"<style>{BARS_CSS.read_text()}</style><div class='lens-bars'>{rows}{legend}</div>"
+
+
+def _bar(name: str, code: str, share: float, colour: str, mark: tuple[float, str] | None) -> str:
+    shown = wording.percent(share)
+    tick = f"<b style='left:{mark[0] * 100:.2f}%' title='{escape(mark[1])}'></b>" if mark else ""
+    return (
+        f"<div class='lens-bar' role='meter' aria-label='{escape(name)} ({code})' "
+        f"aria-valuemin='0' aria-valuemax='100' aria-valuenow='{share * 100:.1f}' aria-valuetext='{escape(shown)}'>"
+        f"<span class='name'>{escape(name)} <i>{code}</i></span><span class='value'>{escape(shown)}</span>"
+        f"<span class='track'><span style='width:{share * 100:.2f}%;background:{colour}'></span>{tick}</span></div>"
+    )
+
+
+# --- Queue as a table ------------------------------------------------------------------------------------------------
+
+
+@st.fragment
+def queue_table(uploads: list[Upload]) -> None:
+    """All images of a queue as one table and CSV, in the columns of `python -m model.predict`."""
+    if len(uploads) < 2 or not st.toggle(f"Table of all {len(uploads)} images", key="review_table"):
+        return
+    progress = st.progress(0.0, "Analysing ...")
+    rows = []
+    for done, upload in enumerate(uploads, start=1):
+        rows.append(_queue_row(upload))
+        progress.progress(done / len(uploads), f"Analysed {done} of {len(uploads)}")
+    progress.empty()
+    table = pd.DataFrame(rows, columns=list(COLUMNS))
+    st.dataframe(table, hide_index=True)
+    csv_download(table, "lesionlens_predictions.csv", key="review_csv")
+
+
+def _queue_row(upload: Upload) -> dict[str, str]:
+    try:
+        return row_of(upload.name, resources.analysis(upload.content))
+    except ImageRejected as rejected:
+        return rejected_row(upload.name, rejected.reason)

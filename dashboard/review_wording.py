@@ -1,0 +1,189 @@
+"""Every text of the Review page that is more than a label.
+
+Three rules: unsure is never shown as safe; a number carries its interval and its n; nobody is told what to do, only
+what was measured.
+"""
+
+from __future__ import annotations
+
+from data.diagnoses import diagnosis
+from model.artifact import Artifact, MeasuredRate, OperatingPoint
+from model.classifier import Prediction
+from model.explain import Explanation
+from model.keras_worker import WorkerFailed
+from model.preprocessing import ImageRejected
+from model.quality import Issue, Quality
+
+EMPTY = (
+    "Drop a dermoscopic image below, photograph one with a phone attachment, or open a sample. It is analysed on this "
+    "computer; nothing is stored."
+)
+SAMPLES_NOTE = "Synthetic images, drawn by LesionLens. They show no patient and carry no diagnosis."
+ORIGINAL_ALT = "The uploaded dermoscopic image"
+
+HEATMAP_LIMITS = """
+- The heatmap shows which parts of the image **raised the score of the chosen class** in this network. It is not an
+  outline of the lesion and does not show where disease is.
+- Its grid is coarse: {rows} x {columns} cells over the whole image, smoothed for display.
+- Each class is scaled to its own maximum. A bright spot for an unlikely class is still an unlikely class.
+- A wrong answer can have a convincing heatmap. Ink, rulers, hair and the dark rim of the lens can raise scores too.
+- It is no evidence for or against a biopsy. The decision stays with the person who sees the patient.
+"""
+
+ON_DEMAND = (
+    "The heatmap above comes with the prediction itself. These methods of tf-keras-vis look at the same network in "
+    "another way; where they disagree with it, trust neither too much."
+)
+
+_REFUSALS: dict[Issue, str] = {
+    "too_dark": "Not answered: the image is too dark. Check that the dermatoscope's light is on and take it again.",
+    "too_bright": "Not answered: the image is over-exposed. Lower the exposure, avoid reflections, and take it again.",
+    "no_contrast": "Not answered: the image shows almost no structure. Focus on the lesion and take it again.",
+    "out_of_distribution": (
+        "Not answered: this does not look like the dermoscopic images the model knows, so any answer would be a guess. "
+        "Use a dermatoscope, fill the frame with one lesion, and take it again. Photographs without a dermatoscope, "
+        "other parts of the body, documents and drawings cannot be judged."
+    ),
+    "blurred": "Not answered: the image is blurred.",
+}
+_WARNINGS: dict[Issue, str] = {
+    "blurred": "The image is blurred. The answer is less certain than its numbers say; take a sharper image.",
+}
+_REJECTIONS: dict[str, str] = {
+    "empty": "This file is empty.",
+    "too_many_bytes": "This file is too large.",
+    "not_an_image": "This file is not an image that can be read.",
+    "too_many_pixels": "This image has too many pixels.",
+    "too_small": "This image is too small to judge.",
+    "damaged": "This image file is damaged.",
+}
+
+
+def rejection(name: str, rejected: ImageRejected) -> str:
+    """What was wrong with a file and what to do; no part of a path is shown."""
+    return f"**{escape(name)}**: {_REJECTIONS[rejected.reason]} {_sentence(str(rejected))}"
+
+
+def refusal(quality: Quality) -> str:
+    """Why a readable image got no answer, and what to retake."""
+    if quality.refusal is None:
+        raise ValueError("expected a refused image")
+    return _REFUSALS[quality.refusal]
+
+
+def warnings(quality: Quality, seen_share: float) -> list[str]:
+    """Amber remarks on an image that was answered."""
+    remarks = [_WARNINGS[issue] for issue in quality.issues if issue in _WARNINGS]
+    if seen_share < 0.99:
+        remarks.append(
+            f"The network takes 4:3 images and saw the central {percent(seen_share)} of this one; "
+            "keep the lesion in the middle."
+        )
+    return remarks
+
+
+def usable(quality: Quality, limit: float) -> str:
+    """One quiet line on an image that passed the checks."""
+    sharpness = "blurred" if "blurred" in quality.issues else "sharp enough"
+    return f"{sharpness} · exposure usable · distance from known images {quality.ood_score / limit:.0%} of the limit"
+
+
+def percent(share: float) -> str:
+    """A share as a clinician reads it: whole percents, `< 1 %` and `> 99 %` instead of a false 0 or 100."""
+    if 0 < share < 0.01:
+        return "< 1 %"
+    if 0.99 < share < 1:
+        return "> 99 %"
+    return f"{share * 100:.0f} %"
+
+
+def of_100(rate: MeasuredRate) -> str:
+    """`95 of 100 (95 % interval 91 to 98, n = 290)`."""
+    return (
+        f"{rate.value * 100:.0f} of 100 "
+        f"(95 % interval {rate.low * 100:.0f} to {rate.high * 100:.0f}, n = {rate.n:,} images)"
+    )
+
+
+def operating_point_name(point: OperatingPoint) -> str:
+    """What the reader chooses between."""
+    return f"find {point.target_sensitivity * 100:.0f} of 100 malignant"
+
+
+def verdict(prediction: Prediction, point: OperatingPoint) -> str:
+    """Whether the image is flagged, never that it is safe."""
+    compared = f"{percent(prediction.p_malignant)} against a threshold of {percent(point.threshold)}"
+    if prediction.p_malignant >= point.threshold:
+        return f"**Flagged as possibly malignant** ({compared})."
+    missed = (1 - point.sensitivity.value) * 100
+    return (
+        f"**Not flagged** ({compared}). That is not an all-clear: at this threshold about {missed:.0f} of 100 "
+        "malignant lesions are not flagged either."
+    )
+
+
+def measured_meaning(point: OperatingPoint) -> str:
+    """What the threshold was measured to do, with intervals."""
+    flagged = MeasuredRate(
+        1 - point.specificity.value, 1 - point.specificity.high, 1 - point.specificity.low, point.specificity.n
+    )
+    return (
+        f"On locked test lesions of HAM10000 this threshold flags {of_100(point.sensitivity)} malignant and "
+        f"{of_100(flagged)} benign."
+    )
+
+
+def stands_out(prediction: Prediction, artifact: Artifact) -> str:
+    """The predicted class in words, with how much it stands out against its share of the population."""
+    chosen = diagnosis(prediction.dx)
+    index = artifact.manifest["classes"].index(prediction.dx)
+    probability, share = float(prediction.probabilities[index]), artifact.calibration.prior[index]
+    return (
+        f"Stands out most: **{chosen.name} ({chosen.dx})**, {percent(probability)}, "
+        f"{probability / share:.1f} times its share in HAM10000 ({percent(share)}). {chosen.summary}"
+    )
+
+
+def population(artifact: Artifact) -> str:
+    """Whose probabilities these are."""
+    return (
+        f"Probabilities are calibrated for {artifact.calibration.population}. Where malignant lesions are rarer, the "
+        "true chance is lower; where they are more common, higher."
+    )
+
+
+def heatmap_alt(name: str) -> str:
+    return f"Heatmap of what raised the score of {name}"
+
+
+def heatmap_note(explanation: Explanation, dx: str) -> str:
+    """How the shown map compares with the others, since each is scaled by its own maximum."""
+    if not explanation.has_evidence(dx):
+        return f"Nothing in this image raised the score of {dx} noticeably."
+    if len(explanation.classes) == 1 or dx == explanation.strongest:
+        return "Brighter means it raised the class score more; clear means no evidence."
+    return (
+        f"The strongest evidence for {dx} is {explanation.strength(dx):.0%} of that for {explanation.strongest}; "
+        "each map is scaled to its own maximum."
+    )
+
+
+def computing(method: str, is_first: bool) -> str:
+    """What is happening while the reader waits."""
+    start = (
+        "Starting TensorFlow in a process of its own (only the first time), then computing" if is_first else "Computing"
+    )
+    return f"{start} {method} ..."
+
+
+def worker_failed(failed: WorkerFailed) -> str:
+    return f"The heatmap could not be computed: {_sentence(str(failed))} The probabilities and the first heatmap stand."
+
+
+def escape(text: str) -> str:
+    """User text, such as a file name, without any Markdown or HTML meaning."""
+    return "".join(f"\\{character}" if character in r"\`*_{}[]()<>#+-.!|~$:&" else character for character in text)
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")

@@ -1,0 +1,68 @@
+"""One image in, one frozen `Analysis` out: what the Review page shows, the command line writes and the tests check."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from dataclasses import dataclass
+
+from model.classifier import Classifier, Prediction, predict
+from model.explain import Explanation, explain
+from model.preprocessing import RgbImage, decode_image, to_network_input
+from model.quality import Quality, assess, load_gate
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """Everything the model says about one image, with its evidence.
+
+    Attributes:
+        image: (H, W, 3) uint8 RGB, upright, as decoded from the upload.
+        image_sha256: of the uploaded bytes, hexadecimal.
+        network_input: (height, width, 3) uint8 RGB, what the network saw.
+        quality: sharpness, exposure, distance from the training images.
+        prediction: calibrated probabilities; None where `quality.refusal` is set, since a refused image gets no label.
+        explanation: heatmaps of all classes; None likewise.
+        runtime_ms: wall time from bytes to result, milliseconds.
+    """
+
+    image: RgbImage
+    image_sha256: str
+    network_input: RgbImage
+    quality: Quality
+    prediction: Prediction | None
+    explanation: Explanation | None
+    runtime_ms: float
+
+
+class Analyzer:
+    """Runs uploads through decoding, preprocessing, the network, the quality gate, calibration and heatmaps."""
+
+    def __init__(self, classifier: Classifier) -> None:
+        self.classifier = classifier
+        self.artifact = classifier.artifact
+        self._gate = load_gate(self.artifact.gate_path)
+
+    def run(self, content: bytes) -> Analysis:
+        """Analyse the bytes of an uploaded image.
+
+        Raises:
+            ImageRejected: the bytes are not a usable image file (see `model.preprocessing.decode_image`). An image
+                that can be read but not judged is no exception: it comes back without prediction.
+        """
+        started = time.perf_counter()
+        image = decode_image(content)
+        network_input, framing = to_network_input(image, self.artifact.height, self.artifact.width)
+        output = self.classifier.forward(network_input)
+        ood_score = float(self._gate.score(output.embedding[None])[0])
+        quality = assess(network_input, ood_score, self.artifact.quality)
+        is_refused = quality.refusal is not None
+        return Analysis(
+            image=image,
+            image_sha256=hashlib.sha256(content).hexdigest(),
+            network_input=network_input,
+            quality=quality,
+            prediction=None if is_refused else predict(output, self.artifact),
+            explanation=None if is_refused else explain(output.maps, framing),
+            runtime_ms=(time.perf_counter() - started) * 1000,
+        )

@@ -1,0 +1,190 @@
+"""A weights folder and its manifest: what the network is, what it was measured to do, and that no byte has changed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from data.diagnoses import DX_CODES
+from model.uncertainty import Calibration
+
+SCHEMA_VERSION = 1
+MANIFEST_FILE = "manifest.json"
+LITERT_FILE = "model.tflite"
+KERAS_FILE = "model.keras"
+HISTORY_FILE = "history.csv"
+TEST_PREDICTIONS_FILE = "test_predictions.csv"
+GATE_FILE = "gate.npz"
+# Name of the LiteRT file's one signature: `image` to `logits`, `embedding`, `maps`.
+SIGNATURE = "serving_default"
+DEFAULT_ARTIFACT = Path(__file__).with_name("weights") / "skin"
+
+
+class ArtifactMismatch(Exception):
+    """A weights folder that is incomplete, altered, or made for other classes; the message says which."""
+
+
+@dataclass(frozen=True)
+class MeasuredRate:
+    """A share measured on named images, with its 95 % interval by lesion and the number of images it is a share of."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+
+@dataclass(frozen=True)
+class OperatingPoint:
+    """A threshold on the malignant probability and what it was measured to do on the locked test lesions.
+
+    Attributes:
+        name: key in settings and on screen, for example `sensitivity_95`.
+        threshold: images with p(malignant) >= threshold are flagged.
+        target_sensitivity: what the threshold was chosen for, on the validation images.
+        sensitivity, specificity, ppv, npv: measured on the locked test lesions.
+    """
+
+    name: str
+    threshold: float
+    target_sensitivity: float
+    sensitivity: MeasuredRate
+    specificity: MeasuredRate
+    ppv: MeasuredRate
+    npv: MeasuredRate
+
+
+@dataclass(frozen=True)
+class QualityLimits:
+    """Limits of `model.quality`, measured on the training images; see `model.quality.Quality` for the units."""
+
+    min_sharpness: float
+    min_brightness: float
+    max_brightness: float
+    min_contrast: float
+    max_ood_score: float
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A checked weights folder.
+
+    Attributes:
+        folder: where it lies.
+        name, version: for example `skin`, `1.0`.
+        height, width: network input, pixels; it takes RGB 0-255 and rescales itself.
+        calibration: logits to probabilities.
+        operating_points: malignant against benign, the default first.
+        quality: limits for usable images.
+        weights_sha256: hash of the serving file, hexadecimal.
+        manifest: the whole manifest as read, for the About page.
+    """
+
+    folder: Path
+    name: str
+    version: str
+    height: int
+    width: int
+    calibration: Calibration
+    operating_points: tuple[OperatingPoint, ...]
+    quality: QualityLimits
+    weights_sha256: str
+    manifest: dict[str, Any]
+
+    @property
+    def litert_path(self) -> Path:
+        return self.folder / LITERT_FILE
+
+    @property
+    def keras_path(self) -> Path:
+        return self.folder / KERAS_FILE
+
+    @property
+    def gate_path(self) -> Path:
+        return self.folder / GATE_FILE
+
+    @property
+    def history_path(self) -> Path:
+        return self.folder / HISTORY_FILE
+
+    @property
+    def test_predictions_path(self) -> Path:
+        return self.folder / TEST_PREDICTIONS_FILE
+
+
+def sha256_of(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def load_artifact(folder: Path) -> Artifact:
+    """Read a weights folder and check every file's hash and the class list.
+
+    Raises:
+        ArtifactMismatch: no manifest, one that cannot be read, another schema, other classes or another order, a file
+            missing, or a file whose SHA-256 differs from the manifest's.
+    """
+    manifest_path = folder / MANIFEST_FILE
+    if not manifest_path.is_file():
+        raise ArtifactMismatch(
+            f"expected {MANIFEST_FILE} in {folder}, found none; run: make train, or restore the folder"
+        )
+    try:
+        manifest = json.loads(manifest_path.read_text())
+        _check_manifest(manifest, folder)
+        return _parse(manifest, folder)
+    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
+        raise ArtifactMismatch(
+            f"expected a manifest of schema {SCHEMA_VERSION} in {manifest_path}, "
+            f"could not read it ({type(error).__name__}: {error}); restore the file or export the model again"
+        ) from error
+
+
+def _check_manifest(manifest: dict[str, Any], folder: Path) -> None:
+    if manifest["schema_version"] != SCHEMA_VERSION:
+        raise ArtifactMismatch(
+            f"expected manifest schema {SCHEMA_VERSION}, received {manifest['schema_version']}; export the model again"
+        )
+    if tuple(manifest["classes"]) != DX_CODES:
+        raise ArtifactMismatch(
+            f"expected classes {', '.join(DX_CODES)}, received {', '.join(manifest['classes'])}; "
+            "these weights were made for other diagnoses or another order"
+        )
+    for name, expected in manifest["files"].items():
+        path = folder / name
+        if not path.is_file():
+            raise ArtifactMismatch(f"expected {name} in {folder}, found none; restore it or export the model again")
+        if sha256_of(path) != expected["sha256"]:
+            raise ArtifactMismatch(
+                f"{path} has changed since it was exported (its SHA-256 differs from the manifest's); restore it"
+            )
+
+
+def _parse(manifest: dict[str, Any], folder: Path) -> Artifact:
+    calibration = manifest["calibration"]
+    return Artifact(
+        folder=folder,
+        name=manifest["name"],
+        version=manifest["version"],
+        height=int(manifest["input"]["height"]),
+        width=int(manifest["input"]["width"]),
+        calibration=Calibration(
+            temperature=float(calibration["temperature"]),
+            offsets=tuple(calibration["offsets"]),
+            population=calibration["population"],
+            prior=tuple(calibration["prior"]),
+        ),
+        operating_points=tuple(_parse_operating_point(point) for point in manifest["operating_points"]),
+        quality=QualityLimits(**manifest["quality"]["limits"]),
+        weights_sha256=manifest["files"][LITERT_FILE]["sha256"],
+        manifest=manifest,
+    )
+
+
+def _parse_operating_point(point: dict[str, Any]) -> OperatingPoint:
+    measured = {rate: MeasuredRate(**point[rate]) for rate in ("sensitivity", "specificity", "ppv", "npv")}
+    return OperatingPoint(point["name"], float(point["threshold"]), float(point["target_sensitivity"]), **measured)

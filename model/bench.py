@@ -1,0 +1,154 @@
+"""Measure speed, side by side with the usual way, in one run.
+
+    python -m model.bench                    # about two minutes
+    python -m model.bench --image lesion.jpg --runs 100
+
+Times are medians on this machine and differ between machines; the ratios are what to compare. The usual way
+(`Keras predict()` plus `tf-keras-vis Gradcam` for one class) runs in the same process after the LiteRT part, so that
+TensorFlow is not loaded while LiteRT is measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from data.diagnoses import class_index
+from model.analysis import Analyzer
+from model.artifact import DEFAULT_ARTIFACT, Artifact, load_artifact
+from model.explain import explain, overlay
+from model.preprocessing import RgbImage, decode_image, to_network_input
+from model.runtimes import LiteRTClassifier
+
+MIN_RUNS = 30
+START_RUNS = 5
+SAMPLE = Path(__file__).resolve().parents[1] / "data" / "sample" / "synthetic_nv_1.jpg"
+# What a fresh process does to answer one image; its wall time includes starting Python.
+FIRST_PREDICTION = """
+import sys
+from pathlib import Path
+from model.analysis import Analyzer
+from model.artifact import load_artifact
+from model.runtimes import LiteRTClassifier
+analysis = Analyzer(LiteRTClassifier(load_artifact(Path(sys.argv[1])))).run(Path(sys.argv[2]).read_bytes())
+assert "tensorflow" not in sys.modules and "keras" not in sys.modules
+"""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One line of the table: a median with its quartiles, milliseconds."""
+
+    name: str
+    median: float
+    low: float
+    high: float
+    runs: int
+    method: str
+
+
+def measure(name: str, action: Callable[[], object], runs: int, method: str) -> Figure:
+    """Median and quartiles of the wall time of an action, after one call that is not counted."""
+    action()
+    times = []
+    for _ in range(runs):
+        started = time.perf_counter()
+        action()
+        times.append((time.perf_counter() - started) * 1000)
+    low, median, high = np.percentile(times, [25, 50, 75])
+    return Figure(name, float(median), float(low), float(high), runs, method)
+
+
+def measure_serving(artifact: Artifact, content: bytes, runs: int) -> list[Figure]:
+    """Every step from the bytes of an upload to the overlay, LiteRT on one thread."""
+    analyzer = Analyzer(LiteRTClassifier(artifact))
+    image = decode_image(content)
+    network_input, framing = to_network_input(image, artifact.height, artifact.width)
+    output = analyzer.classifier.forward(network_input)
+    explanation = explain(output.maps, framing)
+    pixels = f"{image.shape[1]} x {image.shape[0]} px"
+    return [
+        measure("decode", lambda: decode_image(content), runs, pixels),
+        measure("preprocess", lambda: to_network_input(image, artifact.height, artifact.width), runs, "crop, resize"),
+        measure(
+            "network with all 7 heatmaps",
+            lambda: analyzer.classifier.forward(network_input),
+            runs,
+            "LiteRT, 1 thread, decoded array in",
+        ),
+        measure("overlay", lambda: overlay(image, explanation.heatmap("mel"), framing), runs, f"one class, {pixels}"),
+        measure("bytes to analysis", lambda: analyzer.run(content), runs, "all of it but the overlay"),
+    ]
+
+
+def measure_first_prediction(artifact: Artifact, image_path: Path) -> Figure:
+    """Process start to first prediction, in fresh processes without TensorFlow."""
+    command = [sys.executable, "-c", FIRST_PREDICTION, str(artifact.folder), str(image_path)]
+    root = Path(__file__).resolve().parents[1]
+    return measure(
+        "process start to first prediction",
+        lambda: subprocess.run(command, cwd=root, check=True),
+        START_RUNS,
+        "fresh process, no TensorFlow",
+    )
+
+
+def measure_usual_way(artifact: Artifact, network_input: RgbImage, runs: int) -> list[Figure]:
+    """Keras `predict()` and tf-keras-vis' Gradcam of one class, as most public tools do it. Loads TensorFlow."""
+    import keras
+
+    from model.keras_worker import build_methods
+
+    network = keras.models.load_model(artifact.keras_path, compile=False)
+    gradcam = build_methods(artifact.keras_path)["Grad-CAM"]
+    batch = network_input[np.newaxis].astype(np.float32)
+    melanoma = class_index("mel")
+
+    def predict_and_explain() -> None:
+        network.predict(batch, verbose=0)
+        gradcam(batch, melanoma)
+
+    return [
+        measure("Keras predict()", lambda: network.predict(batch, verbose=0), runs, "all cores"),
+        measure("Keras predict() + tf-keras-vis Gradcam", predict_and_explain, runs, "one class, all cores"),
+    ]
+
+
+def print_table(figures: list[Figure]) -> None:
+    print(f"{'what':<40} {'median':>9} {'quartiles':>19} {'runs':>5}  method")
+    for figure in figures:
+        quartiles = f"{figure.low:.2f} to {figure.high:.2f}"
+        print(f"{figure.name:<40} {figure.median:>6.2f} ms {quartiles:>19} {figure.runs:>5}  {figure.method}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--artifact", type=Path, default=DEFAULT_ARTIFACT, help="weights folder")
+    parser.add_argument("--image", type=Path, default=SAMPLE, help="image to measure with")
+    parser.add_argument("--runs", type=int, default=50, help=f"runs of each step, at least {MIN_RUNS}")
+    arguments = parser.parse_args()
+    runs = max(arguments.runs, MIN_RUNS)
+    artifact = load_artifact(arguments.artifact)
+    content = arguments.image.read_bytes()
+    network_input, _ = to_network_input(decode_image(content), artifact.height, artifact.width)
+
+    first = measure_first_prediction(artifact, arguments.image)
+    serving = measure_serving(artifact, content, runs)
+    usual = measure_usual_way(artifact, network_input, runs)
+    print_table([*serving, first, *usual])
+    forward = next(figure for figure in serving if figure.name.startswith("network"))
+    print(
+        f"\nprobabilities and heatmaps of all classes are {usual[-1].median / forward.median:.0f} times faster than "
+        "predict() plus tf-keras-vis Gradcam for one class (medians of this run)"
+    )
+
+
+if __name__ == "__main__":
+    main()

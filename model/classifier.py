@@ -1,0 +1,76 @@
+"""What a classifier answers, whatever runs it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data.diagnoses import DX_CODES
+from model.artifact import Artifact
+from model.metrics import malignant_probability
+from model.preprocessing import RgbImage
+from model.uncertainty import decide
+
+
+@dataclass(frozen=True)
+class NetworkOutput:
+    """One forward pass on one image.
+
+    Attributes:
+        logits: (7,) float32 in dx order.
+        embedding: (K,) float32, the pooled last activation.
+        maps: (h, w, 7) float32 >= 0, class-activation maps, not normalised.
+    """
+
+    logits: NDArray[np.float32]
+    embedding: NDArray[np.float32]
+    maps: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Calibrated probabilities of one image and where they come from.
+
+    Attributes:
+        probabilities: (7,) float64 in dx order, sum 1, calibrated for `population`.
+        dx: the predicted class: the one whose probability stands out most against its share of the population
+            (`model.uncertainty.decide`), which is not always the one with the highest probability.
+        p_malignant: sum of the malignant classes' probabilities, in [0, 1].
+        population: whose class shares the probabilities hold for.
+        model_name, model_version, weights_sha256: the model that answered.
+    """
+
+    probabilities: NDArray[np.float64]
+    dx: str
+    p_malignant: float
+    population: str
+    model_name: str
+    model_version: str
+    weights_sha256: str
+
+
+class Classifier(Protocol):
+    """Anything that runs the network of an artifact: LiteRT in this process, Keras, a remote endpoint."""
+
+    artifact: Artifact
+
+    def forward(self, network_input: RgbImage) -> NetworkOutput:
+        """Run the network on one image of its input size, (height, width, 3) uint8 RGB 0-255; safe in threads."""
+        ...
+
+
+def predict(output: NetworkOutput, artifact: Artifact) -> Prediction:
+    """Turn a forward pass into a `Prediction` by the artifact's calibration."""
+    probabilities = artifact.calibration.probabilities(output.logits.astype(np.float64))
+    return Prediction(
+        probabilities=probabilities,
+        dx=DX_CODES[int(decide(probabilities, np.asarray(artifact.calibration.prior)))],
+        p_malignant=float(malignant_probability(probabilities)),
+        population=artifact.calibration.population,
+        model_name=artifact.name,
+        model_version=artifact.version,
+        weights_sha256=artifact.weights_sha256,
+    )

@@ -1,0 +1,157 @@
+"""Heatmaps: class-activation maps from the forward pass, and how they are laid over the image.
+
+A heatmap shows what raised a class score. It is not a segmentation of the lesion and not a proof of the diagnosis.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data.diagnoses import DX_CODES
+from model.preprocessing import Framing, RgbImage, to_image_pixels
+
+Heatmap = NDArray[np.float32]
+
+# Every 32nd colour of matplotlib's magma, a perceptually uniform map (S. van der Walt, N. Smith, 2015, CC0).
+MAGMA_STOPS: tuple[tuple[int, int, int], ...] = (
+    (0, 0, 4),
+    (28, 16, 68),
+    (79, 18, 123),
+    (129, 37, 129),
+    (181, 54, 122),
+    (229, 80, 100),
+    (251, 135, 97),
+    (254, 194, 135),
+    (252, 253, 191),
+)
+# A class whose strongest evidence is below this share of the strongest class's is said to have none; a map of noise
+# stretched to full colour would look like a finding.
+MIN_STRENGTH = 0.02
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """The heatmaps of all classes for one image.
+
+    Attributes:
+        method: for example `Grad-CAM`.
+        classes: dx codes the maps belong to; a method computed on demand may have one only.
+        heatmaps: (C, h, w) float32 in [0, 1], each class scaled by its own maximum; all zero where nothing in the
+            image raised the class score.
+        strengths: (C,) float64 in [0, 1], each map's maximum relative to the strongest class's before scaling.
+        framing: where on the image the maps lie.
+    """
+
+    method: str
+    classes: tuple[str, ...]
+    heatmaps: Heatmap
+    strengths: NDArray[np.float64]
+    framing: Framing
+
+    def heatmap(self, dx: str) -> Heatmap:
+        """(h, w) float32 in [0, 1], the map of one class at network resolution.
+
+        Raises:
+            ValueError: the method was not computed for this class.
+        """
+        return self.heatmaps[self._position(dx)]
+
+    def strength(self, dx: str) -> float:
+        """The class's strongest evidence relative to the strongest class's, in [0, 1]."""
+        return float(self.strengths[self._position(dx)])
+
+    def has_evidence(self, dx: str) -> bool:
+        """Whether anything in the image raised this class's score noticeably."""
+        return self.strength(dx) >= MIN_STRENGTH
+
+    @property
+    def strongest(self) -> str:
+        """The dx code with the strongest evidence."""
+        return self.classes[int(np.argmax(self.strengths))]
+
+    def _position(self, dx: str) -> int:
+        if dx not in self.classes:
+            raise ValueError(f"expected one of {', '.join(self.classes)}, received {dx!r}")
+        return self.classes.index(dx)
+
+
+def normalise(heatmap: Heatmap) -> Heatmap:
+    """Scale a non-negative map by its maximum to [0, 1]; a map of zeros stays zero (no division by zero, no NaN)."""
+    highest = float(heatmap.max(initial=0.0))
+    return (heatmap / highest).astype(np.float32) if highest > 0 else np.zeros_like(heatmap, dtype=np.float32)
+
+
+def explain(maps: Heatmap, framing: Framing) -> Explanation:
+    """Turn a forward pass's class-activation maps into an `Explanation`.
+
+    Args:
+        maps: (h, w, 7) float32 >= 0 in dx order.
+        framing: what `to_network_input` returned for the image.
+
+    Source:
+        Zhou et al., CVPR 2016, doi:10.1109/CVPR.2016.319 (class-activation map); Selvaraju et al., ICCV 2017,
+        doi:10.1109/ICCV.2017.74 (section 3: Grad-CAM equals it behind global average pooling and one dense layer).
+    """
+    return explanation_of("Grad-CAM", dict(zip(DX_CODES, np.moveaxis(maps, -1, 0), strict=True)), framing)
+
+
+def explanation_of(method: str, maps: Mapping[str, Heatmap], framing: Framing) -> Explanation:
+    """An `Explanation` of maps by dx code, each (h, w) float32 >= 0 and not yet scaled."""
+    peaks = np.array([float(heatmap.max(initial=0.0)) for heatmap in maps.values()])
+    return Explanation(
+        method=method,
+        classes=tuple(maps),
+        heatmaps=np.stack([normalise(heatmap) for heatmap in maps.values()]),
+        strengths=peaks / peaks.max() if peaks.max() > 0 else np.zeros_like(peaks),
+        framing=framing,
+    )
+
+
+def colour(heatmap: Heatmap) -> RgbImage:
+    """(H, W, 3) uint8 RGB magma colours of an (H, W) map in [0, 1]."""
+    levels = np.clip(np.rint(heatmap * 255), 0, 255).astype(np.uint8)
+    return _magma_table()[levels]
+
+
+def _magma_table() -> RgbImage:
+    stops = np.array(MAGMA_STOPS, dtype=np.float64)
+    positions = np.linspace(0, len(stops) - 1, 256)
+    channels = [np.interp(positions, np.arange(len(stops)), stops[:, channel]) for channel in range(3)]
+    return np.stack(channels, axis=1).round().astype(np.uint8)
+
+
+def overlay(image: RgbImage, heatmap: Heatmap, framing: Framing, opacity: float = 0.6) -> RgbImage:
+    """Lay a heatmap over its image: transparent where there is no evidence, coloured where there is.
+
+    Args:
+        image: (H, W, 3) uint8 RGB, 0-255; not changed.
+        heatmap: (h, w) float32 in [0, 1] at network resolution.
+        framing: where on the image the map lies.
+        opacity: of full evidence, in [0, 1]; 0 returns the image.
+
+    Returns:
+        (H, W, 3) uint8 RGB.
+    """
+    evidence = np.clip(to_image_pixels(heatmap, framing), 0, 1)
+    alpha = (evidence * opacity)[..., np.newaxis]
+    return np.rint(image * (1 - alpha) + colour(evidence) * alpha).astype(np.uint8)
+
+
+def evidence_layer(heatmap: Heatmap, framing: Framing, max_side: int) -> NDArray[np.uint8]:
+    """The overlay alone, to be laid over the image by whoever draws it.
+
+    Args:
+        heatmap: (h, w) float32 in [0, 1] at network resolution.
+        framing: where on the image the map lies.
+        max_side: the layer is at most so many pixels long; a heatmap has no finer detail to lose.
+
+    Returns:
+        (H, W, 4) uint8 RGBA, not premultiplied, in the image's aspect. Drawn over the image at opacity o it gives
+        `overlay(image, heatmap, framing, o)`.
+    """
+    evidence = np.clip(to_image_pixels(heatmap, framing.scaled(max_side)), 0, 1)
+    return np.dstack([colour(evidence), np.rint(evidence * 255).astype(np.uint8)])

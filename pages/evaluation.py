@@ -1,0 +1,28 @@
+"""How far to trust the model: every metric of the locked test lesions, with its interval."""
+
+import streamlit as st
+
+from dashboard import evaluation_widgets as widgets
+from dashboard import resources, wording
+from dashboard.widgets import diagnosis_key, explained_errors
+
+
+@st.fragment
+def decisions() -> None:
+    """ROC curves, confusion matrix and threshold; a fragment, so that the slider reruns nothing else."""
+    with explained_errors():
+        widgets.decision_cards(resources.evaluation())
+
+
+with explained_errors():
+    evaluation = resources.evaluation()
+    widgets.header(evaluation)
+    widgets.summary(evaluation)
+    diagnosis_key()
+    decisions()
+
+    st.subheader(wording.PER_CLASS_HEADING)
+    widgets.per_class(evaluation)
+
+    st.subheader(wording.TRAINING_HEADING)
+    widgets.training(resources.history())
