@@ -12,6 +12,7 @@ FROM python:3.11-slim-bookworm
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
+    OPENBLAS_NUM_THREADS=1 \
     HOME=/tmp \
     PORT=8080
 RUN useradd --system --uid 10001 --no-create-home lesionlens

@@ -26,7 +26,7 @@ help: ## list the targets
 install: .venv/installed-dev ## create .venv with everything, for users and developers
 
 run: .venv/installed ## serve the dashboard on http://127.0.0.1:8501 (PORT=...)
-	$(BIN)/python -m streamlit run dashboard/app.py --server.address 127.0.0.1 --server.port $(PORT)
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m streamlit run dashboard/app.py --server.address 127.0.0.1 --server.port $(PORT)
 
 test: .venv/installed-dev ## run the tests
 	$(BIN)/python -m pytest

@@ -12,12 +12,13 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from dashboard.cohort import UNKNOWN, Unit
+from dashboard.cohort import AGE_LABELS, UNKNOWN, Unit
 from dashboard.colours import ACCENT, DX_COLOURS, NEUTRAL, SHARE_SCALE, translucent
 from data.diagnoses import DX_CODES, diagnosis
 
 TRANSPARENT = "rgba(0,0,0,0)"
 CELL_TEXT_SIZE = 12
+AGE_AXIS_TITLE = "age (years, 5-year bands)"
 CARD_HEIGHT = 360  # pixels; fifteen body sites still have a readable row each
 
 TEMPLATE = go.layout.Template(
@@ -109,10 +110,22 @@ def age_bars(table: pd.DataFrame, unit: Unit) -> go.Figure:
             hovertemplate=f"age %{{x}}<br>{dx} · {diagnosis(dx).name}<br>%{{y:,}} of %{{customdata:,}} {unit}"
             "<extra></extra>",
         )
-    ticks = [label for label in table.index if label == UNKNOWN or int(label) % 15 == 0]
-    figure.update_xaxes(title="age (years, 5-year bands)", type="category", tickvals=ticks, tickangle=0)
+    _age_axis(figure)
+    figure.update_xaxes(title=AGE_AXIS_TITLE)
     figure.update_yaxes(title=f"{unit}", nticks=6, tickformat=",")
     return figure
+
+
+def _age_axis(figure: go.Figure) -> None:
+    """Every age band, present or not, so that the axis stays where it is; a label every 15 years fits a phone."""
+    figure.update_xaxes(
+        type="category",
+        categoryorder="array",
+        categoryarray=AGE_LABELS,
+        range=[-0.6, len(AGE_LABELS) - 0.4],
+        tickvals=[label for label in AGE_LABELS if label == UNKNOWN or int(label) % 15 == 0],
+        tickangle=0,
+    )
 
 
 def site_heatmap(table: pd.DataFrame, unit: Unit) -> go.Figure:
@@ -133,10 +146,11 @@ def site_heatmap(table: pd.DataFrame, unit: Unit) -> go.Figure:
         rows=list(table.index),
         text=[[f"{int(count):,}" if count else "" for count in row] for row in counts],
         customdata=np.dstack([counts, np.broadcast_to(totals, counts.shape)]),
-        hovertemplate=f"%{{x}}, %{{y}}<br>%{{customdata[0]:,}} of %{{customdata[1]:,}} {unit} (%{{z:.0%}})<extra></extra>",
+        hovertemplate=f"%{{x}}, %{{y}}<br>%{{customdata[0]:,}} of %{{customdata[1]:,}} {unit} (%{{z:.0%}})"
+        "<extra></extra>",
     )
-    figure.update_xaxes(side="top", title="", tickfont={"size": 13})
-    figure.update_yaxes(autorange="reversed", title="")
+    figure.update_xaxes(side="top", tickfont={"size": 12})
+    figure.update_yaxes(autorange="reversed")
     return figure
 
 
@@ -209,18 +223,17 @@ def share_bars(table: pd.DataFrame, unit: Unit, names: Mapping[str, str], colour
     return figure
 
 
-def malignant_share_dots(shares: pd.DataFrame, unit: Unit, axis_title: str, is_ordered: bool) -> go.Figure:
+def malignant_share_dots(shares: pd.DataFrame, unit: Unit, is_by_age: bool) -> go.Figure:
     """Share of malignant diagnoses with its 95 % interval, one row a group.
 
     Args:
         shares: see `dashboard.cohort.malignant_share`.
         unit: what is counted.
-        axis_title: what the groups are, with the unit.
-        is_ordered: groups have an order of their own (ages) and run along the horizontal axis; otherwise they are sorted
-            by share and stand below each other.
+        is_by_age: groups are age bands and run along the horizontal axis; otherwise they are sorted by share and stand
+            below each other.
     """
-    ordered = shares if is_ordered else shares.sort_values("share", ascending=False, kind="stable")
-    value, group = ("y", "x") if is_ordered else ("x", "y")
+    ordered = shares if is_by_age else shares.sort_values("share", ascending=False, kind="stable")
+    value, group = ("y", "x") if is_by_age else ("x", "y")
     figure = new_figure(CARD_HEIGHT, showlegend=False)
     figure.add_scatter(
         **{value: ordered["share"].to_numpy(), group: list(ordered.index)},
@@ -243,13 +256,13 @@ def malignant_share_dots(shares: pd.DataFrame, unit: Unit, axis_title: str, is_o
         "<extra></extra>",
     )
     share_axis = {"title": f"malignant share of {unit}", "tickformat": ".0%", "rangemode": "tozero", "nticks": 6}
-    if is_ordered:
-        ticks = [label for label in ordered.index if label == UNKNOWN or int(label) % 15 == 0]
-        figure.update_xaxes(title=axis_title, type="category", tickvals=ticks, tickangle=0)
+    if is_by_age:
+        _age_axis(figure)
+        figure.update_xaxes(title=AGE_AXIS_TITLE)
         figure.update_yaxes(**share_axis)
     else:
         figure.update_xaxes(**share_axis, showgrid=True)
-        figure.update_yaxes(title="", type="category", autorange="reversed")
+        figure.update_yaxes(type="category", autorange="reversed")
     return figure
 
 

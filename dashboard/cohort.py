@@ -80,12 +80,25 @@ def cross_count(counts: pd.DataFrame, column: str, unit: Unit) -> pd.DataFrame:
         Ages ascending as whole numbers from 0 to 85 in steps of 5, then `unknown`, all present even where 0, so that an
         axis does not jump; any other column by falling total.
     """
-    named = counts.assign(**{column: age_labels(counts["age"])}) if column == "age" else counts
-    table = named.pivot_table(index=column, columns="dx", values=unit, aggfunc="sum", fill_value=0)
-    table = table.reindex(columns=list(DX_CODES), fill_value=0)
+    groups, row_of = _rows_of(counts, column)
+    column_of = pd.Categorical(counts["dx"], categories=list(DX_CODES)).codes
+    # bincount on cell numbers: a pivot table costs ten times as much, at every move of a filter.
+    cells = np.bincount(
+        row_of * len(DX_CODES) + column_of, weights=counts[unit], minlength=len(groups) * len(DX_CODES)
+    ).astype(np.int64)
+    table = pd.DataFrame(cells.reshape(len(groups), len(DX_CODES)), index=groups, columns=list(DX_CODES))
     if column == "age":
-        return table.reindex(AGE_LABELS, fill_value=0)
+        return table
     return table.loc[table.sum(axis=1).sort_values(ascending=False, kind="stable").index]
+
+
+def _rows_of(counts: pd.DataFrame, column: str) -> tuple[list[str], np.ndarray]:
+    """The groups of a column, and the group number of each row."""
+    if column == "age":
+        labels = pd.Categorical(age_labels(counts["age"]), categories=AGE_LABELS)
+        return AGE_LABELS, labels.codes.astype(np.int64)
+    row_of, groups = pd.factorize(counts[column], sort=True)
+    return [str(group) for group in groups], row_of
 
 
 AGE_LABELS: list[str] = [*(str(age) for age in range(MIN_AGE, MAX_AGE + 1, AGE_STEP)), UNKNOWN]

@@ -1,9 +1,9 @@
 """Colours that mean one thing on every page.
 
 Source:
-    Okabe & Ito 2008, "Color Universal Design", https://jfly.uni-koeln.de/color/ (distinguishable in all common forms of
-    colour blindness); the grey is the one R's palette "Okabe-Ito" adds. Its yellow and black are left out: one fades on a
-    light page, the other on a dark one.
+    Okabe & Ito 2008, "Color Universal Design", https://jfly.uni-koeln.de/color/ (distinguishable in all common forms
+    of colour blindness); the grey is the one R's palette "Okabe-Ito" adds. Its yellow and black are left out: one
+    fades on a light page, the other on a dark one.
 """
 
 from __future__ import annotations

@@ -75,7 +75,7 @@ def cohort_filters(counts: pd.DataFrame) -> CohortFilter:
             persist_state="session",
         )
         with st.container(gap="xxsmall"):
-            low, high = st.slider(
+            ages: Any = st.slider(
                 "Age (years)", MIN_AGE, MAX_AGE, step=AGE_STEP, key="dataset_age", persist_state="session"
             )
             keeps_unknown = st.checkbox("Keep unknown ages", key="dataset_keeps_unknown_age", persist_state="session")
@@ -95,7 +95,7 @@ def cohort_filters(counts: pd.DataFrame) -> CohortFilter:
             key="dataset_dx_type",
             persist_state="session",
         )
-    return CohortFilter(tuple(dx), tuple(sex), tuple(localization), tuple(dx_type), low, high, keeps_unknown)
+    return CohortFilter(tuple(dx), tuple(sex), tuple(localization), tuple(dx_type), ages[0], ages[1], keeps_unknown)
 
 
 def reset_filters() -> None:
@@ -185,7 +185,7 @@ def _toggle_diagnosis(key: str) -> None:
 
 def _share_chart(kept: pd.DataFrame, unit: Unit, data: str) -> None:
     heading = st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="top", gap="small")
-    title = heading.container(width="content")
+    title = heading.container(width="stretch")
     group = heading.segmented_control(
         "Malignant share",
         list(wording.SHARE_GROUPS),
@@ -196,9 +196,7 @@ def _share_chart(kept: pd.DataFrame, unit: Unit, data: str) -> None:
         label_visibility="collapsed",
         persist_state="session",
     )
-    figure = charts.malignant_share_dots(
-        malignant_share(kept, group, unit), unit, wording.SHARE_AXES[group], is_ordered=group == "age"
-    )
+    figure = charts.malignant_share_dots(malignant_share(kept, group, unit), unit, is_by_age=group == "age")
     name = f"Malignant share of {unit}"
     with title:
         chart_heading(name, data)

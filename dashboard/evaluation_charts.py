@@ -16,11 +16,11 @@ from model.artifact import OperatingPoint
 from model.evaluate import MACRO, MALIGNANT, RocCurve
 from model.intervals import ThresholdMetrics
 
-CHART_HEIGHT = 440  # pixels
+CHART_HEIGHT = 480  # pixels
 CURVE_HEIGHT = 260
 CURVE_COLOURS: dict[str, str] = DX_COLOURS | {MALIGNANT: ACCENT, MACRO: NEUTRAL}
 BAND_OPACITY = 0.18
-MAX_CURVE_POINTS = 300
+MAX_BANDS = 3  # more of them hide each other
 
 
 def roc(
@@ -34,7 +34,7 @@ def roc(
 
     Args:
         curves: all curves that could be shown.
-        shown: names of those to draw.
+        shown: names of those to draw; more than three are drawn without bands.
         points: stored operating points, drawn where malignant against benign is shown.
         question: whose threshold is being moved.
         current: what that threshold does, marked on the curve; None draws no mark.
@@ -46,7 +46,7 @@ def roc(
     )
     figure.add_scatter(x=[0, 1], y=[0, 1], mode="lines", line=neutral_line(), hoverinfo="skip", showlegend=False)
     wanted = [curve for curve in curves if curve.name in shown and np.isfinite(curve.auroc.value)]
-    for curve in wanted:
+    for curve in wanted if len(wanted) <= MAX_BANDS else []:
         _add_band(figure, curve)
     for curve in wanted:
         _add_curve(figure, curve)
@@ -74,7 +74,7 @@ def _add_band(figure: go.Figure, curve: RocCurve) -> None:
 
 
 def _add_curve(figure: go.Figure, curve: RocCurve) -> None:
-    rows = _thinned(len(curve.threshold))
+    rows = _corners(curve.false_positive_rate, curve.sensitivity)
     area = curve.auroc
     figure.add_scatter(
         x=curve.false_positive_rate[rows],
@@ -92,9 +92,11 @@ def _add_curve(figure: go.Figure, curve: RocCurve) -> None:
     )
 
 
-def _thinned(length: int) -> NDArray[np.int64]:
-    """Rows of a curve that are enough for its look; the first and the last always."""
-    return np.unique(np.linspace(0, length - 1, min(length, MAX_CURVE_POINTS)).astype(int))
+def _corners(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which points of a curve of steps are needed: those inside a straight run are not."""
+    is_corner = np.ones(len(x), dtype=bool)
+    is_corner[1:-1] = ~(((x[:-2] == x[1:-1]) & (x[1:-1] == x[2:])) | ((y[:-2] == y[1:-1]) & (y[1:-1] == y[2:])))
+    return is_corner
 
 
 def _add_operating_points(figure: go.Figure, points: Sequence[OperatingPoint]) -> None:
@@ -107,7 +109,13 @@ def _add_operating_points(figure: go.Figure, points: Sequence[OperatingPoint]) -
         name="stored operating points",
         marker={"symbol": "diamond-open", "size": 12, "color": ACCENT, "line": {"width": 2.5}},
         customdata=[
-            (point.target_sensitivity, point.threshold, point.specificity.value, point.sensitivity.n, point.specificity.n)
+            (
+                point.target_sensitivity,
+                point.threshold,
+                point.specificity.value,
+                point.sensitivity.n,
+                point.specificity.n,
+            )
             for point in points
         ],
         hovertemplate="chosen for a sensitivity of %{customdata[0]:.0%}<br>threshold %{customdata[1]:.1%}<br>"
@@ -158,8 +166,8 @@ def confusion_matrix(confusion: NDArray[np.int64], shows_counts: bool) -> go.Fig
         hovertemplate="%{customdata[2]}<br>predicted %{x}: %{customdata[0]:,} of %{customdata[1]:,} images (%{z:.1%})"
         "<extra></extra>",
     )
-    figure.update_xaxes(side="top", title="predicted", tickfont={"size": 13})
-    figure.update_yaxes(autorange="reversed", title="reference", tickfont={"size": 13})
+    figure.update_xaxes(side="top", title="predicted", tickfont={"size": 12})
+    figure.update_yaxes(autorange="reversed", title="reference", tickfont={"size": 12})
     return figure
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from html import escape
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -16,7 +18,7 @@ from dashboard.thresholds import (
     summary_frame,
     threshold_frame,
 )
-from dashboard.widgets import card_grid, chart, chart_heading, csv_download
+from dashboard.widgets import Html, card_grid, chart, chart_heading, csv_download, html_table
 from model.artifact import OperatingPoint
 from model.evaluate import MACRO, MALIGNANT, Evaluation
 from model.intervals import Estimate, ThresholdMetrics
@@ -30,17 +32,18 @@ TRAINING_MEASURES = ("loss", "accuracy", "auc")
 def header(evaluation: Evaluation) -> None:
     """Which model, measured on what."""
     artifact = resources.artifact()
-    st.title(wording.EVALUATION_TITLE)
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        st.title(wording.EVALUATION_TITLE, width="content")
+        csv_download(summary_frame(evaluation), "evaluation_summary.csv", key="summary_csv")
     st.markdown(wording.evaluated_model(artifact.name, artifact.version, evaluation.images, evaluation.lesions))
 
 
 def summary(evaluation: Evaluation) -> None:
     """The headline metrics with interval, n and explanation; accuracy in a quieter tone."""
-    with st.grid(5, min_column_width=190, border=True, gap="small") as grid:
+    with st.grid(5, min_column_width=155, border=True, gap="small") as grid:
         for name in wording.SUMMARY_METRICS:
             with grid.cell(), st.container(key=f"metric_{name}", gap="xxsmall"):
                 _metric(name, getattr(evaluation, name), evaluation)
-    csv_download(summary_frame(evaluation), "evaluation_summary.csv", key="summary_csv", label="Metrics as CSV")
 
 
 def _metric(name: str, estimate: Estimate, evaluation: Evaluation) -> None:
@@ -73,6 +76,7 @@ def _roc_card(data: str, question: str, metrics: ThresholdMetrics) -> None:
         key="evaluation_curves",
         help=wording.ROC_HELP,
         label_visibility="collapsed",
+        wrap=True,
         persist_state="session",
     )
     figure = evaluation_charts.roc(curves, shown, resources.artifact().operating_points, question, metrics)
@@ -136,10 +140,27 @@ def _threshold_card(data: str) -> tuple[str, ThresholdMetrics]:
     )
     at_prevalence = reweighed(metrics, prevalence)
     frame = threshold_frame(question, metrics, at_prevalence)
-    st.html(wording.threshold_table(question, frame))
+    _threshold_table(question, frame)
     st.caption(wording.per_thousand(question, at_prevalence))
     csv_download(frame, f"threshold_{question}.csv", key="threshold_csv")
     return question, metrics
+
+
+def _threshold_table(question: str, frame: pd.DataFrame) -> None:
+    rows = [
+        (
+            wording.measure_name(row.measure),
+            _rate(row.measure, row.value),
+            wording.interval_range(row.low, row.high, wording.METRICS["ppv"]),
+            wording.hits_of_n(question, row.measure, row.hits, row.n),
+        )
+        for row in frame.itertuples()
+    ]
+    html_table(("", "value", "95 % interval", "n"), rows, numeric=(1,))
+
+
+def _rate(measure: str, value: float) -> str:
+    return wording.METRICS[measure.split()[0]].format(value)
 
 
 def _operating_point_buttons(points: tuple[OperatingPoint, ...]) -> None:
@@ -178,8 +199,29 @@ def per_class(evaluation: Evaluation) -> None:
     """One row a diagnosis: every rate with its interval."""
     chart_heading(wording.PER_CLASS_TITLE, wording.test_data(evaluation.images, evaluation.lesions))
     frame = per_class_frame(evaluation)
-    st.html(wording.per_class_table(frame))
+    _per_class_table(frame)
     csv_download(frame, "per_class_metrics.csv", key="per_class_csv")
+
+
+def _per_class_table(frame: pd.DataFrame) -> None:
+    rows = [
+        (
+            Html(f'<b>{row["dx"]}</b><span class="lens-long"> {escape(str(row["name"]))}</span>'),
+            f"{row['images']:,}",
+            f"{row['lesions']:,}",
+            *(_with_interval(row, rate) for rate in wording.RATES),
+        )
+        for row in frame.to_dict("records")
+    ]
+    headers = ("diagnosis", "images", "lesions", *(wording.METRICS[rate].name for rate in wording.RATES))
+    tooltips = ("", "", "", *(wording.METRICS[rate].plain_tooltip for rate in wording.RATES))
+    html_table(headers, rows, numeric=tuple(range(1, len(headers))), tooltips=tooltips)
+
+
+def _with_interval(row: dict[Hashable, Any], rate: str) -> Html:
+    metric = wording.METRICS[rate]
+    span = wording.interval_range(row[f"{rate}_low"], row[f"{rate}_high"], metric)
+    return Html(f"{escape(metric.format(row[rate]))} <small>{escape(span)}</small>")
 
 
 def training(history: pd.DataFrame) -> None:

@@ -48,7 +48,7 @@ def model_card(artifact: Artifact) -> None:
     st.markdown(INTENDED_USE)
     st.markdown("### What it was measured to do")
     st.caption(_measured_on(manifest))
-    left, right = st.columns(2, gap="medium")
+    left, right = st.columns([4, 5], gap="medium")
     left.dataframe(summary_table(manifest["metrics"]), hide_index=True, width="stretch")
     left.dataframe(operating_point_table(artifact), hide_index=True, width="stretch")
     right.dataframe(class_table(manifest["metrics"]), hide_index=True, width="stretch")
@@ -116,7 +116,7 @@ def class_table(metrics: dict[str, Any]) -> pd.DataFrame:
             row["images"],
             _interval(row["sensitivity"], 2),
             _interval(row["specificity"], 2),
-            _interval(row["auroc"], 3),
+            _interval(row["auroc"], 2),
         )
         for diagnosis, row in zip(DIAGNOSES, metrics["per_class"], strict=True)
     ]
@@ -153,7 +153,7 @@ def provenance(artifact: Artifact) -> str:
     """Version, time, command, commit and hashes."""
     created = artifact.manifest["created"]
     files = "\n".join(
-        f"- `{name}`, {entry['bytes'] / 1e6:.1f} MB, SHA-256 `{entry['sha256']}`"
+        f"- `{name}`, {entry['bytes'] / 1e3:,.0f} kB, SHA-256 `{entry['sha256']}`"
         for name, entry in artifact.manifest["files"].items()
     )
     return (

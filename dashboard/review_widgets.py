@@ -33,7 +33,7 @@ UPLOADER, CAMERA = "review_upload", "review_camera"
 
 def image_inputs() -> list[Upload]:
     """Uploader, camera and samples; what was given last is what is returned, several files as a queue."""
-    upload_column, sample_column = st.columns([3, 2], gap="medium")
+    upload_column, sample_column = st.columns(2, gap="medium")
     with upload_column:
         files = st.file_uploader(
             "Dermoscopic images (JPEG, PNG, TIFF, WebP, BMP; one lesion each)",
@@ -67,7 +67,7 @@ def _sample_buttons() -> None:
     st.markdown("Or open a synthetic sample", help=wording.SAMPLES_NOTE)
     with st.container(horizontal=True, gap="small"):
         for sample in resources.samples().itertuples():
-            with st.container(width=88, gap="xxsmall"):
+            with st.container(width=80, gap="xxsmall"):
                 st.image(
                     resources.sample_thumbnail(sample.file),
                     width="stretch",
@@ -138,7 +138,7 @@ def analysis_limit(artifact: Artifact) -> float:
 
 def result(upload: Upload, analysis: Analysis) -> None:
     """Image and heatmap at the left, large; what the model says at the right."""
-    picture, answer = st.columns([2, 1], gap="medium")
+    picture, answer = st.columns([7, 3], gap="medium")
     with picture:
         _picture(upload, analysis)
     with answer:

@@ -77,7 +77,10 @@ def threshold_frame(question: str, metrics: ThresholdMetrics, at_prevalence: Rew
     )
     computed = pd.DataFrame(
         {
-            "measure": [f"ppv at prevalence {at_prevalence.prevalence:g}", f"npv at prevalence {at_prevalence.prevalence:g}"],
+            "measure": [
+                f"ppv at prevalence {at_prevalence.prevalence:g}",
+                f"npv at prevalence {at_prevalence.prevalence:g}",
+            ],
             "value": [at_prevalence.ppv, at_prevalence.npv],
         }
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from html import escape
 from pathlib import Path
@@ -40,7 +40,7 @@ def explained_errors() -> Iterator[None]:
     try:
         yield
     except tuple(wording.ERROR_TITLES) as error:
-        _log.exception("explained on the screen")
+        _log.warning("%s: %s", type(error).__name__, error)
         st.error(wording.error_message(error), icon=":material/error:")
 
 
@@ -98,3 +98,41 @@ def csv_download(table: pd.DataFrame, file_name: str, key: str, label: str = "CS
         on_click="ignore",
         help=f"Download {file_name}",
     )
+
+
+class Html(str):
+    """Text that is markup already and is not escaped again."""
+
+
+def html_table(
+    headers: Sequence[str], rows: Iterable[Sequence[str]], numeric: Sequence[int], tooltips: Sequence[str] = ()
+) -> None:
+    """A small table that a screen reader can read and a phone can scroll; the first column heads its row.
+
+    Args:
+        headers: one a column.
+        rows: cells; `Html` stands as it is, other text is escaped.
+        numeric: columns to set flush right.
+        tooltips: one a column, shown over its header; empty for none.
+    """
+    explained = tooltips or [""] * len(headers)
+    head = "".join(
+        f'<th scope="col"{_flush(column, numeric)} title="{escape(tooltip)}">{escape(header)}</th>'
+        for column, (header, tooltip) in enumerate(zip(headers, explained, strict=True))
+    )
+    body = "".join(
+        f"<tr>{''.join(_cell(column, cell, numeric) for column, cell in enumerate(row))}</tr>" for row in rows
+    )
+    st.html(
+        f'<div class="lens-table" tabindex="0"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    )
+
+
+def _cell(column: int, cell: str, numeric: Sequence[int]) -> str:
+    content = cell if isinstance(cell, Html) else escape(cell)
+    tag = 'th scope="row"' if column == 0 else "td"
+    return f"<{tag}{_flush(column, numeric)}>{content}</{tag[:2]}>"
+
+
+def _flush(column: int, numeric: Sequence[int]) -> str:
+    return ' class="number"' if column in numeric else ""

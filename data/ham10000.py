@@ -15,6 +15,7 @@ Source:
 from __future__ import annotations
 
 import argparse
+import csv
 from pathlib import Path
 
 import pandas as pd
@@ -44,13 +45,18 @@ def load_metadata(dataset: Path) -> pd.DataFrame:
         One row an image with the seven original columns; `age` float64 in years, NaN where missing.
 
     Raises:
-        DatasetError: file missing, columns missing, an unknown dx or dx_type, or an image_id that stands twice.
+        DatasetError: file missing or no table, columns missing, an unknown dx or dx_type, or an image_id given twice.
     """
     path = next((dataset / name for name in METADATA_FILES if (dataset / name).is_file()), None)
     if path is None:
         raise DatasetError(f"expected {METADATA_FILE} in {dataset}, found none; run: python -m data.download")
-    # sep=None lets pandas find out whether commas or tabs separate: the original archive has had both.
-    return check_metadata(pd.read_csv(path, sep=None, engine="python"), source=path.name)
+    try:
+        # sep=None lets pandas find out whether commas or tabs separate: the original archive has had both.
+        metadata = pd.read_csv(path, sep=None, engine="python")
+    # csv.Error comes from the search for the separator, the others from reading an empty file or one that is no text.
+    except (csv.Error, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise DatasetError(f"{path}: expected a comma- or tab-separated table, received something else") from error
+    return check_metadata(metadata, source=path.name)
 
 
 def check_metadata(metadata: pd.DataFrame, source: str) -> pd.DataFrame:

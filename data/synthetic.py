@@ -97,7 +97,118 @@ class Sample:
 
 
 SAMPLES: tuple[Sample, ...] = (
-    Sample("akiec", 1, 17, lesions.actinic_keratosis, Camera(BEIGE, 0.3, 1.0, glints=1), "scaly pinkish red plaque"),
+    Sample(
+        "akiec",
+        1,
+        1330,
+        partial(lesions.actinic_keratosis, redness=0.3, pigment=0.4),
+        Camera(PALE, freckles=0.4, flush=0.9, dark_corners=0.6, glints=1),
+        "scaly pinkish red plaque, strawberry pattern",
+    ),
+    Sample(
+        "bcc",
+        1,
+        1011,
+        partial(lesions.basal_cell_carcinoma, nests=9),
+        Camera(MAUVE, flush=0.6, glints=2),
+        "arborising vessels, blue-grey ovoid nests, small ulcer",
+    ),
+    Sample(
+        "bcc",
+        2,
+        1020,
+        partial(lesions.basal_cell_carcinoma, radius=95, nests=4, trees=8, ulcer=0),
+        Camera(PALE, freckles=0.3, flush=0.7, dark_corners=0.5),
+        "pearly, many branching vessels, few nests",
+    ),
+    Sample(
+        "bkl",
+        1,
+        1030,
+        partial(lesions.keratosis, greyness=0.2, darkness=0.75),
+        Camera(PINK, vellus=14),
+        "waxy brown, milia-like cysts and comedo-like openings",
+    ),
+    Sample(
+        "bkl",
+        2,
+        1041,
+        partial(lesions.keratosis, greyness=0.7, comedones=0.9, milia=0.7, darkness=0.5),
+        Camera(PALE, freckles=0.4, hairs=4),
+        "greyish brown, many comedo-like openings",
+    ),
+    Sample(
+        "bkl",
+        3,
+        1051,
+        partial(lesions.keratosis, gyri=0.8, comedones=0.1, milia=0.3, notches=0.1, fading=1.0),
+        Camera(BEIGE, freckles=0.5, bubbles=2),
+        "brain-like folds, moth-eaten border",
+    ),
+    Sample(
+        "df",
+        1,
+        1062,
+        partial(lesions.dermatofibroma, pigment=0.4),
+        Camera(APRICOT, hairs=3, vellus=20),
+        "white scar-like patch, faint peripheral network",
+    ),
+    Sample(
+        "mel",
+        1,
+        1071,
+        lesions.melanoma,
+        Camera(BEIGE, freckles=0.2, bubbles=3, glints=2),
+        "asymmetric, several colours, blue-white veil, atypical network",
+    ),
+    Sample(
+        "mel",
+        2,
+        1083,
+        partial(lesions.melanoma, radius=125, regression=1.0, blackness=0.5),
+        Camera(PALE, freckles=0.5, dark_corners=0.8),
+        "regression and blue-grey areas, ragged border",
+    ),
+    Sample(
+        "mel",
+        3,
+        1090,
+        partial(lesions.melanoma, radius=110, veil=0.3, regression=0.2, blackness=1.0, streaks=0.9),
+        Camera(PINK, hairs=5),
+        "dark brown and black, streaks at the border",
+    ),
+    Sample(
+        "nv",
+        1,
+        1102,
+        lesions.nevus,
+        Camera(PINK),
+        "round, regular network that fades to the rim",
+    ),
+    Sample(
+        "nv",
+        2,
+        1111,
+        partial(lesions.nevus, radius=80, darkness=1.3, elongation=1.4),
+        Camera(APRICOT, hairs=9),
+        "small, dark brown, under hairs",
+    ),
+    Sample(
+        "nv",
+        3,
+        1123,
+        partial(lesions.nevus, radius=95, globules=0.9, darkness=0.85),
+        Camera(MAUVE, bubbles=2, furrows=0.8),
+        "brown globules",
+    ),
+    Sample(
+        "vasc",
+        1,
+        1132,
+        partial(lesions.angioma, purple=0.25),
+        Camera(PINK, flush=0.7, vellus=16),
+        "red and purple lacunae, sharp border",
+    ),
 )
 
 
@@ -181,7 +292,7 @@ def _hairs(
         start = np.array((generator.uniform(-60, WIDTH + 60), generator.uniform(-60, HEIGHT + 60)))
         end = start + length * along
         bend = (start + end) / 2 + generator.normal(0, 0.22 * length) * np.array((-along[1], along[0]))
-        width, taper = generator.uniform(*widths), generator.uniform(0.4, 0.8)
+        width, taper = generator.uniform(*widths), generator.uniform(0.65, 0.95)
         strokes.append(curve(start, end, bend, width, taper, generator.uniform(*strengths)))
     return strokes
 

@@ -43,7 +43,7 @@ def nevus(
     network: float = 0.4,
     globules: float = 0.35,
     clumps: float = 0.28,
-    redness: float = 0.18,
+    redness: float = 0.08,
     softness: float = 12.0,
 ) -> Tissue:
     """Melanocytic nevus: round and even, a regular network that fades to the rim, globules.
@@ -64,12 +64,12 @@ def nevus(
     core = rise(depth, 0.0, 0.8 * radius)
     mesh = patchy_mesh(generator, 9.5, 3.2) * rise(depth, -1.6 * softness, 0.6 * softness)
     clods = dots(generator, 12.0, 3.6, 0.45, 0.5) * rise(noise(generator, 40), -0.8, 1.0)
-    melanin = body * (0.42 + 0.6 * core) * mottle(generator, 24, clumps) * mottle(generator, 4, 0.18, 3)
+    melanin = body * (0.40 + 0.75 * core) * mottle(generator, 24, clumps) * mottle(generator, 4, 0.18, 3)
     melanin = melanin + network * mesh * (0.75 - 0.45 * core) + globules * body * clods
     return Tissue(
         melanin=darkness * melanin,
         blood=redness * body + 0.12 * rise(depth, -60, 10),
-        dermal_melanin=0.15 * darkness * core * body,
+        dermal_melanin=0.20 * darkness * core * body,
     )
 
 
@@ -78,7 +78,7 @@ def melanoma(
     radius: float = 135.0,
     lobes: int = 4,
     darkness: float = 1.0,
-    blackness: float = 1.0,
+    blackness: float = 0.7,
     network: float = 0.45,
     streaks: float = 0.5,
     veil: float = 0.7,
@@ -165,7 +165,7 @@ def basal_cell_carcinoma(
 def keratosis(
     generator: np.random.Generator,
     radius: float = 115.0,
-    darkness: float = 0.75,
+    darkness: float = 0.6,
     greyness: float = 0.25,
     comedones: float = 0.6,
     milia: float = 0.5,
@@ -193,14 +193,14 @@ def keratosis(
     inside = rise(depth, 6, 16)
     folds = gaussian_filter(creases(generator, 6.0, 0.7), 1.4) - 0.45
     plugs = comedones * inside * gaussian_filter(dots(generator, 30.0, 4.2, 0.4, 0.7, 4.0), 1.1)
-    pearls = milia * inside * gaussian_filter(dots(generator, 22.0, 3.6, 0.35, 0.7), 1.5)
-    zones = np.exp(0.28 * fractal(generator, 55, 5))
-    melanin = 0.55 * body * zones * mottle(generator, 7, 0.16, 3) * (1 + gyri * folds) + 0.10 * rim
+    pearls = milia * inside * gaussian_filter(dots(generator, 24.0, 4.0, 0.35, 0.8), 1.5)
+    zones = mottle(generator, 55, 0.38, 5)
+    melanin = 0.55 * body * zones * mottle(generator, 11, 0.26, 5) * (1 + gyri * folds) + 0.10 * rim
     return Tissue(
         melanin=darkness * melanin * (1 - 0.7 * pearls) + 0.8 * plugs,
-        blood=0.10 * body + 0.10 * rise(depth, -40, 10),
+        blood=0.05 * body + 0.10 * rise(depth, -40, 10),
         dermal_melanin=0.5 * greyness * body * zones + 0.7 * plugs,
-        keratin=0.38 * (1 - greyness) * body * mottle(generator, 22, 0.3) + 0.5 * plugs,
+        keratin=0.34 * (1 - greyness) * body * mottle(generator, 22, 0.3) + 0.5 * plugs,
         white=0.5 * pearls * body + 0.06 * body * rise(fractal(generator, 12, 3), 0.0, 2.0),
     )
 
@@ -208,8 +208,8 @@ def keratosis(
 def dermatofibroma(
     generator: np.random.Generator,
     radius: float = 100.0,
-    scar: float = 0.45,
-    pigment: float = 0.4,
+    scar: float = 0.38,
+    pigment: float = 0.34,
     redness: float = 0.3,
 ) -> Tissue:
     """Dermatofibroma: a white scar-like patch in the middle, a faint brown network around it.
@@ -239,10 +239,10 @@ def dermatofibroma(
 def angioma(
     generator: np.random.Generator,
     radius: float = 75.0,
-    lacuna: float = 15.0,
+    lacuna: float = 19.0,
     darkness: float = 1.0,
     purple: float = 0.2,
-    septa: float = 0.3,
+    septa: float = 0.5,
 ) -> Tissue:
     """Angioma: red to purple lakes of blood with sharp borders, paler walls between them.
 
@@ -264,7 +264,7 @@ def angioma(
     stale = rise(fractal(generator, 0.45 * radius, 3), 1.5 - 3.0 * purple, 3.5 - 3.0 * purple) * (0.5 + 0.5 * lakes)
     return Tissue(
         melanin=(0.10 + 0.25 * stale) * body,
-        blood=darkness * (0.5 * lakes * tint + 0.72 * body * mottle(generator, 10, 0.12)) + 0.14 * rise(depth, -40, 5),
+        blood=darkness * (0.7 * lakes * tint + 0.55 * body * mottle(generator, 10, 0.12)) + 0.14 * rise(depth, -40, 5),
         dermal_melanin=0.9 * stale * body + 0.10 * lakes,
         white=0.4 * septa * body * (1 - lakes) * rise(fractal(generator, 16, 3), -0.7, 1.8),
     )

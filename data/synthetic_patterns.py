@@ -121,7 +121,7 @@ def outline(
     radius = float(np.mean(radii))
     depth = 1.0 - np.hypot(u / radii[0], v / radii[1])
     # tanh bounds the noise: its rare peaks would leave islands far outside.
-    depth += roughness * np.tanh(noise(generator, 0.35 * radius)) + detail * np.tanh(
+    depth += roughness * 1.4 * np.tanh(0.7 * noise(generator, 0.35 * radius)) + detail * np.tanh(
         fractal(generator, 0.1 * radius, 3)
     )
     return depth * radius

@@ -13,7 +13,7 @@ Rgb = tuple[float, float, float]
 
 # Optical density of one unit of pigment in red, green and blue: log ratios of lesion to skin colour as HAM10000's
 # images show them, chosen by eye. Melanin in the dermis looks blue-grey, since short waves are scattered above it.
-MELANIN: Rgb = (0.42, 0.86, 1.10)
+MELANIN: Rgb = (0.42, 0.86, 1.18)
 BLOOD: Rgb = (0.12, 1.00, 0.66)
 DERMAL_MELANIN: Rgb = (1.00, 0.78, 0.50)
 KERATIN: Rgb = (0.14, 0.40, 0.85)
@@ -91,6 +91,6 @@ def healthy_skin(
         melanin=0.020 * fractal(generator, 90) + 0.018 * fractal(generator, 14) + grain + 0.40 * freckles * spots,
         blood=0.018 * fractal(generator, 100) + 0.016 * fractal(generator, 14) + 0.16 * flush * blotches,
         dermal_melanin=0.014 * fractal(generator, 8, 3) + 0.018 * noise(generator, 1.4),
-        keratin=0.025 * fractal(generator, 40, 5),
+        keratin=0.035 * fractal(generator, 40, 5),
         white=0.09 * furrows * np.clip(relief, 0, 1) * rise(noise(generator, 50), -1.0, 1.0),
     )

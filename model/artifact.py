@@ -20,6 +20,8 @@ TEST_PREDICTIONS_FILE = "test_predictions.csv"
 GATE_FILE = "gate.npz"
 # Name of the LiteRT file's one signature: `image` to `logits`, `embedding`, `maps`.
 SIGNATURE = "serving_default"
+# Without these nothing can be answered, so a manifest must vouch for them.
+SERVING_FILES: tuple[str, ...] = (LITERT_FILE, GATE_FILE)
 DEFAULT_ARTIFACT = Path(__file__).with_name("weights") / "skin"
 
 
@@ -29,7 +31,7 @@ class ArtifactMismatch(Exception):
 
 @dataclass(frozen=True)
 class MeasuredRate:
-    """A share measured on named images, with its 95 % interval by lesion and the number of images it is a share of."""
+    """A share measured on named images, its 95 % interval by lesion, and n, the images it is a share of (NaN if 0)."""
 
     value: float
     low: float
@@ -126,7 +128,7 @@ def load_artifact(folder: Path) -> Artifact:
 
     Raises:
         ArtifactMismatch: no manifest, one that cannot be read, another schema, other classes or another order, a file
-            missing, or a file whose SHA-256 differs from the manifest's.
+            missing or unlisted, or a file whose SHA-256 differs from the manifest's.
     """
     manifest_path = folder / MANIFEST_FILE
     if not manifest_path.is_file():
@@ -134,10 +136,11 @@ def load_artifact(folder: Path) -> Artifact:
             f"expected {MANIFEST_FILE} in {folder}, found none; run: make train, or restore the folder"
         )
     try:
-        manifest = json.loads(manifest_path.read_text())
+        manifest = json.loads(manifest_path.read_text(encoding="utf-8"))
         _check_manifest(manifest, folder)
         return _parse(manifest, folder)
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
+    # Broken JSON and bad UTF-8 are ValueErrors; AttributeError is a list where an object was expected.
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ArtifactMismatch(
             f"expected a manifest of schema {SCHEMA_VERSION} in {manifest_path}, "
             f"could not read it ({type(error).__name__}: {error}); restore the file or export the model again"
@@ -153,6 +156,11 @@ def _check_manifest(manifest: dict[str, Any], folder: Path) -> None:
         raise ArtifactMismatch(
             f"expected classes {', '.join(DX_CODES)}, received {', '.join(manifest['classes'])}; "
             "these weights were made for other diagnoses or another order"
+        )
+    unlisted = next((name for name in SERVING_FILES if name not in manifest["files"]), None)
+    if unlisted is not None:
+        raise ArtifactMismatch(
+            f"expected the SHA-256 of {unlisted} in {folder / MANIFEST_FILE}, found none; export the model again"
         )
     for name, expected in manifest["files"].items():
         path = folder / name
@@ -174,9 +182,9 @@ def _parse(manifest: dict[str, Any], folder: Path) -> Artifact:
         width=int(manifest["input"]["width"]),
         calibration=Calibration(
             temperature=float(calibration["temperature"]),
-            offsets=tuple(calibration["offsets"]),
+            offsets=_one_a_class(calibration["offsets"]),
             population=calibration["population"],
-            prior=tuple(calibration["prior"]),
+            prior=_one_a_class(calibration["prior"]),
         ),
         operating_points=tuple(_parse_operating_point(point) for point in manifest["operating_points"]),
         quality=QualityLimits(**manifest["quality"]["limits"]),
@@ -185,6 +193,19 @@ def _parse(manifest: dict[str, Any], folder: Path) -> Artifact:
     )
 
 
+def _one_a_class(stored: list[float]) -> tuple[float, ...]:
+    """Fewer numbers than classes would be spread over all of them by numpy, without an error."""
+    if len(stored) != len(DX_CODES):
+        raise ValueError(f"expected {len(DX_CODES)} numbers, one a class, received {len(stored)}")
+    return tuple(float(value) for value in stored)
+
+
 def _parse_operating_point(point: dict[str, Any]) -> OperatingPoint:
-    measured = {rate: MeasuredRate(**point[rate]) for rate in ("sensitivity", "specificity", "ppv", "npv")}
+    measured = {rate: _parse_rate(point[rate]) for rate in ("sensitivity", "specificity", "ppv", "npv")}
     return OperatingPoint(point["name"], float(point["threshold"]), float(point["target_sensitivity"]), **measured)
+
+
+def _parse_rate(stored: dict[str, Any]) -> MeasuredRate:
+    """JSON has no NaN: a rate that cannot be said is stored as null."""
+    value, low, high = (float("nan") if stored[name] is None else stored[name] for name in ("value", "low", "high"))
+    return MeasuredRate(value, low, high, stored["n"])

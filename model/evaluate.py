@@ -345,7 +345,7 @@ def _roc_curve(
 
 def evaluation_to_dict(evaluation: Evaluation) -> dict[str, Any]:
     """An evaluation as JSON holds it: plain numbers, text, lists and dicts, with None for NaN."""
-    return _plain(asdict(evaluation))
+    return to_plain(asdict(evaluation))
 
 
 def evaluation_from_dict(stored: dict[str, Any]) -> Evaluation:
@@ -370,13 +370,13 @@ def _read_field(stored: Any) -> Any:
     return Estimate(*(math.nan if stored[key] is None else float(stored[key]) for key in ("value", "low", "high")))
 
 
-def _plain(value: Any) -> Any:
+def to_plain(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: to_plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple | np.ndarray):
-        return [_plain(item) for item in value]
+        return [to_plain(item) for item in value]
     if isinstance(value, np.generic):
-        return _plain(value.item())
+        return to_plain(value.item())
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
@@ -517,7 +517,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(format_report(evaluation, points, source.title))
     if arguments.output is not None:
         document = {"data": source.title, **evaluation_to_dict(evaluation)}
-        document["operating_points"] = [{"name": name, **_plain(asdict(point))} for name, point in points.items()]
+        document["operating_points"] = [{"name": name, **to_plain(asdict(point))} for name, point in points.items()]
         try:
             arguments.output.write_text(json.dumps(document, indent=2, allow_nan=False) + "\n", encoding="utf-8")
         except OSError as error:

@@ -31,6 +31,8 @@ MAGMA_STOPS: tuple[tuple[int, int, int], ...] = (
 # A class whose strongest evidence is below this share of the strongest class's is said to have none; a map of noise
 # stretched to full colour would look like a finding.
 MIN_STRENGTH = 0.02
+# Rows blended at a time: whole-image float arrays of a 50-megapixel image would take 2 GB.
+_BAND_ROWS = 256
 
 
 @dataclass(frozen=True)
@@ -137,8 +139,12 @@ def overlay(image: RgbImage, heatmap: Heatmap, framing: Framing, opacity: float 
         (H, W, 3) uint8 RGB.
     """
     evidence = np.clip(to_image_pixels(heatmap, framing), 0, 1)
-    alpha = (evidence * opacity)[..., np.newaxis]
-    return np.rint(image * (1 - alpha) + colour(evidence) * alpha).astype(np.uint8)
+    blended = np.empty(image.shape, dtype=np.uint8)
+    for top in range(0, len(image), _BAND_ROWS):
+        band = slice(top, top + _BAND_ROWS)
+        alpha = (evidence[band] * opacity)[..., np.newaxis]
+        blended[band] = np.rint(image[band] * (1 - alpha) + colour(evidence[band]) * alpha)
+    return blended
 
 
 def evidence_layer(heatmap: Heatmap, framing: Framing, max_side: int) -> NDArray[np.uint8]:

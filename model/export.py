@@ -52,7 +52,8 @@ from model.artifact import (
     load_artifact,
     sha256_of,
 )
-from model.evaluate import BinaryThresholds, cohort_of, evaluate, evaluation_to_dict
+from model.evaluate import cohort_of, evaluate, evaluation_to_dict, to_plain
+from model.intervals import BinaryThresholds
 from model.metrics import is_malignant, malignant_probability, threshold_for_sensitivity
 from model.preprocessing import RgbImage
 from model.quality import Gate, fit_gate, measure
@@ -191,8 +192,10 @@ def export(run: Path, output: Path, name: str, version: str, dataset: Path | Non
     metadata = load_metadata(dataset or Path(recipe.dataset))
     training_rows, validation_rows = select_rows(metadata, recipe)
     test_rows = metadata[split_by_lesion(metadata, seed=recipe.split_seed) == TEST]
+    split = "locked test"
     if recipe.limit is not None:
         test_rows = test_rows.groupby("dx").head(max(recipe.limit // len(DX_CODES), 2))
+        split = f"{TEST}, limited to some images a class"
 
     output.mkdir(parents=True, exist_ok=True)
     network = fix_input_size(keras.models.load_model(run / NETWORK_FILE), recipe.backbone, HEIGHT, WIDTH)
@@ -258,7 +261,7 @@ def export(run: Path, output: Path, name: str, version: str, dataset: Path | Non
         },
         "metrics": {
             "data": "HAM10000",
-            "split": "locked test",
+            "split": split,
             **evaluation_to_dict(evaluate(cohort_of(predictions))),
         },
         "files": {
@@ -266,7 +269,7 @@ def export(run: Path, output: Path, name: str, version: str, dataset: Path | Non
             for file in (LITERT_FILE, KERAS_FILE, GATE_FILE, HISTORY_FILE, TEST_PREDICTIONS_FILE)
         },
     }
-    (output / MANIFEST_FILE).write_text(json.dumps(manifest, indent=2, allow_nan=False) + "\n")
+    (output / MANIFEST_FILE).write_text(json.dumps(to_plain(manifest), indent=2, allow_nan=False) + "\n")
     load_artifact(output)
     return output
 

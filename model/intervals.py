@@ -41,7 +41,8 @@ _BLOCK = 64
 class Estimate:
     """A measured value and its 95 % interval by lesion bootstrap; NaN where it cannot be said.
 
-    The interval speaks of other lesions from the same source, not of other clinics or cameras.
+    The interval speaks of other lesions from the same source, not of other clinics or cameras. Shares of 0 or 1 get an
+    exact bound (`share_estimates`); an AUROC of 0 or 1 does not, its interval has no width.
     """
 
     value: float

@@ -15,6 +15,7 @@ import struct
 import subprocess
 import sys
 import threading
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, cast
@@ -188,6 +189,8 @@ def serve(keras_path: Path, requests: IO[bytes], answers: IO[bytes]) -> None:
 
 
 def main() -> None:
+    # tf-keras-vis hands Keras a list where the network has one input; it works, and Keras warns at every call.
+    warnings.filterwarnings("ignore", message="The structure of `inputs`")
     # TensorFlow prints to standard output now and then; the messages need it for themselves.
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())

@@ -13,6 +13,7 @@ import argparse
 import csv
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ from data.diagnoses import DX_CODES
 from model.analysis import Analysis, Analyzer
 from model.artifact import DEFAULT_ARTIFACT, ArtifactMismatch, load_artifact
 from model.explain import overlay
-from model.preprocessing import IMAGE_SUFFIXES, ImageRejected
+from model.preprocessing import IMAGE_SUFFIXES, MAX_BYTES, ImageRejected
 from model.runtimes import LiteRTClassifier
 
 COLUMNS: tuple[str, ...] = (
@@ -79,26 +80,38 @@ def rejected_row(name: str, reason: str) -> dict[str, str]:
 def classify(analyzer: Analyzer, paths: Sequence[Path], heatmaps: Path | None) -> Iterator[dict[str, str]]:
     """Analyse files one after the other; writes heatmaps where a folder is given. Yields one row a file."""
     for path, stem in zip(paths, _heatmap_names(paths), strict=True):
+        # A name that is no valid text could not be written to the CSV file.
+        name = path.name.encode("utf-8", "backslashreplace").decode("utf-8")
         try:
-            analysis = analyzer.run(path.read_bytes())
+            analysis = analyzer.run(_read(path))
         except ImageRejected as rejected:
-            yield rejected_row(path.name, rejected.reason)
+            yield rejected_row(name, rejected.reason)
             continue
         except OSError as error:
-            yield rejected_row(path.name, f"unreadable: {error.strerror or type(error).__name__}")
+            yield rejected_row(name, f"unreadable: {error.strerror or type(error).__name__}")
             continue
         if heatmaps is not None:
             save_heatmap(analysis, heatmaps / stem)
-        yield row_of(path.name, analysis)
+        yield row_of(name, analysis)
+
+
+def _read(path: Path) -> bytes:
+    """A file's bytes, or one more than is accepted: no more than that of a disk image ever lies in memory."""
+    with path.open("rb") as file:
+        return file.read(MAX_BYTES + 1)
 
 
 def _heatmap_names(paths: Sequence[Path]) -> list[str]:
-    """File names without ending, numbered where two folders hold files of one name."""
-    seen: dict[str, int] = {}
+    """File names without ending, each once: numbered where two files share one."""
+    taken: set[str] = set()
     names = []
     for path in paths:
-        seen[path.stem] = seen.get(path.stem, 0) + 1
-        names.append(path.stem if seen[path.stem] == 1 else f"{path.stem}_{seen[path.stem]}")
+        name, number = path.stem, 1
+        while name in taken:
+            number += 1
+            name = f"{path.stem}_{number}"
+        taken.add(name)
+        names.append(name)
     return names
 
 
@@ -124,19 +137,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     try:
         images = find_images(arguments.paths)
+        if not images:
+            raise FileNotFoundError("expected at least one image, the folders hold none")
         analyzer = Analyzer(LiteRTClassifier(load_artifact(arguments.artifact)))
         if arguments.heatmaps is not None:
             arguments.heatmaps.mkdir(parents=True, exist_ok=True)
-        output = arguments.output.open("w", newline="") if arguments.output else sys.stdout
+        output = arguments.output.open("w", newline="", encoding="utf-8") if arguments.output else None
     except (OSError, ArtifactMismatch) as error:
         print(f"model.predict: {error}", file=sys.stderr)
         return 2
-    if not images:
-        print("model.predict: expected at least one image, the folders hold none", file=sys.stderr)
-        return 2
     rejected = 0
-    with output:
-        writer = csv.DictWriter(output, COLUMNS)
+    with output or nullcontext(sys.stdout) as file:
+        writer = csv.DictWriter(file, COLUMNS)
         writer.writeheader()
         for row in tqdm(classify(analyzer, images, arguments.heatmaps), total=len(images), unit="image", disable=None):
             writer.writerow(row)

@@ -7,11 +7,13 @@ geometry or a resampling filter it was not trained with.
 from __future__ import annotations
 
 import io
+import math
+import struct
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
 RgbImage = NDArray[np.uint8]
 
@@ -22,6 +24,31 @@ FORMATS: tuple[str, ...] = ("JPEG", "PNG", "TIFF", "WEBP", "BMP")
 IMAGE_SUFFIXES: tuple[str, ...] = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp")
 # Cropping a square or a 16:9 image to 4:3 loses 25 % of it; whatever would lose more is padded instead.
 MAX_CROPPED_SHARE = 0.26
+# How an image is turned upright by its EXIF orientation. Source: CIPA DC-008 (Exif 2.32), tag 0x0112.
+_UPRIGHT: dict[int, Image.Transpose] = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+# What Pillow raises for damaged data; SyntaxError is its PNG reader's word for a broken chunk, TypeError and
+# OverflowError come from TIFF tags of an unexpected type or size.
+_DAMAGED = (OSError, ValueError, SyntaxError, EOFError, TypeError, OverflowError, struct.error)
+# How files begin, for a message that says what came: offset, bytes, words.
+_SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
+    (0, b"\xff\xd8\xff", "a damaged or truncated JPEG"),
+    (0, b"\x89PNG", "a damaged or truncated PNG"),
+    (0, b"II*\x00", "a damaged or truncated TIFF"),
+    (0, b"MM\x00*", "a damaged or truncated TIFF"),
+    (0, b"%PDF", "a PDF document"),
+    (0, b"PK\x03\x04", "a ZIP archive or Office document"),
+    (0, b"GIF8", "a GIF"),
+    (4, b"ftyphei", "an HEIC photo"),
+    (128, b"DICM", "a DICOM file"),
+)
 
 
 class ImageRejected(Exception):
@@ -69,8 +96,8 @@ class Framing:
         if factor == 1.0:
             return self
         return Framing(
-            round(self.image_height * factor),
-            round(self.image_width * factor),
+            max(round(self.image_height * factor), 1),
+            max(round(self.image_width * factor), 1),
             self.is_turned,
             round(self.left * factor),
             round(self.top * factor),
@@ -100,7 +127,7 @@ def decode_image(content: bytes) -> RgbImage:
     if len(content) > MAX_BYTES:
         raise ImageRejected(
             "too_many_bytes",
-            f"expected at most {MAX_BYTES // 2**20} MB, received {len(content) / 2**20:.0f} MB; "
+            f"expected at most {MAX_BYTES // 2**20} MB, received {math.ceil(len(content) / 2**20 * 10) / 10} MB; "
             "export the image as JPEG and upload that",
         )
     image = _open(content)
@@ -117,9 +144,8 @@ def decode_image(content: bytes) -> RgbImage:
             f"expected at least {MIN_SIDE} px a side, received {width} x {height} px; upload the original image",
         )
     try:
-        return np.asarray(_to_rgb(ImageOps.exif_transpose(image)), dtype=np.uint8)
-    # Pillow's decoders raise these for damaged data; SyntaxError is its PNG reader's word for a broken chunk.
-    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+        return np.asarray(_to_rgb(_turn_upright(image)), dtype=np.uint8)
+    except (*_DAMAGED, Image.DecompressionBombError) as error:
         raise ImageRejected(
             "damaged", f"expected a complete image, received a damaged or truncated {image.format}; export it again"
         ) from error
@@ -128,12 +154,13 @@ def decode_image(content: bytes) -> RgbImage:
 def _open(content: bytes) -> ImageFile.ImageFile:
     try:
         return Image.open(io.BytesIO(content), formats=FORMATS)
-    except Image.DecompressionBombError as error:
+    # Pillow warns above 89 megapixels and raises above 179; both are far above ours, and a warning can be an error.
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageRejected(
             "too_many_pixels",
             f"expected at most {MAX_PIXELS // 1_000_000} megapixels, received far more; upload a smaller export",
         ) from error
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, EOFError) as error:
+    except (UnidentifiedImageError, *_DAMAGED) as error:
         raise ImageRejected(
             "not_an_image",
             f"expected {', '.join(FORMATS[:-1])} or {FORMATS[-1]}, received {_describe(content)}; "
@@ -142,25 +169,46 @@ def _open(content: bytes) -> ImageFile.ImageFile:
 
 
 def _describe(content: bytes) -> str:
-    signatures = {b"%PDF": "a PDF document", b"PK\x03\x04": "a ZIP archive or Office document", b"GIF8": "a GIF"}
-    known = next((name for signature, name in signatures.items() if content.startswith(signature)), None)
-    return known or "a file of another kind"
+    known = (words for offset, start, words in _SIGNATURES if content.startswith(start, offset))
+    return next(known, "a file of another kind")
+
+
+def _turn_upright(image: Image.Image) -> Image.Image:
+    """The image turned by its EXIF orientation.
+
+    Not by `ImageOps.exif_transpose`: that writes the remaining EXIF anew, which we drop anyway, and fails on tags that
+    a camera wrote with an unexpected type.
+    """
+    image.load()
+    method = _UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    return image if method is None else image.transpose(method)
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode in ("I;16", "I;16L", "I;16B", "I", "F"):
-        return Image.fromarray(_to_8_bit(np.asarray(image, dtype=np.float64))).convert("RGB")
+    if image.mode == "RGB" and "transparency" not in image.info:
+        return image
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        return Image.fromarray(_to_8_bit(np.asarray(image))).convert("RGB")
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         rgba = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
+        canvas = Image.new("RGB", rgba.size, "white")
+        canvas.paste(rgba, mask=rgba.getchannel("A"))
+        return canvas
     return image.convert("RGB")
 
 
-def _to_8_bit(values: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """Scale 16-bit or floating grey values to 0-255 by the range their type implies."""
-    highest = float(values.max(initial=0.0))
-    full_scale = 1.0 if highest <= 1.0 else 255.0 if highest <= 255.0 else max(65535.0, highest)
-    return np.clip(values / full_scale * 255.0, 0, 255).astype(np.uint8)
+def _to_8_bit(values: NDArray[np.generic]) -> NDArray[np.uint8]:
+    """Scale grey values to 0-255: 16-bit ones by their type's range, others by the smallest usual range they fit in.
+
+    The usual ranges are 0-1 (floating values), 0-255 and 0-65535; not a number counts as 0.
+    """
+    if values.dtype.itemsize == 2:
+        return (values.astype(np.uint16) >> 8).astype(np.uint8)
+    levels = np.nan_to_num(values.astype(np.float32), copy=False)
+    highest = float(levels.max(initial=0.0))
+    is_unit_range = values.dtype.kind == "f" and highest <= 1.0
+    levels *= 255.0 / (1.0 if is_unit_range else 255.0 if highest <= 255.0 else max(65535.0, highest))
+    return np.rint(np.clip(levels, 0, 255, out=levels), out=levels).astype(np.uint8)
 
 
 def frame(image_height: int, image_width: int, height: int, width: int) -> Framing:
@@ -193,18 +241,19 @@ def to_network_input(image: RgbImage, height: int, width: int) -> tuple[RgbImage
         `to_image_pixels` needs to map a heatmap back.
     """
     framing = frame(image.shape[0], image.shape[1], height, width)
-    turned = np.rot90(image) if framing.is_turned else image
-    inside = _inside(framing)
-    if inside == (framing.left, framing.top, framing.left + framing.width, framing.top + framing.height):
-        resized = Image.fromarray(np.ascontiguousarray(turned)).resize(
-            (width, height), Image.Resampling.BICUBIC, box=inside, reducing_gap=3.0
-        )
+    turned = np.ascontiguousarray(np.rot90(image)) if framing.is_turned else image
+    # Resized first and padded then: padding a narrow panorama at its own size would take gigabytes.
+    left, top, right, bottom = _inside_input(framing, height, width)
+    resized = Image.fromarray(turned).resize(
+        (right - left, bottom - top), Image.Resampling.BICUBIC, box=_inside(framing), reducing_gap=3.0
+    )
+    if resized.size == (width, height):
         return np.asarray(resized, dtype=np.uint8), framing
     # Padded with the image's mean colour: a black frame would look like the rim of a dermatoscope.
-    mean_colour = tuple(int(value) for value in turned.reshape(-1, 3).mean(axis=0))
-    canvas = Image.new("RGB", (framing.width, framing.height), mean_colour)
-    canvas.paste(Image.fromarray(np.ascontiguousarray(turned)), (-framing.left, -framing.top))
-    return np.asarray(canvas.resize((width, height), Image.Resampling.BICUBIC), dtype=np.uint8), framing
+    red, green, blue = (int(value) for value in image.reshape(-1, 3).mean(axis=0))
+    canvas = Image.new("RGB", (width, height), (red, green, blue))
+    canvas.paste(resized, (left, top))
+    return np.asarray(canvas, dtype=np.uint8), framing
 
 
 def to_image_pixels(heatmap: NDArray[np.float32], framing: Framing) -> NDArray[np.float32]:
@@ -215,18 +264,22 @@ def to_image_pixels(heatmap: NDArray[np.float32], framing: Framing) -> NDArray[n
         framing: what `to_network_input` returned for the image.
 
     Returns:
-        (image_height, image_width) float32, bilinear between cells; 0 where the network saw nothing.
+        (image_height, image_width) float32, bicubic between cells (it may overshoot the range a little); 0 where the
+        network saw nothing.
     """
-    turned_height, turned_width = _turned_size(framing)
-    box = Image.fromarray(np.ascontiguousarray(heatmap, dtype=np.float32)).resize(
-        (framing.width, framing.height), Image.Resampling.BILINEAR
-    )
-    values = np.asarray(box, dtype=np.float32)
+    rows, columns = heatmap.shape
     left, top, right, bottom = _inside(framing)
-    turned = np.zeros((turned_height, turned_width), dtype=np.float32)
-    turned[top:bottom, left:right] = values[
-        top - framing.top : bottom - framing.top, left - framing.left : right - framing.left
-    ]
+    seen = (
+        (left - framing.left) * columns / framing.width,
+        (top - framing.top) * rows / framing.height,
+        (right - framing.left) * columns / framing.width,
+        (bottom - framing.top) * rows / framing.height,
+    )
+    values = Image.fromarray(np.ascontiguousarray(heatmap, dtype=np.float32)).resize(
+        (right - left, bottom - top), Image.Resampling.BICUBIC, box=seen
+    )
+    turned = np.zeros(_turned_size(framing), dtype=np.float32)
+    turned[top:bottom, left:right] = np.asarray(values)
     return np.ascontiguousarray(np.rot90(turned, -1)) if framing.is_turned else turned
 
 
@@ -244,3 +297,13 @@ def _inside(framing: Framing) -> tuple[int, int, int, int]:
         min(framing.left + framing.width, turned_width),
         min(framing.top + framing.height, turned_height),
     )
+
+
+def _inside_input(framing: Framing, height: int, width: int) -> tuple[int, int, int, int]:
+    """Where `_inside` lies on the network's input: left, top, right, bottom, at least one pixel each way."""
+    left, top, right, bottom = _inside(framing)
+    input_left = round((left - framing.left) * width / framing.width)
+    input_top = round((top - framing.top) * height / framing.height)
+    input_right = round((right - framing.left) * width / framing.width)
+    input_bottom = round((bottom - framing.top) * height / framing.height)
+    return input_left, input_top, max(input_right, input_left + 1), max(input_bottom, input_top + 1)

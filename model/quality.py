@@ -69,7 +69,8 @@ class Gate:
         """Scores, (N,) float64 >= 0, of (N, K) embeddings; about 1 for an image like the training images."""
         centred = np.asarray(embeddings, dtype=np.float64) - self.mean
         projected = centred @ self.components
-        residual = (centred**2).sum(axis=1) - (projected**2).sum(axis=1)
+        # Rounding can leave a little less than nothing of an embedding within the subspace.
+        residual = np.maximum((centred**2).sum(axis=1) - (projected**2).sum(axis=1), 0)
         offsets = projected[:, np.newaxis, :] - self.centres
         distances = np.einsum("nck,kl,ncl->nc", offsets, self.precision, offsets).min(axis=1)
         return (distances / self.distance_scale + residual / self.residual_scale) / 2
@@ -141,7 +142,8 @@ def assess(network_input: RgbImage, ood_score: float, limits: QualityLimits) -> 
         "too_dark": brightness < limits.min_brightness,
         "too_bright": brightness > limits.max_brightness,
         "no_contrast": contrast < limits.min_contrast,
-        "out_of_distribution": ood_score > limits.max_ood_score,
+        # Written so that a score that is not a number is refused, not let through.
+        "out_of_distribution": not ood_score <= limits.max_ood_score,
         "blurred": sharpness < limits.min_sharpness,
     }
     return Quality(

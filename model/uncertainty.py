@@ -48,14 +48,22 @@ def fit_calibration(
         population: its name for the screen.
 
     Raises:
-        ValueError: fewer than 2 images, or a class share of 0.
+        ValueError: fewer than 2 images, lengths that differ, or a class share of 0.
 
     Source:
         Guo et al., ICML 2017, arXiv:1706.04599 (temperature); Saerens, Latinne, Decaestecker, Neural Computation
         2002;14:21, doi:10.1162/089976602753284446 (prior correction).
     """
-    if len(dx_true) < 2 or np.any(training_prior <= 0) or np.any(prior <= 0):
-        raise ValueError("expected at least two images and every class in training and in the population")
+    if len(dx_true) < 2 or len(dx_true) != len(logits):
+        raise ValueError(
+            f"expected logits and diagnoses of the same images, at least 2, received {len(logits)} and {len(dx_true)}; "
+            "give more held-out images"
+        )
+    if np.any(training_prior <= 0) or np.any(prior <= 0):
+        raise ValueError(
+            f"expected every class to have a share above 0, received {training_prior} in training and {prior} in the "
+            "population; choose images of every class"
+        )
     log_ratio = np.log(prior) - np.log(training_prior)
     rows = np.arange(len(dx_true))
 

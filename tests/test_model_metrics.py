@@ -46,7 +46,13 @@ def test_binary_counts_and_their_ratios() -> None:
     counts = binary_counts(booleans("+++++-----"), booleans("++++-+----"))
     assert counts == BinaryCounts(true_positives=4, false_negatives=1, true_negatives=4, false_positives=1)
     assert counts.n == 10
-    assert (counts.sensitivity, counts.specificity, counts.ppv, counts.npv, counts.accuracy) == (0.8, 0.8, 0.8, 0.8, 0.8)
+    assert (counts.sensitivity, counts.specificity, counts.ppv, counts.npv, counts.accuracy) == (
+        0.8,
+        0.8,
+        0.8,
+        0.8,
+        0.8,
+    )
 
 
 def test_ratios_without_denominator_are_nan() -> None:
@@ -126,17 +132,20 @@ def test_roc_curve_of_one_group_is_nan_in_the_other_rate() -> None:
 
 
 def test_macro_auroc_leaves_out_classes_without_images() -> None:
-    # Two classes present. akiec: positive 0.6 beats 0.3 but not 0.7: 1 of 2. bcc: 0.7 and 0.3 against 0.4: 1 of 2 ...
+    # akiec, image 0: its 0.6 beats 0.3 but not 0.7, 1 pair of 2. bcc, images 1 and 2: both beat 0.1, 2 of 2.
     probabilities = np.zeros((3, 7))
     probabilities[:, 0] = [0.6, 0.3, 0.7]
     probabilities[:, 1] = [0.1, 0.7, 0.3]
-    # ... no: against the 0.1 of the akiec image, so 2 of 2. Mean of 0.5 and 1.
     assert macro_auroc(np.array([0, 1, 1]), probabilities) == 0.75
     assert math.isnan(macro_auroc(np.array([0]), probabilities[:1]))
 
 
 def test_malignant_group_is_akiec_bcc_mel() -> None:
-    assert [dx for dx, flag in zip(DX_CODES, is_malignant(np.arange(7)), strict=True) if flag] == ["akiec", "bcc", "mel"]
+    assert [dx for dx, flag in zip(DX_CODES, is_malignant(np.arange(7)), strict=True) if flag] == [
+        "akiec",
+        "bcc",
+        "mel",
+    ]
     probabilities = np.array([[0.1, 0.2, 0.05, 0.05, 0.3, 0.2, 0.1]])
     assert malignant_probability(probabilities) == pytest.approx([0.6])
     assert malignant_probability(probabilities[0]) == pytest.approx(0.6)

@@ -1,0 +1,156 @@
+"""Made-up artifact and dataset folders for tests of the dashboard, and a way to read what a page shows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import streamlit as st
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+from dashboard.settings import settings
+from data.diagnoses import DX_CODES
+from data.ham10000 import METADATA_FILE
+from model.artifact import (
+    GATE_FILE,
+    HISTORY_FILE,
+    KERAS_FILE,
+    LITERT_FILE,
+    MANIFEST_FILE,
+    SCHEMA_VERSION,
+    TEST_PREDICTIONS_FILE,
+    sha256_of,
+)
+
+LESIONS_PER_CLASS = 6
+TIMEOUT = 60  # seconds; other work may share the processors
+
+
+def made_up_predictions(seed: int = 0) -> pd.DataFrame:
+    """Test predictions of 42 lesions, every second one with two images, better than chance."""
+    generator = np.random.default_rng(seed)
+    rows = []
+    for index, dx in enumerate(DX_CODES):
+        for lesion in range(LESIONS_PER_CLASS):
+            for view in range(1 + lesion % 2):
+                logits = generator.normal(0, 1, 7)
+                logits[index] += 1.5
+                probabilities = np.exp(logits) / np.exp(logits).sum()
+                rows.append(
+                    {
+                        "image_id": f"ISIC_{index}{lesion}{view}",
+                        "lesion_id": f"HAM_{index}{lesion}",
+                        "dx": dx,
+                        "dx_type": "histo",
+                        "age": 40.0 + 5 * index if lesion else np.nan,
+                        "sex": ("female", "male", "unknown")[lesion % 3],
+                        "localization": ("back", "face", "trunk")[lesion % 3],
+                        **dict(zip(DX_CODES, probabilities, strict=True)),
+                        "prediction": DX_CODES[int(probabilities.argmax())],
+                    }
+                )
+    return pd.DataFrame(rows)
+
+
+def made_up_history() -> pd.DataFrame:
+    """Four epochs in two phases."""
+    epochs = np.arange(1, 5)
+    columns = {
+        "epoch": epochs,
+        "phase": ["head", "low resolution", "low resolution", "low resolution"],
+        "height": [192, 144, 144, 144],
+        "width": [256, 192, 192, 192],
+    }
+    measures = ("loss", "accuracy", "auc", "val_loss", "val_accuracy", "val_auc", "val_balanced_accuracy")
+    return pd.DataFrame(columns | {name: 1 / epochs for name in measures}).assign(learning_rate=1e-3, seconds=1.0)
+
+
+def write_artifact(folder: Path) -> Path:
+    """A folder that `load_artifact` accepts; its networks are empty files that nothing on these pages opens."""
+    folder.mkdir(parents=True, exist_ok=True)
+    made_up_predictions().to_csv(folder / TEST_PREDICTIONS_FILE, index=False)
+    made_up_history().to_csv(folder / HISTORY_FILE, index=False)
+    for name in (LITERT_FILE, KERAS_FILE, GATE_FILE):
+        (folder / name).write_bytes(b"")
+    files = (LITERT_FILE, KERAS_FILE, GATE_FILE, HISTORY_FILE, TEST_PREDICTIONS_FILE)
+    rate = {"value": 0.9, "low": 0.8, "high": 0.95, "n": 20}
+    manifest = {
+        "schema_version": SCHEMA_VERSION,
+        "name": "made-up",
+        "version": "0.1",
+        "classes": list(DX_CODES),
+        "input": {"height": 192, "width": 256},
+        "calibration": {"temperature": 1.0, "offsets": [0.0] * 7, "population": "nobody", "prior": [1 / 7] * 7},
+        "operating_points": [
+            {"name": "sensitivity_95", "threshold": 0.25, "target_sensitivity": 0.95}
+            | dict.fromkeys(("sensitivity", "specificity", "ppv", "npv"), rate)
+        ],
+        "quality": {
+            "limits": {
+                "min_sharpness": 1.0,
+                "min_brightness": 1.0,
+                "max_brightness": 250.0,
+                "min_contrast": 1.0,
+                "max_ood_score": 10.0,
+            }
+        },
+        "files": {name: {"sha256": sha256_of(folder / name), "bytes": 0} for name in files},
+    }
+    (folder / MANIFEST_FILE).write_text(json.dumps(manifest), encoding="utf-8")
+    return folder
+
+
+def write_dataset(folder: Path, images: int = 30) -> Path:
+    """A HAM10000-shaped folder of small grey images, the first half `mel`, the rest `nv`; the last file is missing."""
+    (folder / "images").mkdir(parents=True, exist_ok=True)
+    ids = [f"ISIC_{number:07d}" for number in range(images)]
+    for image_id in ids[:-1]:
+        Image.new("RGB", (64, 48), (120, 110, 100)).save(folder / "images" / f"{image_id}.jpg")
+    pd.DataFrame(
+        {
+            "lesion_id": [f"HAM_{number // 2:07d}" for number in range(images)],
+            "image_id": ids,
+            "dx": ["mel"] * (images // 2) + ["nv"] * (images - images // 2),
+            "dx_type": "histo",
+            "age": 50.0,
+            "sex": "female",
+            "localization": "back",
+        }
+    ).to_csv(folder / METADATA_FILE, index=False)
+    return folder
+
+
+@contextmanager
+def environment(monkeypatch: pytest.MonkeyPatch, **variables: Path) -> Iterator[None]:
+    """Settings from these variables alone, and empty caches before and after."""
+    for name in ("MODEL_DIR", "DATASET_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, str(value))
+    _forget()
+    yield
+    _forget()
+
+
+def _forget() -> None:
+    settings.cache_clear()
+    st.cache_resource.clear()
+
+
+def run_page(name: str) -> AppTest:
+    """A page after its first run."""
+    page = AppTest.from_file(f"../pages/{name}.py", default_timeout=TIMEOUT)
+    return page.run()
+
+
+def shown_text(page: AppTest) -> str:
+    """All text of a page: markup, captions, messages."""
+    html = [element.proto.body for element in page.get("html")]
+    rest = [str(element.value) for kind in ("title", "markdown", "caption", "error") for element in page.get(kind)]
+    return "\n".join(html + rest)

@@ -1,0 +1,79 @@
+"""The README names every setting, make target, page, folder and command, and its figures are the manifest's."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from dashboard.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+MANIFEST = json.loads((ROOT / "model" / "weights" / "skin" / "manifest.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("field", fields(Settings), ids=lambda field: field.name)
+def test_every_setting_is_in_the_table_with_its_line(field) -> None:  # type: ignore[no-untyped-def]
+    row = next(line for line in README.splitlines() if line.startswith(f"| `{field.metadata['variable']}`"))
+    assert field.metadata["help"] in row
+
+
+def test_every_make_target_is_named() -> None:
+    targets = re.findall(r"^([a-z]+):.*##", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
+    assert len(targets) > 10
+    missing = [target for target in targets if f"`{target}`" not in README and f"make {target}" not in README]
+    assert not missing
+
+
+def test_every_page_is_named() -> None:
+    for path in (ROOT / "pages").glob("*.py"):
+        assert f"| {path.stem.capitalize()} |" in README
+
+
+def test_every_command_line_stage_is_documented() -> None:
+    documents = README + (ROOT / "Makefile").read_text()
+    stages = [
+        f"{package}.{path.stem}"
+        for package in ("model", "data")
+        for path in (ROOT / package).glob("*.py")
+        if "argparse" in path.read_text(encoding="utf-8")
+    ]
+    assert len(stages) >= 7
+    assert [stage for stage in stages if stage not in documents] == []
+
+
+def test_tree_ends_the_readme_and_names_what_is_there() -> None:
+    tree = README.rstrip().removesuffix("```").rsplit("```", 1)[1]
+    named = [line.split()[0].rstrip("/") for line in tree.strip().splitlines()]
+    assert [name for name in named if not (ROOT / name).exists()] == []
+    folders = {path.name for path in ROOT.iterdir() if path.is_dir() and any(path.glob("*.py"))}
+    assert folders <= set(named)
+
+
+@pytest.mark.parametrize(
+    ("row", "metric"),
+    [
+        ("balanced accuracy", "balanced_accuracy"),
+        ("AUROC, mean of seven classes", "macro_auroc"),
+        ("AUROC, malignant against benign", "malignant_auroc"),
+        ("expected calibration error", "calibration_error"),
+    ],
+)
+def test_figures_are_the_manifest_s(row: str, metric: str) -> None:
+    stored = MANIFEST["metrics"][metric]
+    expected = f"| {row} | {stored['value']:.3f} ({stored['low']:.3f} to {stored['high']:.3f}) |"
+    assert expected in README
+
+
+def test_test_set_size_is_the_manifest_s() -> None:
+    metrics = MANIFEST["metrics"]
+    assert f"({metrics['images']:,} images of {metrics['lesions']:,} lesions, split by lesion" in README
+
+
+def test_local_links_lead_somewhere() -> None:
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", README):
+        assert (ROOT / target).exists(), target

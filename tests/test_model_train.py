@@ -1,0 +1,151 @@
+"""Training on a made-up dataset: what is drawn, what is frozen, that a killed run goes on, that the artifact loads."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from data.diagnoses import DX_CODES
+from data.ham10000 import image_path, load_metadata
+from data.splits import split_by_lesion
+from model.analysis import Analyzer
+from model.artifact import load_artifact
+from model.runtimes import LiteRTClassifier
+from tiny_dataset import write_tiny_dataset
+
+# TensorFlow, Keras and their dependencies warn of their own deprecations; ours would still fail elsewhere.
+pytestmark = [pytest.mark.tensorflow, pytest.mark.filterwarnings("default")]
+
+ROOT = Path(__file__).resolve().parents[1]
+SMALL = ("--init", "none", "--batch-size", "8", "--limit", "32", "--head-epochs", "1", "--low-resolution-epochs", "1")
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_dataset(tmp_path_factory.mktemp("ham10000"))
+
+
+def train_command(dataset: Path, run: Path, *more: str) -> list[str]:
+    return [sys.executable, "-m", "model.train", "--dataset", str(dataset), "--run", str(run), *SMALL, *more]
+
+
+@pytest.fixture(scope="module")
+def killed_and_resumed(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that was killed after its first checkpoint and then resumed to its end."""
+    run = tmp_path_factory.mktemp("run")
+    options = ("--full-resolution-epochs", "1", "--checkpoint-minutes", "0")
+    process = subprocess.Popen(train_command(dataset, run, *options), cwd=ROOT, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 300
+    while not (run / "state.json").is_file() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert (run / "state.json").is_file()
+    assert not (run / "network.keras").exists()
+    (run / "when_killed.json").write_text((run / "state.json").read_text())
+    subprocess.run(train_command(dataset, run, *options, "--resume"), cwd=ROOT, check=True, capture_output=True)
+    return run
+
+
+def test_killed_run_goes_on_where_it_was(killed_and_resumed: Path) -> None:
+    killed = pd.read_json(killed_and_resumed / "when_killed.json", typ="series")
+    assert killed["epoch"] * 4 + killed["step"] > 0
+    history = pd.read_csv(killed_and_resumed / "history.csv")
+    assert list(history["epoch"]) == [1, 2, 3]
+    assert list(history["phase"]) == ["head", "low resolution", "full resolution"]
+    assert list(history["width"]) == [192, 192, 256]
+    assert history[["val_loss", "val_auc", "val_balanced_accuracy"]].notna().all(axis=None)
+
+
+def test_run_with_other_options_is_not_resumed(dataset: Path, killed_and_resumed: Path) -> None:
+    for arguments, expected in ((("--resume", "--seed", "2"), "another seed"), ((), "already holds a run")):
+        command = train_command(dataset, killed_and_resumed, "--full-resolution-epochs", "1", *arguments)
+        finished = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
+        assert finished.returncode != 0
+        assert expected in finished.stderr
+
+
+def test_export_writes_an_artifact_that_answers(dataset: Path, killed_and_resumed: Path, tmp_path: Path) -> None:
+    output = tmp_path / "artifact"
+    command = [sys.executable, "-m", "model.export", "--run", str(killed_and_resumed), "--output", str(output)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    artifact = load_artifact(output)
+    assert (artifact.height, artifact.width) == (192, 256)
+    metadata = load_metadata(dataset)
+    path = image_path(dataset, metadata["image_id"].iloc[0])
+    assert path is not None
+    analyzer = Analyzer(LiteRTClassifier(artifact))
+    output_of_network = analyzer.classifier.forward(analyzer.run(path.read_bytes()).network_input)
+    assert output_of_network.logits.shape == (7,)
+    assert output_of_network.maps.shape == (6, 8, 7)
+    predictions = pd.read_csv(artifact.test_predictions_path)
+    np.testing.assert_allclose(predictions[list(DX_CODES)].sum(axis=1), 1, atol=1e-5)
+    tested = set(predictions["lesion_id"])
+    assert tested <= set(metadata["lesion_id"][split_by_lesion(metadata) == "test"])
+    assert str(dataset) not in (output / "manifest.json").read_text()
+    assert os.sep + "tmp" not in (output / "manifest.json").read_text()
+
+
+def test_training_and_validation_never_hold_test_lesions(dataset: Path) -> None:
+    from model.train import build_parser, recipe_from, select_rows
+
+    metadata = load_metadata(dataset)
+    recipe = recipe_from(build_parser().parse_args([]))
+    training, validation = select_rows(metadata, recipe)
+    test = metadata[split_by_lesion(metadata, seed=recipe.split_seed) == "test"]
+    lesions = [set(part["lesion_id"]) for part in (training, validation, test)]
+    assert not lesions[0] & lesions[1] and not lesions[0] & lesions[2] and not lesions[1] & lesions[2]
+    assert select_rows(metadata, replace(recipe, limit=7))[0]["dx"].nunique() == 7
+
+
+def test_sampling_shares_worked_out_by_hand() -> None:
+    from model.training_data import draw_epoch, sampling_prior
+
+    # 16 images of class 5, 4 of class 4, 1 of class 0: square roots 4, 2, 1.
+    classes = np.repeat([5, 4, 0], [16, 4, 1])
+    np.testing.assert_allclose(sampling_prior(classes, "natural")[[0, 4, 5]], [1 / 21, 4 / 21, 16 / 21])
+    np.testing.assert_allclose(sampling_prior(classes, "sqrt")[[0, 4, 5]], [1 / 7, 2 / 7, 4 / 7])
+    np.testing.assert_allclose(sampling_prior(classes, "balanced")[[0, 4, 5]], [1 / 3, 1 / 3, 1 / 3])
+    assert sampling_prior(classes, "balanced")[[1, 2, 3, 6]].sum() == 0
+    drawn = draw_epoch(classes, "sqrt", seed=3, epoch=0)
+    assert np.bincount(classes[drawn], minlength=6)[[0, 4, 5]].tolist() == [3, 6, 12]
+    # Every image of a class is drawn before one is drawn again.
+    assert set(drawn[classes[drawn] == 4]) == {16, 17, 18, 19}
+    assert draw_epoch(classes, "sqrt", seed=3, epoch=0).tolist() == drawn.tolist()
+    assert draw_epoch(classes, "sqrt", seed=3, epoch=1).tolist() != drawn.tolist()
+    assert sorted(draw_epoch(classes, "natural", seed=3, epoch=0)) == list(range(21))
+
+
+def test_augmentation_is_reproducible_and_keeps_the_range() -> None:
+    import tensorflow as tf
+
+    from model.training_data import augment
+
+    images = tf.constant(np.random.default_rng(0).integers(0, 256, (4, 48, 64, 3)), tf.uint8)
+    first, again, other = (augment(images, tf.constant(seed, tf.int64)).numpy() for seed in ([1, 2], [1, 2], [1, 3]))
+    np.testing.assert_array_equal(first, again)
+    assert np.abs(first - other).mean() > 1
+    assert first.min() >= 0 and first.max() <= 255 and first.shape == (4, 48, 64, 3)
+
+
+def test_head_phase_trains_the_dense_layer_only() -> None:
+    from model.architecture import BATCH_NORM_MOMENTUM, LOGITS_LAYER, build_mobilenet_v2, set_trainable
+
+    network = build_mobilenet_v2(64, 64, None)
+    set_trainable(network, LOGITS_LAYER)
+    assert [variable.path.split("/")[0] for variable in network.trainable_variables] == ["logits", "logits"]
+    set_trainable(network, "image")
+    assert len(network.trainable_variables) > 100
+    momenta = {layer.momentum for layer in network.layers if "BatchNormalization" in type(layer).__name__}
+    assert momenta == {BATCH_NORM_MOMENTUM}
+    with pytest.raises(ValueError, match="expected the name of a layer"):
+        set_trainable(network, "block_99")
