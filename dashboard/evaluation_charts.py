@@ -13,7 +13,7 @@ from dashboard.charts import add_share_cells, neutral_line, new_figure
 from dashboard.colours import ACCENT, DX_COLOURS, NEUTRAL, translucent
 from data.diagnoses import DX_CODES, diagnosis
 from model.artifact import OperatingPoint
-from model.evaluate import MACRO, MALIGNANT, RocCurve
+from model.evaluation import MACRO, MALIGNANT, RocCurve
 from model.intervals import ThresholdMetrics
 
 CHART_HEIGHT = 480  # pixels

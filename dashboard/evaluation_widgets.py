@@ -20,7 +20,7 @@ from dashboard.thresholds import (
 )
 from dashboard.widgets import Html, card_grid, chart, chart_heading, csv_download, html_table
 from model.artifact import OperatingPoint
-from model.evaluate import MACRO, MALIGNANT, Evaluation
+from model.evaluation import MACRO, MALIGNANT, Evaluation
 from model.intervals import Estimate, ThresholdMetrics
 
 THRESHOLD_STEP = 0.001

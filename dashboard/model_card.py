@@ -16,28 +16,28 @@ from data.diagnoses import DIAGNOSES
 from model.artifact import Artifact
 
 INTENDED_USE = """
-**For** research and teaching: to look at what a classifier makes of a dermoscopic image, to explore HAM10000, and to check
-how far such a classifier can be trusted. **Read by** people who know dermoscopy.
+**For** research and teaching: to look at what a classifier makes of a dermoscopic image, to explore HAM10000, and to
+check how far such a classifier can be trusted. **Read by** people who know dermoscopy.
 
-**Not for** diagnosis, triage, screening or any decision about a patient. It is not a medical device and has not been tested
-in clinical use. It advises; a person decides, and sees the patient.
+**Not for** diagnosis, triage, screening or any decision about a patient. It is not a medical device and has not been
+tested in clinical use. It advises; a person decides, and sees the patient.
 """
 LIMITS = """
-- **Skin tone.** HAM10000 has no skin-type labels and shows mostly light skin. Others measured a HAM10000 model on the DDI
-  images at an AUROC of 0.72 (skin types I-II) and 0.57 (V-VI) (Daneshjou et al. 2022, doi:10.1126/sciadv.abq6147).
+- **Skin tone.** HAM10000 has no skin-type labels and shows mostly light skin. Others measured a HAM10000 model on the
+  DDI images at an AUROC of 0.72 (skin types I-II) and 0.57 (V-VI) (Daneshjou et al. 2022, doi:10.1126/sciadv.abq6147).
 - **Other clinics and devices.** Every figure here was measured on the two sources of HAM10000. Expect worse elsewhere.
-- **Seven diagnoses only.** Anything else (squamous cell carcinoma, Merkel cell carcinoma, inflammation) is forced into one
-  of them, or refused if it looks unlike the training images; the check for that is not perfect.
-- **Not tested:** phone photographs without a dermatoscope, children, mucosa, nails, treated lesions, images with a biopsy
-  mark.
+- **Seven diagnoses only.** Anything else (squamous cell carcinoma, Merkel cell carcinoma, inflammation) is forced into
+  one of them, or refused if it looks unlike the training images; the check for that is not perfect.
+- **Not tested:** phone photographs without a dermatoscope, children, mucosa, nails, treated lesions, images with a
+  biopsy mark.
 - **Selected lesions.** Lesions in HAM10000 were worth a dermoscopic image; malignant ones are far more common than in
   screening. Predictive values change with prevalence: see the Evaluation page.
 - **Heatmaps** show what raised a class score in this network, on a coarse grid. They prove nothing.
 """
 LICENCES = """
-The program is under the MIT licence. The **weights** were trained on HAM10000, which is CC BY-NC 4.0, and may be used under
-CC BY-NC 4.0 only: with attribution, not commercially (`LICENSE-WEIGHTS.md`). They start from ImageNet weights of Keras
-Applications (Apache 2.0). The synthetic samples were drawn by this program and belong to it.
+The program is under the MIT licence. The **weights** were trained on HAM10000, which is CC BY-NC 4.0, and may be used
+under CC BY-NC 4.0 only: with attribution, not commercially (`LICENSE-WEIGHTS.md`). They start from ImageNet weights of
+Keras Applications (Apache 2.0). The synthetic samples were drawn by this program and belong to it.
 """
 
 
@@ -67,8 +67,8 @@ def model_card(artifact: Artifact) -> None:
 def _measured_on(manifest: dict[str, Any]) -> str:
     metrics = manifest["metrics"]
     return (
-        f"{metrics['data']}, {metrics['split']} lesions: {metrics['images']:,} images of {metrics['lesions']:,} lesions that "
-        "nothing was trained, chosen or calibrated on. 95 % intervals by bootstrap over lesions."
+        f"{metrics['data']}, {metrics['split']} lesions: {metrics['images']:,} images of "
+        f"{metrics['lesions']:,} lesions that nothing was trained, chosen or calibrated on. 95 % intervals by bootstrap over lesions."
     )
 
 
@@ -133,10 +133,10 @@ def data_and_training(artifact: Artifact) -> str:
     )
     calibration = artifact.calibration
     return f"""
-- **Data:** {training["data"]}; {parts}. Diagnoses by histopathology, follow-up, expert consensus or confocal microscopy;
-  how a diagnosis was made never enters the model.
-- **Split:** by `{split["by"]}`, seed {split["seed"]}; {split["test_share"]:.0%} of the lesions of each diagnosis are a locked
-  test part.
+- **Data:** {training["data"]}; {parts}. Diagnoses by histopathology, follow-up, expert consensus or confocal
+  microscopy; how a diagnosis was made never enters the model.
+- **Split:** by `{split["by"]}`, seed {split["seed"]}; {split["test_share"]:.0%} of the lesions of each diagnosis are a
+  locked test part.
 - **Network:** {manifest["network"]["backbone"]}, {manifest["network"]["parameters"]:,} parameters, input
   {artifact.width} x {artifact.height} px; initial weights `{recipe["init"]}`.
 - **Training:** {recipe["head_epochs"]} epoch of the last layer, {recipe["low_resolution_epochs"]} of all layers at
@@ -145,7 +145,8 @@ def data_and_training(artifact: Artifact) -> str:
 - **Calibration:** temperature {calibration.temperature:.2f} and prior correction, chosen on
   {manifest["calibration"]["chosen_on"]["images"]:,} validation images; for {calibration.population}.
 - **Decision:** {manifest["decision"]}.
-- **Refusal:** out-of-distribution limit at {manifest["quality"]["gate_acceptance"]:.0%} acceptance of the validation images.
+- **Refusal:** out-of-distribution limit at {manifest["quality"]["gate_acceptance"]:.0%} acceptance of the validation
+  images.
 """
 
 

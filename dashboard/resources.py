@@ -18,9 +18,10 @@ from dashboard.thresholds import QUESTIONS, question_scores
 from data.ham10000 import DatasetError, count_images_and_lesions, image_path, load_counts, load_metadata
 from model.analysis import Analysis, Analyzer
 from model.artifact import Artifact, load_artifact
-from model.evaluate import Cohort, Evaluation, RocCurve, cohort_of, evaluate, load_predictions, roc_curves
+from model.evaluation import Evaluation, RocCurve, evaluate, roc_curves
 from model.intervals import BinaryThresholds, Weights, bootstrap_weights
 from model.keras_worker import KerasWorker
+from model.predictions import Cohort, cohort_of, load_predictions
 from model.runtimes import LiteRTClassifier
 
 SAMPLE_FOLDER = ROOT / "data" / "sample"

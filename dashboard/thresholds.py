@@ -10,9 +10,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from data.diagnoses import DX_CODES, class_index, diagnosis
-from model.evaluate import MALIGNANT, Cohort, Evaluation
+from model.evaluation import MALIGNANT, Evaluation
 from model.intervals import Estimate, ThresholdMetrics
 from model.metrics import reweigh_ppv_npv
+from model.predictions import Cohort
 
 # What a threshold can be set on: malignant against benign, or one class against the rest.
 QUESTIONS: tuple[str, ...] = (MALIGNANT, *DX_CODES)

@@ -15,8 +15,9 @@ from dashboard.thresholds import Reweighed
 from data.diagnoses import DX_TYPES, diagnosis
 from data.ham10000 import DatasetError
 from model.artifact import ArtifactMismatch
-from model.evaluate import MALIGNANT, PredictionsError
+from model.evaluation import MALIGNANT
 from model.intervals import Estimate
+from model.predictions import PredictionsError
 
 APP_NAME = "LesionLens"
 RESEARCH_USE = "Research use only. LesionLens advises, a person decides."

@@ -54,7 +54,7 @@ class Analyzer:
         image = decode_image(content)
         network_input, framing = to_network_input(image, self.artifact.height, self.artifact.width)
         output = self.classifier.forward(network_input)
-        ood_score = float(self._gate.score(output.embedding[None])[0])
+        ood_score = float(self._gate.score(output.texture[None])[0])
         quality = assess(network_input, ood_score, self.artifact.quality)
         is_refused = quality.refusal is not None
         return Analysis(

@@ -17,6 +17,9 @@ from data.diagnoses import DX_CODES
 ACTIVATION_LAYER = "out_relu"
 EMBEDDING_LAYER = "embedding"
 LOGITS_LAYER = "logits"
+# Where the out-of-distribution gate looks: the middle of the network still tells textures apart that the last layers,
+# trained to tell seven diagnoses apart, map onto each other.
+TEXTURE_LAYERS = ("block_5_add", "block_10_project_BN")
 
 # Keras' MobileNetV2 has momentum 0.999: after a few hundred steps the moving statistics would still be ImageNet's, and
 # validation would look broken while the loss falls.
@@ -77,15 +80,17 @@ def set_trainable(network: keras.Model, first_trainable: str) -> None:
 
 
 def build_serving_network(network: keras.Model, height: int, width: int) -> keras.Model:
-    """One forward pass that returns logits, embedding and the class-activation maps of all classes.
+    """One forward pass that returns logits, embedding, texture and the class-activation maps of all classes.
 
     The map of class c is relu(sum_k W[k, c] * A[..., k]) with A the last activation and W the dense layer's kernel.
     That equals Grad-CAM of the logit on A up to a factor, since the logit is linear in the mean of A. The maps are not
-    normalised. The given network is not changed and shares its weights.
+    normalised. The texture is the mean and standard deviation over the image of each channel of `TEXTURE_LAYERS`.
+    The given network is not changed and shares its weights, but for the dense layer's kernel in the maps: build the
+    serving network when training is over.
 
     Returns:
-        Model from (N, height, width, 3) float32 RGB 0-255 to a dict: `logits` (N, 7), `embedding` (N, K) and
-        `maps` (N, height / 32, width / 32, 7), all float32.
+        Model from (N, height, width, 3) float32 RGB 0-255 to a dict: `logits` (N, 7), `embedding` (N, K), `texture`
+        (N, T) and `maps` (N, height / 32, width / 32, 7), all float32.
     """
     kernel = network.get_layer(LOGITS_LAYER).kernel
     inner = keras.Model(
@@ -94,10 +99,15 @@ def build_serving_network(network: keras.Model, height: int, width: int) -> kera
             network.get_layer(LOGITS_LAYER).output,
             network.get_layer(EMBEDDING_LAYER).output,
             network.get_layer(ACTIVATION_LAYER).output,
+            *(network.get_layer(name).output for name in TEXTURE_LAYERS),
         ],
     )
     image = keras.Input((height, width, 3), name="image")
-    logits, embedding, activation = inner(image)
+    logits, embedding, activation, *middle = inner(image)
     weights = keras.ops.reshape(keras.ops.convert_to_tensor(kernel), (1, 1, *kernel.shape))
     maps = keras.ops.relu(keras.ops.conv(activation, weights))
-    return keras.Model(image, {"logits": logits, "embedding": embedding, "maps": maps}, name="serving")
+    texture = keras.ops.concatenate(
+        [statistic(values, axis=(1, 2)) for values in middle for statistic in (keras.ops.mean, keras.ops.std)], axis=1
+    )
+    outputs = {"logits": logits, "embedding": embedding, "texture": texture, "maps": maps}
+    return keras.Model(image, outputs, name="serving")

@@ -22,11 +22,13 @@ class NetworkOutput:
     Attributes:
         logits: (7,) float32 in dx order.
         embedding: (K,) float32, the pooled last activation.
+        texture: (T,) float32, channel statistics from the middle of the network, for the out-of-distribution gate.
         maps: (h, w, 7) float32 >= 0, class-activation maps, not normalised.
     """
 
     logits: NDArray[np.float32]
     embedding: NDArray[np.float32]
+    texture: NDArray[np.float32]
     maps: NDArray[np.float32]
 
 

@@ -2,7 +2,8 @@
 
     python -m model.export --run runs/skin --output model/weights/skin --version 1.0
 
-Writes `model.keras` and `model.tflite` (one forward pass: logits, embedding, class-activation maps), scores the
+Writes `model.keras` and `model.tflite` (one forward pass: logits, embedding, texture,
+class-activation maps), scores the
 validation fold and the locked test lesions with the serving file itself, fits calibration, thresholds, quality limits
 and the out-of-distribution gate on images that are not in the test part, and states all of it in `manifest.json`.
 """
@@ -52,9 +53,10 @@ from model.artifact import (
     load_artifact,
     sha256_of,
 )
-from model.evaluate import cohort_of, evaluate, evaluation_to_dict, to_plain
+from model.evaluation import evaluate, evaluation_to_dict, to_plain
 from model.intervals import BinaryThresholds
 from model.metrics import is_malignant, malignant_probability, threshold_for_sensitivity
+from model.predictions import cohort_of
 from model.preprocessing import RgbImage
 from model.quality import Gate, fit_gate, measure
 from model.train import (
@@ -82,7 +84,7 @@ class Scored:
 
     rows: pd.DataFrame
     logits: NDArray[np.float64]
-    embeddings: NDArray[np.float32]
+    textures: NDArray[np.float32]
     qualities: NDArray[np.float64]
 
 
@@ -94,7 +96,7 @@ def fix_input_size(network: keras.Model, backbone: str, height: int, width: int)
 
 
 def to_litert(network: keras.Model, height: int, width: int) -> bytes:
-    """Convert to a LiteRT file whose `serving_default` signature maps `image` to logits, embedding and maps."""
+    """Convert to a LiteRT file whose `serving_default` signature maps `image` to logits, embedding, texture, maps."""
     serving = build_serving_network(network, height, width)
     archive = keras.export.ExportArchive(verbose=False)
     archive.track(serving)
@@ -112,13 +114,13 @@ def to_litert(network: keras.Model, height: int, width: int) -> bytes:
 def score(interpreter: Interpreter, rows: pd.DataFrame, images: RgbImage, description: str) -> Scored:
     """Run the serving file over images of its input size, with a progress bar."""
     runner = interpreter.get_signature_runner(SIGNATURE)
-    logits, embeddings = [], []
+    logits, textures = [], []
     for image in tqdm(images, desc=f"scoring {description}", unit="image", mininterval=1.0):
         outputs = runner(image=image[np.newaxis].astype(np.float32))
         logits.append(outputs["logits"][0])
-        embeddings.append(outputs["embedding"][0])
+        textures.append(outputs["texture"][0])
     qualities = np.array([measure(image) for image in images])
-    return Scored(rows, np.stack(logits).astype(np.float64), np.stack(embeddings), qualities)
+    return Scored(rows, np.stack(logits).astype(np.float64), np.stack(textures), qualities)
 
 
 def choose_limits(training: Scored, validation: Scored, gate: Gate) -> QualityLimits:
@@ -134,7 +136,7 @@ def choose_limits(training: Scored, validation: Scored, gate: Gate) -> QualityLi
         min_brightness=float(brightness / 2),
         max_brightness=float((brightest + 255) / 2),
         min_contrast=float(contrast / 2),
-        max_ood_score=float(np.quantile(gate.score(validation.embeddings), GATE_ACCEPTANCE)),
+        max_ood_score=float(np.quantile(gate.score(validation.textures), GATE_ACCEPTANCE)),
     )
 
 
@@ -217,7 +219,7 @@ def export(run: Path, output: Path, name: str, version: str, dataset: Path | Non
         _class_shares(training_rows, validation_rows),
         POPULATION,
     )
-    gate = fit_gate(training.embeddings, class_indices(training_rows))
+    gate = fit_gate(training.textures)
     gate.save(output / GATE_FILE)
     predictions = predictions_table(test, calibration)
     predictions.to_csv(output / TEST_PREDICTIONS_FILE, index=False)

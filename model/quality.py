@@ -9,7 +9,6 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from data.diagnoses import DX_CODES
 from model.artifact import QualityLimits
 from model.preprocessing import RgbImage
 
@@ -19,7 +18,6 @@ Issue = Literal["too_dark", "too_bright", "no_contrast", "blurred", "out_of_dist
 # Refused: nothing in such an image can be read, or the network was never shown anything like it. A blurred image is
 # answered with an amber warning instead, since a clinician may have no better one.
 REFUSED: frozenset[Issue] = frozenset(("too_dark", "too_bright", "no_contrast", "out_of_distribution"))
-GATE_COMPONENTS = 64
 
 
 @dataclass(frozen=True)
@@ -30,7 +28,7 @@ class Quality:
         sharpness: standard deviation of the Laplacian of the grey image, grey levels.
         brightness: mean grey level, 0-255.
         contrast: standard deviation of the grey levels.
-        ood_score: distance of the embedding from the training images', see `Gate`.
+        ood_score: distance of the texture from the training images', see `Gate`.
         issues: what is wrong, worst first; empty for a usable image.
     """
 
@@ -48,35 +46,31 @@ class Quality:
 
 @dataclass(frozen=True)
 class Gate:
-    """Distance of an embedding from the training images' embeddings.
+    """Distance of an image's texture from the training images'.
 
-    The score is the mean of two parts, each scaled so that the training images have mean 1: the smallest Mahalanobis
-    distance to a class centre within the leading principal components, and the squared distance from the subspace
-    these components span.
+    The score is the squared Mahalanobis distance of the texture (`NetworkOutput.texture`) from the training images'
+    mean, divided by the number of values. On images held back for choosing, textures from the middle of the network
+    refused nearly all photographs and fundus images where the last layer's embedding let a third to two thirds pass.
+
+    Attributes:
+        mean, scale: (T,) of the training images' textures.
+        precision: (T, T) inverse covariance of the standardised textures.
 
     Source:
-        Lee et al., NeurIPS 2018, arXiv:1807.03888 (Mahalanobis); Ndiour et al. 2020, arXiv:2012.04250 (residual).
+        Lee et al., NeurIPS 2018, arXiv:1807.03888 (Mahalanobis distance of features, also of earlier layers).
     """
 
     mean: Array
-    components: Array
-    centres: Array
+    scale: Array
     precision: Array
-    distance_scale: float
-    residual_scale: float
 
-    def score(self, embeddings: NDArray[np.floating]) -> Array:
-        """Scores, (N,) float64 >= 0, of (N, K) embeddings; about 1 for an image like the training images."""
-        centred = np.asarray(embeddings, dtype=np.float64) - self.mean
-        projected = centred @ self.components
-        # Rounding can leave a little less than nothing of an embedding within the subspace.
-        residual = np.maximum((centred**2).sum(axis=1) - (projected**2).sum(axis=1), 0)
-        offsets = projected[:, np.newaxis, :] - self.centres
-        distances = np.einsum("nck,kl,ncl->nc", offsets, self.precision, offsets).min(axis=1)
-        return (distances / self.distance_scale + residual / self.residual_scale) / 2
+    def score(self, textures: NDArray[np.floating]) -> Array:
+        """Scores, (N,) float64 >= 0, of (N, T) textures; about 1 for an image like the training images."""
+        standardised = (np.asarray(textures, dtype=np.float64) - self.mean) / self.scale
+        return np.einsum("nk,kl,nl->n", standardised, self.precision, standardised) / standardised.shape[1]
 
     def save(self, path: Path) -> None:
-        """Write the gate as float32 arrays (about 0.4 MB)."""
+        """Write the gate as float32 arrays (about 0.3 MB)."""
         arrays = {name: np.asarray(value, dtype=np.float32) for name, value in vars(self).items()}
         np.savez_compressed(path, allow_pickle=False, **arrays)
 
@@ -84,42 +78,23 @@ class Gate:
 def load_gate(path: Path) -> Gate:
     """Read what `Gate.save` wrote."""
     with np.load(path, allow_pickle=False) as arrays:
-        values = {name: arrays[name].astype(np.float64) for name in Gate.__dataclass_fields__}
-    return Gate(
-        values["mean"],
-        values["components"],
-        values["centres"],
-        values["precision"],
-        float(values["distance_scale"]),
-        float(values["residual_scale"]),
-    )
+        return Gate(*(arrays[name].astype(np.float64) for name in ("mean", "scale", "precision")))
 
 
-def fit_gate(embeddings: NDArray[np.floating], dx_true: NDArray[np.int64], components: int = GATE_COMPONENTS) -> Gate:
-    """Fit a `Gate` on training images.
+def fit_gate(textures: NDArray[np.floating]) -> Gate:
+    """Fit a `Gate` on the (N, T) textures of the training images.
 
-    Args:
-        embeddings: (N, K), N larger than `components`.
-        dx_true: (N,) class indices; classes without images are left out.
-        components: how many principal components the Mahalanobis part uses.
+    Raises:
+        ValueError: fewer than 2 images.
     """
-    values = np.asarray(embeddings, dtype=np.float64)
-    mean = values.mean(axis=0)
-    centred = values - mean
-    _, vectors = np.linalg.eigh(centred.T @ centred / len(values))
-    leading = vectors[:, ::-1][:, : min(components, len(values) - 1)]
-    projected = centred @ leading
-    present = [index for index in range(len(DX_CODES)) if np.any(dx_true == index)]
-    centres = np.stack([projected[dx_true == index].mean(axis=0) for index in present])
-    within = projected - centres[np.searchsorted(present, dx_true)]
-    # A little of the mean variance on the diagonal keeps the inverse stable with few images.
-    covariance = within.T @ within / len(values)
-    covariance += 1e-3 * np.trace(covariance) / len(covariance) * np.eye(len(covariance))
-    unscaled = Gate(mean, leading, centres, np.linalg.inv(covariance), 1.0, 1.0)
-    residual = (centred**2).sum(axis=1) - (projected**2).sum(axis=1)
-    offsets = projected[:, np.newaxis, :] - centres
-    distances = np.einsum("nck,kl,ncl->nc", offsets, unscaled.precision, offsets).min(axis=1)
-    return Gate(mean, leading, centres, unscaled.precision, float(distances.mean()), float(max(residual.mean(), 1e-12)))
+    values = np.asarray(textures, dtype=np.float64)
+    if len(values) < 2:
+        raise ValueError(f"expected the textures of at least 2 images, received {len(values)}")
+    mean, scale = values.mean(axis=0), values.std(axis=0) + 1e-6
+    standardised = (values - mean) / scale
+    covariance = standardised.T @ standardised / len(values)
+    # A hundredth of each value's variance on the diagonal keeps the inverse stable with few images.
+    return Gate(mean, scale, np.linalg.inv(covariance + 1e-2 * np.eye(len(covariance))))
 
 
 def measure(network_input: RgbImage) -> tuple[float, float, float]:
@@ -134,7 +109,7 @@ def assess(network_input: RgbImage, ood_score: float, limits: QualityLimits) -> 
 
     Args:
         network_input: (height, width, 3) uint8 RGB, 0-255, from `to_network_input`.
-        ood_score: `Gate.score` of its embedding.
+        ood_score: `Gate.score` of its texture.
         limits: from the manifest.
     """
     sharpness, brightness, contrast = measure(network_input)

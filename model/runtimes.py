@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,8 @@ from ai_edge_litert.interpreter import Interpreter
 from model.artifact import SIGNATURE, Artifact
 from model.classifier import NetworkOutput
 from model.preprocessing import RgbImage
+
+OUTPUTS: tuple[str, ...] = tuple(field.name for field in fields(NetworkOutput))
 
 
 class LiteRTClassifier:
@@ -28,7 +31,7 @@ class LiteRTClassifier:
         batch = _as_batch(network_input, self.artifact)
         with self._lock:
             outputs = self._runner(image=batch)
-        return NetworkOutput(outputs["logits"][0], outputs["embedding"][0], outputs["maps"][0])
+        return NetworkOutput(**{name: outputs[name][0] for name in OUTPUTS})
 
 
 class KerasClassifier:
@@ -45,9 +48,7 @@ class KerasClassifier:
 
     def forward(self, network_input: RgbImage) -> NetworkOutput:
         outputs = self._serving.predict_on_batch(_as_batch(network_input, self.artifact))
-        return NetworkOutput(
-            np.asarray(outputs["logits"])[0], np.asarray(outputs["embedding"])[0], np.asarray(outputs["maps"])[0]
-        )
+        return NetworkOutput(**{name: np.asarray(outputs[name])[0] for name in OUTPUTS})
 
 
 def _signature_runner(path: Path, threads: int):  # type: ignore[no-untyped-def]  # LiteRT names no public type for it

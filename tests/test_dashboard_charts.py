@@ -23,8 +23,9 @@ from dashboard.thresholds import (
 from dashboard.wording import CONFIRMATION_NAMES, METRICS, SEX_NAMES, interval_range
 from data.diagnoses import DX_CODES, DX_TYPES
 from data.ham10000 import load_counts
-from model.evaluate import MACRO, MALIGNANT, Cohort, cohort_of, evaluate, roc_curves
+from model.evaluation import MACRO, MALIGNANT, evaluate, roc_curves
 from model.intervals import BinaryThresholds
+from model.predictions import Cohort, cohort_of
 
 COUNTS = load_counts()
 EMPTY = COUNTS.iloc[:0]

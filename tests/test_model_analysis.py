@@ -26,9 +26,9 @@ LIMITS = QualityLimits(min_sharpness=3, min_brightness=50, max_brightness=230, m
 class FakeClassifier:
     """Answers with melanoma for a reddish image and a nevus for any other; keeps what it was shown."""
 
-    def __init__(self, artifact: Artifact, embedding: tuple[float, float] = (0.0, 0.0)) -> None:
+    def __init__(self, artifact: Artifact, texture: tuple[float, float] = (0.0, 0.0)) -> None:
         self.artifact = artifact
-        self.embedding = np.array(embedding, dtype=np.float32)
+        self.texture = np.array(texture, dtype=np.float32)
         self.shown: list[RgbImage] = []
 
     def forward(self, network_input: RgbImage) -> NetworkOutput:
@@ -39,13 +39,13 @@ class FakeClassifier:
         maps[0, 7, DX_CODES.index("mel")] = 5
         for array in (logits, maps):
             array.setflags(write=False)  # a runtime's buffers are not ours to write to
-        return NetworkOutput(logits, self.embedding, maps)
+        return NetworkOutput(logits, np.zeros(4, dtype=np.float32), self.texture, maps)
 
 
 @pytest.fixture
 def artifact(tmp_path: Path) -> Artifact:
-    # One class centre at (0, 0), one component: the score is (x^2 + y^2) / 2.
-    gate = Gate(np.zeros(2), np.array([[1.0], [0.0]]), np.zeros((1, 1)), np.eye(1), 1, 1)
+    # Two independent values around 0 with deviation 1: the score is (x^2 + y^2) / 2.
+    gate = Gate(np.zeros(2), np.ones(2), np.eye(2))
     gate.save(tmp_path / GATE_FILE)
     calibration = Calibration(1.0, (0.0,) * 7, "nobody", UNIFORM)
     return Artifact(tmp_path, "made-up", "9.1", 192, 256, calibration, (), LIMITS, "ab12", {})
@@ -64,7 +64,7 @@ def sharp_image(red: int = 180, height: int = 90, width: int = 120) -> RgbImage:
 
 
 def test_usable_image_gets_everything(artifact: Artifact) -> None:
-    classifier = FakeClassifier(artifact, embedding=(1.0, 1.0))
+    classifier = FakeClassifier(artifact, texture=(1.0, 1.0))
     content = png(sharp_image())
     analysis = Analyzer(classifier).run(content)
     np.testing.assert_array_equal(analysis.image, sharp_image())
@@ -98,7 +98,7 @@ def test_network_sees_what_preprocessing_makes_of_the_upload(artifact: Artifact)
 
 
 @pytest.mark.parametrize(
-    ("image", "embedding", "refusal"),
+    ("image", "texture", "refusal"),
     [
         (np.zeros((90, 120, 3), dtype=np.uint8), (0.0, 0.0), "too_dark"),
         (np.full((90, 120, 3), 255, dtype=np.uint8), (0.0, 0.0), "too_bright"),
@@ -108,10 +108,10 @@ def test_network_sees_what_preprocessing_makes_of_the_upload(artifact: Artifact)
     ],
 )
 def test_refused_image_has_neither_prediction_nor_explanation(
-    artifact: Artifact, image: RgbImage, embedding: tuple[float, float], refusal: str
+    artifact: Artifact, image: RgbImage, texture: tuple[float, float], refusal: str
 ) -> None:
     content = png(image)
-    analysis = Analyzer(FakeClassifier(artifact, embedding)).run(content)
+    analysis = Analyzer(FakeClassifier(artifact, texture)).run(content)
     assert analysis.quality.refusal == refusal
     assert analysis.prediction is None
     assert analysis.explanation is None

@@ -20,7 +20,9 @@ def artifact_with(calibration: Calibration) -> Artifact:
 
 
 def output_of(logits: np.ndarray) -> NetworkOutput:
-    return NetworkOutput(logits.astype(np.float32), np.zeros(4, np.float32), np.zeros((6, 8, 7), np.float32))
+    return NetworkOutput(
+        logits.astype(np.float32), np.zeros(4, np.float32), np.zeros(2, np.float32), np.zeros((6, 8, 7), np.float32)
+    )
 
 
 def test_prediction_by_hand() -> None:

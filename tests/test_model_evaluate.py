@@ -12,21 +12,17 @@ import pandas as pd
 import pytest
 
 from data.diagnoses import DX_CODES, class_index
-from model.evaluate import (
+from model.evaluate import main
+from model.evaluation import evaluate, evaluation_from_dict, evaluation_to_dict, roc_curves
+from model.intervals import Estimate, threshold_table
+from model.metrics import reweigh_ppv_npv
+from model.predictions import (
     PREDICTION_COLUMNS,
     Cohort,
-    Estimate,
     PredictionsError,
     check_predictions,
     cohort_of,
-    evaluate,
-    evaluation_from_dict,
-    evaluation_to_dict,
     load_predictions,
-    main,
-    reweigh_ppv_npv,
-    roc_curves,
-    threshold_table,
 )
 
 # lesion, dx, prediction, and the probabilities that are not 0. Seven images of six lesions.

@@ -18,7 +18,7 @@ from data.diagnoses import DX_CODES, MALIGNANT_DX
 from model.analysis import Analyzer
 from model.artifact import DEFAULT_ARTIFACT, Artifact, QualityLimits, load_artifact
 from model.predict import COLUMNS, classify, find_images, main
-from model.preprocessing import MAX_BYTES, decode_image
+from model.preprocessing import MAX_BYTES, RgbImage, decode_image
 from model.runtimes import LiteRTClassifier
 
 Rows = list[dict[str, str]]
@@ -145,9 +145,12 @@ def test_no_more_of_a_huge_file_is_read_than_is_accepted(
     with (tmp_path / "disk.jpg").open("wb") as file:
         file.truncate(2**40)  # a sparse terabyte
     lengths: list[int] = []
-    monkeypatch.setattr(
-        "model.analysis.decode_image", lambda content: lengths.append(len(content)) or decode_image(content)
-    )
+
+    def recording_decode(content: bytes) -> RgbImage:
+        lengths.append(len(content))
+        return decode_image(content)
+
+    monkeypatch.setattr("model.analysis.decode_image", recording_decode)
     (row,) = classify(Analyzer(LiteRTClassifier(artifact)), [tmp_path / "disk.jpg"], None)
     assert_unanswered(row, "too_many_bytes")
     assert lengths == [MAX_BYTES + 1]

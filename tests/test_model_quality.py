@@ -1,4 +1,4 @@
-"""Exposure, contrast and sharpness worked out by hand; the gate on made-up embeddings."""
+"""Exposure, contrast and sharpness worked out by hand; the gate on made-up textures and on real outside images."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model.artifact import QualityLimits
+from model.analysis import Analyzer
+from model.artifact import DEFAULT_ARTIFACT, QualityLimits, load_artifact
 from model.preprocessing import RgbImage
 from model.quality import REFUSED, Gate, Quality, assess, fit_gate, load_gate, measure
+from model.runtimes import LiteRTClassifier
 
 LIMITS = QualityLimits(min_sharpness=3, min_brightness=50, max_brightness=230, min_contrast=4, max_ood_score=2)
 
@@ -98,86 +100,84 @@ def test_score_that_is_not_a_number_is_refused() -> None:
 
 
 def test_gate_score_by_hand() -> None:
-    gate = Gate(
-        mean=np.array([1.0, 0, 0]),
-        components=np.array([[1.0, 0], [0, 1], [0, 0]]),
-        centres=np.array([[0.0, 0], [4, 0]]),
-        precision=np.diag([1.0, 0.25]),
-        distance_scale=2,
-        residual_scale=3,
-    )
-    embeddings = np.array(
+    gate = Gate(mean=np.array([1.0, 0]), scale=np.array([1.0, 2]), precision=np.diag([1.0, 0.25]))
+    textures = np.array(
         [
-            [1, 0, 0],  # on the first centre: 0
-            [2, 0, 0],  # 1 from it: (1 / 2 + 0) / 2
-            [5, 2, 0],  # 4 x 0.25 = 1 from the second: likewise
-            [5, 0, 3],  # on the second centre, 9 from the plane: (0 + 9 / 3) / 2
-            [3, 0, -3],  # half way, 4 from both: (4 / 2 + 9 / 3) / 2
+            [1, 0],  # on the mean: 0
+            [3, 0],  # 2 deviations along the first: 4 of 2 values
+            [1, 8],  # 4 deviations along the second: 16 x 0.25 of 2 values
+            [3, 8],  # both
         ]
     )
-    assert gate.score(embeddings) == pytest.approx([0, 0.25, 0.25, 1.5, 2.5])
+    assert gate.score(textures) == pytest.approx([0, 2, 2, 4])
 
 
-def embeddings_of(dx_true: np.ndarray, seed: int) -> np.ndarray:
-    """Three classes around their own centres in the first 5 of 20 dimensions, a little noise in the others."""
+def test_precision_by_hand() -> None:
+    """Two values that always move together: the covariance is all ones, and 0.01 is added on its diagonal."""
+    gate = fit_gate(np.array([[0.0, 10], [2, 30]]))
+    assert gate.mean == pytest.approx([1, 20])
+    assert gate.scale == pytest.approx([1, 10], abs=1e-5)
+    assert np.linalg.inv(gate.precision) == pytest.approx(np.array([[1.01, 1], [1, 1.01]]), abs=1e-5)
+
+
+def textures_of(images: int, seed: int) -> np.ndarray:
+    """20 values of very different size, the first two of which move together."""
     generator = np.random.default_rng(seed)
-    spread = np.array([3.0] * 5 + [0.2] * 15)
-    centres = np.zeros((7, 20))
-    centres[1, 0], centres[4, 1], centres[5, 2] = 20, 20, 20
-    return (centres[dx_true] + generator.normal(0, 1, (len(dx_true), 20)) * spread).astype(np.float32)
+    values = generator.normal(0, 1, (images, 20))
+    values[:, 1] = values[:, 0] + 0.1 * values[:, 1]
+    return (50 + values * np.geomspace(0.01, 100, 20)).astype(np.float32)
 
 
 @pytest.fixture(scope="module")
 def gate() -> Gate:
-    dx_true = np.repeat([1, 4, 5], 300)
-    return fit_gate(embeddings_of(dx_true, seed=1), dx_true, components=5)
+    return fit_gate(textures_of(900, seed=1))
 
 
-def test_training_images_score_1_on_average(gate: Gate) -> None:
-    dx_true = np.repeat([1, 4, 5], 300)
-    assert gate.centres.shape == (3, 5)
-    assert gate.score(embeddings_of(dx_true, seed=1)).mean() == pytest.approx(1)
-
-
-def test_new_images_of_the_same_kind_score_about_1(gate: Gate) -> None:
-    scores = gate.score(embeddings_of(np.repeat([1, 4, 5], 300), seed=2))
+def test_images_of_the_same_kind_score_about_1(gate: Gate) -> None:
+    # The 0.01 on the diagonal makes the scores a little smaller than 1.
+    assert gate.score(textures_of(900, seed=1)).mean() == pytest.approx(1, abs=0.05)
+    scores = gate.score(textures_of(900, seed=2))
     assert scores.mean() == pytest.approx(1, abs=0.1)
     assert np.quantile(scores, 0.99) < 4
 
 
-def test_outliers_score_high_within_and_beside_the_subspace(gate: Gate) -> None:
-    within, beside = np.zeros((1, 20)), np.zeros((1, 20))
-    within[0, 0] = -60
-    beside[0, 1], beside[0, 10] = 20, 6  # on a centre, but 30 deviations out where training had only noise
-    assert gate.score(within)[0] > 20
-    assert gate.score(beside)[0] > 20
-    assert gate.score(np.zeros((1, 20)) + 1000)[0] > 1000
+def test_outliers_score_high_in_size_and_in_combination(gate: Gate) -> None:
+    far, torn = gate.mean[np.newaxis].copy(), gate.mean[np.newaxis].copy()
+    far[0, 5] += 20 * gate.scale[5]
+    torn[0, 0] += 2 * gate.scale[0]
+    torn[0, 1] -= 2 * gate.scale[1]  # neither is unusual by itself, but they always move together
+    assert gate.score(far)[0] > 15
+    assert gate.score(torn)[0] > 15
 
 
-def test_classes_without_images_leave_no_centre_at_zero(gate: Gate) -> None:
-    """An absent class's centre must not stand in the middle, where it would let anything average pass."""
-    middle = gate.mean[np.newaxis]
-    # Each centre is 20 x sqrt(2 / 3) = 16.3 from the middle, 5.4 deviations: squared 29.6 against an average of 5.
-    assert gate.score(middle)[0] > 2
-
-
-def test_score_is_never_negative() -> None:
-    # All dimensions are components, so every residual is rounding alone.
-    dx_true = np.repeat([0, 1], 50)
-    values = np.random.default_rng(5).normal(1e4, 1, (100, 4))
-    assert (fit_gate(values, dx_true).score(values) >= 0).all()
+def test_gate_wants_images() -> None:
+    with pytest.raises(ValueError, match="at least 2 images, received 1"):
+        fit_gate(textures_of(1, seed=0))
 
 
 def test_gate_survives_its_file(gate: Gate, tmp_path: Path) -> None:
     gate.save(tmp_path / "gate.npz")
-    embeddings = embeddings_of(np.repeat([1, 4, 5], 10), seed=3)
-    np.testing.assert_allclose(load_gate(tmp_path / "gate.npz").score(embeddings), gate.score(embeddings), rtol=1e-3)
+    textures = textures_of(30, seed=3)
+    np.testing.assert_allclose(load_gate(tmp_path / "gate.npz").score(textures), gate.score(textures), rtol=1e-3)
 
 
 def test_fitting_and_scoring_write_to_nothing_they_are_given(gate: Gate) -> None:
-    dx_true = np.repeat([1, 4, 5], 30)
-    embeddings = embeddings_of(dx_true, seed=4)
-    before = embeddings.copy()
-    fit_gate(embeddings, dx_true, components=5)
-    gate.score(embeddings)
-    np.testing.assert_array_equal(embeddings, before)
+    textures = textures_of(90, seed=4)
+    before = textures.copy()
+    fit_gate(textures)
+    gate.score(textures)
+    np.testing.assert_array_equal(textures, before)
+
+
+# The committed gate on images that are no lesions
+
+
+@pytest.mark.parametrize("folder", ["everyday_photos", "aptos2019"])
+def test_committed_gate_refuses_what_is_no_dermoscopic_image(shared_folder: Path, folder: str) -> None:
+    """Every 40th (or 5th) of the outside images that nothing was chosen on: those at odd places by name."""
+    paths = sorted(path for path in (shared_folder / folder).rglob("*") if path.suffix in (".jpg", ".png"))[1::2]
+    chosen = paths[:: max(len(paths) // 45, 1)]
+    analyzer = Analyzer(LiteRTClassifier(load_artifact(DEFAULT_ARTIFACT)))
+    refused = [analyzer.run(path.read_bytes()).quality.refusal is not None for path in chosen]
+    assert len(refused) >= 40
+    assert np.mean(refused) >= 0.95

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from tiny_dataset import write_tiny_dataset
 
 from data.diagnoses import DX_CODES
 from data.ham10000 import image_path, load_metadata
@@ -20,7 +21,6 @@ from data.splits import split_by_lesion
 from model.analysis import Analyzer
 from model.artifact import load_artifact
 from model.runtimes import LiteRTClassifier
-from tiny_dataset import write_tiny_dataset
 
 # TensorFlow, Keras and their dependencies warn of their own deprecations; ours would still fail elsewhere.
 pytestmark = [pytest.mark.tensorflow, pytest.mark.filterwarnings("default")]

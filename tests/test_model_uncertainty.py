@@ -32,7 +32,7 @@ def test_probabilities_by_hand() -> None:
 
 
 def test_probabilities_sum_to_1_for_any_logits() -> None:
-    logits = np.random.default_rng(1).normal(0, 200, (2, 50, 7)).astype(np.float32)
+    logits = np.random.default_rng(1).normal(0, 200, (2, 50, 7))
     probabilities = Calibration(0.7, tuple(np.log(PRIOR)), "", tuple(PRIOR)).probabilities(logits)
     assert (probabilities.shape, probabilities.dtype) == ((2, 50, 7), np.float64)
     assert (probabilities >= 0).all()

@@ -31,7 +31,8 @@ def upload(page: AppTest, *files: tuple[str, bytes]) -> AppTest:
 def shown(page: AppTest) -> str:
     """All text on the page."""
     elements = [*page.markdown, *page.caption, *page.warning, *page.info, *page.error]
-    return "\n".join(element.value for element in elements) + "\n".join(str(html.proto.body) for html in page.get("html"))
+    bodies = [str(html.proto.body) for html in page.get("html")]
+    return "\n".join([element.value for element in elements] + bodies)
 
 
 def noise_png() -> bytes:
