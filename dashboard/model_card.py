@@ -12,7 +12,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import review_wording as wording
-from data.diagnoses import DIAGNOSES
+from data.diagnoses import DIAGNOSES, DX_CODES
 from model.artifact import Artifact
 
 INTENDED_USE = """
@@ -68,7 +68,8 @@ def _measured_on(manifest: dict[str, Any]) -> str:
     metrics = manifest["metrics"]
     return (
         f"{metrics['data']}, {metrics['split']} lesions: {metrics['images']:,} images of "
-        f"{metrics['lesions']:,} lesions that nothing was trained, chosen or calibrated on. 95 % intervals by bootstrap over lesions."
+        f"{metrics['lesions']:,} lesions that nothing was trained, chosen or calibrated on. "
+        "95 % intervals by bootstrap over lesions."
     )
 
 
@@ -83,12 +84,13 @@ def _interval(estimate: dict[str, float | None], decimals: int = 3) -> str:
 
 def summary_table(metrics: dict[str, Any]) -> pd.DataFrame:
     """Overall metrics with their intervals."""
+    nevi = metrics["per_class"][DX_CODES.index("nv")]["images"]
     names = {
         "balanced_accuracy": "Balanced accuracy (mean sensitivity of the seven classes)",
         "macro_auroc": "AUROC, mean of the seven classes",
         "malignant_auroc": "AUROC, malignant against benign",
         "calibration_error": "Expected calibration error (0 is perfect)",
-        "accuracy": "Accuracy (always answering nv scores 0.67)",
+        "accuracy": f"Accuracy (always answering nv scores {nevi / metrics['images']:.3f})",
     }
     rows = [(name, _interval(metrics[key])) for key, name in names.items()]
     return pd.DataFrame(rows, columns=["Metric", "Value (95 % interval)"])

@@ -12,6 +12,8 @@ import streamlit as st
 from dashboard import resources, state
 from dashboard import review_wording as wording
 from dashboard.colours import ACCENT, DX_COLOURS, NEUTRAL
+from dashboard.formats import escape as escape_markdown
+from dashboard.formats import percent
 from dashboard.state import Upload
 from dashboard.viewer import heatmap_viewer
 from dashboard.widgets import csv_download
@@ -124,7 +126,9 @@ def _refused(upload: Upload, analysis: Analysis) -> None:
     image, reason = st.columns([1, 2], gap="medium")
     image.image(analysis.image, width="stretch", alt="The image that was not answered")
     with reason:
-        st.warning(f"**{wording.escape(upload.name)}**  \n{wording.refusal(analysis.quality)}", icon=":material/block:")
+        st.warning(
+            f"**{escape_markdown(upload.name)}**  \n{wording.refusal(analysis.quality)}", icon=":material/block:"
+        )
         limit = analysis_limit(resources.analyzer().artifact)
         st.caption(
             f"Distance from the images the model knows: {analysis.quality.ood_score:.2f}; the limit is {limit:.2f}."
@@ -149,7 +153,7 @@ def _picture(upload: Upload, analysis: Analysis) -> None:
     if analysis.prediction is None or analysis.explanation is None:
         raise ValueError("expected an answered image")
     artifact = resources.analyzer().artifact
-    name = f"**Synthetic sample** {wording.escape(upload.name)}" if upload.is_sample else wording.escape(upload.name)
+    name = f"**Synthetic sample** {escape_markdown(upload.name)}" if upload.is_sample else escape_markdown(upload.name)
     st.markdown(f"{name} · {wording.usable(analysis.quality, analysis_limit(artifact))}")
     heatmap_viewer(analysis, analysis.prediction.dx, _by_method(analysis), key="review_viewer")
     for remark in wording.warnings(analysis.quality, analysis.explanation.framing.seen_share):
@@ -241,7 +245,7 @@ def _operating_point(artifact: Artifact) -> OperatingPoint:
 def group_bars_html(prediction: Prediction, point: OperatingPoint) -> str:
     """Malignant and benign as two bars; a mark shows the threshold."""
     malignant = prediction.p_malignant
-    threshold = (point.threshold, f"threshold {wording.percent(point.threshold)}")
+    threshold = (point.threshold, f"threshold {percent(point.threshold)}")
     rows = _bar("Malignant", "akiec, bcc, mel", malignant, ACCENT, threshold)
     rows += _bar("Benign", "bkl, df, nv, vasc", 1 - malignant, NEUTRAL, None)
     return f"<style>{BARS_CSS.read_text()}</style><div class='lens-bars lens-groups'>{rows}</div>"
@@ -258,7 +262,7 @@ def class_bars_html(prediction: Prediction, artifact: Artifact) -> str:
             DX_COLOURS[DIAGNOSES[index].dx],
             (
                 artifact.calibration.prior[index],
-                f"share in HAM10000 {wording.percent(artifact.calibration.prior[index])}",
+                f"share in HAM10000 {percent(artifact.calibration.prior[index])}",
             ),
         )
         for index in order
@@ -268,7 +272,7 @@ def class_bars_html(prediction: Prediction, artifact: Artifact) -> str:
 
 
 def _bar(name: str, code: str, share: float, colour: str, mark: tuple[float, str] | None) -> str:
-    shown = wording.percent(share)
+    shown = percent(share)
     tick = f"<b style='left:{mark[0] * 100:.2f}%' title='{escape(mark[1])}'></b>" if mark else ""
     return (
         f"<div class='lens-bar' role='meter' aria-label='{escape(name)} ({code})' "

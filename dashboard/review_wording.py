@@ -6,7 +6,8 @@ what was measured.
 
 from __future__ import annotations
 
-from data.diagnoses import diagnosis
+from dashboard.formats import escape, percent
+from data.diagnoses import DX_CODES, diagnosis
 from model.artifact import Artifact, MeasuredRate, OperatingPoint
 from model.classifier import Prediction
 from model.explain import Explanation
@@ -88,15 +89,6 @@ def usable(quality: Quality, limit: float) -> str:
     return f"{sharpness} · exposure usable · distance from known images {quality.ood_score / limit:.0%} of the limit"
 
 
-def percent(share: float) -> str:
-    """A share as a clinician reads it: whole percents, `< 1 %` and `> 99 %` instead of a false 0 or 100."""
-    if 0 < share < 0.01:
-        return "< 1 %"
-    if 0.99 < share < 1:
-        return "> 99 %"
-    return f"{share * 100:.0f} %"
-
-
 def of_100(rate: MeasuredRate) -> str:
     """`95 of 100 (95 % interval 91 to 98, n = 290)`."""
     return (
@@ -146,9 +138,10 @@ def stands_out(prediction: Prediction, artifact: Artifact) -> str:
 
 def population(artifact: Artifact) -> str:
     """Whose probabilities these are."""
+    nevi = artifact.calibration.prior[DX_CODES.index("nv")]
     return (
-        f"Probabilities are calibrated for {artifact.calibration.population}. Where malignant lesions are rarer, the "
-        "true chance is lower; where they are more common, higher."
+        f"Probabilities are calibrated for {artifact.calibration.population}, where {percent(nevi)} of the images show "
+        "nevi. Where malignant lesions are rarer, the true chance is lower; where they are more common, higher."
     )
 
 
@@ -178,11 +171,6 @@ def computing(method: str, is_first: bool) -> str:
 
 def worker_failed(failed: WorkerFailed) -> str:
     return f"The heatmap could not be computed: {_sentence(str(failed))} The probabilities and the first heatmap stand."
-
-
-def escape(text: str) -> str:
-    """User text, such as a file name, without any Markdown or HTML meaning."""
-    return "".join(f"\\{character}" if character in r"\`*_{}[]()<>#+-.!|~$:&" else character for character in text)
 
 
 def _sentence(text: str) -> str:

@@ -9,7 +9,7 @@ from typing import Literal
 import pandas as pd
 
 from dashboard.cohort import CohortSize, Unit
-from dashboard.review_wording import percent
+from dashboard.formats import percent
 from dashboard.settings import SettingsError
 from dashboard.thresholds import Reweighed
 from data.diagnoses import DX_TYPES, diagnosis
@@ -111,7 +111,8 @@ class Metric:
 METRICS: dict[str, Metric] = {
     "balanced_accuracy": Metric(
         "Balanced accuracy",
-        "The share of images named correctly when every diagnosis counts the same, however rare; guessing scores 14 %.",
+        "The share of images named correctly when every diagnosis counts the same, however rare; guessing finds one "
+        "in seven.",
         "mean over the seven classes of TP / (TP + FN)",
         "share",
     ),
@@ -137,7 +138,8 @@ METRICS: dict[str, Metric] = {
     ),
     "accuracy": Metric(
         "Accuracy",
-        "The share of all images named correctly. Never a headline: in HAM10000, always answering nv scores 67 %.",
+        "The share of all images named correctly. Never a headline: always answering nv, the most common diagnosis, "
+        "scores high too.",
         "correct images / all images",
         "share",
     ),

@@ -74,7 +74,7 @@ from model.uncertainty import Calibration, decide, fit_calibration
 
 TARGET_SENSITIVITIES: dict[str, float] = {"sensitivity_95": 0.95, "sensitivity_90": 0.90}
 GATE_ACCEPTANCE = 0.98
-POPULATION = "HAM10000 (dermoscopy clinics in Vienna and Queensland; 67 of 100 images are nevi)"
+POPULATION = "HAM10000 (dermoscopy clinics in Vienna and Queensland)"
 LICENCE = "CC BY-NC 4.0, see LICENSE-WEIGHTS.md: derived from HAM10000, which is CC BY-NC 4.0"
 
 

@@ -36,9 +36,7 @@ def worker(artifact: Artifact) -> Iterator[KerasWorker]:
 @pytest.fixture(scope="module")
 def inputs(artifact: Artifact) -> list[RgbImage]:
     paths = sorted(SAMPLES.glob("*.jpg"))[:3]
-    return [
-        to_network_input(decode_image(path.read_bytes()), artifact.height, artifact.width)[0] for path in paths
-    ]
+    return [to_network_input(decode_image(path.read_bytes()), artifact.height, artifact.width)[0] for path in paths]
 
 
 def min_max(heatmap: np.ndarray) -> np.ndarray:

@@ -1,0 +1,17 @@
+"""How numbers and users' text are written on the screen."""
+
+from __future__ import annotations
+
+
+def percent(share: float) -> str:
+    """A share as a clinician reads it: whole percents, `< 1 %` and `> 99 %` instead of a false 0 or 100."""
+    if 0 < share < 0.01:
+        return "< 1 %"
+    if 0.99 < share < 1:
+        return "> 99 %"
+    return f"{share * 100:.0f} %"
+
+
+def escape(text: str) -> str:
+    """User text, such as a file name, without any Markdown or HTML meaning."""
+    return "".join(f"\\{character}" if character in r"\`*_{}[]()<>#+-.!|~$:&" else character for character in text)
