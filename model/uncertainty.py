@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 
 from model.metrics import softmax
 
@@ -64,6 +63,9 @@ def fit_calibration(
             f"expected every class to have a share above 0, received {training_prior} in training and {prior} in the "
             "population; choose images of every class"
         )
+    # Imported here: it takes two thirds of the start of a process that only serves.
+    from scipy.optimize import minimize
+
     log_ratio = np.log(prior) - np.log(training_prior)
     rows = np.arange(len(dx_true))
 
