@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal, get_args
@@ -104,16 +104,24 @@ def training_batches(
     Returns:
         Dataset of ((B, H, W, 3) float32 RGB 0-255, (B, 7) float32 one-hot).
     """
-    pixels = tf.convert_to_tensor(images)
-    one_hot = tf.one_hot(class_indices, len(DX_CODES))
-    batches = tf.data.Dataset.from_tensor_slices(rows).batch(batch_size, drop_remainder=len(rows) >= batch_size)
+    # Drawn in numpy: a tensor of all images would be captured by every epoch's graph and kept, a gigabyte each.
+    count = len(rows) // batch_size if len(rows) >= batch_size else 1
 
-    def prepare(number: tf.Tensor, batch_rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        augmented = augment(tf.gather(pixels, batch_rows), tf.stack([tf.cast(seed, tf.int64), number]))
-        return augmented, tf.gather(one_hot, batch_rows)
+    def draw() -> Iterator[tuple[int, RgbImage, NDArray[np.int64]]]:
+        for number in range(step, count):
+            batch = rows[number * batch_size : (number + 1) * batch_size]
+            yield number, images[batch], class_indices[batch]
 
-    numbered = batches.enumerate().skip(step)
-    return numbered.map(prepare, num_parallel_calls=2).prefetch(2)
+    def prepare(number: tf.Tensor, pixels: tf.Tensor, classes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return augment(pixels, tf.stack([tf.cast(seed, tf.int64), number])), tf.one_hot(classes, len(DX_CODES))
+
+    signature = (
+        tf.TensorSpec((), tf.int64),
+        tf.TensorSpec((None, *images.shape[1:]), tf.uint8),
+        tf.TensorSpec((None,), tf.int64),
+    )
+    drawn = tf.data.Dataset.from_generator(draw, output_signature=signature)
+    return drawn.map(prepare, num_parallel_calls=2).prefetch(2)
 
 
 def augment(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:

@@ -137,6 +137,21 @@ def test_augmentation_is_reproducible_and_keeps_the_range() -> None:
     assert first.min() >= 0 and first.max() <= 255 and first.shape == (4, 48, 64, 3)
 
 
+def test_batches_go_on_in_the_middle_of_an_epoch() -> None:
+    from model.training_data import training_batches
+
+    images = np.random.default_rng(0).integers(0, 256, (10, 48, 64, 3), dtype=np.uint8)
+    classes, rows = np.arange(10) % 7, np.array([3, 1, 4, 1, 5, 9, 2, 6, 5, 3])
+    whole = list(training_batches(images, classes, rows, 3, seed=5, step=0).as_numpy_iterator())
+    rest = list(training_batches(images, classes, rows, 3, seed=5, step=1).as_numpy_iterator())
+    # Ten rows are three batches of three; the last row waits for another epoch.
+    assert [one_hot.argmax(axis=1).tolist() for _, one_hot in whole] == [[3, 1, 4], [1, 5, 2], [2, 6, 5]]
+    assert len(rest) == 2
+    for (pixels, one_hot), (again, one_hot_again) in zip(whole[1:], rest, strict=True):
+        np.testing.assert_array_equal(pixels, again)
+        np.testing.assert_array_equal(one_hot, one_hot_again)
+
+
 def test_head_phase_trains_the_dense_layer_only() -> None:
     from model.architecture import BATCH_NORM_MOMENTUM, LOGITS_LAYER, build_mobilenet_v2, set_trainable
 
