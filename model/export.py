@@ -59,16 +59,8 @@ from model.metrics import is_malignant, malignant_probability, threshold_for_sen
 from model.predictions import cohort_of
 from model.preprocessing import RgbImage
 from model.quality import Gate, fit_gate, measure
-from model.train import (
-    HEIGHT,
-    NETWORK_FILE,
-    WIDTH,
-    Recipe,
-    class_indices,
-    read_run,
-    select_rows,
-    training_prior,
-)
+from model.recipe import HEIGHT, WIDTH, Recipe, class_indices, read_run, select_rows, training_prior
+from model.train import NETWORK_FILE
 from model.training_data import load_images
 from model.uncertainty import Calibration, decide, fit_calibration
 

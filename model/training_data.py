@@ -1,11 +1,10 @@
-"""Images into memory, which ones to draw, and how to vary them: the tf.data side of training."""
+"""Images into memory and how to vary them: the tf.data side of training."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Literal, get_args
 
 import numpy as np
 import tensorflow as tf
@@ -15,9 +14,6 @@ from tqdm import tqdm
 from data.diagnoses import DX_CODES
 from data.ham10000 import DatasetError, image_path
 from model.preprocessing import RgbImage, decode_image, to_network_input
-
-Sampling = Literal["natural", "sqrt", "balanced"]
-SAMPLINGS: tuple[Sampling, ...] = get_args(Sampling)
 
 # Ranges of the augmentation, chosen once by looking at augmented dermoscopic images; not tuned on any result.
 MAX_ROTATION = np.pi / 2  # radians; with both flips this reaches every orientation
@@ -54,46 +50,6 @@ def load_images(dataset: Path, image_ids: Sequence[str], height: int, width: int
         for _ in tqdm(jobs, total=len(image_ids), desc=f"loading {width} x {height} px", unit="image", mininterval=1.0):
             pass
     return images
-
-
-def sampling_prior(class_indices: NDArray[np.int64], sampling: Sampling) -> NDArray[np.float64]:
-    """The class shares that training sees.
-
-    Args:
-        class_indices: (N,) class index of each training image.
-        sampling: `natural` keeps the dataset's shares, `balanced` makes the classes equal, `sqrt` lies between: shares
-            proportional to the square root of the counts.
-
-    Returns:
-        (7,) shares in dx order that sum to 1; 0 for a class without images.
-    """
-    counts = np.bincount(class_indices, minlength=len(DX_CODES)).astype(float)
-    power = {"natural": 1.0, "sqrt": 0.5, "balanced": 0.0}[sampling]
-    weights = np.where(counts > 0, counts**power, 0.0)
-    return weights / weights.sum()
-
-
-def draw_epoch(class_indices: NDArray[np.int64], sampling: Sampling, seed: int, epoch: int) -> NDArray[np.int64]:
-    """Row numbers of one epoch, as many as there are images, in training order.
-
-    `natural` is a permutation. The others draw each class its share of the epoch, going through all images of the
-    class before one comes again. The same seed and epoch give the same rows, which is what makes resuming exact.
-    """
-    generator = np.random.default_rng((seed, epoch))
-    if sampling == "natural":
-        return generator.permutation(len(class_indices))
-    quotas = np.round(sampling_prior(class_indices, sampling) * len(class_indices)).astype(int)
-    drawn = [
-        _cycle(np.flatnonzero(class_indices == class_index), quota, generator)
-        for class_index, quota in enumerate(quotas)
-        if quota
-    ]
-    return generator.permutation(np.concatenate(drawn))
-
-
-def _cycle(rows: NDArray[np.int64], count: int, generator: np.random.Generator) -> NDArray[np.int64]:
-    rounds = [generator.permutation(rows) for _ in range(-(-count // len(rows)))]
-    return np.concatenate(rounds)[:count]
 
 
 def training_batches(

@@ -26,7 +26,20 @@ from model.runtimes import LiteRTClassifier
 pytestmark = [pytest.mark.tensorflow, pytest.mark.filterwarnings("default")]
 
 ROOT = Path(__file__).resolve().parents[1]
-SMALL = ("--init", "none", "--batch-size", "8", "--limit", "32", "--head-epochs", "1", "--low-resolution-epochs", "1")
+SMALL = (
+    "--init",
+    "none",
+    "--batch-size",
+    "8",
+    "--limit",
+    "32",
+    "--head-epochs",
+    "1",
+    "--low-resolution-epochs",
+    "1",
+    "--averaged-epochs",
+    "1",
+)
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +109,8 @@ def test_export_writes_an_artifact_that_answers(dataset: Path, killed_and_resume
 
 
 def test_training_and_validation_never_hold_test_lesions(dataset: Path) -> None:
-    from model.train import build_parser, recipe_from, select_rows
+    from model.recipe import recipe_from, select_rows
+    from model.train import build_parser
 
     metadata = load_metadata(dataset)
     recipe = recipe_from(build_parser().parse_args([]))
@@ -108,7 +122,7 @@ def test_training_and_validation_never_hold_test_lesions(dataset: Path) -> None:
 
 
 def test_sampling_shares_worked_out_by_hand() -> None:
-    from model.training_data import draw_epoch, sampling_prior
+    from model.recipe import draw_epoch, sampling_prior
 
     # 16 images of class 5, 4 of class 4, 1 of class 0: square roots 4, 2, 1.
     classes = np.repeat([5, 4, 0], [16, 4, 1])
@@ -150,6 +164,19 @@ def test_batches_go_on_in_the_middle_of_an_epoch() -> None:
     for (pixels, one_hot), (again, one_hot_again) in zip(whole[1:], rest, strict=True):
         np.testing.assert_array_equal(pixels, again)
         np.testing.assert_array_equal(one_hot, one_hot_again)
+
+
+def test_network_is_the_mean_of_the_last_epochs(tmp_path: Path) -> None:
+    import keras
+
+    from model.train import average_epochs
+
+    network = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    for name, values in (("a", (1.0, 10.0)), ("b", (3.0, 20.0))):
+        network.set_weights([np.array([[values[0]]]), np.array([values[1]])])
+        network.save_weights(tmp_path / f"{name}.weights.h5")
+    average_epochs(network, [tmp_path / "a.weights.h5", tmp_path / "b.weights.h5"])
+    assert [float(weight.item()) for weight in network.get_weights()] == [2.0, 15.0]
 
 
 def test_head_phase_trains_the_dense_layer_only() -> None:
