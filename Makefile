@@ -1,11 +1,13 @@
 # Works on a machine with Python 3.11 or newer, make and a package index; everything is installed into .venv.
 PYTHON ?= python3
 PORT ?= 8501
-# Where make train and make evaluate-dataset find HAM10000; python -m data.download fetches it into data/raw/ham10000.
+# Where make train and make counts find HAM10000; python -m data.download fetches it into data/raw/ham10000.
 DATASET ?= $(firstword $(wildcard data/raw/ham10000 ../shared/ham10000) data/raw/ham10000)
 # Initial weights: downloaded by Keras, or a file where there is no network.
 INIT ?= $(firstword $(wildcard ../shared/pretrained/mobilenet_v2_1.0_imagenet_no_top.weights.h5) imagenet)
 RUN ?= runs/skin
+# The artifact folder that make train and make export write.
+OUTPUT ?= model/weights/skin
 BIN := .venv/bin
 
 .PHONY: help install run test check format train export evaluate bench samples counts image clean
@@ -41,12 +43,12 @@ format: .venv/installed-dev ## format the code and mend what the linter can
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-train: .venv/installed-dev ## train on HAM10000 (goes on where it was) and write the artifact (DATASET=, INIT=, RUN=)
+train: .venv/installed-dev ## train on HAM10000 (goes on where it was) and write the artifact (DATASET=, INIT=, RUN=, OUTPUT=)
 	$(BIN)/python -m model.train --dataset $(DATASET) --init $(INIT) --run $(RUN) --resume
-	$(BIN)/python -m model.export --run $(RUN)
+	$(BIN)/python -m model.export --run $(RUN) --output $(OUTPUT)
 
 export: .venv/installed-dev ## write the artifact of a finished run again
-	$(BIN)/python -m model.export --run $(RUN)
+	$(BIN)/python -m model.export --run $(RUN) --output $(OUTPUT)
 
 evaluate: .venv/installed ## print every metric with intervals from the committed test predictions
 	$(BIN)/python -m model.evaluate

@@ -13,7 +13,7 @@ DX_COLOURS: dict[str, str] = {
     "akiec": "#E69F00",
     "bcc": "#CC79A7",
     "bkl": "#999999",
-    "df": "#009E73",
+    "df": "#A99400",
     "mel": "#D55E00",
     "nv": "#0072B2",
     "vasc": "#56B4E9",

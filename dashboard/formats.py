@@ -12,6 +12,11 @@ def percent(share: float) -> str:
     return f"{share * 100:.0f} %"
 
 
+def one_decimal(share: float) -> str:
+    """A share in percent with one decimal, for comparing it with a threshold."""
+    return f"{share * 100:.1f} %"
+
+
 def escape(text: str) -> str:
     """User text, such as a file name, without any Markdown or HTML meaning."""
     return "".join(f"\\{character}" if character in r"\`*_{}[]()<>#+-.!|~$:&" else character for character in text)

@@ -32,6 +32,8 @@ LIMITS = """
   biopsy mark.
 - **Selected lesions.** Lesions in HAM10000 were worth a dermoscopic image; malignant ones are far more common than in
   screening. Predictive values change with prevalence: see the Evaluation page.
+- **Resolution.** The network looks at {width} x {height} px; it was trained on files of {source_width} x
+  {source_height} px. Larger images are reduced the same way before it sees them; fine structures are lost.
 - **Heatmaps** show what raised a class score in this network, on a coarse grid. They prove nothing.
 """
 LICENCES = """
@@ -53,7 +55,12 @@ def model_card(artifact: Artifact) -> None:
     left.dataframe(operating_point_table(artifact), hide_index=True, width="stretch")
     right.dataframe(class_table(manifest["metrics"]), hide_index=True, width="stretch")
     st.markdown("### Limits")
-    st.markdown(LIMITS)
+    source_width, source_height = manifest["training"]["source_pixels"]
+    st.markdown(
+        LIMITS.format(
+            width=artifact.width, height=artifact.height, source_width=source_width, source_height=source_height
+        )
+    )
     st.markdown("### Data, split and training")
     st.markdown(data_and_training(artifact))
     st.markdown("### Licence")
@@ -133,6 +140,8 @@ def data_and_training(artifact: Artifact) -> str:
         f"{part['part']} {part['images']:,} images of {part['lesions']:,} lesions"
         for part in (training["training"], training["validation"])
     )
+    phases = ", ".join(f"{phase} {count}" for phase, count in training["epochs_by_phase"].items())
+    source_width, source_height = training["source_pixels"]
     calibration = artifact.calibration
     return f"""
 - **Data:** {training["data"]}; {parts}. Diagnoses by histopathology, follow-up, expert consensus or confocal
@@ -141,9 +150,8 @@ def data_and_training(artifact: Artifact) -> str:
   locked test part.
 - **Network:** {manifest["network"]["backbone"]}, {manifest["network"]["parameters"]:,} parameters, input
   {artifact.width} x {artifact.height} px; initial weights `{recipe["init"]}`.
-- **Training:** {recipe["head_epochs"]} epoch of the last layer, {recipe["low_resolution_epochs"]} of all layers at
-  three quarters of the size, {recipe["full_resolution_epochs"]} of the upper layers at full size; class sampling
-  `{recipe["sampling"]}`; seed {recipe["seed"]}.
+- **Training:** epochs by phase: {phases}; the weights are the mean of the last {recipe["averaged_epochs"]} epochs;
+  class sampling `{recipe["sampling"]}`; seed {recipe["seed"]}; image files of {source_width} x {source_height} px.
 - **Calibration:** temperature {calibration.temperature:.2f} and prior correction, chosen on
   {manifest["calibration"]["chosen_on"]["images"]:,} validation images; for {calibration.population}.
 - **Decision:** {manifest["decision"]}.

@@ -155,7 +155,9 @@ def _picture(upload: Upload, analysis: Analysis) -> None:
     artifact = resources.analyzer().artifact
     name = f"**Synthetic sample** {escape_markdown(upload.name)}" if upload.is_sample else escape_markdown(upload.name)
     st.markdown(f"{name} · {wording.usable(analysis.quality, analysis_limit(artifact))}")
-    heatmap_viewer(analysis, analysis.prediction.dx, _by_method(analysis), key="review_viewer")
+    is_flagged = analysis.prediction.p_malignant >= artifact.operating_points[0].threshold
+    leading = wording.leading_class(analysis.prediction, is_flagged)
+    heatmap_viewer(analysis, leading, _by_method(analysis), key="review_viewer")
     for remark in wording.warnings(analysis.quality, analysis.explanation.framing.seen_share):
         st.warning(remark, icon=":material/warning:")
     rows, columns = analysis.explanation.heatmaps.shape[1:]
@@ -219,7 +221,7 @@ def _answer(analysis: Analysis) -> None:
     st.warning(verdict, icon=":material/flag:") if is_flagged else st.info(verdict, icon=":material/person_search:")
     st.caption(wording.measured_meaning(point))
     st.html(class_bars_html(analysis.prediction, artifact))
-    st.markdown(wording.stands_out(analysis.prediction, artifact))
+    st.markdown(wording.headline(analysis.prediction, artifact, is_flagged))
     st.caption(wording.population(artifact))
     st.caption(
         f"Model {artifact.name} {artifact.version} · weights {artifact.weights_sha256[:12]} · "
@@ -297,7 +299,7 @@ def queue_table(uploads: list[Upload]) -> None:
         progress.progress(done / len(uploads), f"Analysed {done} of {len(uploads)}")
     progress.empty()
     table = pd.DataFrame(rows, columns=list(COLUMNS))
-    st.dataframe(table, hide_index=True)
+    st.dataframe(table.drop(columns="conformal_set"), hide_index=True)
     csv_download(table, "lesionlens_predictions.csv", key="review_csv")
 
 

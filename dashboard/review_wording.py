@@ -6,8 +6,10 @@ what was measured.
 
 from __future__ import annotations
 
-from dashboard.formats import escape, percent
-from data.diagnoses import DX_CODES, diagnosis
+import math
+
+from dashboard.formats import escape, one_decimal, percent
+from data.diagnoses import DX_CODES, MALIGNANT_DX, diagnosis
 from model.artifact import Artifact, MeasuredRate, OperatingPoint
 from model.classifier import Prediction
 from model.explain import Explanation
@@ -16,8 +18,8 @@ from model.preprocessing import ImageRejected
 from model.quality import Issue, Quality
 
 EMPTY = (
-    "Drop a dermoscopic image below, photograph one with a phone attachment, or open a sample. It is analysed on this "
-    "computer; nothing is stored."
+    "Drop a dermoscopic image below, photograph one with a phone attachment, or open a sample. It is analysed in the "
+    "memory of the server that runs LesionLens; nothing is stored."
 )
 SAMPLES_NOTE = "Synthetic images, drawn by LesionLens. They show no patient and carry no diagnosis."
 ORIGINAL_ALT = "The uploaded dermoscopic image"
@@ -99,18 +101,28 @@ def of_100(rate: MeasuredRate) -> str:
 
 def operating_point_name(point: OperatingPoint) -> str:
     """What the reader chooses between."""
-    return f"find {point.target_sensitivity * 100:.0f} of 100 malignant"
+    return f"aimed at {point.target_sensitivity:.0%} sensitivity"
 
 
 def verdict(prediction: Prediction, point: OperatingPoint) -> str:
     """Whether the image is flagged, never that it is safe."""
-    compared = f"{percent(prediction.p_malignant)} against a threshold of {percent(point.threshold)}"
+    # One decimal: a p just below the threshold must not read "3 % against 3 %".
+    compared = f"malignant {one_decimal(prediction.p_malignant)}, threshold {one_decimal(point.threshold)}"
     if prediction.p_malignant >= point.threshold:
         return f"**Flagged as possibly malignant** ({compared})."
-    missed = (1 - point.sensitivity.value) * 100
+    return f"**Not flagged** ({compared}). That is not an all-clear: {missed(point.sensitivity)}"
+
+
+def missed(sensitivity: MeasuredRate) -> str:
+    """How many malignant images the threshold was measured to miss; its upper bound where it missed none."""
+    if math.isnan(sensitivity.value):
+        return "how many malignant lesions it misses could not be measured."
+    low, high = (math.ceil((1 - bound) * 100) for bound in (sensitivity.high, sensitivity.low))
+    value = (1 - sensitivity.value) * 100
+    shown = "fewer than 1" if value < 0.5 else f"{value:.0f}"
     return (
-        f"**Not flagged** ({compared}). That is not an all-clear: at this threshold about {missed:.0f} of 100 "
-        "malignant lesions are not flagged either."
+        f"at this threshold {shown} of 100 malignant test images ({low} to {high}) were not flagged "
+        f"either (n = {sensitivity.n:,})."
     )
 
 
@@ -120,19 +132,38 @@ def measured_meaning(point: OperatingPoint) -> str:
         1 - point.specificity.value, 1 - point.specificity.high, 1 - point.specificity.low, point.specificity.n
     )
     return (
-        f"On locked test lesions of HAM10000 this threshold flags {of_100(point.sensitivity)} malignant and "
-        f"{of_100(flagged)} benign."
+        f"Chosen on validation images for {point.target_sensitivity:.0%} sensitivity. On locked test lesions of "
+        f"HAM10000 it flagged {of_100(point.sensitivity)} malignant and {of_100(flagged)} benign."
     )
 
 
-def stands_out(prediction: Prediction, artifact: Artifact) -> str:
-    """The predicted class in words, with how much it stands out against its share of the population."""
-    chosen = diagnosis(prediction.dx)
-    index = artifact.manifest["classes"].index(prediction.dx)
+def leading_class(prediction: Prediction, is_flagged: bool) -> str:
+    """The dx code the page leads with: the most probable class, or, if flagged, the most probable malignant one.
+
+    A flagged image under the name of a benign class would contradict itself.
+    """
+    candidates = MALIGNANT_DX if is_flagged else DX_CODES
+    return max(candidates, key=lambda dx: prediction.probabilities[DX_CODES.index(dx)])
+
+
+def headline(prediction: Prediction, artifact: Artifact, is_flagged: bool) -> str:
+    """The leading class in words, and the class that the decision rule names where that is another."""
+    leading = leading_class(prediction, is_flagged)
+    kind = "Most probable malignant diagnosis" if is_flagged else "Most probable diagnosis"
+    sentences = [f"{kind}: {_class_and_share(leading, prediction, artifact)}."]
+    if prediction.dx != leading:
+        sentences.append(
+            f"Raised most against its share of the dataset: {_class_and_share(prediction.dx, prediction, artifact)}."
+        )
+    return " ".join(sentences)
+
+
+def _class_and_share(dx: str, prediction: Prediction, artifact: Artifact) -> str:
+    index = DX_CODES.index(dx)
     probability, share = float(prediction.probabilities[index]), artifact.calibration.prior[index]
     return (
-        f"Stands out most: **{chosen.name} ({chosen.dx})**, {percent(probability)}, "
-        f"{probability / share:.1f} times its share in HAM10000 ({percent(share)}). {chosen.summary}"
+        f"**{diagnosis(dx).name} ({dx})**, {percent(probability)}, {probability / share:.1f} times its share in "
+        f"HAM10000 ({percent(share)})"
     )
 
 

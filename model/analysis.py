@@ -6,6 +6,9 @@ import hashlib
 import time
 from dataclasses import dataclass
 
+import numpy as np
+from PIL import Image
+
 from model.classifier import Classifier, Prediction, predict
 from model.explain import Explanation, explain
 from model.preprocessing import RgbImage, decode_image, to_network_input
@@ -17,7 +20,8 @@ class Analysis:
     """Everything the model says about one image, with its evidence.
 
     Attributes:
-        image: (H, W, 3) uint8 RGB, upright, as decoded from the upload.
+        image: (H, W, 3) uint8 RGB, upright, as decoded from the upload; reduced to at most 2,048 px a side, since
+            sessions keep it and a screen shows no more. The network saw the original.
         image_sha256: of the uploaded bytes, hexadecimal.
         network_input: (height, width, 3) uint8 RGB, what the network saw.
         quality: sharpness, exposure, distance from the training images.
@@ -33,6 +37,9 @@ class Analysis:
     prediction: Prediction | None
     explanation: Explanation | None
     runtime_ms: float
+
+
+MAX_KEPT_SIDE = 2048
 
 
 class Analyzer:
@@ -58,11 +65,19 @@ class Analyzer:
         quality = assess(network_input, ood_score, self.artifact.quality)
         is_refused = quality.refusal is not None
         return Analysis(
-            image=image,
+            image=_reduced(image),
             image_sha256=hashlib.sha256(content).hexdigest(),
             network_input=network_input,
             quality=quality,
             prediction=None if is_refused else predict(output, self.artifact),
-            explanation=None if is_refused else explain(output.maps, framing),
+            explanation=None if is_refused else explain(output.maps, framing.scaled(MAX_KEPT_SIDE)),
             runtime_ms=(time.perf_counter() - started) * 1000,
         )
+
+
+def _reduced(image: RgbImage) -> RgbImage:
+    if max(image.shape[:2]) <= MAX_KEPT_SIDE:
+        return image
+    factor = MAX_KEPT_SIDE / max(image.shape[:2])
+    size = (round(image.shape[1] * factor), round(image.shape[0] * factor))
+    return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0))

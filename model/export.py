@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from data.diagnoses import DX_CODES, MALIGNANT_DX
-from data.ham10000 import load_metadata
+from data.ham10000 import DatasetError, image_path, load_metadata
 from data.splits import FOLDS, TEST, TEST_SHARE, split_by_lesion
 from model.architecture import BACKBONES, build_serving_network
 from model.artifact import (
@@ -57,7 +57,7 @@ from model.evaluation import evaluate, evaluation_to_dict, to_plain
 from model.intervals import BinaryThresholds
 from model.metrics import is_malignant, malignant_probability, threshold_for_sensitivity
 from model.predictions import cohort_of
-from model.preprocessing import RgbImage
+from model.preprocessing import RgbImage, decode_image
 from model.quality import Gate, fit_gate, measure
 from model.recipe import HEIGHT, WIDTH, Recipe, class_indices, read_run, select_rows, training_prior
 from model.train import NETWORK_FILE
@@ -118,8 +118,8 @@ def score(interpreter: Interpreter, rows: pd.DataFrame, images: RgbImage, descri
 def choose_limits(training: Scored, validation: Scored, gate: Gate) -> QualityLimits:
     """Limits of a usable image: just outside what the training images show; the gate accepts 98 % of the validation.
 
-    Brightness, contrast and sharpness limits are half (or, towards white, halfway from) the most extreme training
-    images' values at the 0.1 % quantile: they are for black, white, empty and badly blurred pictures only.
+    Sharpness is limited at the training images' 0.1 % quantile. Brightness and contrast are limited at half of theirs
+    (towards white, halfway to it): these limits are for black, white and empty pictures only.
     """
     sharpness, brightness, contrast = np.quantile(training.qualities, 0.001, axis=0)
     brightest = np.quantile(training.qualities[:, 1], 0.999)
@@ -183,6 +183,7 @@ def export(run: Path, output: Path, name: str, version: str, dataset: Path | Non
         `output`, after it was loaded once to check it.
     """
     recipe = read_run(run)
+    history = pd.read_csv(run / HISTORY_FILE)
     metadata = load_metadata(dataset or Path(recipe.dataset))
     training_rows, validation_rows = select_rows(metadata, recipe)
     test_rows = metadata[split_by_lesion(metadata, seed=recipe.split_seed) == TEST]
@@ -208,7 +209,7 @@ def export(run: Path, output: Path, name: str, version: str, dataset: Path | Non
         validation.logits,
         class_indices(validation_rows),
         training_prior(recipe, metadata),
-        _class_shares(training_rows, validation_rows),
+        _class_shares(metadata[split_by_lesion(metadata, seed=recipe.split_seed) != TEST]),
         POPULATION,
     )
     gate = fit_gate(training.textures)
@@ -236,7 +237,11 @@ def export(run: Path, output: Path, name: str, version: str, dataset: Path | Non
             "parameters": network.count_params(),
             "outputs": _outputs(interpreter),
         },
-        "training": _describe_training(recipe, init_label, training_rows, validation_rows),
+        "training": {
+            **_describe_training(recipe, init_label, training_rows, validation_rows),
+            "epochs_by_phase": {str(phase): int(n) for phase, n in history["phase"].value_counts(sort=False).items()},
+            "source_pixels": _source_pixels(dataset or Path(recipe.dataset), training_rows),
+        },
         "split": {
             "by": "lesion_id",
             "seed": recipe.split_seed,
@@ -249,7 +254,7 @@ def export(run: Path, output: Path, name: str, version: str, dataset: Path | Non
         "operating_points": [asdict(point) for point in choose_operating_points(calibration, validation, test)],
         "operating_points_chosen_on": _part(validation_rows, "validation fold"),
         "quality": {
-            "chosen_on": _part(training_rows, "training and validation images"),
+            "chosen_on": [_part(training_rows, "training"), _part(validation_rows, "validation fold")],
             "gate_acceptance": GATE_ACCEPTANCE,
             "limits": asdict(choose_limits(training, validation, gate)),
         },
@@ -266,6 +271,15 @@ def export(run: Path, output: Path, name: str, version: str, dataset: Path | Non
     (output / MANIFEST_FILE).write_text(json.dumps(to_plain(manifest), indent=2, allow_nan=False) + "\n")
     load_artifact(output)
     return output
+
+
+def _source_pixels(dataset: Path, rows: pd.DataFrame) -> list[int]:
+    """Width and height of the first training image's file: HAM10000's originals are 600 x 450."""
+    path = image_path(dataset, rows["image_id"].iloc[0])
+    if path is None:
+        raise DatasetError(f"expected {rows['image_id'].iloc[0]}.jpg in {dataset}, found none")
+    image = decode_image(path.read_bytes())
+    return [image.shape[1], image.shape[0]]
 
 
 def _class_shares(*parts: pd.DataFrame) -> NDArray[np.float64]:
@@ -298,11 +312,14 @@ def _describe_training(
 
 def _provenance() -> dict[str, str]:
     commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
-    arguments = [argument for argument in sys.argv[1:] if not argument.startswith("/")]
+    changes = subprocess.run(
+        ["git", "status", "--porcelain", "--untracked-files=no"], capture_output=True, text=True, check=False
+    ).stdout.strip()
+    arguments = [Path(argument).name if argument.startswith("/") else argument for argument in sys.argv[1:]]
     return {
         "utc": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": shlex.join(["python", "-m", "model.export", *arguments]),
-        "commit": commit or "unknown",
+        "commit": f"{commit or 'unknown'}{' with changes' if changes else ''}",
     }
 
 

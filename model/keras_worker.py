@@ -87,7 +87,8 @@ class KerasWorker:
             except (BrokenPipeError, EOFError) as error:
                 self.close()
                 raise WorkerFailed(
-                    f"expected a heatmap within {self._timeout:.0f} s; the process ended, try again"
+                    f"expected a heatmap within {self._timeout:.0f} s, but the process that computes it ended before; "
+                    "it may lack memory (it needs about 1.3 GB) or a writable temporary folder"
                 ) from error
             finally:
                 watchdog.cancel()

@@ -234,6 +234,7 @@ def train(recipe: Recipe, folder: Path, is_resumed: bool, checkpoint_minutes: fl
     rows = select_rows(load_metadata(Path(recipe.dataset)), recipe)
     epochs = plan_epochs(recipe)
     steps_per_epoch = _steps_per_epoch(rows[0], recipe)
+    averaged = epochs_to_average(epochs, recipe.averaged_epochs)
     checkpoints = Checkpoints(folder, checkpoint_minutes)
     restored = checkpoints.restore() if is_resumed else None
     network, progress = restored or (start_network(recipe), Progress(0, 0, []))
@@ -246,18 +247,23 @@ def train(recipe: Recipe, folder: Path, is_resumed: bool, checkpoint_minutes: fl
             if epoch.is_first and progress.step == 0:
                 compile_for(network, recipe, epoch.phase, steps_per_epoch * epoch.phase.epochs)
             _run_epoch(network, recipe, epoch, parts, progress, _BatchWatcher(bar, checkpoints, progress))
-            if epoch.number >= len(epochs) - recipe.averaged_epochs:
-                network.save_weights(folder / _epoch_file(epoch.number + 1))
+            if epoch in averaged:
+                network.save_weights(folder / _epoch_file(epoch))
             checkpoints.save(network, progress)
             bar.write(_describe(progress.history[-1]))
     pd.DataFrame(progress.history).to_csv(folder / HISTORY_FILE, index=False)
-    average_epochs(network, [folder / _epoch_file(epoch.number + 1) for epoch in epochs[-recipe.averaged_epochs :]])
+    average_epochs(network, [folder / _epoch_file(epoch) for epoch in averaged])
     network.save(folder / NETWORK_FILE, include_optimizer=False)
     return folder / NETWORK_FILE
 
 
-def _epoch_file(number: int) -> str:
-    return f"epoch-{number:03d}.weights.h5"
+def epochs_to_average(epochs: Sequence[Epoch], count: int) -> list[Epoch]:
+    """The last `count` epochs, as far as they belong to the last phase: another phase's weights lie elsewhere."""
+    return [epoch for epoch in epochs[-count:] if epoch.phase == epochs[-1].phase]
+
+
+def _epoch_file(epoch: Epoch) -> str:
+    return f"epoch-{epoch.number + 1:03d}.weights.h5"
 
 
 def average_epochs(network: keras.Model, paths: Sequence[Path]) -> None:

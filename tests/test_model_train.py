@@ -166,6 +166,16 @@ def test_batches_go_on_in_the_middle_of_an_epoch() -> None:
         np.testing.assert_array_equal(one_hot, one_hot_again)
 
 
+def test_only_epochs_of_the_last_phase_are_averaged() -> None:
+    from model.recipe import recipe_from
+    from model.train import build_parser, epochs_to_average, plan_epochs
+
+    options = ["--head-epochs", "1", "--low-resolution-epochs", "2", "--full-resolution-epochs", "3"]
+    epochs = plan_epochs(recipe_from(build_parser().parse_args(options)))
+    assert [epoch.number for epoch in epochs_to_average(epochs, 2)] == [4, 5]
+    assert [epoch.number for epoch in epochs_to_average(epochs, 6)] == [3, 4, 5]
+
+
 def test_network_is_the_mean_of_the_last_epochs(tmp_path: Path) -> None:
     import keras
 

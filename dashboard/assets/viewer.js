@@ -42,7 +42,6 @@ export default function ({ data, parentElement }) {
     $(".shown").textContent = `${view.dx}, ${shownMethod().name}`;
     $(".note").textContent = map.note;
     $(".flip").textContent = view.isShown ? "Hide heatmap" : "Show heatmap";
-    $(".flip").setAttribute("aria-pressed", String(view.isShown));
   }
 
   function place() {
@@ -103,6 +102,25 @@ export default function ({ data, parentElement }) {
     };
   }
 
+  const panBy = (x, y) => () => {
+    view.x += x;
+    view.y += y;
+    place();
+  };
+  const arrows = {
+    ArrowLeft: panBy(0.1, 0),
+    ArrowRight: panBy(-0.1, 0),
+    ArrowUp: panBy(0, 0.1),
+    ArrowDown: panBy(0, -0.1),
+  };
+  for (const frame of frames) {
+    frame.onkeydown = (event) => {
+      if (view.zoom === 1 || !arrows[event.key]) return;
+      event.preventDefault();
+      arrows[event.key]();
+    };
+  }
+
   const flip = () => {
     view.isShown = !view.isShown;
     draw();
@@ -129,7 +147,8 @@ export default function ({ data, parentElement }) {
   const keys = { h: flip, "+": () => zoomAt(1.5), "-": () => zoomAt(1 / 1.5), 0: fit };
   const onKey = (event) => {
     const target = event.composedPath()[0];
-    if (event.ctrlKey || event.metaKey || event.altKey || /^(input|textarea|select)$/i.test(target.tagName)) return;
+    const isTyping = target.matches?.("textarea, select, input:not([type=range]):not([type=checkbox])");
+    if (event.ctrlKey || event.metaKey || event.altKey || isTyping) return;
     const action = keys[event.key.toLowerCase()];
     if (action) action();
   };
