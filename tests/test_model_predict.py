@@ -15,10 +15,11 @@ import pytest
 from PIL import Image
 
 from data.diagnoses import DX_CODES, MALIGNANT_DX
+from data.ham10000 import image_path
 from model.analysis import Analyzer
 from model.artifact import DEFAULT_ARTIFACT, Artifact, QualityLimits, load_artifact
 from model.predict import COLUMNS, classify, find_images, main
-from model.preprocessing import MAX_BYTES, RgbImage, decode_image
+from model.preprocessing import MAX_BYTES, RgbImage, decode_image, to_network_input
 from model.runtimes import LiteRTClassifier
 
 Rows = list[dict[str, str]]
@@ -72,6 +73,16 @@ def assert_unanswered(row: dict[str, str], reason: str) -> None:
 
 
 # Rows
+
+
+def test_full_size_upload_meets_the_network_like_the_copy_it_was_trained_on(ham10000_folder: Path) -> None:
+    originals = sorted((ham10000_folder / "full_size_samples").glob("*.jpg"))
+    assert len(originals) == 28
+    for original in originals[::4]:
+        copy = image_path(ham10000_folder, original.stem)
+        assert copy is not None
+        inputs = [to_network_input(decode_image(path.read_bytes()), 192, 256)[0] for path in (original, copy)]
+        assert np.abs(inputs[0].astype(float) - inputs[1].astype(float)).mean() < 0.5
 
 
 def test_columns_are_the_contract_s() -> None:
