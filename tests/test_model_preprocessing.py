@@ -443,9 +443,10 @@ def test_square_loses_a_strip_above_and_below() -> None:
     assert (to_network_input(image, HEIGHT, WIDTH)[0] == 200).all()
     image[:200] = 0
     network_input, _ = to_network_input(image, HEIGHT, WIDTH)
-    # Rows 100 to 200 of 600 seen ones are the first sixth: 32 of 192 (bicubic blurs two or three at the edge).
-    assert (network_input[:29] == 0).all()
-    assert (network_input[35:] == 200).all()
+    # Rows 100 to 200 of 600 seen ones are the first sixth: 32 of 192. Bicubic blurs two or three at the edge, and the
+    # JPEG on the way rings by a few grey levels within its blocks of 16, which are 13 rows here.
+    assert (network_input[:29] <= 12).all() and (network_input[35:] >= 188).all()
+    assert (network_input[:16] == 0).all() and (network_input[48:] == 200).all()
 
 
 def test_16_to_9_loses_a_strip_on_the_left_and_right() -> None:
