@@ -34,7 +34,7 @@ UPLOADER, CAMERA = "review_upload", "review_camera"
 
 
 def image_inputs() -> list[Upload]:
-    """Uploader, camera and samples; what was given last is what is returned, several files as a queue."""
+    """Uploader, camera and samples. A sample, once opened, is shown; else the user's own images, as a queue."""
     upload_column, sample_column = st.columns(2, gap="medium")
     with upload_column:
         files = st.file_uploader(
@@ -43,25 +43,36 @@ def image_inputs() -> list[Upload]:
             accept_multiple_files=True,
             max_upload_size=MAX_BYTES // 2**20,
             key=UPLOADER,
-            on_change=state.choose_sample,
-            args=(None,),
+            on_change=state.forget_uploads,
         )
         photograph = _camera()
+        given = [Upload(file.name, file.getvalue()) for file in files]
+        given += [Upload("photograph", photograph)] if photograph else []
+        # The uploader forgets its files when the user looks at another page; the session does not.
+        if given:
+            state.keep_uploads(given)
+        _kept_uploads(is_in_uploader=bool(given))
     with sample_column:
         _sample_buttons()
     sample = state.chosen_sample()
     if sample is not None:
         return [Upload(sample, resources.sample_content(sample), is_sample=True)]
-    uploads = [Upload(file.name, file.getvalue()) for file in files]
-    return uploads + ([Upload("photograph", photograph)] if photograph else [])
+    return state.uploads()
+
+
+def _kept_uploads(is_in_uploader: bool) -> None:
+    """Ways back to the user's own images, and to be rid of them where the uploader no longer lists them."""
+    kept = state.uploads()
+    if kept and state.chosen_sample() is not None:
+        st.button(wording.back_to(len(kept)), on_click=state.choose_sample, args=(None,), icon=":material/undo:")
+    elif kept and not is_in_uploader:
+        st.button(wording.close(len(kept)), on_click=state.forget_uploads, icon=":material/close:")
 
 
 def _camera() -> bytes | None:
     if not st.toggle("Use the camera", key="review_uses_camera", help="For a phone with a dermatoscope attached"):
         return None
-    photograph = st.camera_input(
-        "Photograph through the dermatoscope", key=CAMERA, on_change=state.choose_sample, args=(None,)
-    )
+    photograph = st.camera_input("Photograph through the dermatoscope", key=CAMERA, on_change=state.forget_uploads)
     return photograph.getvalue() if photograph else None
 
 

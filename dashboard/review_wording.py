@@ -62,6 +62,16 @@ _REJECTIONS: dict[str, str] = {
 }
 
 
+def back_to(images: int) -> str:
+    """The way back from a sample to the user's own images."""
+    return "Back to your image" if images == 1 else f"Back to your {images} images"
+
+
+def close(images: int) -> str:
+    """Forget the user's own images."""
+    return "Close your image" if images == 1 else f"Close your {images} images"
+
+
 def rejection(name: str, rejected: ImageRejected) -> str:
     """What was wrong with a file and what to do; no part of a path is shown."""
     return f"**{escape(name)}**: {_REJECTIONS[rejected.reason]} {_sentence(str(rejected))}"
@@ -117,7 +127,9 @@ def missed(sensitivity: MeasuredRate) -> str:
     """How many malignant images the threshold was measured to miss; its upper bound where it missed none."""
     if math.isnan(sensitivity.value):
         return "how many malignant lesions it misses could not be measured."
-    low, high = (math.ceil((1 - bound) * 100) for bound in (sensitivity.high, sensitivity.low))
+    # Rounded outwards, but not by the last bits of a float.
+    low = math.floor(round((1 - sensitivity.high) * 100, 6))
+    high = math.ceil(round((1 - sensitivity.low) * 100, 6))
     value = (1 - sensitivity.value) * 100
     shown = "fewer than 1" if value < 0.5 else f"{value:.0f}"
     return (

@@ -10,6 +10,7 @@ import streamlit as st
 from model.explain import Explanation
 
 _SAMPLE = "review_sample"
+_UPLOADS = "review_uploads"
 _POSITION = "review_position"
 _ON_DEMAND = "review_on_demand"
 # Maps computed on demand are a few hundred bytes each; a long session must not pile them up all the same.
@@ -34,6 +35,22 @@ def choose_sample(file: str | None) -> None:
     """Open a sample, or none; the queue starts at its beginning."""
     st.session_state[_SAMPLE] = file
     st.session_state[_POSITION] = 0
+
+
+def uploads() -> list[Upload]:
+    """The user's own images, kept while they look at a sample or at another page."""
+    return list(cast(list[Upload], st.session_state.get(_UPLOADS, [])))
+
+
+def keep_uploads(given: list[Upload]) -> None:
+    """Keep the user's images for this session."""
+    st.session_state[_UPLOADS] = given
+
+
+def forget_uploads() -> None:
+    """Start anew: no upload, no sample. The callback of every way to give an image."""
+    st.session_state[_UPLOADS] = []
+    choose_sample(None)
 
 
 def position(length: int) -> int:

@@ -152,6 +152,16 @@ def test_heatmap_method_on_demand_joins_the_viewer(page: Page, address: str) -> 
     expect(page.locator(".shown")).to_contain_text("Grad-CAM++")
 
 
+def test_upload_is_still_there_after_a_look_at_another_page(page: Page, address: str) -> None:
+    upload(page, address, SAMPLE)
+    page.get_by_role("link", name="Dataset").click()
+    expect(page.get_by_role("heading", level=1, name="Dataset")).to_be_visible(timeout=PATIENCE)
+    page.get_by_role("link", name="Review").click()
+    expect(page.get_by_role("meter")).to_have_count(9, timeout=PATIENCE)
+    page.get_by_role("button", name="Close your image").click()
+    expect(page.get_by_role("meter")).to_have_count(0, timeout=PATIENCE)
+
+
 def test_sample_and_refusal(page: Page, address: str, tmp_path: Path) -> None:
     page.goto(address)
     page.get_by_role("button", name="nv", exact=True).click()

@@ -88,6 +88,23 @@ def test_upload_is_answered_and_several_make_a_queue(page: AppTest) -> None:
     assert list(page.dataframe[0].value["image"]) == ["first.jpg", "second.jpg"]
 
 
+def test_a_sample_leaves_the_users_image_one_click_away(page: AppTest) -> None:
+    upload(page, ("mine.jpg", SAMPLE.read_bytes()))
+    next(button for button in page.button if button.label == "mel").click().run()
+    assert "Synthetic sample" in shown(page)
+    next(button for button in page.button if button.label == "Back to your image").click().run()
+    assert "Synthetic sample" not in shown(page) and r"mine\.jpg" in shown(page)
+
+
+def test_a_flagged_image_is_never_headed_by_a_benign_name(page: AppTest) -> None:
+    for label in ("mel", "bcc", "akiec"):
+        next(button for button in page.button if button.label == label).click().run()
+        if page.warning:
+            assert "Most probable malignant diagnosis: **" in shown(page)
+            heading = shown(page).split("Most probable malignant diagnosis: **")[1]
+            assert heading.split("(")[1].split(")")[0] in ("akiec", "bcc", "mel")
+
+
 @pytest.mark.parametrize(
     ("name", "content", "expected"),
     [
