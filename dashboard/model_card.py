@@ -141,6 +141,8 @@ def data_and_training(artifact: Artifact) -> str:
         for part in (training["training"], training["validation"])
     )
     phases = ", ".join(f"{phase} {count}" for phase, count in training["epochs_by_phase"].items())
+    averaged = recipe["averaged_epochs"]
+    weights = "those of the last epoch" if averaged == 1 else f"the mean of the last {averaged} epochs"
     source_width, source_height = training["source_pixels"]
     calibration = artifact.calibration
     return f"""
@@ -150,7 +152,7 @@ def data_and_training(artifact: Artifact) -> str:
   locked test part.
 - **Network:** {manifest["network"]["backbone"]}, {manifest["network"]["parameters"]:,} parameters, input
   {artifact.width} x {artifact.height} px; initial weights `{recipe["init"]}`.
-- **Training:** epochs by phase: {phases}; the weights are the mean of the last {recipe["averaged_epochs"]} epochs;
+- **Training:** epochs by phase: {phases}; the weights are {weights};
   class sampling `{recipe["sampling"]}`; seed {recipe["seed"]}; image files of {source_width} x {source_height} px.
 - **Calibration:** temperature {calibration.temperature:.2f} and prior correction, chosen on
   {manifest["calibration"]["chosen_on"]["images"]:,} validation images; for {calibration.population}.

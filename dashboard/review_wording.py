@@ -162,7 +162,8 @@ def headline(prediction: Prediction, artifact: Artifact, is_flagged: bool) -> st
     """The leading class in words, and the class that the decision rule names where that is another."""
     leading = leading_class(prediction, is_flagged)
     kind = "Most probable malignant diagnosis" if is_flagged else "Most probable diagnosis"
-    sentences = [f"{kind}: {_class_and_share(leading, prediction, artifact)}."]
+    share = float(prediction.probabilities[DX_CODES.index(leading)])
+    sentences = [f"{kind}: **{diagnosis(leading).name} ({leading})**, {percent(share)}."]
     if prediction.dx != leading:
         sentences.append(
             f"Raised most against its share of the dataset: {_class_and_share(prediction.dx, prediction, artifact)}."

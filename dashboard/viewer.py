@@ -19,7 +19,8 @@ from model.analysis import Analysis
 from model.explain import MAGMA_STOPS, Explanation, evidence_layer
 
 ASSETS = Path(__file__).with_name("assets")
-OVERLAY_SIDE = 400
+# The browser enlarges the overlays smoothly, and a heatmap has no finer detail; seven of them are sent at every rerun.
+OVERLAY_SIDE = 200
 
 
 @functools.cache
@@ -61,7 +62,7 @@ def heatmap_viewer(analysis: Analysis, dx: str, on_demand: Mapping[str, Explanat
 def _maps(explanation: Explanation) -> dict[str, dict[str, Any]]:
     return {
         diagnosis.dx: {
-            "url": _data_url(Image.fromarray(_layer(explanation, diagnosis.dx)), "PNG"),
+            "url": _data_url(Image.fromarray(_layer(explanation, diagnosis.dx)), "PNG", compress_level=1),
             "hasEvidence": explanation.has_evidence(diagnosis.dx),
             "alt": wording.heatmap_alt(diagnosis.name),
             "note": wording.heatmap_note(explanation, diagnosis.dx),
