@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from html import escape
-from pathlib import Path
 
 import pandas as pd
 import streamlit as st
@@ -26,7 +25,6 @@ from model.keras_worker import METHODS, WorkerFailed
 from model.predict import COLUMNS, rejected_row, row_of
 from model.preprocessing import IMAGE_SUFFIXES, MAX_BYTES, ImageRejected
 
-BARS_CSS = Path(__file__).with_name("assets") / "bars.css"
 UPLOADER, CAMERA = "review_upload", "review_camera"
 
 
@@ -140,15 +138,10 @@ def _refused(upload: Upload, analysis: Analysis) -> None:
         st.warning(
             f"**{escape_markdown(upload.name)}**  \n{wording.refusal(analysis.quality)}", icon=":material/block:"
         )
-        limit = analysis_limit(resources.analyzer().artifact)
+        limit = resources.analyzer().artifact.quality.max_ood_score
         st.caption(
             f"Distance from the images the model knows: {analysis.quality.ood_score:.2f}; the limit is {limit:.2f}."
         )
-
-
-def analysis_limit(artifact: Artifact) -> float:
-    """The out-of-distribution limit of the artifact."""
-    return artifact.quality.max_ood_score
 
 
 def result(upload: Upload, analysis: Analysis) -> None:
@@ -165,7 +158,7 @@ def _picture(upload: Upload, analysis: Analysis) -> None:
         raise ValueError("expected an answered image")
     artifact = resources.analyzer().artifact
     name = f"**Synthetic sample** {escape_markdown(upload.name)}" if upload.is_sample else escape_markdown(upload.name)
-    st.markdown(f"{name} · {wording.usable(analysis.quality, analysis_limit(artifact))}")
+    st.markdown(f"{name} · {wording.usable(analysis.quality, artifact.quality.max_ood_score)}")
     is_flagged = analysis.prediction.p_malignant >= artifact.operating_points[0].threshold
     leading = wording.leading_class(analysis.prediction, is_flagged)
     heatmap_viewer(analysis, leading, _by_method(analysis), key="review_viewer")
@@ -261,7 +254,7 @@ def group_bars_html(prediction: Prediction, point: OperatingPoint) -> str:
     threshold = (point.threshold, f"threshold {percent(point.threshold)}")
     rows = _bar("Malignant", "akiec, bcc, mel", malignant, ACCENT, threshold)
     rows += _bar("Benign", "bkl, df, nv, vasc", 1 - malignant, NEUTRAL, None)
-    return f"<style>{BARS_CSS.read_text()}</style><div class='lens-bars lens-groups'>{rows}</div>"
+    return f"<div class='lens-bars lens-groups'>{rows}</div>"
 
 
 def class_bars_html(prediction: Prediction, artifact: Artifact) -> str:
@@ -281,7 +274,7 @@ def class_bars_html(prediction: Prediction, artifact: Artifact) -> str:
         for index in order
     )
     legend = "<p class='lens-mark-note'>| the class's share in HAM10000</p>"
-    return f"<style>{BARS_CSS.read_text()}</style><div class='lens-bars'>{rows}{legend}</div>"
+    return f"<div class='lens-bars'>{rows}{legend}</div>"
 
 
 def _bar(name: str, code: str, share: float, colour: str, mark: tuple[float, str] | None) -> str:
