@@ -30,7 +30,7 @@ from pathlib import Path, PurePosixPath
 
 from tqdm import tqdm
 
-from data.ham10000 import METADATA_FILE, DatasetError, image_path, load_metadata
+from data.ham10000 import MASK_FOLDER, METADATA_FILE, DatasetError, image_path, load_metadata
 
 # urllib hands a refusal over as an error that can be read like a response.
 Response = http.client.HTTPResponse | urllib.error.HTTPError
@@ -91,7 +91,7 @@ IMAGES: tuple[Part, ...] = (
     Part(3172585, "HAM10000_images_part_1.zip", "HAM10000_images_part_1"),
     Part(3172584, "HAM10000_images_part_2.zip", "HAM10000_images_part_2"),
 )
-MASKS = Part(3838943, "HAM10000_segmentations_lesion_tschandl.zip", "HAM10000_segmentations_lesion_tschandl")
+MASKS = Part(3838943, f"{MASK_FOLDER}.zip", MASK_FOLDER)
 # The metadata come first with the images: the images are counted against them.
 PARTS: dict[str, tuple[Part, ...]] = {
     "metadata": (METADATA,),

@@ -26,6 +26,7 @@ METADATA_COLUMNS: tuple[str, ...] = ("lesion_id", "image_id", "dx", "dx_type", "
 METADATA_FILE = "HAM10000_metadata.csv"
 # The original archive names the same table without an extension, or .tab when Dataverse has converted it.
 METADATA_FILES: tuple[str, ...] = (METADATA_FILE, "HAM10000_metadata", "HAM10000_metadata.tab")
+MASK_FOLDER = "HAM10000_segmentations_lesion_tschandl"
 IMAGE_FOLDERS: tuple[str, ...] = ("HAM10000_images_part_1", "HAM10000_images_part_2", "images", ".")
 COUNTED_COLUMNS: tuple[str, ...] = ("dx", "dx_type", "age", "sex", "localization")
 COUNTS_PATH = Path(__file__).with_name("ham10000_counts.csv")
@@ -90,6 +91,12 @@ def image_path(dataset: Path, image_id: str) -> Path | None:
     """Path of one image's JPEG in a HAM10000 folder, or None where the folder does not hold it."""
     candidates = (dataset / folder / f"{image_id}.jpg" for folder in IMAGE_FOLDERS)
     return next((path for path in candidates if path.is_file()), None)
+
+
+def mask_path(dataset: Path, image_id: str) -> Path | None:
+    """Path of one image's lesion mask (PNG, 255 inside) in a HAM10000 folder, or None where it holds none."""
+    path = dataset / MASK_FOLDER / f"{image_id}_segmentation.png"
+    return path if path.is_file() else None
 
 
 def count_images_and_lesions(metadata: pd.DataFrame) -> pd.DataFrame:

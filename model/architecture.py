@@ -1,37 +1,44 @@
 """Builds the Keras networks, one function a backbone.
 
 Only `keras.layers` and `keras.ops` are used, so a network also runs on Keras' JAX and PyTorch backends. Each ends in
-global average pooling and one dense layer, because then the class-activation map is Grad-CAM and comes with the
-forward pass (Zhou et al., CVPR 2016, doi:10.1109/CVPR.2016.319).
+one dense layer at every position and the mean over the positions, because then the class-activation map is Grad-CAM,
+comes with the forward pass, and adds up to the logit (Zhou et al., CVPR 2016, doi:10.1109/CVPR.2016.319).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import keras
 
 from data.diagnoses import DX_CODES
 
-# Names that export, heatmaps and tf-keras-vis find the layers by.
-ACTIVATION_LAYER = "out_relu"
-EMBEDDING_LAYER = "embedding"
+# Names that training, export, heatmaps and tf-keras-vis find the layers by.
+EVIDENCE_LAYER = "evidence"
+CLASS_MAPS_LAYER = "class_maps"
 LOGITS_LAYER = "logits"
+LESION_LAYER = "lesion"
+LESION_BRANCH = "lesion_project"
 # Where the out-of-distribution gate looks: the middle of the network still tells textures apart that the last layers,
 # trained to tell seven diagnoses apart, map onto each other.
 TEXTURE_LAYERS = ("block_5_add", "block_10_project_BN")
+# The last block at stride 16: its positions are twice as fine as the last activation's.
+FINE_LAYER = "block_12_add"
 
 # Keras' MobileNetV2 has momentum 0.999: after a few hundred steps the moving statistics would still be ImageNet's, and
 # validation would look broken while the loss falls.
 BATCH_NORM_MOMENTUM = 0.95
 DROPOUT = 0.3
+LESION_CHANNELS = 32
+# What skin outside the lesion weighs in the mean over positions, relative to the lesion: context counts a little.
+CONTEXT_WEIGHT = 0.03
 
 
 def build_mobilenet_v2(height: int | None, width: int | None, init: str | None) -> keras.Model:
-    """MobileNetV2 (width 1.0) with pooling, dropout and a dense layer for the seven diagnoses.
+    """MobileNetV2 (width 1.0) with dropout and a dense layer for the seven diagnoses.
 
     Args:
-        height, width: input size in pixels; None for any size (training at several resolutions).
+        height, width: input size in pixels, multiples of 32; None for any such size (training at several resolutions).
         init: `imagenet` (downloaded by Keras), a path to `include_top=False` weights, or None for random weights.
 
     Returns:
@@ -41,33 +48,92 @@ def build_mobilenet_v2(height: int | None, width: int | None, init: str | None) 
     Source:
         Sandler et al., CVPR 2018, doi:10.1109/CVPR.2018.00474.
     """
+    image, backbone = _mobilenet_v2(height, width, init)
+    evidence = keras.layers.Identity(name=EVIDENCE_LAYER)(backbone.output)
+    return _with_classifier(image, evidence, name="mobilenet_v2")
+
+
+def build_lesion_mobilenet_v2(height: int | None, width: int | None, init: str | None) -> keras.Model:
+    """MobileNetV2 that finds the lesion and averages its evidence over the lesion instead of over the whole image.
+
+    A branch at stride 16 predicts where the lesion is (layer `lesion`, (N, h / 16, w / 16, 1) in [0, 1], trained with
+    the dataset's masks); the last activation, brought to the same positions, is weighted by it. The weights have mean
+    1, so a small lesion speaks as loudly as a large one. Arguments and result as in `build_mobilenet_v2`.
+    """
+    image, backbone = _mobilenet_v2(height, width, init)
+    finer = keras.layers.UpSampling2D(2, interpolation="bilinear", name="finer")(backbone.output)
+    projected = keras.layers.Conv2D(LESION_CHANNELS, 1, activation="relu", name=LESION_BRANCH)(backbone.output)
+    context = keras.layers.UpSampling2D(2, interpolation="bilinear", name="lesion_context")(projected)
+    fine = backbone.get_layer(FINE_LAYER).output
+    joined = keras.layers.Concatenate(name="lesion_join")([fine, context])
+    hidden = keras.layers.Conv2D(LESION_CHANNELS, 3, padding="same", activation="relu", name="lesion_hidden")(joined)
+    # float32 also under mixed precision, as everything that ends in a loss.
+    lesion = keras.layers.Conv2D(1, 1, activation="sigmoid", dtype="float32", name=LESION_LAYER)(hidden)
+    evidence = WeightByLesion(CONTEXT_WEIGHT, name=EVIDENCE_LAYER)([finer, lesion])
+    return _with_classifier(image, evidence, name="lesion_mobilenet_v2")
+
+
+@keras.saving.register_keras_serializable("lesionlens")
+class WeightByLesion(keras.layers.Layer):
+    """Weighs each position of an activation by how much it belongs to the lesion.
+
+    Takes (N, h, w, K) activations and (N, h, w, 1) lesion probabilities; returns the activations times weights
+    proportional to `context_weight` + probability, whose mean over the positions of each image is 1.
+    """
+
+    def __init__(self, context_weight: float, **options: object) -> None:
+        super().__init__(**options)
+        self.context_weight = context_weight
+
+    def call(self, inputs: Sequence[keras.KerasTensor]) -> keras.KerasTensor:
+        activation, lesion = inputs
+        raw = lesion + self.context_weight
+        weights = raw / keras.ops.mean(raw, axis=(1, 2), keepdims=True)
+        return activation * keras.ops.cast(weights, activation.dtype)
+
+    def get_config(self) -> dict[str, object]:
+        return {**super().get_config(), "context_weight": self.context_weight}
+
+
+def _mobilenet_v2(height: int | None, width: int | None, init: str | None) -> tuple[keras.KerasTensor, keras.Model]:
     image = keras.Input((height, width, 3), name="image")
     rescaled = keras.layers.Rescaling(1 / 127.5, offset=-1.0, name="rescaling")(image)
     backbone = keras.applications.MobileNetV2(input_tensor=rescaled, include_top=False, weights=init)
     for layer in backbone.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = BATCH_NORM_MOMENTUM
-    return _with_classifier(image, backbone.output, name="mobilenet_v2")
+    return image, backbone
 
 
-def _with_classifier(image: keras.KerasTensor, activation: keras.KerasTensor, name: str) -> keras.Model:
-    embedding = keras.layers.GlobalAveragePooling2D(name=EMBEDDING_LAYER)(activation)
-    dropped = keras.layers.Dropout(DROPOUT, name="dropout")(embedding)
-    # float32 also under mixed precision: softmax and loss need it.
-    logits = keras.layers.Dense(len(DX_CODES), dtype="float32", name=LOGITS_LAYER)(dropped)
+def _with_classifier(image: keras.KerasTensor, evidence: keras.KerasTensor, name: str) -> keras.Model:
+    # A whole channel is dropped at once, so this is dropout of the pooled embedding.
+    dropped = keras.layers.SpatialDropout2D(DROPOUT, name="dropout")(evidence)
+    class_maps = keras.layers.Dense(len(DX_CODES), dtype="float32", name=CLASS_MAPS_LAYER)(dropped)
+    logits = keras.layers.GlobalAveragePooling2D(dtype="float32", name=LOGITS_LAYER)(class_maps)
     return keras.Model(image, logits, name=name)
 
 
 BACKBONES: dict[str, Callable[[int | None, int | None, str | None], keras.Model]] = {
     "mobilenet_v2": build_mobilenet_v2,
+    "lesion_mobilenet_v2": build_lesion_mobilenet_v2,
 }
 
 
-def set_trainable(network: keras.Model, first_trainable: str) -> None:
+def finds_lesion(network: keras.Model) -> bool:
+    """Whether a network has the layer that predicts where the lesion is."""
+    return any(layer.name == LESION_LAYER for layer in network.layers)
+
+
+def set_trainable(network: keras.Model, first_trainable: str, is_batch_norm_frozen: bool) -> None:
     """Freeze every layer before the named one and free the rest. Changes `network`, which must be in training.
 
     A frozen batch norm runs on its stored statistics, so the layers above meet the features they will meet at
     inference. Compile after calling.
+
+    Args:
+        network: any of `BACKBONES`.
+        first_trainable: name of the lowest layer to train.
+        is_batch_norm_frozen: freeze every batch norm as well; training is then nearly twice as fast on a CPU.
 
     Raises:
         ValueError: no layer has that name.
@@ -76,38 +142,54 @@ def set_trainable(network: keras.Model, first_trainable: str) -> None:
     if first_trainable not in names:
         raise ValueError(f"expected the name of a layer, received {first_trainable!r}")
     for position, layer in enumerate(network.layers):
-        layer.trainable = position >= names.index(first_trainable)
+        is_frozen = is_batch_norm_frozen and isinstance(layer, keras.layers.BatchNormalization)
+        layer.trainable = position >= names.index(first_trainable) and not is_frozen
+
+
+def build_training_network(network: keras.Model) -> keras.Model:
+    """The same network with all that a loss is put on, as a dict: `logits`, and `lesion` and `class_maps` if it has."""
+    names = (LOGITS_LAYER, LESION_LAYER, CLASS_MAPS_LAYER) if finds_lesion(network) else (LOGITS_LAYER,)
+    return keras.Model(network.inputs, {name: network.get_layer(name).output for name in names}, name=network.name)
 
 
 def build_serving_network(network: keras.Model, height: int, width: int) -> keras.Model:
     """One forward pass that returns logits, embedding, texture and the class-activation maps of all classes.
 
-    The map of class c is relu(sum_k W[k, c] * A[..., k]) with A the last activation and W the dense layer's kernel.
-    That equals Grad-CAM of the logit on A up to a factor, since the logit is linear in the mean of A. The maps are not
-    normalised. The texture is the mean and standard deviation over the image of each channel of `TEXTURE_LAYERS`.
-    The given network is not changed and shares its weights, but for the dense layer's kernel in the maps: build the
+    The map of class c is sum_k W[k, c] * A[..., k] with A the evidence layer and W the dense layer's kernel: what each
+    position adds to the logit (or takes from it: maps are signed). Its mean over the positions plus the class's bias
+    is the logit, and its positive part equals Grad-CAM of the logit on A up to a factor, since the logit is linear in
+    the mean of A. The texture is the mean and standard deviation over the image of each channel of `TEXTURE_LAYERS`.
+    The given network is not changed and shares its weights, but for the dense layer's bias in the maps: build the
     serving network when training is over.
 
     Returns:
         Model from (N, height, width, 3) float32 RGB 0-255 to a dict: `logits` (N, 7), `embedding` (N, K), `texture`
-        (N, T) and `maps` (N, height / 32, width / 32, 7), all float32.
+        (N, T), `maps` (N, h, w, 7) and, for a network that finds the lesion, `lesion` (N, h, w), all float32.
     """
-    kernel = network.get_layer(LOGITS_LAYER).kernel
     inner = keras.Model(
         network.inputs,
         [
-            network.get_layer(LOGITS_LAYER).output,
-            network.get_layer(EMBEDDING_LAYER).output,
-            network.get_layer(ACTIVATION_LAYER).output,
-            *(network.get_layer(name).output for name in TEXTURE_LAYERS),
+            network.get_layer(name).output
+            for name in (LOGITS_LAYER, EVIDENCE_LAYER, CLASS_MAPS_LAYER, *TEXTURE_LAYERS)
+            + ((LESION_LAYER,) if finds_lesion(network) else ())
         ],
     )
     image = keras.Input((height, width, 3), name="image")
-    logits, embedding, activation, *middle = inner(image)
-    weights = keras.ops.reshape(keras.ops.convert_to_tensor(kernel), (1, 1, *kernel.shape))
-    maps = keras.ops.relu(keras.ops.conv(activation, weights))
+    logits, evidence, class_maps, *others = inner(image)
     texture = keras.ops.concatenate(
-        [statistic(values, axis=(1, 2)) for values in middle for statistic in (keras.ops.mean, keras.ops.std)], axis=1
+        [
+            statistic(values, axis=(1, 2))
+            for values in others[: len(TEXTURE_LAYERS)]
+            for statistic in (keras.ops.mean, keras.ops.std)
+        ],
+        axis=1,
     )
-    outputs = {"logits": logits, "embedding": embedding, "texture": texture, "maps": maps}
+    outputs = {
+        "logits": logits,
+        "embedding": keras.ops.mean(evidence, axis=(1, 2)),
+        "texture": texture,
+        "maps": class_maps - keras.ops.convert_to_numpy(network.get_layer(CLASS_MAPS_LAYER).bias),
+    }
+    if finds_lesion(network):
+        outputs["lesion"] = keras.ops.squeeze(others[-1], axis=-1)
     return keras.Model(image, outputs, name="serving")

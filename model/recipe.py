@@ -33,18 +33,27 @@ class Recipe:
     validation_fold: int
     head_epochs: int
     low_resolution_epochs: int
+    middle_resolution_epochs: int
     full_resolution_epochs: int
     full_resolution_from: str
     averaged_epochs: int
     batch_size: int
     head_learning_rate: float
     low_resolution_learning_rate: float
+    middle_resolution_learning_rate: float
     full_resolution_learning_rate: float
     weight_decay: float
     label_smoothing: float
+    lesion_weight: float
+    map_weight: float
     seed: int
     split_seed: int
     limit: int | None
+
+
+def uses_masks(recipe: Recipe) -> bool:
+    """Whether a run needs the dataset's lesion masks."""
+    return recipe.lesion_weight > 0 or recipe.map_weight > 0
 
 
 def select_rows(metadata: pd.DataFrame, recipe: Recipe) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -132,15 +141,19 @@ def recipe_from(arguments: argparse.Namespace) -> Recipe:
         validation_fold=arguments.validation_fold,
         head_epochs=arguments.head_epochs,
         low_resolution_epochs=arguments.low_resolution_epochs,
+        middle_resolution_epochs=arguments.middle_resolution_epochs,
         full_resolution_epochs=arguments.full_resolution_epochs,
         full_resolution_from=arguments.full_resolution_from,
         averaged_epochs=max(arguments.averaged_epochs, 1),
         batch_size=arguments.batch_size,
         head_learning_rate=arguments.head_learning_rate,
         low_resolution_learning_rate=arguments.low_resolution_learning_rate,
+        middle_resolution_learning_rate=arguments.middle_resolution_learning_rate,
         full_resolution_learning_rate=arguments.full_resolution_learning_rate,
         weight_decay=arguments.weight_decay,
         label_smoothing=arguments.label_smoothing,
+        lesion_weight=arguments.lesion_weight,
+        map_weight=arguments.map_weight,
         seed=arguments.seed,
         split_seed=SPLIT_SEED,
         limit=arguments.limit,

@@ -3,11 +3,12 @@ r"""Train a network on HAM10000, by lesion, with progress, checkpoints and resum
     python -m model.train --dataset ../shared/ham10000 --init imagenet     # --init PATH where there is no network
     python -m model.train ... --resume                                     # goes on where a killed run was
     python -m model.train --dataset ../shared/ham10000 --init none --limit 32 --run runs/small \
-        --low-resolution-epochs 0 --full-resolution-epochs 1               # a minute on a laptop
+        --low-resolution-epochs 0 --middle-resolution-epochs 0 --full-resolution-epochs 1   # a minute on a laptop
 
-Three phases: the dense layer alone on frozen layers; all layers at three quarters of the side; then the upper layers
-at full size, since what a network has to relearn for a larger input sits there (Touvron et al., NeurIPS 2019,
-arXiv:1906.06423) and the lower ones cost most of the time. The run folder keeps the checkpoint, the network and
+Four phases: the new layers alone on a frozen backbone; all layers at half of the side, which is cheap; all weights but
+batch norm's at an intermediate size; then the upper layers at full size, since what a network has to relearn for a
+larger input sits there (Touvron et al., NeurIPS 2019, arXiv:1906.06423) and the lower ones cost most of the time. With
+the lesion masks, two more losses teach the network where the lesion is (`model.losses`). The run folder keeps the checkpoint, the network and
 `history.csv`; `model.export` turns it into the artifact the dashboard serves.
 """
 
@@ -32,7 +33,17 @@ from tqdm import tqdm
 
 from data.diagnoses import DX_CODES
 from data.ham10000 import load_metadata
-from model.architecture import BACKBONES, LOGITS_LAYER, set_trainable
+from model.architecture import (
+    BACKBONES,
+    CLASS_MAPS_LAYER,
+    LESION_BRANCH,
+    LESION_LAYER,
+    LOGITS_LAYER,
+    build_training_network,
+    finds_lesion,
+    set_trainable,
+)
+from model.losses import class_map_loss, lesion_loss
 from model.metrics import accuracy, balanced_accuracy, macro_auroc, softmax
 from model.preprocessing import RgbImage
 from model.recipe import (
@@ -45,10 +56,14 @@ from model.recipe import (
     draw_epoch,
     recipe_from,
     select_rows,
+    uses_masks,
 )
-from model.training_data import load_images, training_batches
+from model.training_data import load_images, load_masks, training_batches
 
-LOW_RESOLUTION = 0.75
+LOW_RESOLUTION = (96, 128)
+# Multiples of 32, so that positions at strides 16 and 32 fit onto each other; a slightly wider crop.
+MIDDLE_RESOLUTION = (160, 224)
+HEAD = "head"
 NETWORK_FILE = "network.keras"
 HISTORY_FILE = "history.csv"
 STATE_FILE = "state.json"
@@ -67,6 +82,7 @@ class Phase:
     height: int
     width: int
     first_trainable: str
+    is_batch_norm_frozen: bool
     learning_rate: float
 
 
@@ -93,16 +109,29 @@ class Part:
     """Images of one part of the split at one size, with their class indices."""
 
     images: RgbImage
+    masks: NDArray[np.uint8] | None
     class_indices: NDArray[np.int64]
 
 
 def plan_phases(recipe: Recipe) -> list[Phase]:
     """The phases of a run in order; a phase of 0 epochs is left out."""
-    height, width = int(HEIGHT * LOW_RESOLUTION), int(WIDTH * LOW_RESOLUTION)
     phases = [
-        Phase("head", recipe.head_epochs, height, width, LOGITS_LAYER, recipe.head_learning_rate),
+        Phase("head", recipe.head_epochs, *LOW_RESOLUTION, HEAD, True, recipe.head_learning_rate),
         Phase(
-            "low resolution", recipe.low_resolution_epochs, height, width, "image", recipe.low_resolution_learning_rate
+            "low resolution",
+            recipe.low_resolution_epochs,
+            *LOW_RESOLUTION,
+            "image",
+            False,
+            recipe.low_resolution_learning_rate,
+        ),
+        Phase(
+            "middle resolution",
+            recipe.middle_resolution_epochs,
+            *MIDDLE_RESOLUTION,
+            "image",
+            True,
+            recipe.middle_resolution_learning_rate,
         ),
         Phase(
             "full resolution",
@@ -110,6 +139,7 @@ def plan_phases(recipe: Recipe) -> list[Phase]:
             HEIGHT,
             WIDTH,
             recipe.full_resolution_from,
+            True,
             recipe.full_resolution_learning_rate,
         ),
     ]
@@ -123,25 +153,38 @@ def plan_epochs(recipe: Recipe) -> list[Epoch]:
 
 
 def start_network(recipe: Recipe) -> keras.Model:
-    """The untrained network of a recipe, for any input size."""
+    """The untrained training network of a recipe, for any input size."""
     init = None if recipe.init == "none" else recipe.init
-    return BACKBONES[recipe.backbone](None, None, init)
+    return build_training_network(BACKBONES[recipe.backbone](None, None, init))
 
 
 def compile_for(network: keras.Model, recipe: Recipe, phase: Phase, steps: int) -> None:
     """Freeze and free layers and give the network its optimizer for a phase of `steps` batches."""
-    set_trainable(network, phase.first_trainable)
+    head = LESION_BRANCH if finds_lesion(network) else CLASS_MAPS_LAYER
+    first_trainable = head if phase.first_trainable == HEAD else phase.first_trainable
+    set_trainable(network, first_trainable, phase.is_batch_norm_frozen)
     warmup = max(min(200, steps // 10), 1)
     schedule = keras.optimizers.schedules.CosineDecay(
         phase.learning_rate / 20, max(steps - warmup, 1), 0.01, warmup_target=phase.learning_rate, warmup_steps=warmup
     )
     network.compile(
         optimizer=keras.optimizers.AdamW(schedule, weight_decay=recipe.weight_decay, clipnorm=1.0),
-        loss=keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=recipe.label_smoothing),
-        metrics=[
-            "accuracy",
-            keras.metrics.AUC(multi_label=True, num_labels=len(DX_CODES), from_logits=True, name="auc"),
-        ],
+        loss={
+            LOGITS_LAYER: keras.losses.CategoricalCrossentropy(
+                from_logits=True, label_smoothing=recipe.label_smoothing
+            ),
+            **({LESION_LAYER: lesion_loss, CLASS_MAPS_LAYER: class_map_loss} if uses_masks(recipe) else {}),
+        },
+        loss_weights={
+            LOGITS_LAYER: 1.0,
+            **({LESION_LAYER: recipe.lesion_weight, CLASS_MAPS_LAYER: recipe.map_weight} if uses_masks(recipe) else {}),
+        },
+        metrics={
+            LOGITS_LAYER: [
+                "accuracy",
+                keras.metrics.AUC(multi_label=True, num_labels=len(DX_CODES), from_logits=True, name="auc"),
+            ]
+        },
         jit_compile=False,  # XLA was seven times slower than oneDNN on a CPU: depthwise convolutions
     )
 
@@ -210,7 +253,7 @@ def validate(network: keras.Model, part: Part) -> dict[str, float]:
 def predict_logits(network: keras.Model, images: RgbImage, batch_size: int = 64) -> NDArray[np.float64]:
     """(N, 7) float64 logits of (N, H, W, 3) uint8 images."""
     batches = [images[start : start + batch_size].astype(np.float32) for start in range(0, len(images), batch_size)]
-    return np.concatenate([network.predict_on_batch(batch) for batch in batches]).astype(np.float64)
+    return np.concatenate([network.predict_on_batch(batch)[LOGITS_LAYER] for batch in batches]).astype(np.float64)
 
 
 def train(recipe: Recipe, folder: Path, is_resumed: bool, checkpoint_minutes: float) -> Path:
@@ -253,7 +296,8 @@ def train(recipe: Recipe, folder: Path, is_resumed: bool, checkpoint_minutes: fl
             bar.write(_describe(progress.history[-1]))
     pd.DataFrame(progress.history).to_csv(folder / HISTORY_FILE, index=False)
     average_epochs(network, [folder / _epoch_file(epoch) for epoch in averaged])
-    network.save(folder / NETWORK_FILE, include_optimizer=False)
+    classifier = keras.Model(network.inputs, network.get_layer(LOGITS_LAYER).output, name=network.name)
+    classifier.save(folder / NETWORK_FILE, include_optimizer=False)
     return folder / NETWORK_FILE
 
 
@@ -305,11 +349,16 @@ def _steps_per_epoch(training: pd.DataFrame, recipe: Recipe) -> int:
 
 
 def _load_parts(rows: tuple[pd.DataFrame, pd.DataFrame], recipe: Recipe, phase: Phase) -> tuple[Part, Part]:
-    first, second = (
-        Part(load_images(Path(recipe.dataset), list(part["image_id"]), phase.height, phase.width), class_indices(part))
-        for part in rows
+    dataset, size = Path(recipe.dataset), (phase.height, phase.width)
+    training, validation = (list(part["image_id"]) for part in rows)
+    return (
+        Part(
+            load_images(dataset, training, *size),
+            load_masks(dataset, training, *size) if uses_masks(recipe) else None,
+            class_indices(rows[0]),
+        ),
+        Part(load_images(dataset, validation, *size), None, class_indices(rows[1])),
     )
-    return first, second
 
 
 def _run_epoch(
@@ -325,6 +374,7 @@ def _run_epoch(
     drawn = draw_epoch(training.class_indices, recipe.sampling, recipe.seed, epoch.number)
     batches = training_batches(
         training.images,
+        training.masks,
         training.class_indices,
         drawn,
         recipe.batch_size,
@@ -338,13 +388,31 @@ def _run_epoch(
             "phase": epoch.phase.name,
             "height": epoch.phase.height,
             "width": epoch.phase.width,
-            **{name: float(fitted[name][-1]) for name in ("loss", "accuracy", "auc") if name in fitted},
+            **_fitted(fitted),
             **validate(network, validation),
             "learning_rate": float(network.optimizer.learning_rate),
             "seconds": round(time.monotonic() - started, 1),
         }
     )
     progress.epoch, progress.step = epoch.number + 1, 0
+
+
+def _fitted(fitted: dict[str, list[float]]) -> dict[str, float]:
+    """What `fit` reported of the epoch, by the names of the history's columns."""
+    last = {name: float(values[-1]) for name, values in fitted.items()}
+    columns = {
+        "loss": f"{LOGITS_LAYER}_loss",
+        "accuracy": f"{LOGITS_LAYER}_accuracy",
+        "auc": f"{LOGITS_LAYER}_auc",
+        "lesion_loss": f"{LESION_LAYER}_loss",
+        "map_loss": f"{CLASS_MAPS_LAYER}_loss",
+    }
+    # With one output, Keras leaves its name out.
+    return {
+        column: last.get(name, last.get(column, float("nan")))
+        for column, name in columns.items()
+        if name in last or column in last
+    }
 
 
 def _describe(row: dict[str, Any]) -> str:
@@ -359,24 +427,30 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dataset", default="data/raw/ham10000", help="HAM10000 folder")
     parser.add_argument("--init", default="imagenet", help="imagenet (downloads), a weights file, or none")
-    parser.add_argument("--backbone", choices=sorted(BACKBONES), default="mobilenet_v2")
+    parser.add_argument("--backbone", choices=sorted(BACKBONES), default="lesion_mobilenet_v2")
     parser.add_argument("--run", type=Path, default=Path("runs/skin"), help="folder for checkpoints and results")
     parser.add_argument("--resume", action="store_true", help="go on from the run folder's last checkpoint")
     parser.add_argument("--sampling", choices=SAMPLINGS, default="sqrt", help="how class imbalance is handled")
     parser.add_argument("--validation-fold", type=int, default=0, help="lesion-grouped fold that is not trained on")
     parser.add_argument("--head-epochs", type=int, default=1, help="epochs of the dense layer on frozen layers")
-    parser.add_argument("--low-resolution-epochs", type=int, default=9, help="epochs of all layers at 144 x 192")
+    parser.add_argument("--low-resolution-epochs", type=int, default=5, help="epochs of all layers at 96 x 128")
     parser.add_argument(
-        "--full-resolution-epochs", type=int, default=14, help="epochs of the upper layers at 192 x 256"
+        "--middle-resolution-epochs", type=int, default=4, help="epochs of all layers but batch norm at 160 x 224"
+    )
+    parser.add_argument(
+        "--full-resolution-epochs", type=int, default=3, help="epochs of the upper layers at 192 x 256"
     )
     parser.add_argument("--full-resolution-from", default="block_6_expand", help="first layer trained at 192 x 256")
-    parser.add_argument("--averaged-epochs", type=int, default=4, help="the network is the mean of the last so many")
+    parser.add_argument("--averaged-epochs", type=int, default=3, help="the network is the mean of the last so many")
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--head-learning-rate", type=float, default=1e-3, help="peak of the phase's cosine schedule")
     parser.add_argument("--low-resolution-learning-rate", type=float, default=5e-4)
-    parser.add_argument("--full-resolution-learning-rate", type=float, default=3e-4)
-    parser.add_argument("--weight-decay", type=float, default=1e-2)
+    parser.add_argument("--middle-resolution-learning-rate", type=float, default=4e-4)
+    parser.add_argument("--full-resolution-learning-rate", type=float, default=2e-4)
+    parser.add_argument("--weight-decay", type=float, default=5e-2)
     parser.add_argument("--label-smoothing", type=float, default=0.05)
+    parser.add_argument("--lesion-weight", type=float, default=0.5, help="weight of the loss on where the lesion is")
+    parser.add_argument("--map-weight", type=float, default=0.2, help="weight of the loss on the true class's map")
     parser.add_argument("--limit", type=int, help="train and validate on at most this many images each")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--checkpoint-minutes", type=float, default=3.0, help="at most so much is lost by a kill")

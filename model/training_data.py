@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,18 +12,27 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from data.diagnoses import DX_CODES
-from data.ham10000 import DatasetError, image_path
+from data.ham10000 import DatasetError, image_path, mask_path
+from model.architecture import CLASS_MAPS_LAYER, LESION_LAYER, LOGITS_LAYER
 from model.preprocessing import RgbImage, decode_image, to_network_input
 
 # Ranges of the augmentation, chosen once by looking at augmented dermoscopic images; not tuned on any result.
 MAX_ROTATION = np.pi / 2  # radians; with both flips this reaches every orientation
-MAX_LOG_ZOOM = 0.25
-MAX_LOG_ASPECT = 0.12
-MAX_SHIFT = 0.08  # of the side
-MAX_COLOUR_GAIN = 0.10  # each channel by itself: white balance and colour cast
-MAX_SATURATION = 0.3
-MAX_CONTRAST = 0.25
-MAX_BRIGHTNESS = 24.0  # grey levels of 255
+MAX_LOG_ZOOM = 0.3
+MAX_LOG_ASPECT = 0.16  # a 4:3 image squashed into a square lies within
+MAX_SHIFT = 0.1  # of the side
+MAX_COLOUR_GAIN = 0.15  # each channel by itself: white balance and colour cast
+MAX_SATURATION = 0.35
+MAX_CONTRAST = 0.3
+MAX_BRIGHTNESS = 26.0  # grey levels of 255
+BLURRED_SHARE = 0.25
+MAX_LOG_BLUR = np.log(2.5)  # an image reduced by at most so much and enlarged again
+COMPRESSED_SHARE = 0.5
+MIN_JPEG_QUALITY, MAX_JPEG_QUALITY = 25, 90
+VIGNETTE_SHARE = 0.15
+MIN_VIGNETTE_RADIUS = 0.75  # of half the diagonal; the dark round frame of a dermatoscope
+# Positions of the lesion layer and of the class maps: one for so many pixels a side.
+LESION_STRIDE = 16
 
 
 def load_images(dataset: Path, image_ids: Sequence[str], height: int, width: int) -> RgbImage:
@@ -45,53 +54,100 @@ def load_images(dataset: Path, image_ids: Sequence[str], height: int, width: int
             )
         images[position] = to_network_input(decode_image(path.read_bytes()), height, width)[0]
 
-    with ThreadPoolExecutor() as pool:
-        jobs = pool.map(load, range(len(image_ids)))
-        for _ in tqdm(jobs, total=len(image_ids), desc=f"loading {width} x {height} px", unit="image", mininterval=1.0):
-            pass
+    _load_all(load, len(image_ids), f"loading {width} x {height} px")
     return images
 
 
+def load_masks(dataset: Path, image_ids: Sequence[str], height: int, width: int) -> NDArray[np.uint8]:
+    """Lesion masks of a HAM10000 folder, framed as `load_images` frames the images.
+
+    Returns:
+        (N, height, width) uint8: 255 inside the lesion, 0 outside, between on the rim.
+
+    Raises:
+        DatasetError: a mask file is missing.
+    """
+    masks = np.empty((len(image_ids), height, width), dtype=np.uint8)
+
+    def load(position: int) -> None:
+        path = mask_path(dataset, image_ids[position])
+        if path is None:
+            raise DatasetError(
+                f"expected the lesion mask of {image_ids[position]} in {dataset}, found none; run: "
+                "python -m data.download --part masks, or train without masks (--lesion-weight 0 --map-weight 0)"
+            )
+        masks[position] = to_network_input(decode_image(path.read_bytes()), height, width)[0][..., 0]
+
+    _load_all(load, len(image_ids), "loading masks")
+    return masks
+
+
+def _load_all(load: Callable[[int], None], count: int, description: str) -> None:
+    with ThreadPoolExecutor() as pool:
+        jobs = pool.map(load, range(count))
+        for _ in tqdm(jobs, total=count, desc=description, unit="image", mininterval=1.0):
+            pass
+
+
 def training_batches(
-    images: RgbImage, class_indices: NDArray[np.int64], rows: NDArray[np.int64], batch_size: int, seed: int, step: int
+    images: RgbImage,
+    masks: NDArray[np.uint8] | None,
+    class_indices: NDArray[np.int64],
+    rows: NDArray[np.int64],
+    batch_size: int,
+    seed: int,
+    step: int,
 ) -> tf.data.Dataset:
     """Augmented batches of one epoch from batch number `step` on.
 
     Returns:
-        Dataset of ((B, H, W, 3) float32 RGB 0-255, (B, 7) float32 one-hot).
+        Dataset of ((B, H, W, 3) float32 RGB 0-255, targets), the targets as a dict by output of the training network:
+        `logits` (B, 7) float32 one-hot and, with masks, `lesion` (B, H / 16, W / 16, 1) float32, the share of each cell
+        that is lesion, and `class_maps` (B, H / 16, W / 16, 7) float32, the same in the channel of the true class.
     """
     # Drawn in numpy: a tensor of all images would be captured by every epoch's graph and kept, a gigabyte each.
     count = len(rows) // batch_size if len(rows) >= batch_size else 1
+    channels = 3 if masks is None else 4
 
-    def draw() -> Iterator[tuple[int, RgbImage, NDArray[np.int64]]]:
+    def draw() -> Iterator[tuple[int, NDArray[np.uint8], NDArray[np.int64]]]:
         for number in range(step, count):
             batch = rows[number * batch_size : (number + 1) * batch_size]
-            yield number, images[batch], class_indices[batch]
+            pixels = images[batch] if masks is None else np.concatenate([images[batch], masks[batch, ..., None]], -1)
+            yield number, pixels, class_indices[batch]
 
-    def prepare(number: tf.Tensor, pixels: tf.Tensor, classes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        return augment(pixels, tf.stack([tf.cast(seed, tf.int64), number])), tf.one_hot(classes, len(DX_CODES))
+    def prepare(
+        number: tf.Tensor, pixels: tf.Tensor, classes: tf.Tensor
+    ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        varied, moved_masks = augment(pixels, tf.stack([tf.cast(seed, tf.int64), number]))
+        one_hot = tf.one_hot(classes, len(DX_CODES))
+        targets = {LOGITS_LAYER: one_hot}
+        if masks is not None:
+            lesion = tf.nn.avg_pool2d(moved_masks / 255.0, LESION_STRIDE, LESION_STRIDE, "VALID")
+            targets |= {LESION_LAYER: lesion, CLASS_MAPS_LAYER: lesion * one_hot[:, None, None, :]}
+        return varied, targets
 
     signature = (
         tf.TensorSpec((), tf.int64),
-        tf.TensorSpec((None, *images.shape[1:]), tf.uint8),
+        tf.TensorSpec((None, *images.shape[1:3], channels), tf.uint8),
         tf.TensorSpec((None,), tf.int64),
     )
     drawn = tf.data.Dataset.from_generator(draw, output_signature=signature)
     return drawn.map(prepare, num_parallel_calls=2).prefetch(2)
 
 
-def augment(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Vary a batch: rotation, zoom, aspect, shift, flips in one resampling; light and colour in one product.
+def augment(images: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Vary a batch: rotation, zoom, aspect, shift, flips in one resampling; blur; light and colour; frame; JPEG.
 
     Args:
-        images: (B, H, W, 3) uint8 RGB, 0-255.
+        images: (B, H, W, 3 + M) uint8 RGB, 0-255, and M mask channels, which only the resampling moves.
         seed: (2,) int64; the same seed gives the same batch.
 
     Returns:
-        (B, H, W, 3) float32 RGB, 0-255. What a rotation uncovers is filled by reflection.
+        (B, H, W, 3) float32 RGB, 0-255, and (B, H, W, M) float32 masks, 0-255. What a rotation uncovers is filled by
+        reflection.
     """
     batch, height, width = tf.shape(images)[0], images.shape[1], images.shape[2]
-    draws = tf.unstack(tf.random.stateless_uniform((16, batch), seed, -1.0, 1.0))
+    draws = tf.unstack(tf.random.stateless_uniform((23, batch), seed, -1.0, 1.0))
     moved = tf.raw_ops.ImageProjectiveTransformV3(
         images=tf.cast(images, tf.float32),
         transforms=_affine(draws[:8], float(height), float(width)),
@@ -100,7 +156,53 @@ def augment(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         interpolation="BILINEAR",
         fill_mode="REFLECT",
     )
-    return tf.clip_by_value(_recolour(moved, draws[8:]), 0.0, 255.0)
+    pixels = _blur(moved[..., :3], draws[14:16], height, width)
+    pixels = _recolour(pixels, draws[8:14])
+    pixels = _frame(pixels, draws[16:20], height, width)
+    return _compress(tf.clip_by_value(pixels, 0.0, 255.0), draws[20:22]), moved[..., 3:]
+
+
+def _chance(draw: tf.Tensor, share: float) -> tf.Tensor:
+    """(B, 1, 1, 1) bool, true for about `share` of the batch, from draws in [-1, 1)."""
+    return ((draw + 1) / 2 < share)[:, None, None, None]
+
+
+def _blur(images: tf.Tensor, draws: Sequence[tf.Tensor], height: int, width: int) -> tf.Tensor:
+    """Some images reduced and enlarged again, all by the factor that the batch's first image drew."""
+    factor = tf.exp(-MAX_LOG_BLUR * tf.abs(draws[0][0]))
+    size = tf.cast(tf.round([height * factor, width * factor]), tf.int32)
+    reduced = tf.image.resize(images, size, antialias=True)
+    return tf.where(_chance(draws[1], BLURRED_SHARE), tf.image.resize(reduced, (height, width)), images)
+
+
+def _frame(images: tf.Tensor, draws: Sequence[tf.Tensor], height: int, width: int) -> tf.Tensor:
+    """Some images seen through a dermatoscope's round field, black outside."""
+    rows = (tf.range(height, dtype=tf.float32) - (height - 1) / 2)[None, :, None]
+    columns = (tf.range(width, dtype=tf.float32) - (width - 1) / 2)[None, None, :]
+    half_diagonal = float(np.hypot(height, width) / 2)
+    centre_y, centre_x = (0.06 * half_diagonal * draw[:, None, None] for draw in draws[:2])
+    distance = tf.sqrt((rows - centre_y) ** 2 + (columns - centre_x) ** 2) / half_diagonal
+    radius = MIN_VIGNETTE_RADIUS + (1 - MIN_VIGNETTE_RADIUS) * (draws[2][:, None, None] + 1) / 2
+    seen = tf.clip_by_value((radius - distance) * 40, 0, 1)[..., None]
+    return tf.where(_chance(draws[3], VIGNETTE_SHARE), images * seen, images)
+
+
+def _compress(images: tf.Tensor, draws: Sequence[tf.Tensor]) -> tf.Tensor:
+    """Some images written as JPEG and read again."""
+    middle, half = (MAX_JPEG_QUALITY + MIN_JPEG_QUALITY) / 2, (MAX_JPEG_QUALITY - MIN_JPEG_QUALITY) / 2
+    qualities = tf.cast(tf.round(middle + half * draws[0]), tf.int32)
+    is_compressed = tf.reshape(_chance(draws[1], COMPRESSED_SHARE), [-1])
+
+    def one(arguments: tuple[tf.Tensor, tf.Tensor, tf.Tensor]) -> tf.Tensor:
+        image, quality, is_chosen = arguments
+        return tf.cond(
+            is_chosen,
+            lambda: 255.0 * tf.image.adjust_jpeg_quality(image / 255.0, quality),
+            lambda: image,
+        )
+
+    compressed = tf.map_fn(one, (images, qualities, is_compressed), fn_output_signature=tf.float32)
+    return tf.ensure_shape(compressed, images.shape)
 
 
 def _affine(draws: Sequence[tf.Tensor], height: float, width: float) -> tf.Tensor:

@@ -1,0 +1,58 @@
+"""Losses that teach a network where the lesion is, beside the one on the diagnosis.
+
+Both take the lesion masks that HAM10000's authors published, brought to the network's positions. They shape the
+heatmaps: without them, maps of a network trained on diagnoses alone agree with the lesion worse than a spot in the
+middle of the image does.
+"""
+
+from __future__ import annotations
+
+import keras
+from keras import ops
+
+# Cells added to both sides of a Dice ratio, so that an image without lesion does not divide by zero.
+SMOOTH = 1.0
+
+
+@keras.saving.register_keras_serializable("lesionlens")
+def lesion_loss(lesion: keras.KerasTensor, predicted: keras.KerasTensor) -> keras.KerasTensor:
+    """Cross-entropy of each position plus 1 - Dice of the image.
+
+    Args:
+        lesion: (N, h, w, 1) float32 in [0, 1], the share of each cell inside the mask.
+        predicted: (N, h, w, 1) float32 in [0, 1].
+
+    Returns:
+        (N,) float32 >= 0.
+
+    Source:
+        Milletari, Navab, Ahmadi, 3DV 2016, arXiv:1606.04797 (Dice loss).
+    """
+    cross_entropy = ops.mean(ops.binary_crossentropy(lesion, predicted), axis=(1, 2, 3))
+    return cross_entropy + 1 - _dice(lesion, predicted)
+
+
+@keras.saving.register_keras_serializable("lesionlens")
+def class_map_loss(lesion_of_class: keras.KerasTensor, class_maps: keras.KerasTensor) -> keras.KerasTensor:
+    """1 - Dice of the lesion and the true class's map, scaled by its maximum.
+
+    Args:
+        lesion_of_class: (N, h, w, 7) float32 in [0, 1]: the lesion in the channel of the true class, else 0.
+        class_maps: (N, h, w, 7) float32, what each position adds to each logit.
+
+    Returns:
+        (N,) float32 in [0, 1]; 0 for an image without lesion.
+    """
+    is_true_class = ops.cast(ops.max(lesion_of_class, axis=(1, 2), keepdims=True) > 0, class_maps.dtype)
+    # softplus instead of the heatmap's relu: a map that is negative everywhere must still get a gradient.
+    positive = ops.sum(ops.softplus(class_maps) * is_true_class, axis=-1, keepdims=True)
+    peak = ops.stop_gradient(ops.max(positive, axis=(1, 2, 3), keepdims=True))
+    lesion = ops.max(lesion_of_class, axis=-1, keepdims=True)
+    has_lesion = ops.max(is_true_class, axis=(1, 2, 3))
+    return has_lesion * (1 - _dice(lesion, positive / (peak + keras.config.epsilon())))
+
+
+def _dice(first: keras.KerasTensor, second: keras.KerasTensor) -> keras.KerasTensor:
+    axes = (1, 2, 3)
+    overlap = ops.sum(first * second, axis=axes)
+    return (2 * overlap + SMOOTH) / (ops.sum(first, axis=axes) + ops.sum(second, axis=axes) + SMOOTH)
