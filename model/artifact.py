@@ -147,6 +147,23 @@ def load_artifact(folder: Path) -> Artifact:
         ) from error
 
 
+def write_section(folder: Path, name: str, value: Any) -> None:
+    """Write what a study measured on an artifact into its manifest, replacing what stood there under this name.
+
+    Args:
+        folder: artifact folder.
+        name: key in the manifest, for example `robustness`.
+        value: what JSON holds: plain numbers, text, lists and dicts, None for what cannot be said.
+
+    Raises:
+        ArtifactMismatch: the folder holds no usable artifact.
+    """
+    manifest = {**load_artifact(folder).manifest, name: value}
+    temporary = folder / f"{MANIFEST_FILE}.tmp"
+    temporary.write_text(json.dumps(manifest, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    temporary.replace(folder / MANIFEST_FILE)
+
+
 def _check_manifest(manifest: dict[str, Any], folder: Path) -> None:
     if manifest["schema_version"] != SCHEMA_VERSION:
         raise ArtifactMismatch(

@@ -20,16 +20,20 @@ class NetworkOutput:
     """One forward pass on one image.
 
     Attributes:
-        logits: (7,) float32 in dx order.
-        embedding: (K,) float32, the pooled last activation.
-        texture: (T,) float32, channel statistics from the middle of the network, for the out-of-distribution gate.
-        maps: (h, w, 7) float32 >= 0, class-activation maps, not normalised.
+        logits: (7,) float32 in dx order: the mean of the members'.
+        member_logits: (M, 7) float32, one row a network of the ensemble.
+        embedding: (K,) float32, the pooled last activations of all members.
+        texture: (T,) float32, channel statistics from the middle of the first member, for the out-of-distribution gate.
+        maps: (h, w, 7) float32, class-activation maps, signed: what each position adds to the logit or takes from it.
+        lesion: (h, w) float32 in [0, 1], where the networks see the lesion.
     """
 
     logits: NDArray[np.float32]
+    member_logits: NDArray[np.float32]
     embedding: NDArray[np.float32]
     texture: NDArray[np.float32]
     maps: NDArray[np.float32]
+    lesion: NDArray[np.float32]
 
 
 @dataclass(frozen=True)

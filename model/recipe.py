@@ -34,6 +34,7 @@ class Recipe:
     head_epochs: int
     low_resolution_epochs: int
     middle_resolution_epochs: int
+    middle_resolution_from: str
     full_resolution_epochs: int
     full_resolution_from: str
     averaged_epochs: int
@@ -142,6 +143,7 @@ def recipe_from(arguments: argparse.Namespace) -> Recipe:
         head_epochs=arguments.head_epochs,
         low_resolution_epochs=arguments.low_resolution_epochs,
         middle_resolution_epochs=arguments.middle_resolution_epochs,
+        middle_resolution_from=arguments.middle_resolution_from,
         full_resolution_epochs=arguments.full_resolution_epochs,
         full_resolution_from=arguments.full_resolution_from,
         averaged_epochs=max(arguments.averaged_epochs, 1),
