@@ -5,14 +5,19 @@ from __future__ import annotations
 import hashlib
 import time
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
-from model.classifier import Classifier, Prediction, predict
+from data.diagnoses import class_index
+from model.classifier import Classifier, NetworkOutput, Prediction, predict
 from model.explain import Explanation, explain
+from model.neighbours import Neighbour, NeighbourIndex, load_index
 from model.preprocessing import RgbImage, decode_image, to_network_input
 from model.quality import Quality, assess, load_gate
+from model.stability import heatmap_stability
 
 
 @dataclass(frozen=True)
@@ -27,6 +32,7 @@ class Analysis:
         quality: sharpness, exposure, distance from the training images.
         prediction: calibrated probabilities; None where `quality.refusal` is set, since a refused image gets no label.
         explanation: heatmaps of all classes; None likewise.
+        output: the forward pass they come from; None likewise.
         runtime_ms: wall time from bytes to result, milliseconds.
     """
 
@@ -36,10 +42,12 @@ class Analysis:
     quality: Quality
     prediction: Prediction | None
     explanation: Explanation | None
+    output: NetworkOutput | None
     runtime_ms: float
 
 
 MAX_KEPT_SIDE = 2048
+SIMILAR_CASES = 6
 
 
 class Analyzer:
@@ -70,9 +78,34 @@ class Analyzer:
             network_input=network_input,
             quality=quality,
             prediction=None if is_refused else predict(output, self.artifact),
-            explanation=None if is_refused else explain(output.maps, framing.scaled(MAX_KEPT_SIDE)),
+            explanation=(
+                None if is_refused else explain(output.maps, framing.scaled(MAX_KEPT_SIDE), self.artifact.min_peak)
+            ),
+            output=None if is_refused else output,
             runtime_ms=(time.perf_counter() - started) * 1000,
         )
+
+    def probabilities(self, image: RgbImage) -> NDArray[np.float64]:
+        """Calibrated probabilities, (7,) float64, of an (H, W, 3) uint8 RGB image, without asking the quality gate.
+
+        For what is drawn onto an image that was answered (`model.stress`); an upload goes through `run`.
+        """
+        network_input, _ = to_network_input(image, self.artifact.height, self.artifact.width)
+        logits = self.classifier.forward(network_input).logits
+        return self.artifact.calibration.probabilities(logits.astype(np.float64))
+
+    def similar_cases(self, output: NetworkOutput, count: int = SIMILAR_CASES) -> tuple[Neighbour, ...]:
+        """The training lesions most like an answered image, nearest first."""
+        return self._neighbours.nearest(output.embedding, count)
+
+    def stability(self, analysis: Analysis, dx: str) -> float:
+        """How alike a class's heatmap stays when the image is shifted a little; see `model.stability`."""
+        return heatmap_stability(self.classifier, analysis.network_input, class_index(dx))
+
+    @cached_property
+    def _neighbours(self) -> NeighbourIndex:
+        """Loaded when first asked for: the first answer should not wait for it."""
+        return load_index(self.artifact.neighbours_path)
 
 
 def _reduced(image: RgbImage) -> RgbImage:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import keras
+import numpy as np
 
 from data.diagnoses import DX_CODES
 
@@ -19,6 +20,7 @@ CLASS_MAPS_LAYER = "class_maps"
 LOGITS_LAYER = "logits"
 LESION_LAYER = "lesion"
 LESION_BRANCH = "lesion_project"
+MEMBER_LOGITS_LAYER = "member_logits"
 # Where the out-of-distribution gate looks: the middle of the network still tells textures apart that the last layers,
 # trained to tell seven diagnoses apart, map onto each other.
 TEXTURE_LAYERS = ("block_5_add", "block_10_project_BN")
@@ -152,6 +154,56 @@ def build_training_network(network: keras.Model) -> keras.Model:
     return keras.Model(network.inputs, {name: network.get_layer(name).output for name in names}, name=network.name)
 
 
+def build_ensemble(members: Sequence[keras.Model], height: int, width: int) -> keras.Model:
+    """One network of several that find the lesion; its logits are the mean of theirs.
+
+    The members' evidence stands side by side as channels of one evidence layer, and one dense layer holds all their
+    kernels, so everything that is true of one network (Grad-CAM is the class map, the map adds up to the logit) is true
+    of the ensemble. The texture is the first member's. The members are not changed; weights are copied or shared.
+
+    Args:
+        members: at least one network of `lesion_mobilenet_v2`, for the same input size.
+        height, width: that size.
+
+    Returns:
+        Model like the members, with the layer `member_logits`, (N, M, 7), besides.
+    """
+    image = keras.Input((height, width, 3), name="image")
+    inner = (EVIDENCE_LAYER, LESION_LAYER, LOGITS_LAYER, *TEXTURE_LAYERS)
+    answers = []
+    for number, member in enumerate(members):
+        outputs = [member.get_layer(name).output for name in inner]
+        answers.append(keras.Model(member.inputs, outputs, name=f"member{number}")(image))
+    evidence, lesion, logits = (list(answer) for answer in zip(*(answer[:3] for answer in answers), strict=True))
+    many = len(members) > 1
+    joined = keras.layers.Concatenate(name=EVIDENCE_LAYER) if many else keras.layers.Identity(name=EVIDENCE_LAYER)
+    mean = keras.layers.Average(name=LESION_LAYER) if many else keras.layers.Identity(name=LESION_LAYER)
+    classifier = _with_classifier(image, joined(evidence if many else evidence[0]), name="ensemble")
+    rows = [keras.layers.Reshape((1, len(DX_CODES)))(row) for row in logits]
+    stacked = keras.layers.Concatenate(axis=1, name=MEMBER_LOGITS_LAYER)(rows) if many else rows[0]
+    if not many:
+        stacked = keras.layers.Identity(name=MEMBER_LOGITS_LAYER)(stacked)
+    # Kept as outputs, so that saving the network keeps their layers.
+    textures = [
+        keras.layers.Identity(name=name)(values) for name, values in zip(TEXTURE_LAYERS, answers[0][3:], strict=True)
+    ]
+    network = keras.Model(
+        image,
+        [classifier.output, mean(lesion if many else lesion[0]), stacked, *textures],
+        name="ensemble",
+    )
+    kernels, biases = zip(*(member.get_layer(CLASS_MAPS_LAYER).get_weights() for member in members), strict=True)
+    network.get_layer(CLASS_MAPS_LAYER).set_weights(
+        [np.concatenate(kernels) / len(members), np.mean(np.stack(biases), axis=0)]
+    )
+    return network
+
+
+def classifier_of(network: keras.Model) -> keras.Model:
+    """The part of a network that ends in the logits alone, sharing its layers."""
+    return keras.Model(network.inputs, network.get_layer(LOGITS_LAYER).output, name=network.name)
+
+
 def build_serving_network(network: keras.Model, height: int, width: int) -> keras.Model:
     """One forward pass that returns logits, embedding, texture and the class-activation maps of all classes.
 
@@ -162,34 +214,27 @@ def build_serving_network(network: keras.Model, height: int, width: int) -> kera
     The given network is not changed and shares its weights, but for the dense layer's bias in the maps: build the
     serving network when training is over.
 
+    Args:
+        network: what `build_ensemble` returned, of one member or several.
+        height, width: its input size.
+
     Returns:
-        Model from (N, height, width, 3) float32 RGB 0-255 to a dict: `logits` (N, 7), `embedding` (N, K), `texture`
-        (N, T), `maps` (N, h, w, 7) and, for a network that finds the lesion, `lesion` (N, h, w), all float32.
+        Model from (N, height, width, 3) float32 RGB 0-255 to a dict: `logits` (N, 7), `member_logits` (N, M, 7),
+        `embedding` (N, K), `texture` (N, T), `maps` (N, h, w, 7) and `lesion` (N, h, w), all float32.
     """
-    inner = keras.Model(
-        network.inputs,
-        [
-            network.get_layer(name).output
-            for name in (LOGITS_LAYER, EVIDENCE_LAYER, CLASS_MAPS_LAYER, *TEXTURE_LAYERS)
-            + ((LESION_LAYER,) if finds_lesion(network) else ())
-        ],
-    )
+    names = (LOGITS_LAYER, MEMBER_LOGITS_LAYER, EVIDENCE_LAYER, CLASS_MAPS_LAYER, LESION_LAYER, *TEXTURE_LAYERS)
+    inner = keras.Model(network.inputs, [network.get_layer(name).output for name in names])
     image = keras.Input((height, width, 3), name="image")
-    logits, evidence, class_maps, *others = inner(image)
+    logits, member_logits, evidence, class_maps, lesion, *middle = inner(image)
     texture = keras.ops.concatenate(
-        [
-            statistic(values, axis=(1, 2))
-            for values in others[: len(TEXTURE_LAYERS)]
-            for statistic in (keras.ops.mean, keras.ops.std)
-        ],
-        axis=1,
+        [statistic(values, axis=(1, 2)) for values in middle for statistic in (keras.ops.mean, keras.ops.std)], axis=1
     )
     outputs = {
         "logits": logits,
+        "member_logits": member_logits,
         "embedding": keras.ops.mean(evidence, axis=(1, 2)),
         "texture": texture,
         "maps": class_maps - keras.ops.convert_to_numpy(network.get_layer(CLASS_MAPS_LAYER).bias),
+        "lesion": keras.ops.squeeze(lesion, axis=-1),
     }
-    if finds_lesion(network):
-        outputs["lesion"] = keras.ops.squeeze(others[-1], axis=-1)
     return keras.Model(image, outputs, name="serving")

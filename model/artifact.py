@@ -9,19 +9,22 @@ from pathlib import Path
 from typing import Any
 
 from data.diagnoses import DX_CODES
+from model.conformal import ConformalSets
 from model.uncertainty import Calibration
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 MANIFEST_FILE = "manifest.json"
 LITERT_FILE = "model.tflite"
 KERAS_FILE = "model.keras"
 HISTORY_FILE = "history.csv"
 TEST_PREDICTIONS_FILE = "test_predictions.csv"
+OUT_OF_FOLD_FILE = "out_of_fold_predictions.csv"
 GATE_FILE = "gate.npz"
-# Name of the LiteRT file's one signature: `image` to `logits`, `embedding`, `maps`.
+NEIGHBOURS_FILE = "neighbours.npz"
+# Name of the LiteRT file's one signature: `image` to what `model.classifier.NetworkOutput` holds.
 SIGNATURE = "serving_default"
 # Without these nothing can be answered, so a manifest must vouch for them.
-SERVING_FILES: tuple[str, ...] = (LITERT_FILE, GATE_FILE)
+SERVING_FILES: tuple[str, ...] = (LITERT_FILE, GATE_FILE, NEIGHBOURS_FILE)
 DEFAULT_ARTIFACT = Path(__file__).with_name("weights") / "skin"
 
 
@@ -46,7 +49,7 @@ class OperatingPoint:
     Attributes:
         name: key in settings and on screen, for example `sensitivity_95`.
         threshold: images with p(malignant) >= threshold are flagged.
-        target_sensitivity: what the threshold was chosen for, on the validation images.
+        target_sensitivity: what the threshold was chosen for, on the out-of-fold images.
         sensitivity, specificity, ppv, npv: measured on the locked test lesions.
     """
 
@@ -80,6 +83,8 @@ class Artifact:
         height, width: network input, pixels; it takes RGB 0-255 and rescales itself.
         calibration: logits to probabilities.
         operating_points: malignant against benign, the default first.
+        conformal: probabilities to sets of classes.
+        min_peak: a class map whose maximum is below it shows no positive evidence.
         quality: limits for usable images.
         weights_sha256: hash of the serving file, hexadecimal.
         manifest: the whole manifest as read, for the About page.
@@ -92,6 +97,8 @@ class Artifact:
     width: int
     calibration: Calibration
     operating_points: tuple[OperatingPoint, ...]
+    conformal: ConformalSets
+    min_peak: float
     quality: QualityLimits
     weights_sha256: str
     manifest: dict[str, Any]
@@ -109,8 +116,16 @@ class Artifact:
         return self.folder / GATE_FILE
 
     @property
+    def neighbours_path(self) -> Path:
+        return self.folder / NEIGHBOURS_FILE
+
+    @property
     def history_path(self) -> Path:
         return self.folder / HISTORY_FILE
+
+    @property
+    def out_of_fold_path(self) -> Path:
+        return self.folder / OUT_OF_FOLD_FILE
 
     @property
     def test_predictions_path(self) -> Path:
@@ -204,6 +219,12 @@ def _parse(manifest: dict[str, Any], folder: Path) -> Artifact:
             prior=_one_a_class(calibration["prior"]),
         ),
         operating_points=tuple(_parse_operating_point(point) for point in manifest["operating_points"]),
+        conformal=ConformalSets(
+            method=manifest["conformal"]["sets"]["method"],
+            level=float(manifest["conformal"]["sets"]["level"]),
+            thresholds=_one_a_class(manifest["conformal"]["sets"]["thresholds"]),
+        ),
+        min_peak=float(manifest["evidence"]["min_peak"]),
         quality=QualityLimits(**manifest["quality"]["limits"]),
         weights_sha256=manifest["files"][LITERT_FILE]["sha256"],
         manifest=manifest,

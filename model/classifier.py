@@ -45,6 +45,8 @@ class Prediction:
         dx: the predicted class: the one whose probability stands out most against its share of the population
             (`model.uncertainty.decide`), which is not always the one with the highest probability.
         p_malignant: sum of the malignant classes' probabilities, in [0, 1].
+        conformal_set: the classes that cannot be ruled out at the artifact's level, the most probable first.
+        member_p_malignant: (M,) float64, the same of each network of the ensemble: how far they agree.
         population: whose class shares the probabilities hold for.
         model_name, model_version, weights_sha256: the model that answered.
     """
@@ -52,6 +54,8 @@ class Prediction:
     probabilities: NDArray[np.float64]
     dx: str
     p_malignant: float
+    conformal_set: tuple[str, ...]
+    member_p_malignant: NDArray[np.float64]
     population: str
     model_name: str
     model_version: str
@@ -75,6 +79,10 @@ def predict(output: NetworkOutput, artifact: Artifact) -> Prediction:
         probabilities=probabilities,
         dx=DX_CODES[int(decide(probabilities, np.asarray(artifact.calibration.prior)))],
         p_malignant=float(malignant_probability(probabilities)),
+        conformal_set=artifact.conformal.codes(probabilities),
+        member_p_malignant=malignant_probability(
+            artifact.calibration.probabilities(output.member_logits.astype(np.float64))
+        ),
         population=artifact.calibration.population,
         model_name=artifact.name,
         model_version=artifact.version,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from data.diagnoses import DX_CODES
+from data.diagnoses import DX_CODES, class_index
 from model.preprocessing import Framing, RgbImage, to_image_pixels
 
 Heatmap = NDArray[np.float32]
@@ -28,9 +28,8 @@ MAGMA_STOPS: tuple[tuple[int, int, int], ...] = (
     (254, 194, 135),
     (252, 253, 191),
 )
-# A class whose strongest evidence is below this share of the strongest class's is said to have none; a map of noise
-# stretched to full colour would look like a finding.
-MIN_STRENGTH = 0.02
+# A position counts as lesion from this probability on.
+LESION_THRESHOLD = 0.5
 # Rows blended at a time: whole-image float arrays of a 50-megapixel image would take 2 GB.
 _BAND_ROWS = 256
 
@@ -44,14 +43,17 @@ class Explanation:
         classes: dx codes the maps belong to; a method computed on demand may have one only.
         heatmaps: (C, h, w) float32 in [0, 1], each class scaled by its own maximum; all zero where nothing in the
             image raised the class score.
-        strengths: (C,) float64 in [0, 1], each map's maximum relative to the strongest class's before scaling.
+        peaks: (C,) float64 >= 0, each map's maximum before scaling.
+        min_peak: a map whose maximum is below it is said to show no positive evidence: a map of noise stretched to full
+            colour would look like a finding.
         framing: where on the image the maps lie.
     """
 
     method: str
     classes: tuple[str, ...]
     heatmaps: Heatmap
-    strengths: NDArray[np.float64]
+    peaks: NDArray[np.float64]
+    min_peak: float
     framing: Framing
 
     def heatmap(self, dx: str) -> Heatmap:
@@ -64,16 +66,18 @@ class Explanation:
 
     def strength(self, dx: str) -> float:
         """The class's strongest evidence relative to the strongest class's, in [0, 1]."""
-        return float(self.strengths[self._position(dx)])
+        highest = float(self.peaks.max())
+        return float(self.peaks[self._position(dx)]) / highest if highest > 0 else 0.0
 
     def has_evidence(self, dx: str) -> bool:
         """Whether anything in the image raised this class's score noticeably."""
-        return self.strength(dx) >= MIN_STRENGTH
+        peak = self.peaks[self._position(dx)]
+        return bool(peak > 0 and peak >= self.min_peak)
 
     @property
     def strongest(self) -> str:
         """The dx code with the strongest evidence."""
-        return self.classes[int(np.argmax(self.strengths))]
+        return self.classes[int(np.argmax(self.peaks))]
 
     def _position(self, dx: str) -> int:
         if dx not in self.classes:
@@ -87,30 +91,71 @@ def normalise(heatmap: Heatmap) -> Heatmap:
     return (heatmap / highest).astype(np.float32) if highest > 0 else np.zeros_like(heatmap, dtype=np.float32)
 
 
-def explain(maps: Heatmap, framing: Framing) -> Explanation:
-    """Turn a forward pass's class-activation maps into an `Explanation`.
+def explain(maps: Heatmap, framing: Framing, min_peak: float) -> Explanation:
+    """Turn a forward pass's class-activation maps into an `Explanation`: what raised each class's score.
 
     Args:
-        maps: (h, w, 7) float32 >= 0 in dx order.
+        maps: (h, w, 7) float32 in dx order, signed; what lowered a score is left out.
         framing: what `to_network_input` returned for the image.
+        min_peak: from the artifact, see `Explanation`.
 
     Source:
         Zhou et al., CVPR 2016, doi:10.1109/CVPR.2016.319 (class-activation map); Selvaraju et al., ICCV 2017,
         doi:10.1109/ICCV.2017.74 (section 3: Grad-CAM equals it behind global average pooling and one dense layer).
     """
-    return explanation_of("Grad-CAM", dict(zip(DX_CODES, np.moveaxis(maps, -1, 0), strict=True)), framing)
+    return explanation_of(
+        "Grad-CAM", dict(zip(DX_CODES, np.moveaxis(np.maximum(maps, 0), -1, 0), strict=True)), framing, min_peak
+    )
 
 
-def explanation_of(method: str, maps: Mapping[str, Heatmap], framing: Framing) -> Explanation:
+def explanation_of(
+    method: str, maps: Mapping[str, Heatmap], framing: Framing, min_peak: float = 0.0
+) -> Explanation:
     """An `Explanation` of maps by dx code, each (h, w) float32 >= 0 and not yet scaled."""
-    peaks = np.array([float(heatmap.max(initial=0.0)) for heatmap in maps.values()])
     return Explanation(
         method=method,
         classes=tuple(maps),
         heatmaps=np.stack([normalise(heatmap) for heatmap in maps.values()]),
-        strengths=peaks / peaks.max() if peaks.max() > 0 else np.zeros_like(peaks),
+        peaks=np.array([float(heatmap.max(initial=0.0)) for heatmap in maps.values()]),
+        min_peak=min_peak,
         framing=framing,
     )
+
+
+def contrast(maps: Heatmap, dx: str, other: str) -> Heatmap:
+    """Why one class rather than another: what each position adds to the difference of their logits.
+
+    Args:
+        maps: (h, w, 7) float32, signed, of a forward pass.
+        dx, other: two dx codes.
+
+    Returns:
+        (h, w) float32 in [-1, 1], scaled by the largest absolute value: above 0 where the image speaks for `dx`, below
+        where it speaks for `other`; zero everywhere where both maps are the same.
+
+    Raises:
+        ValueError: an unknown code.
+
+    Source:
+        Prabhushankar et al., ICIP 2020, arXiv:2008.00178 (contrastive explanations).
+    """
+    difference = maps[..., class_index(dx)] - maps[..., class_index(other)]
+    largest = float(np.abs(difference).max(initial=0.0))
+    return (difference / largest).astype(np.float32) if largest > 0 else np.zeros_like(difference, dtype=np.float32)
+
+
+def share_inside(heatmap: Heatmap, lesion: Heatmap) -> float:
+    """The share of a heatmap that lies where the network sees the lesion.
+
+    Args:
+        heatmap: (h, w) float32 >= 0.
+        lesion: (h, w) float32 in [0, 1]; a position counts as lesion from 0.5 on.
+
+    Returns:
+        In [0, 1]; NaN for a map of zeros.
+    """
+    total = float(heatmap.sum())
+    return float(heatmap[lesion >= LESION_THRESHOLD].sum()) / total if total > 0 else float("nan")
 
 
 def colour(heatmap: Heatmap) -> RgbImage:
@@ -161,3 +206,25 @@ def evidence_layer(heatmap: Heatmap, framing: Framing, max_side: int) -> NDArray
     """
     evidence = np.clip(to_image_pixels(heatmap, framing.scaled(max_side)), 0, 1)
     return np.dstack([colour(evidence), np.rint(evidence * 255).astype(np.uint8)])
+
+
+# Ends of the two-sided scale of contrast maps: vermilion and blue of the Okabe-Ito palette, told apart by everyone.
+FOR_COLOUR, AGAINST_COLOUR = (213, 94, 0), (0, 114, 178)
+
+
+def contrast_overlay(image: RgbImage, difference: Heatmap, framing: Framing, opacity: float = 0.7) -> RgbImage:
+    """Lay a contrast map over its image: `FOR_COLOUR` where it is above 0, `AGAINST_COLOUR` where below.
+
+    Args:
+        image: (H, W, 3) uint8 RGB, 0-255; not changed.
+        difference: (h, w) float32 in [-1, 1] from `contrast`.
+        framing: where on the image the map lies.
+        opacity: of a difference of 1, in [0, 1].
+
+    Returns:
+        (H, W, 3) uint8 RGB.
+    """
+    signed = np.clip(to_image_pixels(difference, framing), -1, 1)[..., np.newaxis]
+    ends = np.where(signed > 0, np.array(FOR_COLOUR, np.float32), np.array(AGAINST_COLOUR, np.float32))
+    alpha = np.abs(signed) * opacity
+    return np.rint(image * (1 - alpha) + ends * alpha).astype(np.uint8)

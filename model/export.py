@@ -1,11 +1,11 @@
-"""Turn a finished training run into the artifact folder that the dashboard serves.
+"""Turn finished training runs into the artifact folder that the dashboard serves.
 
-    python -m model.export --run runs/skin --output model/weights/skin --version 1.0
+    python -m model.export --run runs/fold0 runs/fold1 runs/fold2 runs/fold3 runs/fold4 --version 2.0
 
-Writes `model.keras` and `model.tflite` (one forward pass: logits, embedding, texture,
-class-activation maps), scores the
-validation fold and the locked test lesions with the serving file itself, fits calibration, thresholds, quality limits
-and the out-of-distribution gate on images that are not in the test part, and states all of it in `manifest.json`.
+The runs' networks become one ensemble; each was trained without one fold, and its predictions of that fold, out of
+fold, are what calibration, thresholds, prediction sets and the gate are chosen on. Writes `model.keras` and
+`model.tflite` (one forward pass: logits, embedding, texture, class-activation maps, lesion), scores the locked test
+lesions with the serving file itself, and states all of it in `manifest.json`.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ import argparse
 import json
 import os
 import shlex
-import shutil
 import subprocess
 import sys
 import tempfile
+import zipfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -37,13 +37,15 @@ from tqdm import tqdm
 from data.diagnoses import DX_CODES, MALIGNANT_DX
 from data.ham10000 import DatasetError, image_path, load_metadata
 from data.splits import FOLDS, TEST, TEST_SHARE, split_by_lesion
-from model.architecture import BACKBONES, build_serving_network
+from model.architecture import BACKBONES, build_ensemble, build_serving_network
 from model.artifact import (
     GATE_FILE,
     HISTORY_FILE,
     KERAS_FILE,
     LITERT_FILE,
     MANIFEST_FILE,
+    NEIGHBOURS_FILE,
+    OUT_OF_FOLD_FILE,
     SCHEMA_VERSION,
     SIGNATURE,
     TEST_PREDICTIONS_FILE,
@@ -53,42 +55,82 @@ from model.artifact import (
     load_artifact,
     sha256_of,
 )
+from model.conformal import METHODS as CONFORMAL_METHODS
+from model.conformal import cross_fit, fit_sets, measure_sets
 from model.evaluation import evaluate, evaluation_to_dict, to_plain
 from model.intervals import BinaryThresholds
-from model.metrics import is_malignant, malignant_probability, threshold_for_sensitivity
+from model.metrics import is_malignant, malignant_probability, reliability, threshold_for_sensitivity
+from model.neighbours import fit_index, precision_at
 from model.predictions import cohort_of
 from model.preprocessing import RgbImage, decode_image
 from model.quality import Gate, fit_gate, measure
 from model.recipe import HEIGHT, WIDTH, Recipe, class_indices, read_run, select_rows, training_prior
+from model.subgroups import measure_subgroups
 from model.train import NETWORK_FILE
 from model.training_data import load_images
 from model.uncertainty import Calibration, decide, fit_calibration
 
 TARGET_SENSITIVITIES: dict[str, float] = {"sensitivity_95": 0.95, "sensitivity_90": 0.90}
-GATE_ACCEPTANCE = 0.98
+GATE_ACCEPTANCE = 0.97
+# A class map that peaks below all but so many of the predicted classes' maps shows no positive evidence.
+WEAK_EVIDENCE_SHARE = 0.01
+CONFORMAL_LEVEL = 0.90
+CONFORMAL_METHOD = "class-conditional"
+NEIGHBOUR_DIMENSIONS = 64
+DEFAULT_RUNS = [Path(f"runs/fold{fold}") for fold in range(FOLDS)]
+OUT_OF_FOLD = "out of fold"
 POPULATION = "HAM10000 (dermoscopy clinics in Vienna and Queensland)"
 LICENCE = "CC BY-NC 4.0, see LICENSE-WEIGHTS.md: derived from HAM10000, which is CC BY-NC 4.0"
 
 
 @dataclass(frozen=True)
 class Scored:
-    """What the serving file answered for the images of one part, row by row."""
+    """What a serving file answered for the images of one part, row by row.
+
+    Attributes:
+        rows: metadata of N images.
+        logits: (N, 7).
+        embeddings: (N, K).
+        textures: (N, T).
+        peaks: (N, 7), the maximum of each class map.
+        qualities: (N, 3) sharpness, brightness and contrast.
+    """
 
     rows: pd.DataFrame
     logits: NDArray[np.float64]
+    embeddings: NDArray[np.float32]
     textures: NDArray[np.float32]
+    peaks: NDArray[np.float32]
     qualities: NDArray[np.float64]
 
+    @property
+    def class_indices(self) -> NDArray[np.int64]:
+        return class_indices(self.rows)
 
-def fix_input_size(network: keras.Model, backbone: str, height: int, width: int) -> keras.Model:
-    """The same network and weights for one input size, without optimizer state. The given network is not changed."""
-    fixed = BACKBONES[backbone](height, width, None)
-    fixed.set_weights(network.get_weights())
-    return fixed
+
+def load_member(run: Path, backbone: str, height: int, width: int) -> keras.Model:
+    """The network of a run for one input size, its weights rounded to half precision, as the serving file holds them.
+
+    Rounding here keeps the Keras file and the serving file the same network.
+    """
+    member = BACKBONES[backbone](height, width, None)
+    trained = keras.models.load_model(run / NETWORK_FILE, compile=False)
+    member.set_weights([weight.astype(np.float16).astype(np.float32) for weight in trained.get_weights()])
+    return member
+
+
+def save_keras(network: keras.Model, path: Path) -> None:
+    """Save a network as a .keras file, compressed: half of the bits of weights rounded to half precision are zero."""
+    with tempfile.TemporaryDirectory() as folder:
+        plain = Path(folder) / KERAS_FILE
+        network.save(plain)
+        with zipfile.ZipFile(plain) as source, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as file:
+            for name in source.namelist():
+                file.writestr(zipfile.ZipInfo(name), source.read(name), zipfile.ZIP_DEFLATED)
 
 
 def to_litert(network: keras.Model, height: int, width: int) -> bytes:
-    """Convert to a LiteRT file whose `serving_default` signature maps `image` to logits, embedding, texture, maps."""
+    """Convert to a LiteRT file, weights in half precision, whose one signature maps `image` to the serving outputs."""
     serving = build_serving_network(network, height, width)
     archive = keras.export.ExportArchive(verbose=False)
     archive.track(serving)
@@ -100,23 +142,47 @@ def to_litert(network: keras.Model, height: int, width: int) -> bytes:
     # By way of a SavedModel: converting the concrete function directly leaves Keras 3's weights out of the file.
     with tempfile.TemporaryDirectory() as folder:
         archive.write_out(folder, verbose=False)
-        return tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[SIGNATURE]).convert()
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[SIGNATURE])
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.target_spec.supported_types = [tf.float16]
+        return converter.convert()
 
 
 def score(interpreter: Interpreter, rows: pd.DataFrame, images: RgbImage, description: str) -> Scored:
     """Run the serving file over images of its input size, with a progress bar."""
     runner = interpreter.get_signature_runner(SIGNATURE)
-    logits, textures = [], []
+    answers: dict[str, list[NDArray[np.float32]]] = {"logits": [], "embedding": [], "texture": [], "peaks": []}
     for image in tqdm(images, desc=f"scoring {description}", unit="image", mininterval=1.0):
         outputs = runner(image=image[np.newaxis].astype(np.float32))
-        logits.append(outputs["logits"][0])
-        textures.append(outputs["texture"][0])
+        outputs["peaks"] = outputs["maps"].max(axis=(1, 2))
+        for name, values in answers.items():
+            values.append(outputs[name][0])
+    stacked = {name: np.stack(values) for name, values in answers.items()}
     qualities = np.array([measure(image) for image in images])
-    return Scored(rows, np.stack(logits).astype(np.float64), np.stack(textures), qualities)
+    return Scored(
+        rows,
+        stacked["logits"].astype(np.float64),
+        stacked["embedding"],
+        stacked["texture"],
+        stacked["peaks"],
+        qualities,
+    )
 
 
-def choose_limits(training: Scored, validation: Scored, gate: Gate) -> QualityLimits:
-    """Limits of a usable image: just outside what the training images show; the gate accepts 98 % of the validation.
+def joined(parts: Sequence[Scored]) -> Scored:
+    """The rows of several parts one below the other, without their embeddings, which differ from member to member."""
+    return Scored(
+        pd.concat([part.rows for part in parts]),
+        np.concatenate([part.logits for part in parts]),
+        np.empty((sum(len(part.rows) for part in parts), 0), dtype=np.float32),
+        np.concatenate([part.textures for part in parts]),
+        np.concatenate([part.peaks for part in parts]),
+        np.concatenate([part.qualities for part in parts]),
+    )
+
+
+def choose_limits(training: Scored, held_out: Scored, gate: Gate) -> QualityLimits:
+    """Limits of a usable image: just outside what the training images show; the gate accepts 97 % of the held-out ones.
 
     Sharpness is limited at the training images' 0.1 % quantile. Brightness and contrast are limited at half of theirs
     (towards white, halfway to it): these limits are for black, white and empty pictures only.
@@ -128,16 +194,16 @@ def choose_limits(training: Scored, validation: Scored, gate: Gate) -> QualityLi
         min_brightness=float(brightness / 2),
         max_brightness=float((brightest + 255) / 2),
         min_contrast=float(contrast / 2),
-        max_ood_score=float(np.quantile(gate.score(validation.textures), GATE_ACCEPTANCE)),
+        max_ood_score=float(np.quantile(gate.score(held_out.textures), GATE_ACCEPTANCE)),
     )
 
 
-def choose_operating_points(calibration: Calibration, validation: Scored, test: Scored) -> list[OperatingPoint]:
-    """Thresholds for malignant against benign chosen on the validation fold, then measured on the locked test."""
-    chosen_on = malignant_probability(calibration.probabilities(validation.logits))
-    reference = is_malignant(class_indices(validation.rows))
+def choose_operating_points(calibration: Calibration, held_out: Scored, test: Scored) -> list[OperatingPoint]:
+    """Thresholds for malignant against benign chosen out of fold, then measured on the locked test."""
+    chosen_on = malignant_probability(calibration.probabilities(held_out.logits))
+    reference = is_malignant(held_out.class_indices)
     thresholds = BinaryThresholds(
-        is_malignant(class_indices(test.rows)),
+        is_malignant(test.class_indices),
         malignant_probability(calibration.probabilities(test.logits)),
         test.rows["lesion_id"].to_numpy(dtype=str),
     )
@@ -160,62 +226,118 @@ def choose_operating_points(calibration: Calibration, validation: Scored, test: 
     return points
 
 
-def predictions_table(test: Scored, calibration: Calibration) -> pd.DataFrame:
-    """The locked test lesions' predictions as `test_predictions.csv` holds them."""
-    probabilities = calibration.probabilities(test.logits)
+def predictions_table(part: Scored, calibration: Calibration) -> pd.DataFrame:
+    """A part's predictions as `test_predictions.csv` holds them."""
+    probabilities = calibration.probabilities(part.logits)
     columns = ["image_id", "lesion_id", "dx", "age", "sex", "localization", "dx_type"]
-    table = test.rows[columns].reset_index(drop=True)
+    table = part.rows[columns].reset_index(drop=True)
     table[list(DX_CODES)] = probabilities.round(7)
     return table.assign(prediction=[DX_CODES[index] for index in decide(probabilities, np.asarray(calibration.prior))])
 
 
-def export(run: Path, output: Path, name: str, version: str, dataset: Path | None, init_label: str | None) -> Path:
-    """Write the artifact of a finished run; see the module docstring.
+def fit_conformal(out_of_fold: pd.DataFrame, test: pd.DataFrame) -> dict[str, Any]:
+    """The manifest's section on prediction sets: what was chosen on which images, and what it covers on others.
 
     Args:
-        run: folder that `model.train` wrote.
+        out_of_fold: predictions with the column `fold`; both methods are tried on it, fold by fold.
+        test: the locked test lesions' predictions.
+    """
+    held_out, locked = cohort_of(out_of_fold), cohort_of(test)
+    # Without a second fold there is nothing to try the methods on.
+    has_folds = out_of_fold["fold"].nunique() > 1
+    tried = {
+        method: measure_sets(
+            cross_fit(
+                method,
+                held_out.probabilities,
+                held_out.dx_true,
+                held_out.lesion_ids,
+                out_of_fold["fold"].to_numpy(),
+                CONFORMAL_LEVEL,
+            ),
+            held_out.dx_true,
+            held_out.lesion_ids,
+        )
+        for method in (CONFORMAL_METHODS if has_folds else ())
+    }
+    sets = fit_sets(
+        CONFORMAL_METHOD, held_out.probabilities, held_out.dx_true, held_out.lesion_ids, CONFORMAL_LEVEL
+    )
+    measured = measure_sets(sets.contains(locked.probabilities), locked.dx_true, locked.lesion_ids)
+    return {
+        "sets": asdict(sets),
+        "tried_out_of_fold": {method: asdict(metrics) for method, metrics in tried.items()},
+        "measured": asdict(measured),
+    }
+
+
+def export(
+    runs: Sequence[Path], output: Path, name: str, version: str, dataset: Path | None, init_label: str | None
+) -> Path:
+    """Write the artifact of finished runs; see the module docstring.
+
+    Args:
+        runs: folders that `model.train` wrote, of one recipe but for fold and seed.
         output: artifact folder; replaced.
         name, version: for the manifest.
-        dataset: HAM10000 folder; the run's own where None.
+        dataset: HAM10000 folder; the runs' own where None.
         init_label: how the manifest calls the initial weights; the file name where None.
 
     Returns:
         `output`, after it was loaded once to check it.
     """
-    recipe = read_run(run)
-    history = pd.read_csv(run / HISTORY_FILE)
-    metadata = load_metadata(dataset or Path(recipe.dataset))
-    training_rows, validation_rows = select_rows(metadata, recipe)
-    test_rows = metadata[split_by_lesion(metadata, seed=recipe.split_seed) == TEST]
-    split = "locked test"
+    recipes = [read_run(run) for run in runs]
+    recipe = recipes[0]
+    folder = dataset or Path(recipe.dataset)
+    metadata = load_metadata(folder)
+    split = split_by_lesion(metadata, seed=recipe.split_seed)
+    test_rows, split_name = metadata[split == TEST], "locked test"
     if recipe.limit is not None:
         test_rows = test_rows.groupby("dx").head(max(recipe.limit // len(DX_CODES), 2))
-        split = f"{TEST}, limited to some images a class"
+        split_name = f"{TEST}, limited to some images a class"
 
     output.mkdir(parents=True, exist_ok=True)
-    network = fix_input_size(keras.models.load_model(run / NETWORK_FILE), recipe.backbone, HEIGHT, WIDTH)
-    network.save(output / KERAS_FILE)
+    members = [load_member(run, member.backbone, HEIGHT, WIDTH) for run, member in zip(runs, recipes, strict=True)]
+    held_out = [
+        score_member(member, select_rows(metadata, recipe)[1], folder, f"fold {recipe.validation_fold}, out of fold")
+        for member, recipe in zip(members, recipes, strict=True)
+    ]
+    network = build_ensemble(members, HEIGHT, WIDTH)
+    save_keras(network, output / KERAS_FILE)
     (output / LITERT_FILE).write_bytes(to_litert(network, HEIGHT, WIDTH))
-    shutil.copyfile(run / HISTORY_FILE, output / HISTORY_FILE)
+    write_history(runs, output / HISTORY_FILE)
 
     interpreter = Interpreter(model_path=str(output / LITERT_FILE), num_threads=os.cpu_count())
-    training, validation, test = (
-        score(
-            interpreter, rows, load_images(dataset or Path(recipe.dataset), list(rows["image_id"]), HEIGHT, WIDTH), part
-        )
-        for part, rows in (("training", training_rows), ("validation", validation_rows), ("locked test", test_rows))
+    training_rows = pd.concat([select_rows(metadata, member)[0] for member in recipes])
+    training_rows = training_rows[~training_rows["image_id"].duplicated()]
+    training, test = (
+        score(interpreter, rows, load_images(folder, list(rows["image_id"]), HEIGHT, WIDTH), part)
+        for part, rows in (("training", training_rows), ("locked test", test_rows))
     )
+    all_held_out = joined(held_out)
     calibration = fit_calibration(
-        validation.logits,
-        class_indices(validation_rows),
-        training_prior(recipe, metadata),
-        _class_shares(metadata[split_by_lesion(metadata, seed=recipe.split_seed) != TEST]),
+        all_held_out.logits,
+        all_held_out.class_indices,
+        np.mean([training_prior(member, metadata) for member in recipes], axis=0),
+        _class_shares(metadata[split != TEST]),
         POPULATION,
     )
-    gate = fit_gate(training.textures)
+    # The texture is the first member's: its own training images are what it is compared with.
+    was_trained_on = training.rows["image_id"].isin(select_rows(metadata, recipe)[0]["image_id"]).to_numpy()
+    gate = fit_gate(training.textures[was_trained_on])
     gate.save(output / GATE_FILE)
+    index = fit_index(training.embeddings, training.rows, NEIGHBOUR_DIMENSIONS)
+    index.save(output / NEIGHBOURS_FILE)
+    out_of_fold = predictions_table(all_held_out, calibration).assign(
+        fold=np.repeat([member.validation_fold for member in recipes], [len(part.rows) for part in held_out])
+    )
+    out_of_fold[[f"logit_{dx}" for dx in DX_CODES]] = all_held_out.logits.round(4)
+    out_of_fold.to_csv(output / OUT_OF_FOLD_FILE, index=False)
     predictions = predictions_table(test, calibration)
     predictions.to_csv(output / TEST_PREDICTIONS_FILE, index=False)
+    decided = decide(calibration.probabilities(all_held_out.logits), np.asarray(calibration.prior))
+    predicted_peaks = all_held_out.peaks[np.arange(len(decided)), decided]
+    points = choose_operating_points(calibration, all_held_out, test)
 
     manifest = {
         "schema_version": SCHEMA_VERSION,
@@ -234,43 +356,104 @@ def export(run: Path, output: Path, name: str, version: str, dataset: Path | Non
         },
         "network": {
             "backbone": recipe.backbone,
+            "members": len(members),
             "parameters": network.count_params(),
             "outputs": _outputs(interpreter),
         },
         "training": {
-            **_describe_training(recipe, init_label, training_rows, validation_rows),
-            "epochs_by_phase": {str(phase): int(n) for phase, n in history["phase"].value_counts(sort=False).items()},
-            "source_pixels": _source_pixels(dataset or Path(recipe.dataset), training_rows),
+            **_describe_training(recipe, init_label, training_rows),
+            "epochs_by_phase": _epochs_by_phase(runs[0]),
+            "source_pixels": _source_pixels(folder, training_rows),
         },
         "split": {
             "by": "lesion_id",
             "seed": recipe.split_seed,
             "test_share": TEST_SHARE,
             "folds": FOLDS,
-            "validation_fold": recipe.validation_fold,
+            "out_of_fold": [member.validation_fold for member in recipes],
         },
-        "calibration": {"chosen_on": _part(validation_rows, "validation fold"), **asdict(calibration)},
+        "calibration": {"chosen_on": _part(all_held_out.rows, OUT_OF_FOLD), **asdict(calibration)},
         "decision": "argmax of probability / prior (every class counts the same, as in balanced accuracy)",
-        "operating_points": [asdict(point) for point in choose_operating_points(calibration, validation, test)],
-        "operating_points_chosen_on": _part(validation_rows, "validation fold"),
-        "quality": {
-            "chosen_on": [_part(training_rows, "training"), _part(validation_rows, "validation fold")],
-            "gate_acceptance": GATE_ACCEPTANCE,
-            "limits": asdict(choose_limits(training, validation, gate)),
+        "operating_points": [asdict(point) for point in points],
+        "operating_points_chosen_on": _part(all_held_out.rows, OUT_OF_FOLD),
+        "conformal": {"chosen_on": _part(all_held_out.rows, OUT_OF_FOLD), **fit_conformal(out_of_fold, predictions)},
+        "evidence": {
+            "chosen_on": _part(all_held_out.rows, OUT_OF_FOLD),
+            "weak_share": WEAK_EVIDENCE_SHARE,
+            "min_peak": float(max(np.quantile(predicted_peaks, WEAK_EVIDENCE_SHARE), 0.0)),
         },
+        "quality": {
+            "chosen_on": [_part(training_rows, "training"), _part(held_out[0].rows, OUT_OF_FOLD)],
+            "gate_acceptance": GATE_ACCEPTANCE,
+            "limits": asdict(choose_limits(training, held_out[0], gate)),
+        },
+        "retrieval": {
+            "dimensions": NEIGHBOUR_DIMENSIONS,
+            "index": _part(training_rows, "training"),
+            **asdict(
+                precision_at(
+                    index, test.embeddings, test.class_indices, test.rows["lesion_id"].to_numpy(dtype=str)
+                )
+            ),
+        },
+        "out_of_fold_metrics": evaluation_to_dict(evaluate(cohort_of(out_of_fold))),
         "metrics": {
             "data": "HAM10000",
-            "split": split,
+            "split": split_name,
             **evaluation_to_dict(evaluate(cohort_of(predictions))),
         },
+        "reliability": _reliability(predictions),
+        "subgroups": [asdict(group) for group in measure_subgroups(predictions, points[0].threshold)],
         "files": {
             file: {"sha256": sha256_of(output / file), "bytes": (output / file).stat().st_size}
-            for file in (LITERT_FILE, KERAS_FILE, GATE_FILE, HISTORY_FILE, TEST_PREDICTIONS_FILE)
+            for file in (
+                LITERT_FILE,
+                KERAS_FILE,
+                GATE_FILE,
+                NEIGHBOURS_FILE,
+                HISTORY_FILE,
+                OUT_OF_FOLD_FILE,
+                TEST_PREDICTIONS_FILE,
+            )
         },
     }
     (output / MANIFEST_FILE).write_text(json.dumps(to_plain(manifest), indent=2, allow_nan=False) + "\n")
     load_artifact(output)
     return output
+
+
+def score_member(member: keras.Model, rows: pd.DataFrame, dataset: Path, description: str) -> Scored:
+    """What one network alone, in the serving format, answers for the fold it was not trained on."""
+    interpreter = Interpreter(
+        model_content=to_litert(build_ensemble([member], HEIGHT, WIDTH), HEIGHT, WIDTH), num_threads=os.cpu_count()
+    )
+    return score(interpreter, rows, load_images(dataset, list(rows["image_id"]), HEIGHT, WIDTH), description)
+
+
+def write_history(runs: Sequence[Path], path: Path) -> None:
+    """The histories of all runs in one table, with the fold each was not trained on."""
+    histories = [pd.read_csv(run / HISTORY_FILE).assign(fold=read_run(run).validation_fold) for run in runs]
+    pd.concat(histories).to_csv(path, index=False)
+
+
+def _epochs_by_phase(run: Path) -> dict[str, int]:
+    phases = pd.read_csv(run / HISTORY_FILE)["phase"].value_counts(sort=False)
+    return {str(phase): int(count) for phase, count in phases.items()}
+
+
+def _reliability(predictions: pd.DataFrame) -> dict[str, Any]:
+    """Mean probability, observed share and images of each bin: of the most probable class, and of p(malignant)."""
+    cohort = cohort_of(predictions)
+    top = cohort.probabilities.argmax(axis=1)
+    confidence = cohort.probabilities.max(axis=1)
+    questions = {
+        "top_class": (top == cohort.dx_true, confidence),
+        "malignant": (cohort.is_malignant, cohort.p_malignant),
+    }
+    return {
+        name: dict(zip(("stated", "observed", "images"), reliability(*question), strict=True))
+        for name, question in questions.items()
+    }
 
 
 def _source_pixels(dataset: Path, rows: pd.DataFrame) -> list[int]:
@@ -296,16 +479,13 @@ def _outputs(interpreter: Interpreter) -> dict[str, list[int]]:
     return {name: [int(size) for size in detail["shape"]] for name, detail in details.items()}
 
 
-def _describe_training(
-    recipe: Recipe, init_label: str | None, training: pd.DataFrame, validation: pd.DataFrame
-) -> dict[str, Any]:
-    """The recipe without folders of the machine it ran on, and how many images and lesions it saw."""
+def _describe_training(recipe: Recipe, init_label: str | None, training: pd.DataFrame) -> dict[str, Any]:
+    """The recipe without folders of the machine it ran on, and how many images and lesions the members saw."""
     init = init_label or (recipe.init if recipe.init in ("imagenet", "none") else Path(recipe.init).name)
     return {
         "data": "HAM10000, doi:10.7910/DVN/DBW86T",
         "recipe": {**asdict(recipe), "dataset": "HAM10000", "init": init},
         "training": _part(training, "training"),
-        "validation": _part(validation, "validation"),
         "training_images_by_dx": {dx: int(count) for dx, count in training["dx"].value_counts().sort_index().items()},
     }
 
@@ -325,10 +505,12 @@ def _provenance() -> dict[str, str]:
 
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--run", type=Path, default=Path("runs/skin"), help="folder that model.train wrote")
+    parser.add_argument(
+        "--run", type=Path, nargs="+", default=DEFAULT_RUNS, help="folders that model.train wrote, one a fold"
+    )
     parser.add_argument("--output", type=Path, default=Path("model/weights/skin"), help="artifact folder to write")
     parser.add_argument("--name", default="skin")
-    parser.add_argument("--version", default="1.0")
+    parser.add_argument("--version", default="2.0")
     parser.add_argument("--dataset", type=Path, help="HAM10000 folder; default: the one the run was trained on")
     parser.add_argument("--init-label", help="what the manifest calls the initial weights")
     arguments = parser.parse_args(argv)

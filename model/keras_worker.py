@@ -63,7 +63,7 @@ class KerasWorker:
             class_index: position in `DX_CODES`.
 
         Returns:
-            (h, w) float32 >= 0, not normalised: (6, 8) for the CAM methods, input size for saliency.
+            (h, w) float32 >= 0, not normalised: (12, 16) for the CAM methods, input size for saliency.
 
         Raises:
             ValueError: unknown method.
@@ -150,12 +150,12 @@ def build_methods(keras_path: Path) -> dict[str, Callable[[np.ndarray, int], np.
     from tf_keras_vis.scorecam import Scorecam
     from tf_keras_vis.utils.scores import CategoricalScore
 
-    from model.architecture import ACTIVATION_LAYER
+    from model.architecture import EVIDENCE_LAYER, classifier_of
 
-    network = keras.models.load_model(keras_path, compile=False)
+    network = classifier_of(keras.models.load_model(keras_path, compile=False))
     # Without these two, tf-keras-vis walks back from the named layer to the last convolution, before batch norm and
     # activation, and its maps differ by up to a factor of two.
-    last_activation = {"penultimate_layer": ACTIVATION_LAYER, "seek_penultimate_conv_layer": False}
+    last_activation = {"penultimate_layer": EVIDENCE_LAYER, "seek_penultimate_conv_layer": False}
     plain = {"expand_cam": False, "normalize_cam": False}
     gradcam, plus_plus, scorecam = Gradcam(network), GradcamPlusPlus(network), Scorecam(network)
     saliency = Saliency(network)

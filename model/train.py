@@ -41,6 +41,7 @@ from model.architecture import (
     LESION_LAYER,
     LOGITS_LAYER,
     build_training_network,
+    classifier_of,
     finds_lesion,
     set_trainable,
 )
@@ -297,8 +298,7 @@ def train(recipe: Recipe, folder: Path, is_resumed: bool, checkpoint_minutes: fl
             bar.write(_describe(progress.history[-1]))
     pd.DataFrame(progress.history).to_csv(folder / HISTORY_FILE, index=False)
     average_epochs(network, [folder / _epoch_file(epoch) for epoch in averaged])
-    classifier = keras.Model(network.inputs, network.get_layer(LOGITS_LAYER).output, name=network.name)
-    classifier.save(folder / NETWORK_FILE, include_optimizer=False)
+    classifier_of(network).save(folder / NETWORK_FILE, include_optimizer=False)
     return folder / NETWORK_FILE
 
 

@@ -23,6 +23,8 @@ from model.artifact import (
     KERAS_FILE,
     LITERT_FILE,
     MANIFEST_FILE,
+    NEIGHBOURS_FILE,
+    OUT_OF_FOLD_FILE,
     SCHEMA_VERSION,
     TEST_PREDICTIONS_FILE,
     sha256_of,
@@ -76,9 +78,18 @@ def write_artifact(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     made_up_predictions().to_csv(folder / TEST_PREDICTIONS_FILE, index=False)
     made_up_history().to_csv(folder / HISTORY_FILE, index=False)
-    for name in (LITERT_FILE, KERAS_FILE, GATE_FILE):
+    made_up_predictions().assign(fold=0).to_csv(folder / OUT_OF_FOLD_FILE, index=False)
+    for name in (LITERT_FILE, KERAS_FILE, GATE_FILE, NEIGHBOURS_FILE):
         (folder / name).write_bytes(b"")
-    files = (LITERT_FILE, KERAS_FILE, GATE_FILE, HISTORY_FILE, TEST_PREDICTIONS_FILE)
+    files = (
+        LITERT_FILE,
+        KERAS_FILE,
+        GATE_FILE,
+        NEIGHBOURS_FILE,
+        HISTORY_FILE,
+        OUT_OF_FOLD_FILE,
+        TEST_PREDICTIONS_FILE,
+    )
     rate = {"value": 0.9, "low": 0.8, "high": 0.95, "n": 20}
     manifest = {
         "schema_version": SCHEMA_VERSION,
@@ -91,6 +102,8 @@ def write_artifact(folder: Path) -> Path:
             {"name": "sensitivity_95", "threshold": 0.25, "target_sensitivity": 0.95}
             | dict.fromkeys(("sensitivity", "specificity", "ppv", "npv"), rate)
         ],
+        "conformal": {"sets": {"method": "class-conditional", "level": 0.9, "thresholds": [0.1] * 7}},
+        "evidence": {"min_peak": 0.1},
         "quality": {
             "limits": {
                 "min_sharpness": 1.0,

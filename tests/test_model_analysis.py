@@ -15,11 +15,13 @@ from data.diagnoses import DX_CODES
 from model.analysis import Analyzer
 from model.artifact import GATE_FILE, Artifact, QualityLimits
 from model.classifier import NetworkOutput
+from model.conformal import ConformalSets
 from model.preprocessing import ImageRejected, RgbImage, decode_image, to_network_input
 from model.quality import Gate
 from model.uncertainty import Calibration
 
 UNIFORM = (1 / 7,) * 7
+ANY_CLASS = ConformalSets("class-conditional", 0.9, (0.2,) * 7)
 LIMITS = QualityLimits(min_sharpness=3, min_brightness=50, max_brightness=230, min_contrast=4, max_ood_score=2)
 
 
@@ -39,7 +41,8 @@ class FakeClassifier:
         maps[0, 7, DX_CODES.index("mel")] = 5
         for array in (logits, maps):
             array.setflags(write=False)  # a runtime's buffers are not ours to write to
-        return NetworkOutput(logits, np.zeros(4, dtype=np.float32), self.texture, maps)
+        embedding, lesion = np.zeros(4, dtype=np.float32), np.ones((6, 8), dtype=np.float32)
+        return NetworkOutput(logits, logits[np.newaxis], embedding, self.texture, maps, lesion)
 
 
 @pytest.fixture
@@ -48,7 +51,7 @@ def artifact(tmp_path: Path) -> Artifact:
     gate = Gate(np.zeros(2), np.ones(2), np.eye(2))
     gate.save(tmp_path / GATE_FILE)
     calibration = Calibration(1.0, (0.0,) * 7, "nobody", UNIFORM)
-    return Artifact(tmp_path, "made-up", "9.1", 192, 256, calibration, (), LIMITS, "ab12", {})
+    return Artifact(tmp_path, "made-up", "9.1", 192, 256, calibration, (), ANY_CLASS, 0.0, LIMITS, "ab12", {})
 
 
 def png(image: RgbImage) -> bytes:

@@ -13,16 +13,27 @@ import pytest
 from data.diagnoses import DX_CODES
 from model.artifact import (
     DEFAULT_ARTIFACT,
+    SCHEMA_VERSION,
     ArtifactMismatch,
     MeasuredRate,
     OperatingPoint,
     QualityLimits,
     load_artifact,
     sha256_of,
+    write_section,
 )
+from model.conformal import ConformalSets
 from model.uncertainty import Calibration
 
-FILES = ("model.tflite", "model.keras", "gate.npz", "history.csv", "test_predictions.csv")
+FILES = (
+    "model.tflite",
+    "model.keras",
+    "gate.npz",
+    "neighbours.npz",
+    "history.csv",
+    "out_of_fold_predictions.csv",
+    "test_predictions.csv",
+)
 PRIOR = [0.1, 0.1, 0.1, 0.1, 0.1, 0.4, 0.1]
 Change = Callable[[dict[str, Any]], object]
 
@@ -37,7 +48,7 @@ def folder(tmp_path: Path) -> Path:
     for name in FILES:
         (tmp_path / name).write_bytes(name.encode())
     manifest = {
-        "schema_version": 1,
+        "schema_version": SCHEMA_VERSION,
         "name": "made-up",
         "version": "9.1",
         "classes": list(DX_CODES),
@@ -54,6 +65,8 @@ def folder(tmp_path: Path) -> Path:
                 "npv": rate(None),
             }
         ],
+        "conformal": {"sets": {"method": "class-conditional", "level": 0.9, "thresholds": [0.1] * 7}},
+        "evidence": {"min_peak": 0.25},
         "quality": {
             "limits": {
                 "min_sharpness": 1,
@@ -86,6 +99,8 @@ def test_valid_folder_loads(folder: Path) -> None:
     artifact = load_artifact(folder)
     assert (artifact.name, artifact.version, artifact.height, artifact.width) == ("made-up", "9.1", 192, 256)
     assert artifact.calibration == Calibration(1.5, (0, 1, 2, 3, 4, 5, 6), "nobody", tuple(PRIOR))
+    assert artifact.conformal == ConformalSets("class-conditional", 0.9, (0.1,) * 7)
+    assert artifact.min_peak == 0.25
     assert artifact.quality == QualityLimits(1, 2, 3, 4, 5)
     assert artifact.weights_sha256 == sha256_of(folder / "model.tflite")
     assert artifact.manifest["files"].keys() == set(FILES)
@@ -93,7 +108,9 @@ def test_valid_folder_loads(folder: Path) -> None:
         artifact.litert_path,
         artifact.keras_path,
         artifact.gate_path,
+        artifact.neighbours_path,
         artifact.history_path,
+        artifact.out_of_fold_path,
         artifact.test_predictions_path,
     )
     assert [path.read_text() for path in paths] == list(FILES)
@@ -106,6 +123,18 @@ def test_rate_that_cannot_be_said_is_nan(folder: Path) -> None:
     assert point.sensitivity == MeasuredRate(0.94, 0.94, 0.94, 40)
     assert math.isnan(point.npv.value) and math.isnan(point.npv.low) and math.isnan(point.npv.high)
     assert point.npv.n == 0
+
+
+def test_section_of_a_study_is_written_beside_the_others(folder: Path) -> None:
+    before = load_artifact(folder).manifest
+    write_section(folder, "robustness", {"images": 3, "rows": [0.5, None]})
+    assert load_artifact(folder).manifest == {**before, "robustness": {"images": 3, "rows": [0.5, None]}}
+    write_section(folder, "robustness", [])
+    assert load_artifact(folder).manifest["robustness"] == []
+    assert sorted(path.name for path in folder.iterdir()) == sorted((*FILES, "manifest.json"))
+    with pytest.raises(ValueError):
+        write_section(folder, "robustness", float("nan"))
+    assert load_artifact(folder).manifest["robustness"] == []
 
 
 def test_committed_weights_load() -> None:
@@ -158,8 +187,8 @@ def test_fewer_classes_are_refused(folder: Path) -> None:
 
 
 def test_another_schema_is_refused(folder: Path) -> None:
-    change_manifest(folder, lambda manifest: manifest.update(schema_version=2))
-    with pytest.raises(ArtifactMismatch, match="expected manifest schema 1, received 2; export the model again"):
+    change_manifest(folder, lambda manifest: manifest.update(schema_version=1))
+    with pytest.raises(ArtifactMismatch, match="expected manifest schema 2, received 1; export the model again"):
         load_artifact(folder)
 
 
@@ -179,7 +208,7 @@ def test_broken_manifest_is_refused(folder: Path, content: bytes, named: str) ->
     with pytest.raises(ArtifactMismatch) as caught:
         load_artifact(folder)
     assert named in str(caught.value)
-    assert f"expected a manifest of schema 1 in {folder / 'manifest.json'}" in str(caught.value)
+    assert f"expected a manifest of schema 2 in {folder / 'manifest.json'}" in str(caught.value)
     assert "restore the file or export the model again" in str(caught.value)
 
 

@@ -9,19 +9,26 @@ import pytest
 
 from model.artifact import Artifact, QualityLimits
 from model.classifier import NetworkOutput, predict
+from model.conformal import ConformalSets
 from model.uncertainty import Calibration
 
+SETS = ConformalSets("class-conditional", 0.9, (0.05,) * 7)
 PRIOR = (0.10, 0.05, 0.05, 0.02, 0.10, 0.67, 0.01)
 
 
 def artifact_with(calibration: Calibration) -> Artifact:
     limits = QualityLimits(0, 0, 255, 0, 1)
-    return Artifact(Path(), "made-up", "9.1", 192, 256, calibration, (), limits, "ab12", {})
+    return Artifact(Path(), "made-up", "9.1", 192, 256, calibration, (), SETS, 0.0, limits, "ab12", {})
 
 
-def output_of(logits: np.ndarray) -> NetworkOutput:
+def output_of(logits: np.ndarray, members: np.ndarray | None = None) -> NetworkOutput:
     return NetworkOutput(
-        logits.astype(np.float32), np.zeros(4, np.float32), np.zeros(2, np.float32), np.zeros((6, 8, 7), np.float32)
+        logits.astype(np.float32),
+        (logits[np.newaxis] if members is None else members).astype(np.float32),
+        np.zeros(4, np.float32),
+        np.zeros(2, np.float32),
+        np.zeros((6, 8, 7), np.float32),
+        np.zeros((6, 8), np.float32),
     )
 
 
@@ -35,6 +42,19 @@ def test_prediction_by_hand() -> None:
     # akiec, bcc and mel: 0.05 + 0.02 + 0.20.
     assert prediction.p_malignant == pytest.approx(0.27, abs=1e-6)
     assert type(prediction.p_malignant) is float
+    # At least 0.05 each; the most probable first.
+    assert prediction.conformal_set == ("nv", "mel", "akiec")
+
+
+def test_members_are_calibrated_one_by_one() -> None:
+    probabilities = np.array([[0.3, 0.1, 0.1, 0.1, 0.2, 0.1, 0.1], [0.1, 0.0001, 0.1, 0.1, 0.0999, 0.5, 0.1]])
+    logits = np.log(probabilities)
+    prediction = predict(
+        output_of(logits.mean(axis=0), logits), artifact_with(Calibration(1.0, (0.0,) * 7, "nobody", PRIOR))
+    )
+    assert prediction.member_p_malignant == pytest.approx(
+        [0.6, 0.2 / probabilities[1].sum()], abs=1e-6
+    )
 
 
 def test_prediction_is_calibrated_and_says_by_whom() -> None:

@@ -9,14 +9,16 @@ from PIL import Image
 from data.diagnoses import DX_CODES, class_index
 from model.explain import (
     MAGMA_STOPS,
-    MIN_STRENGTH,
     Explanation,
     colour,
+    contrast,
+    contrast_overlay,
     evidence_layer,
     explain,
     explanation_of,
     normalise,
     overlay,
+    share_inside,
 )
 from model.preprocessing import RgbImage, frame
 
@@ -63,15 +65,16 @@ def test_tiny_map_is_scaled_without_overflow() -> None:
 
 def test_explain_scales_each_class_and_keeps_their_relation() -> None:
     maps = maps_of(mel=4.0, nv=2.0, df=0.06)
+    maps[..., class_index("vasc")] = -3  # what lowered a score is not shown
     before = maps.copy()
-    explanation = explain(maps, FRAMING)
+    explanation = explain(maps, FRAMING, min_peak=0.1)
     np.testing.assert_array_equal(maps, before)
     assert explanation.method == "Grad-CAM"
     assert explanation.classes == DX_CODES
     assert explanation.framing is FRAMING
     assert (explanation.heatmaps.shape, explanation.heatmaps.dtype) == ((7, 6, 8), np.float32)
-    # mel 4 / 4, nv 2 / 4, df 0.06 / 4, in dx order akiec bcc bkl df mel nv vasc.
-    assert explanation.strengths == pytest.approx([0, 0, 0, 0.015, 1, 0.5, 0])
+    assert explanation.peaks == pytest.approx([0, 0, 0, 0.06, 4, 2, 0])  # akiec bcc bkl df mel nv vasc
+    assert [explanation.strength(dx) for dx in ("mel", "nv", "df", "vasc")] == pytest.approx([1, 0.5, 0.015, 0])
     # Whatever its strength, a class's own maximum is shown as 1, where it was.
     for position, dx in enumerate(("mel", "nv", "df")):
         heatmap = explanation.heatmap(dx)
@@ -80,30 +83,30 @@ def test_explain_scales_each_class_and_keeps_their_relation() -> None:
     assert (explanation.heatmap("vasc") == 0).all()
 
 
-def test_evidence_begins_at_two_hundredths_of_the_strongest_class() -> None:
-    explanation = explain(maps_of(mel=100.0, nv=2.0, df=1.99), FRAMING)
-    assert MIN_STRENGTH == 0.02
+def test_evidence_begins_at_the_given_peak() -> None:
+    explanation = explain(maps_of(mel=100.0, nv=2.0, df=1.99), FRAMING, min_peak=2.0)
     assert [dx for dx in DX_CODES if explanation.has_evidence(dx)] == ["mel", "nv"]
-    assert explanation.strength("nv") == pytest.approx(0.02)
     assert explanation.strongest == "mel"
 
 
-def test_maps_of_zeros_are_no_evidence_for_any_class() -> None:
-    explanation = explain(np.zeros((6, 8, 7), dtype=np.float32), FRAMING)
+@pytest.mark.parametrize("min_peak", [0.0, 0.5])
+def test_maps_of_zeros_are_no_evidence_for_any_class(min_peak: float) -> None:
+    explanation = explain(np.zeros((6, 8, 7), dtype=np.float32), FRAMING, min_peak)
     assert (explanation.heatmaps == 0).all()
-    assert explanation.strengths.tolist() == [0.0] * 7
+    assert explanation.peaks.tolist() == [0.0] * 7
+    assert explanation.strength("mel") == 0
     assert not any(explanation.has_evidence(dx) for dx in DX_CODES)
 
 
 def test_maps_of_another_number_of_classes_are_refused() -> None:
     with pytest.raises(ValueError):
-        explain(np.zeros((6, 8, 6), dtype=np.float32), FRAMING)
+        explain(np.zeros((6, 8, 6), dtype=np.float32), FRAMING, 0.0)
 
 
 def test_explanation_of_one_class_knows_no_other() -> None:
     explanation = explanation_of("Score-CAM", {"mel": np.full((6, 8), 3, dtype=np.float32)}, FRAMING)
     assert explanation.classes == ("mel",)
-    assert explanation.strengths.tolist() == [1.0]
+    assert explanation.peaks.tolist() == [3.0]
     assert (explanation.heatmap("mel") == 1).all()
     for question in (Explanation.heatmap, Explanation.strength, Explanation.has_evidence):
         with pytest.raises(ValueError, match="expected one of mel, received 'nv'"):
@@ -204,3 +207,34 @@ def test_evidence_layer_is_no_longer_than_asked() -> None:
 
 def test_evidence_layer_of_nothing_is_invisible() -> None:
     assert (evidence_layer(np.zeros((6, 8), dtype=np.float32), FRAMING, 1024)[..., 3] == 0).all()
+
+
+# Contrast and place
+
+
+def test_contrast_is_the_scaled_difference_of_two_maps() -> None:
+    maps = np.zeros((1, 3, 7), dtype=np.float32)
+    maps[0, :, class_index("mel")] = [3, 1, -1]
+    maps[0, :, class_index("nv")] = [1, 1, 3]
+    assert contrast(maps, "mel", "nv").tolist() == [[0.5, 0.0, -1.0]]
+    np.testing.assert_array_equal(contrast(maps, "nv", "mel"), -contrast(maps, "mel", "nv"))
+    assert contrast(maps, "mel", "mel").tolist() == [[0.0, 0.0, 0.0]]
+    with pytest.raises(ValueError, match="expected one of"):
+        contrast(maps, "mel", "naevus")
+
+
+def test_contrast_is_drawn_in_two_colours_and_nothing_where_both_are_alike() -> None:
+    image = np.full((90, 120, 3), 100, dtype=np.uint8)
+    difference = np.zeros((6, 8), dtype=np.float32)
+    difference[:, :3], difference[:, 5:] = 1, -1
+    drawn = contrast_overlay(image, difference, FRAMING, opacity=1.0)
+    assert drawn[45, 5].tolist() == [213, 94, 0]
+    assert drawn[45, 115].tolist() == [0, 114, 178]
+    np.testing.assert_allclose(drawn[45, 60], [100, 100, 100], atol=3)  # bicubic: it overshoots a little
+
+
+def test_share_inside_counts_where_the_lesion_is_likely() -> None:
+    heatmap = np.array([[1.0, 2.0], [3.0, 4.0]], dtype=np.float32)
+    lesion = np.array([[0.5, 0.49], [0.0, 1.0]], dtype=np.float32)
+    assert share_inside(heatmap, lesion) == pytest.approx(5 / 10)
+    assert np.isnan(share_inside(np.zeros((2, 2), dtype=np.float32), lesion))

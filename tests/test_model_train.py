@@ -37,6 +37,8 @@ SMALL = (
     "1",
     "--low-resolution-epochs",
     "1",
+    "--middle-resolution-epochs",
+    "0",
     "--averaged-epochs",
     "1",
 )
@@ -75,8 +77,8 @@ def test_killed_run_goes_on_where_it_was(killed_and_resumed: Path) -> None:
     history = pd.read_csv(killed_and_resumed / "history.csv")
     assert list(history["epoch"]) == [1, 2, 3]
     assert list(history["phase"]) == ["head", "low resolution", "full resolution"]
-    assert list(history["width"]) == [192, 192, 256]
-    assert history[["val_loss", "val_auc", "val_balanced_accuracy"]].notna().all(axis=None)
+    assert list(history["width"]) == [128, 128, 256]
+    assert history[["lesion_loss", "map_loss", "val_loss", "val_auc", "val_balanced_accuracy"]].notna().all(axis=None)
 
 
 def test_run_with_other_options_is_not_resumed(dataset: Path, killed_and_resumed: Path) -> None:
@@ -99,7 +101,9 @@ def test_export_writes_an_artifact_that_answers(dataset: Path, killed_and_resume
     analyzer = Analyzer(LiteRTClassifier(artifact))
     output_of_network = analyzer.classifier.forward(analyzer.run(path.read_bytes()).network_input)
     assert output_of_network.logits.shape == (7,)
-    assert output_of_network.maps.shape == (6, 8, 7)
+    assert output_of_network.maps.shape == (12, 16, 7)
+    assert output_of_network.lesion.shape == (12, 16)
+    assert output_of_network.member_logits.shape == (1, 7)
     predictions = pd.read_csv(artifact.test_predictions_path)
     np.testing.assert_allclose(predictions[list(DX_CODES)].sum(axis=1), 1, atol=1e-5)
     tested = set(predictions["lesion_id"])

@@ -1,0 +1,66 @@
+"""Does a heatmap stay where it is when the image moves a little? One that jumps is not worth a look."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from model.classifier import Classifier
+from model.preprocessing import RgbImage
+
+# Half a cell of the maps, four ways: an image shifted by a whole cell would give the same map shifted by a cell.
+SHIFT = 8  # pixels of the network's input
+SHIFTS: tuple[tuple[int, int], ...] = ((SHIFT, 0), (-SHIFT, 0), (0, SHIFT), (0, -SHIFT))
+
+
+def heatmap_stability(classifier: Classifier, network_input: RgbImage, class_index: int) -> float:
+    """Mean correlation of a class's heatmap with the heatmaps of shifted copies, shifted back.
+
+    Args:
+        classifier: answers four forward passes.
+        network_input: (height, width, 3) uint8 RGB, 0-255.
+        class_index: position in `DX_CODES`.
+
+    Returns:
+        Pearson correlation in [-1, 1] over the pixels that both show, 1 for a heatmap that moves with the image; NaN
+        where a heatmap is the same everywhere.
+    """
+    original = _heatmap(classifier, network_input, class_index)
+    correlations = []
+    for rows, columns in SHIFTS:
+        moved = _heatmap(classifier, _shifted(network_input, rows, columns), class_index)
+        inside = _both_show(original.shape, rows, columns)
+        correlations.append(_correlation(original[inside], np.roll(moved, (-rows, -columns), axis=(0, 1))[inside]))
+    return float(np.mean(correlations))
+
+
+def _heatmap(classifier: Classifier, network_input: RgbImage, class_index: int) -> NDArray[np.float64]:
+    """The positive evidence, bicubic at the input's resolution."""
+    cells = np.ascontiguousarray(np.maximum(classifier.forward(network_input).maps[..., class_index], 0))
+    height, width = network_input.shape[:2]
+    return np.asarray(Image.fromarray(cells).resize((width, height), Image.Resampling.BICUBIC), dtype=np.float64)
+
+
+def _shifted(image: RgbImage, rows: int, columns: int) -> RgbImage:
+    """The image moved down and right; what comes in at the edge repeats the edge."""
+    height, width = image.shape[:2]
+    from_rows = np.clip(np.arange(height) - rows, 0, height - 1)
+    from_columns = np.clip(np.arange(width) - columns, 0, width - 1)
+    return np.ascontiguousarray(image[from_rows][:, from_columns])
+
+
+def _both_show(shape: tuple[int, ...], rows: int, columns: int) -> NDArray[np.bool_]:
+    """Which pixels of the original are still on the shifted image."""
+    inside = np.ones(shape, dtype=bool)
+    inside[: max(-rows, 0)] = False
+    inside[shape[0] - max(rows, 0) :] = False
+    inside[:, : max(-columns, 0)] = False
+    inside[:, shape[1] - max(columns, 0) :] = False
+    return inside
+
+
+def _correlation(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
+    if first.std() == 0 or second.std() == 0:
+        return float("nan")
+    return float(np.corrcoef(first, second)[0, 1])
