@@ -72,17 +72,18 @@ def measure_serving(artifact: Artifact, content: bytes, runs: int) -> list[Figur
     image = decode_image(content)
     network_input, framing = to_network_input(image, artifact.height, artifact.width)
     output = analyzer.classifier.forward(network_input)
-    explanation = explain(output.maps, framing)
+    explanation = explain(output.maps, framing, artifact.min_peak)
     pixels = f"{image.shape[1]} x {image.shape[0]} px"
     return [
         measure("decode", lambda: decode_image(content), runs, pixels),
         measure("preprocess", lambda: to_network_input(image, artifact.height, artifact.width), runs, "crop, resize"),
         measure(
-            "network with all 7 heatmaps",
+            "whole answer, all networks, all heatmaps",
             lambda: analyzer.classifier.forward(network_input),
             runs,
-            "LiteRT, 1 thread, decoded array in",
+            f"LiteRT, 1 thread, {len(output.member_logits)} networks, decoded array in",
         ),
+        measure("similar cases", lambda: analyzer.similar_cases(output), runs, "six nearest training lesions"),
         measure("overlay", lambda: overlay(image, explanation.heatmap("mel"), framing), runs, f"one class, {pixels}"),
         measure("bytes to analysis", lambda: analyzer.run(content), runs, "all of it but the overlay"),
     ]
@@ -104,9 +105,10 @@ def measure_usual_way(artifact: Artifact, network_input: RgbImage, runs: int) ->
     """Keras `predict()` and tf-keras-vis' Gradcam of one class, as most public tools do it. Loads TensorFlow."""
     import keras
 
+    from model.architecture import classifier_of
     from model.keras_worker import build_methods
 
-    network = keras.models.load_model(artifact.keras_path, compile=False)
+    network = classifier_of(keras.models.load_model(artifact.keras_path, compile=False))
     gradcam = build_methods(artifact.keras_path)["Grad-CAM"]
     batch = network_input[np.newaxis].astype(np.float32)
     melanoma = class_index("mel")
@@ -143,7 +145,7 @@ def main() -> None:
     serving = measure_serving(artifact, content, runs)
     usual = measure_usual_way(artifact, network_input, runs)
     print_table([*serving, first, *usual])
-    forward = next(figure for figure in serving if figure.name.startswith("network"))
+    forward = next(figure for figure in serving if figure.name.startswith("whole answer"))
     print(
         f"\nprobabilities and heatmaps of all classes are {usual[-1].median / forward.median:.0f} times faster than "
         "predict() plus tf-keras-vis Gradcam for one class (medians of this run)"

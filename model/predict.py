@@ -68,7 +68,11 @@ def row_of(name: str, analysis: Analysis) -> dict[str, str]:
     }
     if analysis.prediction is not None:
         row |= {dx: f"{p:.{DECIMALS}f}" for dx, p in zip(DX_CODES, analysis.prediction.probabilities, strict=True)}
-        row |= {"prediction": analysis.prediction.dx, "p_malignant": f"{analysis.prediction.p_malignant:.{DECIMALS}f}"}
+        row |= {
+            "prediction": analysis.prediction.dx,
+            "p_malignant": f"{analysis.prediction.p_malignant:.{DECIMALS}f}",
+            "conformal_set": "|".join(analysis.prediction.conformal_set),
+        }
     return row
 
 
@@ -116,7 +120,7 @@ def _heatmap_names(paths: Sequence[Path]) -> list[str]:
 
 
 def save_heatmap(analysis: Analysis, path: Path) -> None:
-    """Write the predicted class's map: `<path>.png`, the overlay, and `<path>.npy`, float32 at network resolution.
+    """Write the predicted class's map: `<path>.png`, the overlay, and `<path>.npy`, float32 at the maps' resolution.
 
     Nothing is written for a refused image.
     """

@@ -229,7 +229,7 @@ def test_missing_key_is_refused_by_name(folder: Path, key: str) -> None:
         (lambda manifest: manifest["calibration"]["offsets"].pop(), "expected 7 numbers, one a class, received 6"),
         (lambda manifest: manifest["quality"]["limits"].pop("min_contrast"), "TypeError"),
         (lambda manifest: manifest["operating_points"][0].pop("ppv"), "KeyError: 'ppv'"),
-        (lambda manifest: manifest.update(files=["model.tflite", "gate.npz"]), "AttributeError"),
+        (lambda manifest: manifest.update(files=["model.tflite", "gate.npz", "neighbours.npz"]), "AttributeError"),
         (lambda manifest: manifest.update(classes=None), "TypeError"),
     ],
 )

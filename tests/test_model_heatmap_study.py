@@ -125,13 +125,13 @@ def measures(
 
 
 def test_draw_takes_one_image_of_each_locked_lesion_the_classes_in_turn(dataset: Path) -> None:
-    metadata = load_metadata(dataset).set_index("image_id", drop=False)
-    part = split_by_lesion(metadata)
+    metadata = load_metadata(dataset)
     drawn = draw_images(metadata, SPLIT_SEED, 100, 0)
+    rows = metadata.assign(part=split_by_lesion(metadata)).set_index("image_id")
     # Nine lesions a class, 15 % rounded up: two of each.
-    assert [metadata.at[one.image_id, "dx"] for one in drawn] == [*DX_CODES, *DX_CODES]
-    assert all(part[one.image_id] == TEST for one in drawn)
-    assert all(metadata.at[one.image_id, "lesion_id"] == one.lesion_id for one in drawn)
+    assert [rows.at[one.image_id, "dx"] for one in drawn] == [*DX_CODES, *DX_CODES]
+    assert all(rows.at[one.image_id, "part"] == TEST for one in drawn)
+    assert all(rows.at[one.image_id, "lesion_id"] == one.lesion_id for one in drawn)
     assert len({one.lesion_id for one in drawn}) == 14
     assert [one.number for one in drawn] == list(range(14))
 
@@ -144,11 +144,13 @@ def test_smaller_draw_is_the_first_part_of_a_larger_one(dataset: Path) -> None:
     assert draw_images(metadata.iloc[::-1], SPLIT_SEED, 14, 3) == many
 
 
-def test_class_whose_lesions_are_used_up_is_passed_over(tiny_metadata: pd.DataFrame) -> None:
-    # 90 % of two nevi are two test lesions, of one of each other class one.
-    rare = draw_images(tiny_metadata, SPLIT_SEED, 100, 0)
-    dx = tiny_metadata.set_index("image_id")["dx"]
-    assert sorted(dx[one.image_id] for one in rare) == list(DX_CODES)
+def test_class_whose_lesions_are_used_up_is_passed_over() -> None:
+    # 15 % of three and of twenty lesions, rounded up, are one and three test lesions.
+    dx = ["df"] * 3 + ["nv"] * 20
+    names = [f"{number:02d}" for number in range(len(dx))]
+    metadata = pd.DataFrame({"lesion_id": names, "image_id": names, "dx": dx})
+    drawn = draw_images(metadata, SPLIT_SEED, 100, 0)
+    assert [dx[int(one.image_id)] for one in drawn] == ["df", "nv", "nv", "nv"]
 
 
 def test_mask_lies_on_its_image(dataset: Path, image: StudyImage) -> None:
