@@ -5,12 +5,15 @@ PORT ?= 8501
 DATASET ?= $(firstword $(wildcard data/raw/ham10000 ../shared/ham10000) data/raw/ham10000)
 # Initial weights: downloaded by Keras, or a file where there is no network.
 INIT ?= $(firstword $(wildcard ../shared/pretrained/mobilenet_v2_1.0_imagenet_no_top.weights.h5) imagenet)
-RUN ?= runs/skin
+FOLDS := 0 1 2 3 4
+RUNS := $(foreach fold,$(FOLDS),runs/fold$(fold))
+# Folders of images that are no dermoscopic lesions, which the quality gate should refuse.
+OUTSIDE ?= $(wildcard ../shared/everyday_photos ../shared/aptos2019)
 # The artifact folder that make train and make export write.
 OUTPUT ?= model/weights/skin
 BIN := .venv/bin
 
-.PHONY: help install run test check format train export evaluate bench samples counts image clean
+.PHONY: help install run test check format train export studies evaluate bench samples counts image clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | sort
@@ -43,12 +46,20 @@ format: .venv/installed-dev ## format the code and mend what the linter can
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-train: .venv/installed-dev ## train on HAM10000 (goes on where it was) and write the artifact (DATASET=, INIT=, RUN=, OUTPUT=)
-	$(BIN)/python -m model.train --dataset $(DATASET) --init $(INIT) --run $(RUN) --resume
-	$(BIN)/python -m model.export --run $(RUN) --output $(OUTPUT)
+train: .venv/installed-dev ## train one network a fold on HAM10000 (goes on where it was) and write the artifact (DATASET=, INIT=, OUTPUT=)
+	for fold in $(FOLDS); do \
+		$(BIN)/python -m model.train --dataset $(DATASET) --init $(INIT) --validation-fold $$fold --seed $$((fold + 1)) \
+			--run runs/fold$$fold --resume || exit 1; \
+	done
+	$(MAKE) export studies
 
-export: .venv/installed-dev ## write the artifact of a finished run again
-	$(BIN)/python -m model.export --run $(RUN) --output $(OUTPUT)
+export: .venv/installed-dev ## write the artifact of finished runs again
+	$(BIN)/python -m model.export --run $(RUNS) --dataset $(DATASET) --output $(OUTPUT)
+
+studies: .venv/installed-dev ## measure heatmaps, robustness and the quality gate, and add them to the artifact (OUTSIDE=folders)
+	$(BIN)/python -m model.gate_study --artifact $(OUTPUT) --dataset $(DATASET) --outside $(OUTSIDE)
+	$(BIN)/python -m model.heatmap_study --artifact $(OUTPUT) --dataset $(DATASET)
+	$(BIN)/python -m model.robustness --artifact $(OUTPUT) --dataset $(DATASET)
 
 evaluate: .venv/installed ## print every metric with intervals from the committed test predictions
 	$(BIN)/python -m model.evaluate

@@ -108,9 +108,7 @@ def explain(maps: Heatmap, framing: Framing, min_peak: float) -> Explanation:
     )
 
 
-def explanation_of(
-    method: str, maps: Mapping[str, Heatmap], framing: Framing, min_peak: float = 0.0
-) -> Explanation:
+def explanation_of(method: str, maps: Mapping[str, Heatmap], framing: Framing, min_peak: float = 0.0) -> Explanation:
     """An `Explanation` of maps by dx code, each (h, w) float32 >= 0 and not yet scaled."""
     return Explanation(
         method=method,

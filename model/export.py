@@ -124,9 +124,9 @@ def save_keras(network: keras.Model, path: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         plain = Path(folder) / KERAS_FILE
         network.save(plain)
-        with zipfile.ZipFile(plain) as source, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as file:
+        with zipfile.ZipFile(plain) as source, zipfile.ZipFile(path, "w") as file:
             for name in source.namelist():
-                file.writestr(zipfile.ZipInfo(name), source.read(name), zipfile.ZIP_DEFLATED)
+                file.writestr(zipfile.ZipInfo(name), source.read(name), zipfile.ZIP_DEFLATED, compresslevel=9)
 
 
 def to_litert(network: keras.Model, height: int, width: int) -> bytes:
@@ -260,9 +260,7 @@ def fit_conformal(out_of_fold: pd.DataFrame, test: pd.DataFrame) -> dict[str, An
         )
         for method in (CONFORMAL_METHODS if has_folds else ())
     }
-    sets = fit_sets(
-        CONFORMAL_METHOD, held_out.probabilities, held_out.dx_true, held_out.lesion_ids, CONFORMAL_LEVEL
-    )
+    sets = fit_sets(CONFORMAL_METHOD, held_out.probabilities, held_out.dx_true, held_out.lesion_ids, CONFORMAL_LEVEL)
     measured = measure_sets(sets.contains(locked.probabilities), locked.dx_true, locked.lesion_ids)
     return {
         "sets": asdict(sets),
@@ -362,7 +360,9 @@ def export(
         },
         "training": {
             **_describe_training(recipe, init_label, training_rows),
-            "epochs_by_phase": _epochs_by_phase(runs[0]),
+            "epochs_by_fold": {
+                str(member.validation_fold): _epochs_by_phase(run) for run, member in zip(runs, recipes, strict=True)
+            },
             "source_pixels": _source_pixels(folder, training_rows),
         },
         "split": {
@@ -391,9 +391,7 @@ def export(
             "dimensions": NEIGHBOUR_DIMENSIONS,
             "index": _part(training_rows, "training"),
             **asdict(
-                precision_at(
-                    index, test.embeddings, test.class_indices, test.rows["lesion_id"].to_numpy(dtype=str)
-                )
+                precision_at(index, test.embeddings, test.class_indices, test.rows["lesion_id"].to_numpy(dtype=str))
             ),
         },
         "out_of_fold_metrics": evaluation_to_dict(evaluate(cohort_of(out_of_fold))),

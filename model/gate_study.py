@@ -123,11 +123,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         return analyzer.run(content).quality.refusal
 
     lesions = locked_test_files(arguments.dataset, artifact.manifest["split"]["seed"])
-    rows = [measure_refusals("HAM10000 locked test", False, list(lesions["path"]), list(lesions["lesion_id"]), refusal_of)]
+    files, groups = list(lesions["path"]), list(lesions["lesion_id"])
+    rows = [measure_refusals("HAM10000 locked test", False, files, groups, refusal_of)]
     for folder in arguments.outside:
         paths = final_half(folder)
         rows.append(measure_refusals(folder.name, True, paths, [path.name for path in paths], refusal_of))
-    section = to_plain({"halves": "every second image by name, from the second on", "sources": [asdict(r) for r in rows]})
+    section = to_plain({"half": "every second image by name, from the second on", "sources": [asdict(r) for r in rows]})
     write_section(arguments.artifact, "gate", section)
     print(format_table(section))
 

@@ -8,9 +8,9 @@ r"""Train a network on HAM10000, by lesion, with progress, checkpoints and resum
 Four phases: the new layers alone on a frozen backbone; all layers at half of the side, which is cheap; then, with
 batch norm as it stands, the middle and upper layers at an intermediate size and the upper ones at full size, since
 what a network has to relearn for a larger input sits there (Touvron et al., NeurIPS 2019, arXiv:1906.06423) and the
-lower ones cost most of the time. With
-the lesion masks, two more losses teach the network where the lesion is (`model.losses`). The run folder keeps the checkpoint, the network and
-`history.csv`; `model.export` turns it into the artifact the dashboard serves.
+lower ones cost most of the time. With the lesion masks, two more losses teach the network where the lesion is
+(`model.losses`). The run folder keeps the checkpoint, the network and `history.csv`; `model.export` turns the runs of
+all folds into the artifact the dashboard serves.
 """
 
 from __future__ import annotations
@@ -435,13 +435,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--validation-fold", type=int, default=0, help="lesion-grouped fold that is not trained on")
     parser.add_argument("--head-epochs", type=int, default=1, help="epochs of the dense layer on frozen layers")
     parser.add_argument("--low-resolution-epochs", type=int, default=4, help="epochs of all layers at 96 x 128")
-    parser.add_argument(
-        "--middle-resolution-epochs", type=int, default=3, help="epochs of most layers at 160 x 224"
-    )
+    parser.add_argument("--middle-resolution-epochs", type=int, default=3, help="epochs of most layers at 160 x 224")
     parser.add_argument("--middle-resolution-from", default="block_3_expand", help="first layer trained at 160 x 224")
-    parser.add_argument(
-        "--full-resolution-epochs", type=int, default=3, help="epochs of the upper layers at 192 x 256"
-    )
+    parser.add_argument("--full-resolution-epochs", type=int, default=3, help="epochs of the upper layers at 192 x 256")
     parser.add_argument("--full-resolution-from", default="block_6_expand", help="first layer trained at 192 x 256")
     parser.add_argument("--averaged-epochs", type=int, default=3, help="the network is the mean of the last so many")
     parser.add_argument("--batch-size", type=int, default=32)

@@ -115,9 +115,7 @@ def training_batches(
             pixels = images[batch] if masks is None else np.concatenate([images[batch], masks[batch, ..., None]], -1)
             yield number, pixels, class_indices[batch]
 
-    def prepare(
-        number: tf.Tensor, pixels: tf.Tensor, classes: tf.Tensor
-    ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+    def prepare(number: tf.Tensor, pixels: tf.Tensor, classes: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         varied, moved_masks = augment(pixels, tf.stack([tf.cast(seed, tf.int64), number]))
         one_hot = tf.one_hot(classes, len(DX_CODES))
         targets = {LOGITS_LAYER: one_hot}

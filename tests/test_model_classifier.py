@@ -52,9 +52,7 @@ def test_members_are_calibrated_one_by_one() -> None:
     prediction = predict(
         output_of(logits.mean(axis=0), logits), artifact_with(Calibration(1.0, (0.0,) * 7, "nobody", PRIOR))
     )
-    assert prediction.member_p_malignant == pytest.approx(
-        [0.6, 0.2 / probabilities[1].sum()], abs=1e-6
-    )
+    assert prediction.member_p_malignant == pytest.approx([0.6, 0.2 / probabilities[1].sum()], abs=1e-6)
 
 
 def test_prediction_is_calibrated_and_says_by_whom() -> None:

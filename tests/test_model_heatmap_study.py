@@ -162,17 +162,19 @@ def test_mask_lies_on_its_image(dataset: Path, image: StudyImage) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path_of", "message"),
+    ("kept", "message"),
     [
-        (image_path, r"expected .*\.jpg in .*python -m data\.download$"),
-        (mask_path, "the lesion mask of .*--part masks$"),
+        (mask_path, r"expected .*\.jpg in .*python -m data\.download$"),
+        (image_path, "the lesion mask of .*--part masks$"),
     ],
 )
-def test_missing_file_is_named(tmp_path: Path, path_of, message: str) -> None:  # type: ignore[no-untyped-def]
-    folder = write_tiny_dataset(tmp_path / "data")
-    path_of(folder, "ISIC_0000").unlink()
+def test_missing_file_is_named(dataset: Path, tmp_path: Path, kept, message: str) -> None:  # type: ignore[no-untyped-def]
+    path = kept(dataset, "ISIC_0000")
+    copy = tmp_path / path.relative_to(dataset)
+    copy.parent.mkdir()
+    copy.write_bytes(path.read_bytes())
     with pytest.raises(DatasetError, match=message):
-        load_pair(folder, "ISIC_0000", 192, 256)
+        load_pair(tmp_path, "ISIC_0000", 192, 256)
 
 
 def test_maps_are_what_their_names_say(classifier: FakeClassifier, dataset: Path, image: StudyImage) -> None:
