@@ -48,16 +48,25 @@ from model.intervals import (
 )
 from model.predictions import PredictionsError, check_predictions, cohort_of, load_predictions
 from model.preprocessing import decode_image, to_network_input
+from model.report import format_sections, table
 from model.runtimes import LiteRTClassifier
 
 
 @dataclass(frozen=True)
 class Source:
-    """What the command line measures: checked predictions, their data and split in words, and named thresholds."""
+    """What the command line measures.
+
+    Attributes:
+        predictions: checked.
+        title: their data and split in words.
+        operating_points: names and thresholds.
+        manifest: of the artifact whose studies are shown as well; empty for predictions of another model.
+    """
 
     predictions: pd.DataFrame
     title: str
     operating_points: tuple[tuple[str, float], ...]
+    manifest: dict[str, Any]
 
 
 def read_source(arguments: argparse.Namespace) -> Source:
@@ -71,19 +80,21 @@ def read_source(arguments: argparse.Namespace) -> Source:
     """
     if arguments.predictions is not None:
         points = _read_operating_points(_read_manifest(arguments.artifact)) if arguments.artifact else ()
-        return Source(load_predictions(arguments.predictions), f"{arguments.predictions.name}, all of its rows", points)
+        return Source(
+            load_predictions(arguments.predictions), f"{arguments.predictions.name}, all of its rows", points, {}
+        )
     folder = arguments.artifact or DEFAULT_ARTIFACT
     if arguments.dataset is not None:
         artifact = load_artifact(folder)
         title = f"HAM10000 in {arguments.dataset.name}, locked test split, model {artifact.name} {artifact.version}"
         predictions = score_locked_test(artifact, arguments.dataset)
-        return Source(predictions, f"{title}, scored now", _read_operating_points(artifact.manifest))
+        return Source(predictions, f"{title}, scored now", _read_operating_points(artifact.manifest), artifact.manifest)
     predictions = load_predictions(folder / TEST_PREDICTIONS_FILE)
     manifest = _read_manifest(folder)
     measured = manifest.get("metrics", {})
     model = " ".join(str(manifest[key]) for key in ("name", "version") if key in manifest) or folder.name
     title = f"{measured.get('data', 'HAM10000')}, {measured.get('split', 'locked test')} split, model {model}"
-    return Source(predictions, title, _read_operating_points(manifest))
+    return Source(predictions, title, _read_operating_points(manifest), manifest)
 
 
 def score_locked_test(artifact: Artifact, dataset: Path) -> pd.DataFrame:
@@ -136,18 +147,18 @@ def format_report(evaluation: Evaluation, points: dict[str, ThresholdMetrics], t
     overall = ("balanced_accuracy", "macro_auroc", "malignant_auroc", "accuracy", "calibration_error")
     rates = ("sensitivity", "specificity", "ppv", "npv")
     tables = [
-        _table(
+        table(
             ("Overall", "value (95 % interval)"),
             [(name.replace("_", " "), _text(getattr(evaluation, name))) for name in overall],
         ),
-        _table(
+        table(
             ("Class against rest", "images", "lesions", *rates, "auroc"),
             [
                 (row.dx, f"{row.images:,}", f"{row.lesions:,}", *(_text(getattr(row, r)) for r in (*rates, "auroc")))
                 for row in evaluation.per_class
             ],
         ),
-        _table(
+        table(
             ("Malignant against benign", "threshold", *rates, "accuracy"),
             [
                 (name, f"{point.threshold:.4f}", *(_text(getattr(point, rate)) for rate in (*rates, "accuracy")))
@@ -156,7 +167,7 @@ def format_report(evaluation: Evaluation, points: dict[str, ThresholdMetrics], t
         )
         if points
         else "Malignant against benign: no operating points, since no manifest names any",
-        _table(
+        table(
             ("Images: diagnosis (row), prediction (column)", *DX_CODES),
             [(dx, *(f"{n:,}" for n in row)) for dx, row in zip(DX_CODES, evaluation.confusion, strict=True)],
         ),
@@ -172,17 +183,6 @@ def _text(estimate: Estimate) -> str:
     if math.isnan(estimate.value):
         return "-"
     return f"{estimate.value:.3f} ({estimate.low:.3f}-{estimate.high:.3f})"
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
-    return "\n".join(
-        "  ".join(
-            cell.rjust(width) if i else cell.ljust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in (header, *rows)
-    )
 
 
 def _whole_number(minimum: int, text: str) -> int:
@@ -218,6 +218,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     thresholds = BinaryThresholds(cohort.is_malignant, cohort.p_malignant, cohort.lesion_ids, weights)
     points = {name: thresholds.at(threshold) for name, threshold in source.operating_points}
     print(format_report(evaluation, points, source.title))
+    if source.manifest:
+        print(f"\nMeasured for this model, from its manifest:\n\n{format_sections(source.manifest)}")
     if arguments.output is not None:
         document = {"data": source.title, **evaluation_to_dict(evaluation)}
         document["operating_points"] = [{"name": name, **to_plain(asdict(point))} for name, point in points.items()]

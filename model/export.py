@@ -380,7 +380,7 @@ def export(
         "evidence": {
             "chosen_on": _part(all_held_out.rows, OUT_OF_FOLD),
             "weak_share": WEAK_EVIDENCE_SHARE,
-            "min_peak": float(max(np.quantile(predicted_peaks, WEAK_EVIDENCE_SHARE), 0.0)),
+            "min_peak": max(float(np.quantile(predicted_peaks, WEAK_EVIDENCE_SHARE)), 0.0),
         },
         "quality": {
             "chosen_on": [_part(training_rows, "training"), _part(held_out[0].rows, OUT_OF_FOLD)],

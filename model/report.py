@@ -1,0 +1,122 @@
+"""What the studies stored in an artifact's manifest, as text tables for `python -m model.evaluate`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+Section = Mapping[str, Any]
+
+
+def estimate_text(stored: Section) -> str:
+    """A stored estimate as `0.802 (0.764-0.836)`; `-` for what cannot be said."""
+    if stored["value"] is None:
+        return "-"
+    return f"{stored['value']:.3f} ({stored['low']:.3f}-{stored['high']:.3f})"
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Aligned columns: the first to the left, the others to the right."""
+    lines = [header, *rows]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        "  ".join(
+            cell.rjust(width) if i else cell.ljust(width)
+            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
+        )
+        for line in lines
+    )
+
+
+def format_sections(manifest: Section) -> str:
+    """Every study in a manifest as a table; one that has not been run is named with the command that runs it."""
+    return "\n\n".join(
+        write(manifest[name]) if name in manifest else f"{title}: not measured; run {command}"
+        for name, (title, command, write) in _SECTIONS.items()
+    )
+
+
+def _sets(section: Section) -> str:
+    measured, level = section["measured"], section["sets"]["level"]
+    sizes = ", ".join(f"{n}: {share:.1%}" for n, share in enumerate(measured["size_shares"], start=1) if share)
+    rows = [
+        ("all", f"{measured['images']:,}", estimate_text(measured["coverage"]), f"{measured['mean_size']['value']:.2f}")
+    ]
+    rows += [
+        (one["dx"], f"{one['images']:,}", estimate_text(one["coverage"]), _number(one["mean_size"]))
+        for one in measured["coverage_by_dx"]
+    ]
+    title = f"Sets at {level:.0%} ({section['sets']['method']})"
+    return table((title, "images", "coverage", "mean size"), rows) + f"\nsizes: {sizes}"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None or math.isnan(value) else f"{value:.2f}"
+
+
+def _gate(section: Section) -> str:
+    rows = [
+        (
+            row["source"],
+            f"{row['images']:,}",
+            estimate_text(row["refused"]),
+            "refused" if row["should_be_refused"] else "answered",
+        )
+        for row in section["sources"]
+    ]
+    return table(("Quality gate", "images", "share refused", "should be"), rows)
+
+
+def _heatmaps(section: Section) -> str:
+    names = ("energy_inside", "pointing", "iou", "insertion", "deletion", "faithfulness")
+    rows = [
+        (row["method"], str(row["images"]), *(estimate_text(row["measures"][name]) for name in names))
+        for row in section["methods"]
+    ]
+    return table(("Heatmaps against lesion masks", "images", *(name.replace("_", " ") for name in names)), rows)
+
+
+def _retrieval(section: Section) -> str:
+    rows = [("mean of classes", "", estimate_text(section["macro"]), f"{section['macro_chance']:.3f}")]
+    rows += [
+        (row["dx"], f"{row['images']:,}", estimate_text(row["precision"]), f"{row['chance']:.3f}")
+        for row in section["per_class"]
+    ]
+    return table((f"Similar cases: precision at {section['count']}", "images", "value", "at random"), rows)
+
+
+def _subgroups(section: Sequence[Section]) -> str:
+    names = ("balanced_accuracy", "malignant_auroc", "sensitivity", "specificity")
+    rows = [
+        (
+            f"{row['attribute']}: {row['group']}",
+            f"{row['images']:,}",
+            f"{row['malignant_lesions']:,}/{row['benign_lesions']:,}",
+            *(estimate_text(row[name]) for name in names),
+            "too small" if row["is_too_small"] else "",
+        )
+        for row in section
+    ]
+    header = ("Subgroups", "images", "malignant/benign lesions", *(name.replace("_", " ") for name in names), "")
+    return table(header, rows)
+
+
+def _reliability(section: Section) -> str:
+    bins = section["top_class"]
+    rows = [
+        (f"{stated:.3f}", f"{observed:.3f}", f"{images:,}")
+        for stated, observed, images in zip(bins["stated"], bins["observed"], bins["images"], strict=True)
+        if images
+    ]
+    return table(("Most probable class: stated", "observed", "images"), rows)
+
+
+_SECTIONS: dict[str, tuple[str, str, Callable[[Any], str]]] = {
+    "reliability": ("Reliability", "python -m model.export", _reliability),
+    "conformal": ("Prediction sets", "python -m model.export", _sets),
+    "gate": ("Quality gate", "python -m model.gate_study", _gate),
+    "heatmaps": ("Heatmaps", "python -m model.heatmap_study", _heatmaps),
+    "retrieval": ("Similar cases", "python -m model.export", _retrieval),
+    "subgroups": ("Subgroups", "python -m model.export", _subgroups),
+}

@@ -1,0 +1,58 @@
+"""Studies of a made-up manifest as text: every value with its interval, what is missing with its command."""
+
+from __future__ import annotations
+
+from model.report import estimate_text, format_sections, table
+
+HALF = {"value": 0.5, "low": 0.25, "high": 0.75}
+NOTHING = {"value": None, "low": None, "high": None}
+
+
+def test_estimate_with_interval_and_what_cannot_be_said() -> None:
+    assert estimate_text(HALF) == "0.500 (0.250-0.750)"
+    assert estimate_text(NOTHING) == "-"
+
+
+def test_columns_are_aligned() -> None:
+    assert table(("a", "bb"), [("long", "1")]).splitlines() == ["a     bb", "long   1"]
+
+
+def test_missing_study_is_named_with_its_command() -> None:
+    text = format_sections({})
+    assert "Quality gate: not measured; run python -m model.gate_study" in text
+    assert "Heatmaps: not measured; run python -m model.heatmap_study" in text
+    assert "Robustness: not measured; run python -m model.robustness" in text
+
+
+def test_sets_show_coverage_by_class_and_sizes() -> None:
+    by_dx = [
+        {"dx": "mel", "images": 8, "coverage": HALF, "mean_size": 1.5},
+        {"dx": "df", "images": 0, "coverage": NOTHING, "mean_size": None},
+    ]
+    measured = {
+        "images": 8,
+        "coverage": HALF,
+        "mean_size": HALF | {"value": 1.5},
+        "coverage_by_dx": by_dx,
+        "size_shares": [0.5, 0.5, 0, 0, 0, 0, 0],
+    }
+    text = format_sections({"conformal": {"sets": {"level": 0.9, "method": "adaptive"}, "measured": measured}})
+    lines = [line.split() for line in text.splitlines()]
+    assert ["mel", "8", "0.500", "(0.250-0.750)", "1.50"] in lines
+    assert ["df", "0", "-", "-"] in lines
+    assert "sizes: 1: 50.0%, 2: 50.0%" in text
+
+
+def test_too_small_groups_say_so() -> None:
+    names = ("balanced_accuracy", "malignant_auroc", "sensitivity", "specificity")
+    group = {"attribute": "sex", "group": "male", "images": 3, "malignant_lesions": 1, "benign_lesions": 2}
+    text = format_sections({"subgroups": [group | dict.fromkeys(names, NOTHING) | {"is_too_small": True}]})
+    row = next(line for line in text.splitlines() if line.startswith("sex: male"))
+    assert row.split() == ["sex:", "male", "3", "1/2", "-", "-", "-", "-", "too", "small"]
+
+
+def test_empty_bins_are_left_out() -> None:
+    bins = {"stated": [None, 0.75], "observed": [None, 0.5], "images": [0, 4]}
+    text = format_sections({"reliability": {"top_class": bins}})
+    assert ["0.750", "0.500", "4"] in [line.split() for line in text.splitlines()]
+    assert "None" not in text
