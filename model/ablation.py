@@ -29,7 +29,7 @@ from data.diagnoses import DX_CODES
 from data.ham10000 import load_metadata
 from model.architecture import BACKBONES, build_ensemble, build_training_network
 from model.artifact import SIGNATURE
-from model.export import DEFAULT_RUNS, POPULATION, load_member, to_litert
+from model.export import DEFAULT_RUNS, POPULATION, load_member, ready_to_serve, to_litert
 from model.intervals import (
     Estimate,
     bootstrap_weights,
@@ -111,7 +111,7 @@ def last_epoch(run: Path, backbone: str) -> keras.Model:
     """The network as it was after a run's last epoch, before epochs were averaged."""
     network = BACKBONES[backbone](HEIGHT, WIDTH, None)
     build_training_network(network).load_weights(sorted(run.glob("epoch-*.weights.h5"))[-1])
-    return network
+    return ready_to_serve(network)
 
 
 def logits_of(member: keras.Model, images: RgbImage, view: View, description: str) -> Array:

@@ -154,7 +154,43 @@ def build_training_network(network: keras.Model) -> keras.Model:
     return keras.Model(network.inputs, {name: network.get_layer(name).output for name in names}, name=network.name)
 
 
-def build_ensemble(members: Sequence[keras.Model], height: int, width: int) -> keras.Model:
+def fold_batch_norm(network: keras.Model) -> keras.Model:
+    """The same function without batch norm: each one's scale and offset go into the convolution before it.
+
+    For inference, and for training on with batch norm as it stands. LiteRT does the same when it converts; done here,
+    the Keras file and the serving file hold the same weights. The given network is not changed.
+    """
+    norms = [layer for layer in network.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    convolution_of = {norm.name: norm.input._keras_history.operation for norm in norms}
+    folded_into = {convolution.name for convolution in convolution_of.values()}
+
+    def without_norm(layer: keras.layers.Layer) -> keras.layers.Layer:
+        if layer.name in convolution_of:
+            return keras.layers.Identity(name=layer.name)
+        changes = {"use_bias": True} if layer.name in folded_into else {}
+        return type(layer).from_config({**layer.get_config(), **changes})
+
+    def call(layer: keras.layers.Layer, *inputs: object, **options: object) -> object:
+        # What batch norm is told besides its input (a mask), an identity does not take.
+        return layer(*inputs) if layer.name in convolution_of else layer(*inputs, **options)
+
+    folded = keras.models.clone_model(network, call_function=call, clone_function=without_norm)
+    for layer in network.layers:
+        if layer.name not in convolution_of and layer.name not in folded_into:
+            folded.get_layer(layer.name).set_weights(layer.get_weights())
+    for norm in norms:
+        convolution = convolution_of[norm.name]
+        gamma, beta, mean, variance = norm.get_weights()
+        scale = gamma / np.sqrt(variance + norm.epsilon)
+        (kernel,) = convolution.get_weights()
+        # A depthwise kernel has its channels before the multiplier, which is 1 here.
+        is_depthwise = isinstance(convolution, keras.layers.DepthwiseConv2D)
+        scaled = kernel * (scale[:, np.newaxis] if is_depthwise else scale)
+        folded.get_layer(convolution.name).set_weights([scaled, beta - mean * scale])
+    return folded
+
+
+def build_ensemble(members: Sequence[keras.Model], height: int, width: int, views: int = 1) -> keras.Model:
     """One network of several that find the lesion; its logits are the mean of theirs.
 
     The members' evidence stands side by side as channels of one evidence layer, and one dense layer holds all their
@@ -164,39 +200,47 @@ def build_ensemble(members: Sequence[keras.Model], height: int, width: int) -> k
     Args:
         members: at least one network of `lesion_mobilenet_v2`, for the same input size.
         height, width: that size.
+        views: 1, or 2: every member sees the image and its mirror image, and what it sees there is mirrored back.
 
     Returns:
         Model like the members, with the layer `member_logits`, (N, M, 7), besides.
+
+    Raises:
+        ValueError: another number of views.
     """
+    if views not in (1, 2):
+        raise ValueError(f"expected 1 or 2 views, received {views}")
     image = keras.Input((height, width, 3), name="image")
-    inner = (EVIDENCE_LAYER, LESION_LAYER, LOGITS_LAYER, *TEXTURE_LAYERS)
+    inner = (LOGITS_LAYER, EVIDENCE_LAYER, LESION_LAYER, *TEXTURE_LAYERS)
     answers = []
     for number, member in enumerate(members):
-        outputs = [member.get_layer(name).output for name in inner]
-        answers.append(keras.Model(member.inputs, outputs, name=f"member{number}")(image))
-    evidence, lesion, logits = (list(answer) for answer in zip(*(answer[:3] for answer in answers), strict=True))
-    many = len(members) > 1
-    joined = keras.layers.Concatenate(name=EVIDENCE_LAYER) if many else keras.layers.Identity(name=EVIDENCE_LAYER)
-    mean = keras.layers.Average(name=LESION_LAYER) if many else keras.layers.Identity(name=LESION_LAYER)
-    classifier = _with_classifier(image, joined(evidence if many else evidence[0]), name="ensemble")
-    rows = [keras.layers.Reshape((1, len(DX_CODES)))(row) for row in logits]
-    stacked = keras.layers.Concatenate(axis=1, name=MEMBER_LOGITS_LAYER)(rows) if many else rows[0]
-    if not many:
-        stacked = keras.layers.Identity(name=MEMBER_LOGITS_LAYER)(stacked)
-    # Kept as outputs, so that saving the network keeps their layers.
-    textures = [
-        keras.layers.Identity(name=name)(values) for name, values in zip(TEXTURE_LAYERS, answers[0][3:], strict=True)
-    ]
-    network = keras.Model(
-        image,
-        [classifier.output, mean(lesion if many else lesion[0]), stacked, *textures],
-        name="ensemble",
-    )
+        sees = keras.Model(member.inputs, [member.get_layer(name).output for name in inner], name=f"member{number}")
+        as_it_is = sees(image)
+        mirrored = [sees(keras.ops.flip(image, axis=2))] if views == 2 else []
+        back = [
+            [logits, *(keras.ops.flip(maps, axis=2) for maps in (evidence, lesion))]
+            for logits, evidence, lesion, *_ in mirrored
+        ]
+        answers.append([_mean(seen) for seen in zip(as_it_is[:3], *back, strict=True)] + as_it_is[3:])
+    logits, evidence, lesion = zip(*(answer[:3] for answer in answers), strict=True)
+    joined = keras.layers.Identity(name=EVIDENCE_LAYER)(keras.ops.concatenate(evidence, axis=-1))
+    outputs = {
+        LESION_LAYER: _mean(lesion),
+        MEMBER_LOGITS_LAYER: keras.ops.stack(logits, axis=1),
+        **dict(zip(TEXTURE_LAYERS, answers[0][3:], strict=True)),
+    }
+    # Named, and outputs, so that saving the network keeps them where others look for them.
+    named = [keras.layers.Identity(name=name)(values) for name, values in outputs.items()]
+    network = keras.Model(image, [_with_classifier(image, joined, "classifier").output, *named], name="ensemble")
     kernels, biases = zip(*(member.get_layer(CLASS_MAPS_LAYER).get_weights() for member in members), strict=True)
     network.get_layer(CLASS_MAPS_LAYER).set_weights(
         [np.concatenate(kernels) / len(members), np.mean(np.stack(biases), axis=0)]
     )
     return network
+
+
+def _mean(tensors: Sequence[keras.KerasTensor]) -> keras.KerasTensor:
+    return sum(tensors[1:], start=tensors[0]) / len(tensors) if len(tensors) > 1 else tensors[0]
 
 
 def classifier_of(network: keras.Model) -> keras.Model:

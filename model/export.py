@@ -37,7 +37,7 @@ from tqdm import tqdm
 from data.diagnoses import DX_CODES, MALIGNANT_DX
 from data.ham10000 import DatasetError, image_path, load_metadata
 from data.splits import FOLDS, TEST, TEST_SHARE, split_by_lesion
-from model.architecture import BACKBONES, build_ensemble, build_serving_network
+from model.architecture import BACKBONES, build_ensemble, build_serving_network, fold_batch_norm
 from model.artifact import (
     GATE_FILE,
     HISTORY_FILE,
@@ -77,6 +77,7 @@ WEAK_EVIDENCE_SHARE = 0.01
 CONFORMAL_LEVEL = 0.90
 CONFORMAL_METHOD = "class-conditional"
 NEIGHBOUR_DIMENSIONS = 64
+VIEWS = 1
 DEFAULT_RUNS = [Path(f"runs/fold{fold}") for fold in range(FOLDS)]
 OUT_OF_FOLD = "out of fold"
 POPULATION = "HAM10000 (dermoscopy clinics in Vienna and Queensland)"
@@ -109,14 +110,20 @@ class Scored:
 
 
 def load_member(run: Path, backbone: str, height: int, width: int) -> keras.Model:
-    """The network of a run for one input size, its weights rounded to half precision, as the serving file holds them.
-
-    Rounding here keeps the Keras file and the serving file the same network.
-    """
+    """The network of a run for one input size, ready to serve; see `ready_to_serve`."""
     member = BACKBONES[backbone](height, width, None)
-    trained = keras.models.load_model(run / NETWORK_FILE, compile=False)
-    member.set_weights([weight.astype(np.float16).astype(np.float32) for weight in trained.get_weights()])
-    return member
+    member.set_weights(keras.models.load_model(run / NETWORK_FILE, compile=False).get_weights())
+    return ready_to_serve(member)
+
+
+def ready_to_serve(network: keras.Model) -> keras.Model:
+    """A network without batch norm, its weights rounded to half precision, as the serving file holds them.
+
+    Rounding here keeps the Keras file and the serving file the same network. The given network is not changed.
+    """
+    folded = fold_batch_norm(network)
+    folded.set_weights([weight.astype(np.float16).astype(np.float32) for weight in folded.get_weights()])
+    return folded
 
 
 def save_keras(network: keras.Model, path: Path) -> None:
@@ -270,7 +277,13 @@ def fit_conformal(out_of_fold: pd.DataFrame, test: pd.DataFrame) -> dict[str, An
 
 
 def export(
-    runs: Sequence[Path], output: Path, name: str, version: str, dataset: Path | None, init_label: str | None
+    runs: Sequence[Path],
+    output: Path,
+    name: str,
+    version: str,
+    dataset: Path | None,
+    init_label: str | None,
+    views: int = VIEWS,
 ) -> Path:
     """Write the artifact of finished runs; see the module docstring.
 
@@ -280,6 +293,7 @@ def export(
         name, version: for the manifest.
         dataset: HAM10000 folder; the runs' own where None.
         init_label: how the manifest calls the initial weights; the file name where None.
+        views: of each image that each network sees, see `build_ensemble`.
 
     Returns:
         `output`, after it was loaded once to check it.
@@ -297,10 +311,12 @@ def export(
     output.mkdir(parents=True, exist_ok=True)
     members = [load_member(run, member.backbone, HEIGHT, WIDTH) for run, member in zip(runs, recipes, strict=True)]
     held_out = [
-        score_member(member, select_rows(metadata, recipe)[1], folder, f"fold {recipe.validation_fold}, out of fold")
+        score_member(
+            member, views, select_rows(metadata, recipe)[1], folder, f"fold {recipe.validation_fold}, out of fold"
+        )
         for member, recipe in zip(members, recipes, strict=True)
     ]
-    network = build_ensemble(members, HEIGHT, WIDTH)
+    network = build_ensemble(members, HEIGHT, WIDTH, views)
     save_keras(network, output / KERAS_FILE)
     (output / LITERT_FILE).write_bytes(to_litert(network, HEIGHT, WIDTH))
     write_history(runs, output / HISTORY_FILE)
@@ -355,6 +371,7 @@ def export(
         "network": {
             "backbone": recipe.backbone,
             "members": len(members),
+            "views": views,
             "parameters": network.count_params(),
             "outputs": _outputs(interpreter),
         },
@@ -420,10 +437,11 @@ def export(
     return output
 
 
-def score_member(member: keras.Model, rows: pd.DataFrame, dataset: Path, description: str) -> Scored:
+def score_member(member: keras.Model, views: int, rows: pd.DataFrame, dataset: Path, description: str) -> Scored:
     """What one network alone, in the serving format, answers for the fold it was not trained on."""
     interpreter = Interpreter(
-        model_content=to_litert(build_ensemble([member], HEIGHT, WIDTH), HEIGHT, WIDTH), num_threads=os.cpu_count()
+        model_content=to_litert(build_ensemble([member], HEIGHT, WIDTH, views), HEIGHT, WIDTH),
+        num_threads=os.cpu_count(),
     )
     return score(interpreter, rows, load_images(dataset, list(rows["image_id"]), HEIGHT, WIDTH), description)
 
@@ -511,9 +529,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--version", default="2.0")
     parser.add_argument("--dataset", type=Path, help="HAM10000 folder; default: the one the run was trained on")
     parser.add_argument("--init-label", help="what the manifest calls the initial weights")
+    parser.add_argument("--views", type=int, choices=(1, 2), default=VIEWS, help="2: every image and its mirror image")
     arguments = parser.parse_args(argv)
     folder = export(
-        arguments.run, arguments.output, arguments.name, arguments.version, arguments.dataset, arguments.init_label
+        arguments.run,
+        arguments.output,
+        arguments.name,
+        arguments.version,
+        arguments.dataset,
+        arguments.init_label,
+        arguments.views,
     )
     print(f"artifact: {folder}; next: python -m model.evaluate")
 
