@@ -9,8 +9,9 @@ import pandas as pd
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from dashboard.charts import add_share_cells, neutral_line, new_figure
+from dashboard.charts import CARD_HEIGHT, add_share_cells, neutral_line, new_figure
 from dashboard.colours import ACCENT, DX_COLOURS, NEUTRAL, translucent
+from dashboard.formats import percent
 from data.diagnoses import DX_CODES, diagnosis
 from model.artifact import OperatingPoint
 from model.evaluation import MACRO, MALIGNANT, RocCurve
@@ -21,6 +22,8 @@ CURVE_HEIGHT = 260
 CURVE_COLOURS: dict[str, str] = DX_COLOURS | {MALIGNANT: ACCENT, MACRO: NEUTRAL}
 BAND_OPACITY = 0.18
 MAX_BANDS = 3  # more of them hide each other
+MAX_DOT_SIZE = 20  # pixels
+ROW_HEIGHT, AXIS_HEIGHT = 32, 70
 
 
 def roc(
@@ -180,31 +183,126 @@ def _cell(count: int, share: float, shows_counts: bool) -> str:
 
 
 def training_curve(history: pd.DataFrame, column: str, axis_title: str) -> go.Figure:
-    """A measure by epoch, in training and in validation, with the phases of training marked.
+    """A measure by epoch, in training and in validation, one line a network, with the phases of training marked.
 
     Args:
-        history: one row an epoch: epoch, phase, height, width, `column`, `val_<column>`.
+        history: one row an epoch of a network: fold, epoch from 1, phase, height, width, `column`, `val_<column>`; the
+            networks go through the same phases.
         column: `loss`, `accuracy` or `auc`.
         axis_title: with its unit, if it has one.
     """
-    figure = new_figure(CURVE_HEIGHT, hovermode="x unified")
-    marker = {"size": 5}
-    for name, source, line in (
-        ("training", column, {"color": NEUTRAL, "width": 2, "dash": "dot"}),
-        ("validation", f"val_{column}", {"color": ACCENT, "width": 2.5}),
-    ):
-        figure.add_scatter(
-            x=history["epoch"],
-            y=history[source],
-            mode="lines+markers",
-            name=name,
-            line=line,
-            marker=marker,
-            customdata=history["phase"],
-            hovertemplate="%{y:.3f} (%{customdata})",
-        )
-    for first in history.loc[history["phase"].ne(history["phase"].shift()), "epoch"].iloc[1:]:
+    figure = new_figure(CURVE_HEIGHT, hovermode="closest")
+    networks = list(history.groupby("fold"))
+    for fold, epochs in networks:
+        for name, source, line in (
+            ("training", column, {"color": NEUTRAL, "width": 1.5, "dash": "dot"}),
+            ("validation", f"val_{column}", {"color": ACCENT, "width": 1.5}),
+        ):
+            figure.add_scatter(
+                x=epochs["epoch"],
+                y=epochs[source],
+                mode="lines",
+                name=name,
+                line=line,
+                legendgroup=name,
+                showlegend=fold == networks[0][0],
+                customdata=epochs["phase"],
+                hovertemplate=f"{name}, fold {fold}<br>epoch %{{x}} (%{{customdata}}): %{{y:.3f}}<extra></extra>",
+            )
+    plan = networks[0][1]
+    for first in plan.loc[plan["phase"].ne(plan["phase"].shift()), "epoch"].iloc[1:]:
         figure.add_vline(x=first - 0.5, line=neutral_line("dash"), opacity=0.7)
     figure.update_xaxes(title="epoch", tickformat="d", nticks=8)
     figure.update_yaxes(title=axis_title, nticks=5)
+    return figure
+
+
+def reliability(table: pd.DataFrame, observed_title: str) -> go.Figure:
+    """Observed share against stated probability, a dot a bin: the more images, the larger; diagonal: as stated.
+
+    Args:
+        table: stated, observed (shares), images; one row a bin with images.
+        observed_title: what the observed share is a share of.
+    """
+    figure = new_figure(CARD_HEIGHT, showlegend=False, hovermode="closest")
+    figure.add_scatter(x=[0, 1], y=[0, 1], mode="lines", line=neutral_line(), hoverinfo="skip")
+    figure.add_scatter(
+        x=table["stated"],
+        y=table["observed"],
+        mode="lines+markers",
+        line={"color": translucent(ACCENT, 0.4), "width": 1.5},
+        marker={
+            "color": ACCENT,
+            "opacity": 1,
+            "size": table["images"],
+            "sizemode": "area",
+            "sizeref": max(table["images"].max(), 1) / MAX_DOT_SIZE**2,
+            "sizemin": 3,
+        },
+        customdata=table["images"],
+        hovertemplate="stated %{x:.1%}, observed %{y:.1%}<br>%{customdata:,} images<extra></extra>",
+    )
+    share_axis = {"range": [-0.04, 1.04], "tickformat": ".0%", "dtick": 0.25, "showgrid": True}
+    figure.update_xaxes(title="stated probability", **share_axis)
+    figure.update_yaxes(title=observed_title, **share_axis)
+    return figure
+
+
+def interval_dots(table: pd.DataFrame, axis_title: str, reference_name: str) -> go.Figure:
+    """A dot with its 95 % interval a row, and a tick where the reference lies.
+
+    Args:
+        table: name, value, low, high, reference (shares; NaN draws nothing), images, colour; drawn from the top.
+        axis_title: of the shares.
+        reference_name: what the ticks are, for the hover.
+    """
+    figure = new_figure(ROW_HEIGHT * len(table) + AXIS_HEIGHT, showlegend=False, hovermode="closest")
+    figure.add_scatter(
+        x=table["reference"],
+        y=table["name"],
+        mode="markers",
+        marker={"symbol": "line-ns-open", "size": 14, "color": NEUTRAL, "line": {"width": 2}},
+        hovertemplate=f"{reference_name} %{{x:.1%}}<extra></extra>",
+    )
+    for row in table.itertuples():
+        figure.add_scatter(
+            x=[row.value],
+            y=[row.name],
+            error_x={
+                "type": "data",
+                "symmetric": False,
+                "array": [row.high - row.value],
+                "arrayminus": [row.value - row.low],
+                "color": translucent(row.colour, 0.6),
+                "thickness": 2,
+                "width": 0,
+            },
+            mode="markers",
+            marker={"color": row.colour, "size": 9},
+            hovertemplate=f"%{{y}}<br>%{{x:.1%}}, 95 % interval {row.low:.1%} to {row.high:.1%}<br>{row.images:,} images"
+            "<extra></extra>",
+        )
+    figure.update_xaxes(title=axis_title, tickformat=".0%", rangemode="tozero", nticks=6, showgrid=True)
+    figure.update_yaxes(type="category", categoryorder="array", categoryarray=list(table["name"])[::-1], showgrid=False)
+    return figure
+
+
+def set_sizes(shares: Sequence[float]) -> go.Figure:
+    """Share of the prediction sets that hold 1, 2, ... diagnoses, the share at each bar's end.
+
+    Args:
+        shares: (7,) in [0, 1].
+    """
+    figure = new_figure(CURVE_HEIGHT, showlegend=False)
+    figure.add_bar(
+        x=list(range(1, len(shares) + 1)),
+        y=list(shares),
+        marker={"color": ACCENT},
+        text=[percent(share) for share in shares],
+        textposition="outside",
+        cliponaxis=False,
+        hovertemplate="%{x} diagnoses: %{y:.1%} of the sets<extra></extra>",
+    )
+    figure.update_xaxes(title="diagnoses in the set", dtick=1)
+    figure.update_yaxes(title="share of sets", tickformat=".0%", nticks=5, range=[0, max(shares) * 1.15])
     return figure

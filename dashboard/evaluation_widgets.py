@@ -225,7 +225,7 @@ def _with_interval(row: dict[Hashable, Any], rate: str) -> Html:
 
 
 def training(history: pd.DataFrame) -> None:
-    """Loss, accuracy and AUC by epoch."""
+    """Loss, accuracy and AUC by epoch, one line a network."""
     data = wording.training_data(history)
     with card_grid(320) as grid:
         for measure in TRAINING_MEASURES:
@@ -233,4 +233,5 @@ def training(history: pd.DataFrame) -> None:
                 explanation = wording.TRAINING_MEASURES[measure]
                 figure = evaluation_charts.training_curve(history, measure, explanation.axis)
                 chart(explanation.title, data, figure, f"training_{measure}")
+    st.html(f'<p class="lens-data">{escape(wording.TRAINING_NOTE)}</p>')
     csv_download(history, "history.csv", key="history_csv", label="Training history as CSV")

@@ -171,11 +171,16 @@ CONFUSION_TITLE = "Confusion matrix"
 CONFUSION_MODES = {"shares": "% of row", "counts": "Images"}
 CONFUSION_NOTE = "Row: reference diagnosis. Column: prediction. Colour: share of the row; the diagonal is sensitivity."
 THRESHOLD_TITLE = "What a threshold does"
-OPERATING_POINT_HELP = "Set the threshold to this stored operating point, which was chosen on validation images."
+OPERATING_POINT_HELP = "Set the threshold to this stored operating point, which was chosen on out-of-fold predictions."
 PREVALENCE_LABEL = "Prevalence elsewhere"
 PER_CLASS_HEADING = "Each diagnosis against the rest"
 PER_CLASS_TITLE = "Rates of the predicted diagnosis, with 95 % intervals by lesion bootstrap"
 TRAINING_HEADING = "Training"
+TRAINING_NOTE = (
+    "One line a network; each is validated on the fold that it was not trained on. Training is measured on augmented "
+    "images, its loss with label smoothing and without the losses on the lesion masks; validation on plain images. "
+    "The two cannot be compared directly."
+)
 
 
 @dataclass(frozen=True)
@@ -208,9 +213,13 @@ def test_data(images: int, lesions: int) -> str:
 
 def training_data(history: pd.DataFrame) -> str:
     """What the training curves show, and the phases in their order."""
+    networks, epochs = history["fold"].nunique(), int(history["epoch"].max())
     sizes = history.drop_duplicates("phase")
     phases = " | ".join(f"{row.phase} {row.width} x {row.height} px" for row in sizes.itertuples())
-    return f"training and validation lesions of HAM10000, {plural(len(history), 'epoch')}; phases: {phases}"
+    return (
+        f"training and validation lesions of HAM10000, {plural(networks, 'network')} of {plural(epochs, 'epoch')}; "
+        f"phases: {phases}"
+    )
 
 
 def interval(estimate: Estimate, metric: Metric, images: int) -> str:

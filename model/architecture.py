@@ -176,7 +176,7 @@ def fold_batch_norm(network: keras.Model) -> keras.Model:
 
     folded = keras.models.clone_model(network, call_function=call, clone_function=without_norm)
     for layer in network.layers:
-        if layer.name not in convolution_of and layer.name not in folded_into:
+        if layer.weights and layer.name not in convolution_of and layer.name not in folded_into:
             folded.get_layer(layer.name).set_weights(layer.get_weights())
     for norm in norms:
         convolution = convolution_of[norm.name]

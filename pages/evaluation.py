@@ -1,9 +1,10 @@
-"""How far to trust the model: every metric of the locked test lesions, with its interval."""
+"""How far to trust the model: every metric and study of the locked test lesions, with its interval."""
 
 import streamlit as st
 
 from dashboard import evaluation_widgets as widgets
 from dashboard import resources, wording
+from dashboard import trust_widgets as trust
 from dashboard.widgets import diagnosis_key, explained_errors
 
 
@@ -23,6 +24,13 @@ with explained_errors():
 
     st.subheader(wording.PER_CLASS_HEADING)
     widgets.per_class(evaluation)
+
+    trust.calibration(evaluation)
+    trust.prediction_sets()
+    trust.subgroups()
+    # trust.robustness()
+    trust.heatmaps()
+    trust.similar_cases()
 
     st.subheader(wording.TRAINING_HEADING)
     widgets.training(resources.history())

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -61,7 +62,7 @@ def made_up_predictions(seed: int = 0) -> pd.DataFrame:
 
 
 def made_up_history() -> pd.DataFrame:
-    """Four epochs in two phases."""
+    """Two networks of four epochs in two phases."""
     epochs = np.arange(1, 5)
     columns = {
         "epoch": epochs,
@@ -70,7 +71,100 @@ def made_up_history() -> pd.DataFrame:
         "width": [256, 192, 192, 192],
     }
     measures = ("loss", "accuracy", "auc", "val_loss", "val_accuracy", "val_auc", "val_balanced_accuracy")
-    return pd.DataFrame(columns | {name: 1 / epochs for name in measures}).assign(learning_rate=1e-3, seconds=1.0)
+    one = pd.DataFrame(columns | {name: 1 / epochs for name in measures}).assign(learning_rate=1e-3, seconds=1.0)
+    return pd.concat([one.assign(fold=0), one.assign(fold=1)])
+
+
+def made_up_estimate(value: float | None, half_width: float = 0.1) -> dict[str, float | None]:
+    """An estimate as the manifest holds it; None cannot be said."""
+    if value is None:
+        return dict.fromkeys(("value", "low", "high"))
+    return {"value": value, "low": value - half_width, "high": value + half_width}
+
+
+def made_up_sets(coverage: float) -> dict[str, Any]:
+    """What prediction sets were measured to do: `df` has no images, `mel` is covered least."""
+    by_dx = {dx: coverage for dx in DX_CODES} | {"df": None, "mel": coverage - 0.2}
+    return {
+        "images": 63,
+        "lesions": 42,
+        "coverage": made_up_estimate(coverage),
+        "mean_size": made_up_estimate(1.5),
+        "coverage_by_dx": [
+            {
+                "dx": dx,
+                "images": 9 if value else 0,
+                "lesions": 6 if value else 0,
+                "coverage": made_up_estimate(value),
+                "mean_size": 1.25 if value else None,
+            }
+            for dx, value in by_dx.items()
+        ],
+        "size_shares": [0.5, 0.5, 0.0, 0.0, 0.0, 0.0, 0.0],
+    }
+
+
+def made_up_subgroup(attribute: str, group: str, value: float | None, malignant_lesions: int = 20) -> dict[str, Any]:
+    """A subgroup whose rates are all `value`; None is one that is too small."""
+    counts = {"images": 40, "lesions": malignant_lesions + 15, "benign_lesions": 15, "classes": 7}
+    rates = ("balanced_accuracy", "malignant_auroc", "sensitivity", "specificity")
+    return {
+        "attribute": attribute,
+        "group": group,
+        "malignant_lesions": malignant_lesions,
+        "is_too_small": value is None,
+        **counts,
+        **{rate: made_up_estimate(value) for rate in rates},
+    }
+
+
+def made_up_studies() -> dict[str, Any]:
+    """The sections of a manifest that the studies write."""
+    bins = {"stated": [None, 0.4, 0.8], "observed": [None, 0.5, 0.7], "images": [0, 20, 43]}
+    measures = ("energy_inside", "pointing", "iou", "insertion", "deletion", "faithfulness")
+    methods = [
+        {"method": method, "images": 8, "without_evidence": number, "faithfulness_images": 4}
+        | {"iou_thresholds": [0.2, 0.3], "measures": dict.fromkeys(measures, made_up_estimate(0.5))}
+        for number, method in enumerate(("Grad-CAM", "Centred Gaussian"))
+    ]
+    difference = dict.fromkeys(measures, made_up_estimate(0.05)) | {"iou": made_up_estimate(0.25)}
+    return {
+        "reliability": {"top_class": bins, "malignant": bins},
+        "conformal": {
+            "chosen_on": {"part": "out of fold", "images": 120, "lesions": 80},
+            "sets": {"method": "class-conditional", "level": 0.9, "thresholds": [0.1] * 7},
+            "tried_out_of_fold": {"class-conditional": made_up_sets(0.89), "adaptive": made_up_sets(0.85)},
+            "measured": made_up_sets(0.88),
+        },
+        "subgroups": [
+            made_up_subgroup("age", "under 30", None, malignant_lesions=2),
+            made_up_subgroup("age", "30 to 44", 0.7),
+            made_up_subgroup("sex", "female", 0.8),
+            made_up_subgroup("site", "face", 0.6),
+            made_up_subgroup("dx_type", "histo", 0.75),
+        ],
+        "heatmaps": {
+            "images": 8,
+            "lesions": 8,
+            "methods": methods,
+            "comparisons": [
+                {"method": "Grad-CAM", "other": "Centred Gaussian", "images": 8, "faithfulness_images": 4}
+                | {"measures": difference}
+            ],
+        },
+        "retrieval": {
+            "count": 10,
+            "index": {"part": "training", "images": 100, "lesions": 90},
+            "images": 63,
+            "lesions": 42,
+            "macro": made_up_estimate(0.4),
+            "macro_chance": 1 / 7,
+            "per_class": [
+                {"dx": dx, "images": 9, "lesions": 6, "precision": made_up_estimate(0.4), "chance": 1 / 7}
+                for dx in DX_CODES
+            ],
+        },
+    }
 
 
 def write_artifact(folder: Path) -> Path:
@@ -102,7 +196,8 @@ def write_artifact(folder: Path) -> Path:
             {"name": "sensitivity_95", "threshold": 0.25, "target_sensitivity": 0.95}
             | dict.fromkeys(("sensitivity", "specificity", "ppv", "npv"), rate)
         ],
-        "conformal": {"sets": {"method": "class-conditional", "level": 0.9, "thresholds": [0.1] * 7}},
+        "network": {"backbone": "lesion_mobilenet_v2", "members": 2, "views": 1, "parameters": 1000, "outputs": {}},
+        "split": {"by": "lesion_id", "seed": 7, "test_share": 0.15, "folds": 5, "out_of_fold": [0, 1]},
         "evidence": {"min_peak": 0.1},
         "quality": {
             "limits": {
@@ -115,7 +210,7 @@ def write_artifact(folder: Path) -> Path:
         },
         "files": {name: {"sha256": sha256_of(folder / name), "bytes": 0} for name in files},
     }
-    (folder / MANIFEST_FILE).write_text(json.dumps(manifest), encoding="utf-8")
+    (folder / MANIFEST_FILE).write_text(json.dumps(manifest | made_up_studies()), encoding="utf-8")
     return folder
 
 

@@ -143,7 +143,9 @@ def test_confusion_matrix_shows_shares_or_counts() -> None:
 
 def test_training_curve_marks_the_phases() -> None:
     figure = evaluation_charts.training_curve(made_up_history(), "loss", "loss")
-    assert [trace.name for trace in figure.data] == ["training", "validation"]
+    assert [trace.name for trace in figure.data] == ["training", "validation"] * 2  # of two networks
+    assert [trace.showlegend for trace in figure.data] == [True, True, False, False]
+    assert all(list(trace.x) == [1, 2, 3, 4] for trace in figure.data)
     assert [shape.x0 for shape in figure.layout.shapes] == [1.5]
 
 
