@@ -264,7 +264,7 @@ def test_metrics_refuse_empty_sets_and_unequal_lengths() -> None:
 @pytest.mark.parametrize(
     ("method", "level", "thresholds", "message"),
     [
-        ("raps", 0.9, (0.1,) * 7, "expected a method of class-conditional, adaptive, received 'raps'"),
+        ("raps", 0.9, (0.1,) * 7, "expected a method of class-conditional, adaptive, prior-weighted, received 'raps'"),
         ("adaptive", 1.0, (0.1,) * 7, "expected a level between 0 and 1, received 1.0"),
         ("adaptive", math.nan, (0.1,) * 7, "expected a level between 0 and 1, received nan"),
         ("adaptive", 0.9, (0.1,) * 6, "expected 7 thresholds from 0 to 1"),
@@ -321,3 +321,21 @@ def test_sets_and_metrics_survive_json() -> None:
         "coverage": {"value": None, "low": None, "high": None},
         "mean_size": None,
     }
+
+
+def test_prior_weighted_thresholds_follow_the_shares() -> None:
+    # 12 nevi of probability 0.9 and 3 melanomas of 0.3, a lesion each. Shares 12 : 3, so weights 1 and (1/4)^0.5 = 0.5;
+    # conformity 0.9 for the nevi and 0.3 / 0.5 = 0.6 for the melanomas. At 0.90, 14.4 of 15 lesions must be kept:
+    # all of them, so the common threshold is 0.6.
+    nv, mel = DX_CODES.index("nv"), DX_CODES.index("mel")
+    dx_true = np.array([nv] * 12 + [mel] * 3)
+    probabilities = np.zeros((15, 7))
+    probabilities[:12, nv], probabilities[:12, mel] = 0.9, 0.1
+    probabilities[12:, nv], probabilities[12:, mel] = 0.7, 0.3
+    lesions = np.array([f"L{number}" for number in range(15)])
+    sets = fit_sets("prior-weighted", probabilities, dx_true, lesions, 0.90)
+    assert sets.thresholds[nv] == pytest.approx(0.6)
+    assert sets.thresholds[mel] == pytest.approx(0.3)
+    assert sets.contains(probabilities)[:, nv].all()
+    assert sets.contains(probabilities)[12:, mel].all()
+    assert not sets.contains(probabilities)[:12, mel].any()
