@@ -26,8 +26,6 @@ from model.metrics import Array, Booleans, Indices, check_aligned
 
 CLASS_CONDITIONAL, ADAPTIVE, PRIOR_WEIGHTED = "class-conditional", "adaptive", "prior-weighted"
 METHODS: tuple[str, ...] = (CLASS_CONDITIONAL, ADAPTIVE, PRIOR_WEIGHTED)
-# How far "prior-weighted" goes from one threshold for all classes (0) to thresholds in proportion to their shares (1).
-PRIOR_POWER = 0.5
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,7 @@ class ConformalSets:
             other words, classes enter by falling probability until they hold more than 1 - threshold, those of equal
             probability together. It covers the average lesion, rare classes perhaps less.
             "prior-weighted": a class is in the set when its probability reaches its threshold, and the thresholds are
-            in the proportions of the classes' shares to the power of `PRIOR_POWER`; it covers the average lesion, and
+            in proportion to the classes' shares, as in `model.uncertainty.decide`; it covers the average lesion, and
             rare classes better than "adaptive" does, with smaller sets than "class-conditional".
         level: share of lesions whose set is to hold the true class, in (0, 1).
         thresholds: (7,) in [0, 1], in dx order, seven times the same for
@@ -279,9 +277,9 @@ def _conformity(method: str, probabilities: Array) -> Array:
 
 
 def _share_weights(dx_true: Indices) -> Array:
-    """(7,) class shares to the power of `PRIOR_POWER`, the largest 1; a class without images counts as one image."""
+    """(7,) images of each class, the most frequent 1; a class without images counts as one image."""
     counts = np.maximum(np.bincount(dx_true, minlength=len(DX_CODES)), 1).astype(np.float64)
-    return (counts / counts.max()) ** PRIOR_POWER
+    return counts / counts.max()
 
 
 def _threshold(conformity: Array, lesion_ids: LesionIds, level: float) -> float:

@@ -56,7 +56,7 @@ from model.artifact import (
     sha256_of,
 )
 from model.conformal import METHODS as CONFORMAL_METHODS
-from model.conformal import cross_fit, fit_sets, measure_sets
+from model.conformal import PRIOR_WEIGHTED, cross_fit, fit_sets, measure_sets
 from model.evaluation import evaluate, evaluation_to_dict, to_plain
 from model.intervals import BinaryThresholds
 from model.metrics import is_malignant, malignant_probability, reliability, threshold_for_sensitivity
@@ -75,7 +75,7 @@ GATE_ACCEPTANCE = 0.97
 # A class map that peaks below all but so many of the predicted classes' maps shows no positive evidence.
 WEAK_EVIDENCE_SHARE = 0.01
 CONFORMAL_LEVEL = 0.90
-CONFORMAL_METHOD = "class-conditional"
+CONFORMAL_METHOD = PRIOR_WEIGHTED
 NEIGHBOUR_DIMENSIONS = 64
 VIEWS = 1
 DEFAULT_RUNS = [Path(f"runs/fold{fold}") for fold in range(FOLDS)]

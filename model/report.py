@@ -77,6 +77,28 @@ def _heatmaps(section: Section) -> str:
     return table(("Heatmaps against lesion masks", "images", *(name.replace("_", " ") for name in names)), rows)
 
 
+def robustness_table(section: Section) -> str:
+    """What each perturbation does to decisions and metrics, below the unperturbed images."""
+    effects = ("decision_flips", "class_changes", "balanced_accuracy_difference")
+    metrics = tuple(section["unperturbed"])
+    rows = [("unperturbed", *[""] * len(effects), *(estimate_text(section["unperturbed"][name]) for name in metrics))]
+    rows += [
+        (
+            row["name"],
+            *(estimate_text(row[name]) for name in effects),
+            *(estimate_text(row["metrics"][name]) for name in metrics),
+        )
+        for row in section["perturbations"]
+    ]
+    header = (
+        f"Robustness, {section['images']:,} images",
+        "decisions flipped",
+        "classes changed",
+        "bal. acc. difference",
+    )
+    return table((*header, *(name.replace("_", " ") for name in metrics)), rows)
+
+
 def _retrieval(section: Section) -> str:
     rows = [("mean of classes", "", estimate_text(section["macro"]), f"{section['macro_chance']:.3f}")]
     rows += [
@@ -117,6 +139,7 @@ _SECTIONS: dict[str, tuple[str, str, Callable[[Any], str]]] = {
     "conformal": ("Prediction sets", "python -m model.export", _sets),
     "gate": ("Quality gate", "python -m model.gate_study", _gate),
     "heatmaps": ("Heatmaps", "python -m model.heatmap_study", _heatmaps),
+    "robustness": ("Robustness", "python -m model.robustness", robustness_table),
     "retrieval": ("Similar cases", "python -m model.export", _retrieval),
     "subgroups": ("Subgroups", "python -m model.export", _subgroups),
 }

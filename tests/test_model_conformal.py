@@ -324,9 +324,9 @@ def test_sets_and_metrics_survive_json() -> None:
 
 
 def test_prior_weighted_thresholds_follow_the_shares() -> None:
-    # 12 nevi of probability 0.9 and 3 melanomas of 0.3, a lesion each. Shares 12 : 3, so weights 1 and (1/4)^0.5 = 0.5;
-    # conformity 0.9 for the nevi and 0.3 / 0.5 = 0.6 for the melanomas. At 0.90, 14.4 of 15 lesions must be kept:
-    # all of them, so the common threshold is 0.6.
+    # 12 nevi of probability 0.9 and 3 melanomas of 0.3, a lesion each. Shares 12 : 3, so weights 1 and 1/4;
+    # conformity 0.9 for the nevi and 0.3 / 0.25 = 1.2 for the melanomas. At 0.90, 14.4 of 15 lesions must be kept:
+    # all of them, so the common threshold is 0.9.
     nv, mel = DX_CODES.index("nv"), DX_CODES.index("mel")
     dx_true = np.array([nv] * 12 + [mel] * 3)
     probabilities = np.zeros((15, 7))
@@ -334,8 +334,8 @@ def test_prior_weighted_thresholds_follow_the_shares() -> None:
     probabilities[12:, nv], probabilities[12:, mel] = 0.7, 0.3
     lesions = np.array([f"L{number}" for number in range(15)])
     sets = fit_sets("prior-weighted", probabilities, dx_true, lesions, 0.90)
-    assert sets.thresholds[nv] == pytest.approx(0.6)
-    assert sets.thresholds[mel] == pytest.approx(0.3)
+    assert sets.thresholds[nv] == pytest.approx(0.9)
+    assert sets.thresholds[mel] == pytest.approx(0.225)
     assert sets.contains(probabilities)[:, nv].all()
     assert sets.contains(probabilities)[12:, mel].all()
     assert not sets.contains(probabilities)[:12, mel].any()
