@@ -328,6 +328,37 @@ def reweigh_ppv_npv(sensitivity: float, specificity: float, prevalence: float) -
     )
 
 
+def reweigh_probability(probability: float, from_prevalence: float, to_prevalence: float) -> float:
+    """A probability of being positive, moved to a population with another share of positives (Bayes' theorem).
+
+    The odds change by the ratio of the prior odds. It assumes that positives look the same in both populations, and
+    negatives too.
+
+    Args:
+        probability: in [0, 1], calibrated for `from_prevalence`; NaN gives NaN.
+        from_prevalence: share of positives in the population it was calibrated for, above 0 and below 1.
+        to_prevalence: share of positives in the other population, in [0, 1].
+
+    Returns:
+        In [0, 1]; NaN for a certain answer that the other population rules out (1 where nobody is positive).
+
+    Raises:
+        ValueError: a probability or share outside its range.
+
+    Source:
+        Saerens, Latinne, Decaestecker, Neural Computation 2002;14:21, doi:10.1162/089976602753284446
+        (prior correction).
+    """
+    if not 0 < from_prevalence < 1:
+        raise ValueError(f"expected a share above 0 and below 1 to come from, received {from_prevalence}")
+    for share in (probability, to_prevalence):
+        if share < 0 or share > 1:
+            raise ValueError(f"expected shares from 0 to 1, received {share}")
+    positive = probability * to_prevalence / from_prevalence
+    negative = (1 - probability) * (1 - to_prevalence) / (1 - from_prevalence)
+    return _ratio(positive, positive + negative)
+
+
 def mean_of_finite(values: Array, axis: int = 0) -> Array:
     """Mean along an axis of the values that can be said; NaN, without a warning, where there is none."""
     is_finite = np.isfinite(values)

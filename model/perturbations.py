@@ -1,11 +1,11 @@
 """What a clinic, a camera or a marker pen may do to a dermoscopic image, drawn onto it: does the answer stay?
 
-Artefacts are drawn over the image; changes of acquisition alter all of it. Each is a plain function of an image and a
-seed: (H, W, 3) uint8 RGB, 0-255, in and out, the image it was given unchanged. Lengths scale with the image: they are
-written in pixels of a 600 x 450 image, the size of HAM10000's originals.
+Artefacts are drawn over the image at places that a seed decides; changes of acquisition alter all of it. Every function
+takes and gives (H, W, 3) uint8 RGB, 0-255, and leaves the image it was given as it was. Lengths scale with the image:
+they are written in pixels of a 600 x 450 image, the size of HAM10000's originals.
 
-Strengths are set by eye to what is seen in practice, strong but plausible, and not fitted to any model. A drawing is
-no recording: a real ruler lies under the glass, and real hair casts shadows.
+Strengths are set by eye to what is seen in practice, strong but plausible, and not fitted to any model. A drawing is no
+recording: real ink runs, and real hair casts shadows.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 from model.preprocessing import RgbImage
 
 Kind = Literal["artefact", "acquisition"]
-Coverage = NDArray[np.float32]
+Coverage = NDArray[np.floating]
 Rgb = tuple[float, float, float]
 
 # Diagonal of a 600 x 450 image, in whose pixels all lengths are written.
 _DESIGN_DIAGONAL = 750.0
 # Artefacts are drawn this many times larger and shrunk, which smooths their edges.
 _SUPERSAMPLING = 3
-# Reached by the pigment of gentian violet where a marker pen has passed: share of red, green and blue let through.
+# Share of red, green and blue that the ink of a surgical marker lets through, by eye.
 _GENTIAN_VIOLET: Rgb = (0.42, 0.30, 0.72)
 _HAIR_RGB: Rgb = (48.0, 32.0, 28.0)
 _PRINT_RGB: Rgb = (28.0, 26.0, 30.0)
@@ -97,10 +97,15 @@ def _painted(height: int, width: int, strokes: list[_Stroke]) -> Coverage:
             for start, end, thickness in zip(points[:-1], points[1:], widths[:-1], strict=True):
                 pen.line((*start, *end), fill=shade, width=max(round(thickness), 1))
             # A line of Pillow ends in a straight edge; a disc at each point rounds the ends and fills the bends.
-            for (x, y), radius in zip(points, widths / 2, strict=True):
-                pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=shade)
+            for point, thickness in zip(points, widths, strict=True):
+                _disc(pen, point, thickness / 2, shade)
 
     return _drawn(height, width, draw)
+
+
+def _disc(pen: ImageDraw.ImageDraw, centre: NDArray[np.float64], radius: float, shade: int) -> None:
+    x, y = centre
+    pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=shade)
 
 
 def _softened(coverage: Coverage, radius: float) -> Coverage:
@@ -138,7 +143,9 @@ def ink_mark(image: RgbImage, seed: int) -> RgbImage:
             points = np.stack([width * (0.5 + reach * np.cos(angles)), height * (0.5 + reach * np.sin(angles))], axis=1)
             strokes.append(_Stroke(points, unit * generator.uniform(9, 13) * np.linspace(1, 0.8, 40)))
     ink = _softened(_painted(height, width, strokes), 1.2 * unit)
-    ink *= 0.60 + 0.25 * _mottle(generator, height, width, 5 * unit) + 0.15 * _mottle(generator, height, width, 25 * unit)
+    ink *= (
+        0.60 + 0.25 * _mottle(generator, height, width, 5 * unit) + 0.15 * _mottle(generator, height, width, 25 * unit)
+    )
     let_through = 1 - ink[..., np.newaxis] * (1 - np.array(_GENTIAN_VIOLET, dtype=np.float32))
     return _to_uint8(image * let_through)
 
@@ -191,12 +198,12 @@ def vignette(image: RgbImage, seed: int) -> RgbImage:
     generator = np.random.default_rng(seed)
     height, width = image.shape[:2]
     half_diagonal = float(np.hypot(height, width)) / 2
-    middle_y, middle_x = (0.5 + generator.uniform(-0.02, 0.02, 2)) * (height, width)
-    rows, columns = np.arange(height, dtype=np.float32)[:, np.newaxis], np.arange(width, dtype=np.float32)
-    distance = np.hypot(rows - middle_y, columns - middle_x) / half_diagonal
-    radius = 0.76
+    middle_y, middle_x = (0.5 + generator.uniform(-0.02, 0.02, 2)) * (height, width) / half_diagonal
+    rows = np.arange(height, dtype=np.float32)[:, np.newaxis] / half_diagonal - float(middle_y)
+    columns = np.arange(width, dtype=np.float32) / half_diagonal - float(middle_x)
+    distance, radius = np.hypot(rows, columns), 0.76
     dimmed = image * (1 - 0.3 * np.clip(distance / radius, 0, 1) ** 6)[..., np.newaxis]
-    return _covered(_to_uint8(dimmed), np.clip((distance - radius) / 0.02 + 0.5, 0, 1).astype(np.float32), _FRAME_RGB)
+    return _covered(_to_uint8(dimmed), np.clip((distance - radius) / 0.02 + 0.5, 0, 1), _FRAME_RGB)
 
 
 def bubbles(image: RgbImage, seed: int) -> RgbImage:
@@ -209,19 +216,15 @@ def bubbles(image: RgbImage, seed: int) -> RgbImage:
     light_from = generator.uniform(0, 2 * np.pi)
     towards_light = np.array((np.cos(light_from), np.sin(light_from)))
 
-    def disc(pen: ImageDraw.ImageDraw, centre: NDArray[np.float64], radius: float, shade: int) -> None:
-        x, y = centre
-        pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=shade)
-
     def rims(pen: ImageDraw.ImageDraw) -> None:
         for centre, radius in zip(centres, radii, strict=True):
-            disc(pen, centre, radius, 150)
-            disc(pen, centre, radius - 2.5 * size, 0)
+            _disc(pen, centre, radius, 150)
+            _disc(pen, centre, radius - 2.5 * size, 0)
 
     def lights(pen: ImageDraw.ImageDraw) -> None:
         for centre, radius in zip(centres, radii, strict=True):
-            disc(pen, centre, radius - 3 * size, 45)
-            disc(pen, centre + 0.45 * radius * towards_light, 0.22 * radius, 250)
+            _disc(pen, centre, radius - 3 * size, 45)
+            _disc(pen, centre + 0.45 * radius * towards_light, 0.22 * radius, 250)
 
     shaded = _covered(image, _softened(_drawn(height, width, rims), 0.8 * unit), (30.0, 20.0, 20.0))
     return _covered(shaded, _softened(_drawn(height, width, lights), 0.8 * unit), (255.0, 255.0, 255.0))
@@ -239,9 +242,7 @@ def compress(image: RgbImage, quality: int) -> RgbImage:
     return np.asarray(Image.open(buffer).convert("RGB"))
 
 
-def move(
-    image: RgbImage, degrees: float = 0.0, zoom: float = 1.0, shift: tuple[float, float] = (0.0, 0.0)
-) -> RgbImage:
+def move(image: RgbImage, degrees: float = 0.0, zoom: float = 1.0, shift: tuple[float, float] = (0.0, 0.0)) -> RgbImage:
     """The camera turned, brought nearer or moved aside; the size is kept.
 
     Args:
@@ -283,7 +284,7 @@ def recolour(image: RgbImage, gains: Rgb = (1.0, 1.0, 1.0), contrast: float = 1.
 
 
 def squash(image: RgbImage) -> RgbImage:
-    """As another clinic's software might store it: pressed into a square of 256 x 256 pixels and strongly compressed."""
+    """As another clinic's software might store it: pressed into 256 x 256 pixels and strongly compressed."""
     square = Image.fromarray(image).resize((_SQUARE_SIDE, _SQUARE_SIDE), Image.Resampling.BICUBIC)
     return compress(np.asarray(square), _STRONG_JPEG_QUALITY)
 

@@ -23,6 +23,7 @@ from model.metrics import (
     mean_of_finite,
     reliability,
     reweigh_ppv_npv,
+    reweigh_probability,
     roc_curve,
     softmax,
     threshold_for_sensitivity,
@@ -223,6 +224,34 @@ def test_reweigh_ppv_npv_at_the_edges() -> None:
     assert all(map(math.isnan, reweigh_ppv_npv(math.nan, 0.8, 0.1)))
     with pytest.raises(ValueError, match="from 0 to 1"):
         reweigh_ppv_npv(0.9, 0.8, 10)
+
+
+def test_reweigh_probability_multiplies_the_odds() -> None:
+    # Prior odds 1 to 4 become 1 to 99: the odds fall by 4 / 99. From 3 to 1 they fall to 12 to 99: 12 / 111.
+    assert reweigh_probability(0.75, 0.20, 0.01) == pytest.approx(12 / 111)
+    # And rise back: 12 to 99 times 99 / 4 is 3 to 1.
+    assert reweigh_probability(12 / 111, 0.01, 0.20) == pytest.approx(0.75)
+    assert reweigh_probability(0.3, 0.2, 0.2) == pytest.approx(0.3)
+
+
+def test_a_probability_equal_to_the_prevalence_stays_equal_to_it() -> None:
+    # An image that says nothing: odds 1 to 4, prior odds 1 to 4, so it takes the other population's share.
+    assert reweigh_probability(0.2, 0.2, 0.05) == pytest.approx(0.05)
+
+
+def test_reweigh_probability_at_the_edges() -> None:
+    assert reweigh_probability(0.0, 0.2, 0.5) == 0.0
+    assert reweigh_probability(1.0, 0.2, 0.5) == 1.0
+    assert reweigh_probability(0.4, 0.2, 0.0) == 0.0
+    assert reweigh_probability(0.4, 0.2, 1.0) == 1.0
+    assert math.isnan(reweigh_probability(1.0, 0.2, 0.0))
+    assert math.isnan(reweigh_probability(math.nan, 0.2, 0.1))
+    for wrong in (0.0, 1.0, math.nan):
+        with pytest.raises(ValueError, match="above 0 and below 1"):
+            reweigh_probability(0.4, wrong, 0.1)
+    for probability, to_prevalence in ((1.2, 0.1), (0.4, 10)):
+        with pytest.raises(ValueError, match="from 0 to 1"):
+            reweigh_probability(probability, 0.2, to_prevalence)
 
 
 def test_mean_of_finite() -> None:
