@@ -13,7 +13,6 @@ import argparse
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,6 +25,7 @@ from model.artifact import DEFAULT_ARTIFACT, load_artifact, write_section
 from model.evaluation import to_plain
 from model.intervals import Estimate, bootstrap_weights, share_estimates
 from model.preprocessing import IMAGE_SUFFIXES
+from model.report import gate_table
 from model.runtimes import LiteRTClassifier
 
 
@@ -99,17 +99,6 @@ def locked_test_files(dataset: Path, seed: int) -> pd.DataFrame:
     return rows.assign(path=paths)
 
 
-def format_table(section: dict[str, Any]) -> str:
-    """The manifest's section as text."""
-    lines = [f"{'Quality gate: refused':<34} {'images':>7}  share (95 % interval)   should be"]
-    for row in section["sources"]:
-        refused = row["refused"]
-        interval = f"{refused['value']:.3f} ({refused['low']:.3f}-{refused['high']:.3f})"
-        wanted = "refused" if row["should_be_refused"] else "let pass"
-        lines.append(f"{row['source']:<34} {row['images']:>7,}  {interval:<22}  {wanted}")
-    return "\n".join(lines)
-
-
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--artifact", type=Path, default=DEFAULT_ARTIFACT, help="weights folder")
@@ -130,7 +119,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         rows.append(measure_refusals(folder.name, True, paths, [path.name for path in paths], refusal_of))
     section = to_plain({"half": "every second image by name, from the second on", "sources": [asdict(r) for r in rows]})
     write_section(arguments.artifact, "gate", section)
-    print(format_table(section))
+    print(gate_table(section))
 
 
 if __name__ == "__main__":

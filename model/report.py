@@ -10,10 +10,10 @@ Section = Mapping[str, Any]
 
 
 def estimate_text(stored: Section) -> str:
-    """A stored estimate as `0.802 (0.764-0.836)`; `-` for what cannot be said."""
+    """A stored estimate as `0.802 (0.764 to 0.836)`; `-` for what cannot be said."""
     if stored["value"] is None:
         return "-"
-    return f"{stored['value']:.3f} ({stored['low']:.3f}-{stored['high']:.3f})"
+    return f"{stored['value']:.3f} ({stored['low']:.3f} to {stored['high']:.3f})"
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -55,7 +55,8 @@ def _number(value: float | None) -> str:
     return "-" if value is None or math.isnan(value) else f"{value:.2f}"
 
 
-def _gate(section: Section) -> str:
+def gate_table(section: Section) -> str:
+    """What share of each source the quality gate refused."""
     rows = [
         (
             row["source"],
@@ -137,7 +138,7 @@ def _reliability(section: Section) -> str:
 _SECTIONS: dict[str, tuple[str, str, Callable[[Any], str]]] = {
     "reliability": ("Reliability", "python -m model.export", _reliability),
     "conformal": ("Prediction sets", "python -m model.export", _sets),
-    "gate": ("Quality gate", "python -m model.gate_study", _gate),
+    "gate": ("Quality gate", "python -m model.gate_study", gate_table),
     "heatmaps": ("Heatmaps", "python -m model.heatmap_study", _heatmaps),
     "robustness": ("Robustness", "python -m model.robustness", robustness_table),
     "retrieval": ("Similar cases", "python -m model.export", _retrieval),

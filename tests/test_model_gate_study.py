@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from data.ham10000 import DatasetError
-from model.gate_study import final_half, format_table, measure_refusals
+from model.gate_study import final_half, measure_refusals
 
 
 def write(folder: Path, *contents: str) -> list[Path]:
@@ -36,11 +36,3 @@ def test_final_half_is_every_second_image_by_name(tmp_path: Path) -> None:
     assert final_half(tmp_path) == [paths[1], paths[3]]
     with pytest.raises(DatasetError, match="at least 2 image files"):
         final_half(tmp_path / "nowhere")
-
-
-def test_table_names_source_share_and_wish() -> None:
-    refused = {"value": 0.75, "low": 0.5, "high": 1.0}
-    row = {"source": "photos", "should_be_refused": True, "images": 4, "refused": refused}
-    text = format_table({"sources": [row, {**row, "source": "lesions", "should_be_refused": False}]})
-    assert "photos                                   4  0.750 (0.500-1.000)     refused" in text
-    assert text.splitlines()[-1].endswith("let pass")

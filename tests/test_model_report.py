@@ -9,7 +9,7 @@ NOTHING = {"value": None, "low": None, "high": None}
 
 
 def test_estimate_with_interval_and_what_cannot_be_said() -> None:
-    assert estimate_text(HALF) == "0.500 (0.250-0.750)"
+    assert estimate_text(HALF) == "0.500 (0.250 to 0.750)"
     assert estimate_text(NOTHING) == "-"
 
 
@@ -38,7 +38,7 @@ def test_sets_show_coverage_by_class_and_sizes() -> None:
     }
     text = format_sections({"conformal": {"sets": {"level": 0.9, "method": "adaptive"}, "measured": measured}})
     lines = [line.split() for line in text.splitlines()]
-    assert ["mel", "8", "0.500", "(0.250-0.750)", "1.50"] in lines
+    assert ["mel", "8", "0.500", "(0.250", "to", "0.750)", "1.50"] in lines
     assert ["df", "0", "-", "-"] in lines
     assert "sizes: 1: 50.0%, 2: 50.0%" in text
 
@@ -56,3 +56,21 @@ def test_empty_bins_are_left_out() -> None:
     text = format_sections({"reliability": {"top_class": bins}})
     assert ["0.750", "0.500", "4"] in [line.split() for line in text.splitlines()]
     assert "None" not in text
+
+
+def test_gate_says_what_should_have_happened() -> None:
+    row = {"source": "photos", "should_be_refused": True, "images": 4, "refused": HALF}
+    text = format_sections({"gate": {"sources": [row, {**row, "source": "lesions", "should_be_refused": False}]}})
+    lines = [line.split() for line in text.splitlines()]
+    assert ["photos", "4", "0.500", "(0.250", "to", "0.750)", "refused"] in lines
+    assert ["lesions", "4", "0.500", "(0.250", "to", "0.750)", "answered"] in lines
+
+
+def test_robustness_shows_the_unperturbed_first() -> None:
+    metrics = {"balanced_accuracy": HALF, "melanoma_auroc": HALF}
+    effects = dict.fromkeys(("decision_flips", "class_changes", "balanced_accuracy_difference"), HALF)
+    section = {"images": 9, "unperturbed": metrics, "perturbations": [{"name": "Ink", **effects, "metrics": metrics}]}
+    lines = format_sections({"robustness": section}).splitlines()
+    first = next(number for number, line in enumerate(lines) if line.startswith("Robustness, 9 images"))
+    assert lines[first + 1].startswith("unperturbed") and lines[first + 2].startswith("Ink")
+    assert lines[first + 2].count("0.500 (0.250 to 0.750)") == 5
