@@ -439,7 +439,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--middle-resolution-from", default="block_3_expand", help="first layer trained at 160 x 224")
     parser.add_argument("--full-resolution-epochs", type=int, default=3, help="epochs of the upper layers at 192 x 256")
     parser.add_argument("--full-resolution-from", default="block_6_expand", help="first layer trained at 192 x 256")
-    parser.add_argument("--averaged-epochs", type=int, default=3, help="the network is the mean of the last so many")
+    parser.add_argument("--averaged-epochs", type=int, default=1, help="the network is the mean of the last so many")
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--head-learning-rate", type=float, default=1e-3, help="peak of the phase's cosine schedule")
     parser.add_argument("--low-resolution-learning-rate", type=float, default=5e-4)
