@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import wrap
 
 import numpy as np
 import pandas as pd
@@ -24,6 +25,7 @@ BAND_OPACITY = 0.18
 MAX_BANDS = 3  # more of them hide each other
 MAX_DOT_SIZE = 20  # pixels
 ROW_HEIGHT, AXIS_HEIGHT = 32, 70
+NAME_LENGTH = 28  # characters a line
 
 
 def roc(
@@ -230,6 +232,7 @@ def reliability(table: pd.DataFrame, observed_title: str) -> go.Figure:
         x=table["stated"],
         y=table["observed"],
         mode="lines+markers",
+        cliponaxis=False,
         line={"color": translucent(ACCENT, 0.4), "width": 1.5},
         marker={
             "color": ACCENT,
@@ -257,6 +260,8 @@ def interval_dots(table: pd.DataFrame, axis_title: str, reference_name: str) -> 
         reference_name: what the ticks are, for the hover.
     """
     figure = new_figure(ROW_HEIGHT * len(table) + AXIS_HEIGHT, showlegend=False, hovermode="closest")
+    # Long names would leave no room for the dots on a phone.
+    table = table.assign(name=["<br>".join(wrap(name, NAME_LENGTH)) for name in table["name"]])
     figure.add_scatter(
         x=table["reference"],
         y=table["name"],
@@ -278,9 +283,10 @@ def interval_dots(table: pd.DataFrame, axis_title: str, reference_name: str) -> 
                 "width": 0,
             },
             mode="markers",
+            cliponaxis=False,
             marker={"color": row.colour, "size": 9},
-            hovertemplate=f"%{{y}}<br>%{{x:.1%}}, 95 % interval {row.low:.1%} to {row.high:.1%}<br>{row.images:,} images"
-            "<extra></extra>",
+            hovertemplate=f"%{{y}}<br>%{{x:.1%}}, 95 % interval {row.low:.1%} to {row.high:.1%}<br>"
+            f"{row.images:,} images<extra></extra>",
         )
     figure.update_xaxes(title=axis_title, tickformat=".0%", rangemode="tozero", nticks=6, showgrid=True)
     figure.update_yaxes(type="category", categoryorder="array", categoryarray=list(table["name"])[::-1], showgrid=False)

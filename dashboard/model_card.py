@@ -6,35 +6,51 @@ Source:
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from dashboard import review_wording as wording
+from dashboard import trust_wording
+from dashboard.trust_tables import (
+    estimate_columns,
+    heatmap_differences,
+    retrieval_frame,
+    robustness_frame,
+    sets_frame,
+    subgroup_frame,
+)
+from dashboard.wording import plural
 from data.diagnoses import DIAGNOSES, DX_CODES
 from model.artifact import Artifact
+from model.heatmap_study import GRAD_CAM, SPOT
 
 INTENDED_USE = """
 **For** research and teaching: to look at what a classifier makes of a dermoscopic image, to explore HAM10000, and to
 check how far such a classifier can be trusted. **Read by** people who know dermoscopy.
 
-**Not for** diagnosis, triage, screening or any decision about a patient. It is not a medical device and has not been
-tested in clinical use. It advises; a person decides, and sees the patient.
+**Not for** diagnosis, triage, screening or any decision about a patient. It is not a medical device. It advises; a
+person decides, and sees the patient.
 """
 LIMITS = """
-- **Skin tone.** HAM10000 has no skin-type labels and shows mostly light skin. Others measured a HAM10000 model on the
-  DDI images at an AUROC of 0.72 (skin types I-II) and 0.57 (V-VI) (Daneshjou et al. 2022, doi:10.1126/sciadv.abq6147).
-- **Other clinics and devices.** Every figure here was measured on the two sources of HAM10000. Expect worse elsewhere.
-- **Seven diagnoses only.** Anything else (squamous cell carcinoma, Merkel cell carcinoma, inflammation) is forced into
-  one of them, or refused if it looks unlike the training images; the check for that is not perfect.
-- **Not tested:** phone photographs without a dermatoscope, children, mucosa, nails, treated lesions, images with a
-  biopsy mark.
 - **Selected lesions.** Lesions in HAM10000 were worth a dermoscopic image; malignant ones are far more common than in
   screening. Predictive values change with prevalence: see the Evaluation page.
-- **Resolution.** The network looks at {width} x {height} px; it was trained on files of {source_width} x
-  {source_height} px. Larger images are reduced the same way before it sees them; fine structures are lost.
-- **Heatmaps** show what raised a class score in this network, on a coarse grid. They prove nothing.
+- **Resolution.** The networks look at {width} x {height} px; they were trained on files of {source_width} x
+  {source_height} px. Larger images are reduced the same way before they see them; fine structures are lost.
+- **Heatmaps** show what raised a class score in these networks, on a coarse grid. They prove nothing.
+"""
+NOT_TESTED = """
+- **Skin types.** HAM10000 has no skin-type labels and shows mostly light skin. Others measured a HAM10000 model on the
+  DDI images at an AUROC of 0.72 (skin types I-II) and 0.57 (V-VI) (Daneshjou et al. 2022, doi:10.1126/sciadv.abq6147).
+- **Other clinics and devices.** Every figure here was measured on the two sources of HAM10000; other cameras, light
+  and artefacts were only simulated. Expect worse elsewhere.
+- **Phone photographs** without a dermatoscope.
+- **Diagnoses outside the seven** (squamous cell carcinoma, Merkel cell carcinoma, inflammation). They are forced into
+  one of the seven, or refused if they look unlike the training images; the check for that is not perfect.
+- **Children, mucosa, nails, treated lesions, images with a biopsy mark.**
+- **Use in practice.** Nobody has measured whether people decide better or worse with it.
 """
 LICENCES = """
 The program is under the MIT licence. The **weights** were trained on HAM10000, which is CC BY-NC 4.0, and may be used
@@ -54,6 +70,8 @@ def model_card(artifact: Artifact) -> None:
     left.dataframe(summary_table(manifest["metrics"]), hide_index=True, width="stretch")
     left.dataframe(operating_point_table(artifact), hide_index=True, width="stretch")
     right.dataframe(class_table(manifest["metrics"]), hide_index=True, width="stretch")
+    st.markdown("### How far to trust it")
+    st.markdown(trust(manifest))
     st.markdown("### Limits")
     source_width, source_height = manifest["training"]["source_pixels"]
     st.markdown(
@@ -61,6 +79,8 @@ def model_card(artifact: Artifact) -> None:
             width=artifact.width, height=artifact.height, source_width=source_width, source_height=source_height
         )
     )
+    st.markdown("### Not tested")
+    st.markdown(NOT_TESTED)
     st.markdown("### Data, split and training")
     st.markdown(data_and_training(artifact))
     st.markdown("### Licence")
@@ -132,34 +152,92 @@ def class_table(metrics: dict[str, Any]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["Diagnosis", "Images", "Sensitivity", "Specificity", "AUROC"])
 
 
+def trust(manifest: dict[str, Any]) -> str:
+    """What the studies found, a line each; a study that has not been run says what runs it."""
+    lines: dict[str, Callable[[Any], str]] = {
+        "reliability": lambda _: _calibration_found(manifest["metrics"]),
+        "conformal": _sets_found,
+        "subgroups": _subgroups_found,
+        "robustness": _robustness_found,
+        "heatmaps": _heatmaps_found,
+        "retrieval": _retrieval_found,
+    }
+    found = {key: find(manifest[key]) for key, find in lines.items() if key in manifest}
+    return "\n".join(
+        f"- **{section.heading}:** {found.get(key, trust_wording.not_measured(section.command))}"
+        for key, section in trust_wording.SECTIONS.items()
+    )
+
+
+def _calibration_found(metrics: dict[str, Any]) -> str:
+    row = {"images": metrics["images"], **estimate_columns({"calibration_error": metrics["calibration_error"]})}
+    return trust_wording.calibration_found(row)
+
+
+def _sets_found(section: dict[str, Any]) -> str:
+    table = sets_frame(section["measured"])
+    return trust_wording.sets_found(table, section["sets"]["level"])
+
+
+def _subgroups_found(section: list[dict[str, Any]]) -> str:
+    table = subgroup_frame(section)
+    return " ".join(trust_wording.lowest_and_highest(table, rate) for rate in ("malignant_auroc", "sensitivity"))
+
+
+def _robustness_found(section: dict[str, Any]) -> str:
+    return trust_wording.robustness_found(robustness_frame(section))
+
+
+def _heatmaps_found(section: dict[str, Any]) -> str:
+    return trust_wording.heatmap_meaning(heatmap_differences(section), GRAD_CAM, SPOT)
+
+
+def _retrieval_found(section: dict[str, Any]) -> str:
+    return trust_wording.retrieval_found(retrieval_frame(section), section["count"])
+
+
 def data_and_training(artifact: Artifact) -> str:
     """How the weights came about, from the manifest."""
     manifest = artifact.manifest
-    training, split, recipe = manifest["training"], manifest["split"], manifest["training"]["recipe"]
-    parts = ", ".join(
-        f"{part['part']} {part['images']:,} images of {part['lesions']:,} lesions"
-        for part in (training["training"], training["validation"])
-    )
-    phases = ", ".join(f"{phase} {count}" for phase, count in training["epochs_by_phase"].items())
+    training, split, network = manifest["training"], manifest["split"], manifest["network"]
+    recipe, part, chosen_on = training["recipe"], training["training"], manifest["calibration"]["chosen_on"]
     averaged = recipe["averaged_epochs"]
-    weights = "those of the last epoch" if averaged == 1 else f"the mean of the last {averaged} epochs"
+    weights = "those of its last epoch" if averaged == 1 else f"the mean of its last {averaged} epochs"
     source_width, source_height = training["source_pixels"]
     calibration = artifact.calibration
     return f"""
-- **Data:** {training["data"]}; {parts}. Diagnoses by histopathology, follow-up, expert consensus or confocal
-  microscopy; how a diagnosis was made never enters the model.
+- **Data:** {training["data"]}; {part["images"]:,} images of {part["lesions"]:,} lesions in training. Diagnoses by
+  histopathology, follow-up, expert consensus or confocal microscopy; how a diagnosis was made never enters the model.
 - **Split:** by `{split["by"]}`, seed {split["seed"]}; {split["test_share"]:.0%} of the lesions of each diagnosis are a
-  locked test part.
-- **Network:** {manifest["network"]["backbone"]}, {manifest["network"]["parameters"]:,} parameters, input
+  locked test part, the others lie in {split["folds"]} folds.
+- **Networks:** {plural(network["members"], "network")}, each trained without one of the folds; the answer is the mean
+  of their scores. `{network["backbone"]}`, {network["parameters"]:,} parameters in all, input
   {artifact.width} x {artifact.height} px; initial weights `{recipe["init"]}`.
-- **Training:** epochs by phase: {phases}; the weights are {weights};
+- **Training:** epochs of each network by phase: {_phases(training["epochs_by_fold"])}; its weights are {weights};
   class sampling `{recipe["sampling"]}`; seed {recipe["seed"]}; image files of {source_width} x {source_height} px.
-- **Calibration:** temperature {calibration.temperature:.2f} and prior correction, chosen on
-  {manifest["calibration"]["chosen_on"]["images"]:,} validation images; for {calibration.population}.
+- **Lesion masks:** {_masks(recipe)}
+- **Chosen on out-of-fold predictions** (every image is answered by the network that was not trained on its fold):
+  {chosen_on["images"]:,} images of {chosen_on["lesions"]:,} lesions. From them come the temperature
+  ({calibration.temperature:.2f}) and prior correction of the calibration, for {calibration.population}; the
+  thresholds; the prediction sets; and the out-of-distribution limit, at {manifest["quality"]["gate_acceptance"]:.0%}
+  acceptance.
 - **Decision:** {manifest["decision"]}.
-- **Refusal:** out-of-distribution limit at {manifest["quality"]["gate_acceptance"]:.0%} acceptance of the validation
-  images.
 """
+
+
+def _phases(epochs_by_fold: dict[str, dict[str, int]]) -> str:
+    """The phases of one network: all go through the same."""
+    phases = next(iter(epochs_by_fold.values()))
+    return ", ".join(f"{phase} {count}" for phase, count in phases.items())
+
+
+def _masks(recipe: dict[str, Any]) -> str:
+    if not (recipe["lesion_weight"] or recipe["map_weight"]):
+        return "not used."
+    return (
+        "in training, two more losses teach the network where the lesion is and that the map of the true class should "
+        f"lie on it (weights {recipe['lesion_weight']:g} and {recipe['map_weight']:g}). An answer needs no mask."
+    )
 
 
 def provenance(artifact: Artifact) -> str:

@@ -28,7 +28,7 @@ with explained_errors():
     trust.calibration(evaluation)
     trust.prediction_sets()
     trust.subgroups()
-    # trust.robustness()
+    trust.robustness()
     trust.heatmaps()
     trust.similar_cases()
 

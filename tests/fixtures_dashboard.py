@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -30,8 +30,13 @@ from model.artifact import (
     TEST_PREDICTIONS_FILE,
     sha256_of,
 )
+from model.evaluation import evaluate, evaluation_to_dict
+from model.predictions import cohort_of
 
 LESIONS_PER_CLASS = 6
+# Sections of the manifest that an export writes, and those of studies that are run on an artifact.
+EXPORTED_STUDIES = ("reliability", "conformal", "subgroups", "retrieval")
+LATER_STUDIES = ("robustness", "heatmaps")
 TIMEOUT = 60  # seconds; other work may share the processors
 
 
@@ -122,6 +127,7 @@ def made_up_studies() -> dict[str, Any]:
     """The sections of a manifest that the studies write."""
     bins = {"stated": [None, 0.4, 0.8], "observed": [None, 0.5, 0.7], "images": [0, 20, 43]}
     measures = ("energy_inside", "pointing", "iou", "insertion", "deletion", "faithfulness")
+    robustness_metrics = ("balanced_accuracy", "melanoma_auroc", "malignant_auroc", "sensitivity", "specificity")
     methods = [
         {"method": method, "images": 8, "without_evidence": number, "faithfulness_images": 4}
         | {"iou_thresholds": [0.2, 0.3], "measures": dict.fromkeys(measures, made_up_estimate(0.5))}
@@ -152,6 +158,21 @@ def made_up_studies() -> dict[str, Any]:
                 | {"measures": difference}
             ],
         },
+        "robustness": {
+            "images": 42,
+            "lesions": 42,
+            "threshold": 0.25,
+            "unperturbed": dict.fromkeys(robustness_metrics, made_up_estimate(0.8)),
+            "perturbations": [
+                {"key": key, "name": name, "kind": kind, "decision_flips": made_up_estimate(flips, 0.01)}
+                | {"class_changes": made_up_estimate(0.2), "balanced_accuracy_difference": made_up_estimate(-0.1)}
+                | {"metrics": dict.fromkeys(robustness_metrics, made_up_estimate(0.8 - accuracy_lost))}
+                for key, name, kind, flips, accuracy_lost in (
+                    ("hair", "Dark hair", "artefact", 0.05, 0.3),
+                    ("jpeg", "Strong JPEG (quality 20)", "acquisition", 0.1, 0.1),
+                )
+            ],
+        },
         "retrieval": {
             "count": 10,
             "index": {"part": "training", "images": 100, "lesions": 90},
@@ -167,8 +188,13 @@ def made_up_studies() -> dict[str, Any]:
     }
 
 
-def write_artifact(folder: Path) -> Path:
-    """A folder that `load_artifact` accepts; its networks are empty files that nothing on these pages opens."""
+def write_artifact(folder: Path, studies: Sequence[str] = EXPORTED_STUDIES) -> Path:
+    """A folder that `load_artifact` accepts; its networks are empty files that nothing on these pages opens.
+
+    Args:
+        folder: where.
+        studies: sections of `made_up_studies` that its manifest holds; it cannot be loaded without `conformal`.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     made_up_predictions().to_csv(folder / TEST_PREDICTIONS_FILE, index=False)
     made_up_history().to_csv(folder / HISTORY_FILE, index=False)
@@ -185,13 +211,31 @@ def write_artifact(folder: Path) -> Path:
         TEST_PREDICTIONS_FILE,
     )
     rate = {"value": 0.9, "low": 0.8, "high": 0.95, "n": 20}
+    part = {"part": "out of fold", "images": 120, "lesions": 80}
     manifest = {
         "schema_version": SCHEMA_VERSION,
         "name": "made-up",
         "version": "0.1",
         "classes": list(DX_CODES),
         "input": {"height": 192, "width": 256},
-        "calibration": {"temperature": 1.0, "offsets": [0.0] * 7, "population": "nobody", "prior": [1 / 7] * 7},
+        "created": {"utc": "2026-01-01T00:00:00+00:00", "command": "python -m model.export", "commit": "0" * 40},
+        "training": {
+            "data": "made-up images",
+            "recipe": {
+                "init": "none",
+                "sampling": "sqrt",
+                "averaged_epochs": 3,
+                "seed": 1,
+                "lesion_weight": 0.5,
+                "map_weight": 0.25,
+            },
+            "training": {"part": "training", "images": 100, "lesions": 90},
+            "epochs_by_fold": {fold: {"head": 1, "low resolution": 3} for fold in ("0", "1")},
+            "source_pixels": [600, 450],
+        },
+        "decision": "argmax of probability / prior",
+        "calibration": {"temperature": 1.0, "offsets": [0.0] * 7, "population": "nobody", "prior": [1 / 7] * 7}
+        | {"chosen_on": part},
         "operating_points": [
             {"name": "sensitivity_95", "threshold": 0.25, "target_sensitivity": 0.95}
             | dict.fromkeys(("sensitivity", "specificity", "ppv", "npv"), rate)
@@ -199,18 +243,22 @@ def write_artifact(folder: Path) -> Path:
         "network": {"backbone": "lesion_mobilenet_v2", "members": 2, "views": 1, "parameters": 1000, "outputs": {}},
         "split": {"by": "lesion_id", "seed": 7, "test_share": 0.15, "folds": 5, "out_of_fold": [0, 1]},
         "evidence": {"min_peak": 0.1},
+        "metrics": {"data": "made-up data", "split": "locked test"}
+        | evaluation_to_dict(evaluate(cohort_of(made_up_predictions()), resamples=20)),
         "quality": {
+            "gate_acceptance": 0.97,
             "limits": {
                 "min_sharpness": 1.0,
                 "min_brightness": 1.0,
                 "max_brightness": 250.0,
                 "min_contrast": 1.0,
                 "max_ood_score": 10.0,
-            }
+            },
         },
         "files": {name: {"sha256": sha256_of(folder / name), "bytes": 0} for name in files},
     }
-    (folder / MANIFEST_FILE).write_text(json.dumps(manifest | made_up_studies()), encoding="utf-8")
+    sections = {name: section for name, section in made_up_studies().items() if name in studies}
+    (folder / MANIFEST_FILE).write_text(json.dumps(manifest | sections), encoding="utf-8")
     return folder
 
 

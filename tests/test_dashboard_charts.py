@@ -149,6 +149,46 @@ def test_training_curve_marks_the_phases() -> None:
     assert [shape.x0 for shape in figure.layout.shapes] == [1.5]
 
 
+def test_reliability_dots_grow_with_the_images() -> None:
+    table = pd.DataFrame({"stated": [0.2, 0.8], "observed": [0.1, 0.9], "images": [10, 40]})
+    diagonal, dots = evaluation_charts.reliability(table, "share that was right").data
+    assert list(diagonal.x) == list(diagonal.y) == [0, 1]
+    assert list(zip(dots.x, dots.y, dots.marker.size, strict=True)) == [(0.2, 0.1, 10), (0.8, 0.9, 40)]
+    # Plotly draws an area of size / sizeref: the largest dot is 20 pixels wide.
+    assert (40 / dots.marker.sizeref) ** 0.5 == pytest.approx(evaluation_charts.MAX_DOT_SIZE)
+
+
+def test_reliability_without_images_is_the_diagonal() -> None:
+    evaluation_charts.reliability(pd.DataFrame({"stated": [], "observed": [], "images": []}), "share").to_json()
+
+
+def test_interval_dots_draw_value_interval_and_reference() -> None:
+    table = pd.DataFrame(
+        {
+            "name": ["mel", "a name that is too long for one line"],
+            "value": [0.5, np.nan],
+            "low": [0.4, np.nan],
+            "high": [0.75, np.nan],
+            "reference": [0.9, 0.9],
+            "images": [10, 0],
+            "colour": ["#D55E00", "#3590ad"],
+        }
+    )
+    figure = evaluation_charts.interval_dots(table, "share", "aimed at")
+    references, dot, missing = figure.data
+    assert list(references.x) == [0.9, 0.9]
+    assert (dot.x[0], dot.error_x.array[0], dot.error_x.arrayminus[0]) == pytest.approx((0.5, 0.25, 0.1))
+    assert np.isnan(missing.x[0])
+    assert missing.y[0] == "a name that is too long for<br>one line"
+    assert list(figure.layout.yaxis.categoryarray) == [missing.y[0], "mel"]  # drawn from the top
+
+
+def test_set_sizes_say_their_share() -> None:
+    bars = evaluation_charts.set_sizes([0.5, 0.25, 0.245, 0.005, 0, 0, 0]).data[0]
+    assert list(bars.x) == [1, 2, 3, 4, 5, 6, 7]
+    assert list(bars.text) == ["50 %", "25 %", "24 %", "< 1 %", "0 %", "0 %", "0 %"]
+
+
 def test_questions_are_the_groups_and_the_classes(cohort: Cohort) -> None:
     assert QUESTIONS == (MALIGNANT, *DX_CODES)
     is_positive, score = question_scores(cohort, MALIGNANT)

@@ -6,11 +6,28 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fixtures_dashboard import environment, made_up_predictions, run_page, shown_text, write_artifact
+from fixtures_dashboard import (
+    EXPORTED_STUDIES,
+    LATER_STUDIES,
+    environment,
+    made_up_predictions,
+    run_page,
+    shown_text,
+    write_artifact,
+)
 from streamlit.testing.v1 import AppTest
 
 from dashboard import wording
+from dashboard.trust_wording import SECTIONS, not_measured
 from model.artifact import TEST_PREDICTIONS_FILE
+
+
+@pytest.fixture(scope="module")
+def studied_page(tmp_path_factory: pytest.TempPathFactory) -> AppTest:
+    """The page of an artifact on which every study was run, to be read only."""
+    folder = write_artifact(tmp_path_factory.mktemp("artifact"), [*EXPORTED_STUDIES, *LATER_STUDIES])
+    with pytest.MonkeyPatch.context() as monkeypatch, environment(monkeypatch, MODEL_DIR=folder):
+        return run_page("evaluation")
 
 
 @pytest.fixture
@@ -19,24 +36,26 @@ def page(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[AppTest]:
         yield run_page("evaluation")
 
 
-def test_page_names_model_and_data(page: AppTest) -> None:
-    assert not page.exception
-    text = shown_text(page)
+def test_page_names_model_and_data(studied_page: AppTest) -> None:
+    assert not studied_page.exception
+    text = shown_text(studied_page)
     images, lesions = len(made_up_predictions()), made_up_predictions()["lesion_id"].nunique()
     assert f"locked test lesions of HAM10000, {images} images, {lesions} lesions" in text
     assert "made-up 0.1" in text
 
 
-def test_summary_has_value_interval_n_and_explanation(page: AppTest) -> None:
-    assert [metric.label for metric in page.metric] == [wording.METRICS[name].name for name in wording.SUMMARY_METRICS]
-    for metric, name in zip(page.metric, wording.SUMMARY_METRICS, strict=True):
+def test_summary_has_value_interval_n_and_explanation(studied_page: AppTest) -> None:
+    names = [*wording.SUMMARY_METRICS, "calibration_error"]  # once more in the section on calibration
+    assert [metric.label for metric in studied_page.metric] == [wording.METRICS[name].name for name in names]
+    for metric, name in zip(studied_page.metric, names, strict=True):
         assert metric.help == wording.METRICS[name].tooltip
-    assert shown_text(page).count("· n 63") == len(wording.SUMMARY_METRICS)
-    assert len(page.get("plotly_chart")) == 5  # ROC, confusion, and three training curves
+    assert shown_text(studied_page).count("· n 63") == len(names)
+    # ROC, confusion; reliability twice, coverage, set sizes, flips, similar cases; three training curves.
+    assert len(studied_page.get("plotly_chart")) == 2 + 6 + 3
 
 
-def test_threshold_starts_at_the_stored_operating_point(page: AppTest) -> None:
-    assert page.slider(key="evaluation_threshold").value == 0.25
+def test_threshold_starts_at_the_stored_operating_point(studied_page: AppTest) -> None:
+    assert studied_page.slider(key="evaluation_threshold").value == 0.25
 
 
 def test_slider_moves_the_table(page: AppTest) -> None:
@@ -86,6 +105,60 @@ def test_missing_model_is_explained(monkeypatch: pytest.MonkeyPatch, tmp_path: P
         page = run_page("evaluation")
     assert "expected manifest.json" in page.error[0].value
     assert not page.exception
+
+
+def test_every_study_has_its_section(studied_page: AppTest) -> None:
+    headings = [heading.value for heading in studied_page.subheader]
+    assert headings[1:-1] == [section.heading for section in SECTIONS.values()]
+    text = shown_text(studied_page)
+    assert "Not measured" not in text
+    for shown in (
+        "calibrated for nobody",  # calibration
+        "In use: class-conditional",  # sets, chosen on
+        "out-of-fold predictions (2 folds), 120 images, 80 lesions",
+        "under 30",  # subgroups, one of them too small
+        "too few for every rate: age under 30.",
+        "Strong JPEG (quality 20)",  # robustness
+        "Centred Gaussian",  # heatmaps, and what they mean
+        "overlaps the lesion more (IoU +0.25",
+        "at random",  # similar cases
+    ):
+        assert shown in text
+
+
+def test_estimates_of_the_studies_have_interval_and_n(studied_page: AppTest) -> None:
+    text = shown_text(studied_page)
+    assert "88 % <small>78 to 98 %</small>" in text  # coverage of all images
+    assert '70 %<br><small style="margin: 0">60 to 80 %</small>' in text  # balanced accuracy of a subgroup
+    assert "n 40 (20 / 15)" in text
+    assert "10.0 % <small>9.0 to 11.0 %</small>" in text  # decisions that flip
+
+
+def test_studies_can_be_downloaded(studied_page: AppTest) -> None:
+    names = [button.proto.id.rsplit("-", 1)[-1] for button in studied_page.get("download_button")]
+    studies = ("reliability", "sets", "sets_tried", "subgroups", "robustness", "heatmaps", "retrieval")
+    assert {f"{study}_csv" for study in studies} <= set(names)
+
+
+def test_robustness_is_sorted_by_decisions_that_flip(studied_page: AppTest) -> None:
+    text = shown_text(studied_page)
+    assert text.index("Unperturbed") < text.index("Strong JPEG") < text.index("Dark hair")
+
+
+def test_study_that_was_not_run_names_its_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    # No artifact is loaded without prediction sets.
+    with environment(monkeypatch, MODEL_DIR=write_artifact(tmp_path, ["conformal"])):
+        page = run_page("evaluation")
+    assert not page.exception
+    missing = [section for study, section in SECTIONS.items() if study != "conformal"]
+    shown = [text for text in shown_text(page).splitlines() if text.startswith("Not measured")]
+    assert shown == [not_measured(section.command) for section in missing]
+
+
+def test_training_curves_speak_of_networks_and_of_what_cannot_be_compared(studied_page: AppTest) -> None:
+    text = shown_text(studied_page)
+    assert "2 networks of 4 epochs; phases: head 256 x 192 px | low resolution 192 x 144 px" in text
+    assert "cannot be compared directly" in text
 
 
 def test_every_metric_explains_itself() -> None:
