@@ -16,6 +16,7 @@ from dashboard import review_wording as wording
 from dashboard import trust_wording
 from dashboard.trust_tables import (
     estimate_columns,
+    gate_frame,
     heatmap_differences,
     retrieval_frame,
     robustness_frame,
@@ -27,30 +28,12 @@ from data.diagnoses import DIAGNOSES, DX_CODES
 from model.artifact import Artifact
 from model.heatmap_study import GRAD_CAM, SPOT
 
-INTENDED_USE = """
-**For** research and teaching: to look at what a classifier makes of a dermoscopic image, to explore HAM10000, and to
-check how far such a classifier can be trusted. **Read by** people who know dermoscopy.
-
-**Not for** diagnosis, triage, screening or any decision about a patient. It is not a medical device. It advises; a
-person decides, and sees the patient.
-"""
 LIMITS = """
 - **Selected lesions.** Lesions in HAM10000 were worth a dermoscopic image; malignant ones are far more common than in
   screening. Predictive values change with prevalence: see the Evaluation page.
 - **Resolution.** The networks look at {width} x {height} px; they were trained on files of {source_width} x
   {source_height} px. Larger images are reduced the same way before they see them; fine structures are lost.
 - **Heatmaps** show what raised a class score in these networks, on a coarse grid. They prove nothing.
-"""
-NOT_TESTED = """
-- **Skin types.** HAM10000 has no skin-type labels and shows mostly light skin. Others measured a HAM10000 model on the
-  DDI images at an AUROC of 0.72 (skin types I-II) and 0.57 (V-VI) (Daneshjou et al. 2022, doi:10.1126/sciadv.abq6147).
-- **Other clinics and devices.** Every figure here was measured on the two sources of HAM10000; other cameras, light
-  and artefacts were only simulated. Expect worse elsewhere.
-- **Phone photographs** without a dermatoscope.
-- **Diagnoses outside the seven** (squamous cell carcinoma, Merkel cell carcinoma, inflammation). They are forced into
-  one of the seven, or refused if they look unlike the training images; the check for that is not perfect.
-- **Children, mucosa, nails, treated lesions, images with a biopsy mark.**
-- **Use in practice.** Nobody has measured whether people decide better or worse with it.
 """
 LICENCES = """
 The program is under the MIT licence. The **weights** were trained on HAM10000, which is CC BY-NC 4.0, and may be used
@@ -63,7 +46,7 @@ def model_card(artifact: Artifact) -> None:
     """Draw the card."""
     manifest = artifact.manifest
     st.markdown("### Intended use")
-    st.markdown(INTENDED_USE)
+    st.markdown(manifest["model_card"]["intended_use"])
     st.markdown("### What it was measured to do")
     st.caption(_measured_on(manifest))
     left, right = st.columns([4, 5], gap="medium")
@@ -80,7 +63,7 @@ def model_card(artifact: Artifact) -> None:
         )
     )
     st.markdown("### Not tested")
-    st.markdown(NOT_TESTED)
+    st.markdown("\n".join(f"- {line}" for line in manifest["model_card"]["not_tested"]))
     st.markdown("### Data, split and training")
     st.markdown(data_and_training(artifact))
     st.markdown("### Licence")
@@ -159,6 +142,7 @@ def trust(manifest: dict[str, Any]) -> str:
         "conformal": _sets_found,
         "subgroups": _subgroups_found,
         "robustness": _robustness_found,
+        "gate": lambda section: trust_wording.gate_found(gate_frame(section)),
         "heatmaps": _heatmaps_found,
         "retrieval": _retrieval_found,
     }

@@ -123,6 +123,18 @@ def subgroup_frame(section: Iterable[Section]) -> pd.DataFrame:
     )
 
 
+def gate_frame(section: Section) -> pd.DataFrame:
+    """One row a source of images: how many, whether the gate should refuse them, and the share that it refused."""
+    facts = ("source", "should_be_refused", "images")
+    return pd.DataFrame(
+        [
+            {name: row[name] for name in facts}
+            | estimate_columns({name: row[name] for name in ("refused", "out_of_distribution")})
+            for row in section["sources"]
+        ]
+    )
+
+
 def retrieval_frame(section: Section) -> pd.DataFrame:
     """Precision of the nearest lesions and what chance gives: the mean of the classes, then one row a diagnosis."""
     mean = {"dx": RETRIEVAL_MEAN, **_counts(section), **estimate_columns({"precision": section["macro"]})}

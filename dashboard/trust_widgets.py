@@ -19,6 +19,7 @@ from dashboard.trust_tables import (
     QUESTIONS,
     SUBGROUP_RATES,
     UNPERTURBED,
+    gate_frame,
     heatmap_differences,
     heatmap_frame,
     reliability_frame,
@@ -195,6 +196,26 @@ def _robustness_table(table: pd.DataFrame) -> None:
         for row in table.to_dict("records")
     ]
     _metric_table(("change",), rows, ("decision_flips", "balanced_accuracy", "melanoma_auroc"))
+
+
+def gate() -> None:
+    """What the quality gate refused, of lesions and of other images."""
+    section = _section("gate")
+    if section is None:
+        return
+    table = gate_frame(section)
+    metric = wording.TRUST_METRICS["refused"]
+    rows = [
+        (
+            row["source"],
+            "refused" if row["should_be_refused"] else "answered",
+            _beside(row, "refused", metric),
+            f"{row['images']:,}",
+        )
+        for row in table.to_dict("records")
+    ]
+    _metric_table(("images", "should be"), rows, ("refused",), ("n",))
+    csv_download(table, "refusals.csv", key="gate_csv")
 
 
 def heatmaps() -> None:

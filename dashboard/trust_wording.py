@@ -62,6 +62,11 @@ SECTIONS: dict[str, Section] = {
         "though the lesion is the same?",
         "python -m model.robustness",
     ),
+    "gate": Section(
+        "What is refused",
+        "An image that is no dermoscopic lesion should get no label; a lesion should get one.",
+        "python -m model.gate_study",
+    ),
     "heatmaps": Section(
         "Heatmaps against lesion masks",
         "Does the heatmap lie on the lesion that people outlined, and does the score depend on where it is hot? A "
@@ -76,6 +81,12 @@ SECTIONS: dict[str, Section] = {
 }
 
 TRUST_METRICS: dict[str, Metric] = {
+    "refused": Metric(
+        "Refused",
+        "The share of images that get no label, whatever the reason.",
+        "images refused / images",
+        "share",
+    ),
     "coverage": Metric(
         "Coverage",
         "The share of images whose set holds the reference diagnosis.",
@@ -253,6 +264,13 @@ def sets_found(sets: pd.DataFrame, level: float) -> str:
         f"diagnoses on average; least for {diagnosis(least['dx']).name.lower()}, "
         f"{estimate_in(least, 'coverage', metric)}, {_n(least)}."
     )
+
+
+def gate_found(refusals: pd.DataFrame) -> str:
+    """What share of each source of images is refused, in a sentence; see `dashboard.trust_tables.gate_frame`."""
+    metric = TRUST_METRICS["refused"]
+    parts = [f"{row['source']} {estimate_in(row, 'refused', metric)}, {_n(row)}" for _, row in refusals.iterrows()]
+    return f"Refused: {'; '.join(parts)}."
 
 
 def retrieval_found(retrieval: pd.DataFrame, count: int) -> str:

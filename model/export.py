@@ -55,6 +55,7 @@ from model.artifact import (
     load_artifact,
     sha256_of,
 )
+from model.card import INTENDED_USE, NOT_TESTED
 from model.conformal import METHODS as CONFORMAL_METHODS
 from model.conformal import PRIOR_WEIGHTED, cross_fit, fit_sets, measure_sets
 from model.evaluation import evaluate, evaluation_to_dict, to_plain
@@ -389,6 +390,7 @@ def export(
             "folds": FOLDS,
             "out_of_fold": [member.validation_fold for member in recipes],
         },
+        "model_card": {"intended_use": INTENDED_USE, "not_tested": NOT_TESTED},
         "calibration": {"chosen_on": _part(all_held_out.rows, OUT_OF_FOLD), **asdict(calibration)},
         "decision": "argmax of probability / prior (every class counts the same, as in balanced accuracy)",
         "operating_points": [asdict(point) for point in points],

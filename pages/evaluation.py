@@ -29,6 +29,7 @@ with explained_errors():
     trust.prediction_sets()
     trust.subgroups()
     trust.robustness()
+    trust.gate()
     trust.heatmaps()
     trust.similar_cases()
 

@@ -30,13 +30,14 @@ from model.artifact import (
     TEST_PREDICTIONS_FILE,
     sha256_of,
 )
+from model.card import INTENDED_USE, NOT_TESTED
 from model.evaluation import evaluate, evaluation_to_dict
 from model.predictions import cohort_of
 
 LESIONS_PER_CLASS = 6
 # Sections of the manifest that an export writes, and those of studies that are run on an artifact.
 EXPORTED_STUDIES = ("reliability", "conformal", "subgroups", "retrieval")
-LATER_STUDIES = ("robustness", "heatmaps")
+LATER_STUDIES = ("robustness", "gate", "heatmaps")
 TIMEOUT = 60  # seconds; other work may share the processors
 
 
@@ -173,6 +174,13 @@ def made_up_studies() -> dict[str, Any]:
                 )
             ],
         },
+        "gate": {
+            "sources": [
+                {"source": source, "should_be_refused": is_outside, "images": 40}
+                | {"refused": made_up_estimate(share, 0.01), "out_of_distribution": made_up_estimate(share, 0.01)}
+                for source, is_outside, share in (("locked test", False, 0.03), ("photographs", True, 0.98))
+            ],
+        },
         "retrieval": {
             "count": 10,
             "index": {"part": "training", "images": 100, "lesions": 90},
@@ -233,6 +241,7 @@ def write_artifact(folder: Path, studies: Sequence[str] = EXPORTED_STUDIES) -> P
             "epochs_by_fold": {fold: {"head": 1, "low resolution": 3} for fold in ("0", "1")},
             "source_pixels": [600, 450],
         },
+        "model_card": {"intended_use": INTENDED_USE, "not_tested": list(NOT_TESTED)},
         "decision": "argmax of probability / prior",
         "calibration": {"temperature": 1.0, "offsets": [0.0] * 7, "population": "nobody", "prior": [1 / 7] * 7}
         | {"chosen_on": part},

@@ -52,6 +52,7 @@ def test_studies_are_told_with_worst_and_best(page: AppTest) -> None:
     assert "lowest under: dark hair, 50 % (40 to 60 %) instead of 80 % (70 to 90 %)" in text
     assert "Grad-CAM overlaps the lesion more" in text
     assert "at random, 14 %" in text
+    assert "Refused: locked test 3 % (2 to 4 %), n 40; photographs 98 % (97 to 99 %), n 40." in text
 
 
 def test_what_was_not_tested_is_listed(page: AppTest) -> None:

@@ -119,6 +119,7 @@ def test_every_study_has_its_section(studied_page: AppTest) -> None:
         "under 30",  # subgroups, one of them too small
         "too few for every rate: age under 30.",
         "Strong JPEG (quality 20)",  # robustness
+        "photographs",  # what is refused
         "Centred Gaussian",  # heatmaps, and what they mean
         "overlaps the lesion more (IoU +0.25",
         "at random",  # similar cases
@@ -136,7 +137,7 @@ def test_estimates_of_the_studies_have_interval_and_n(studied_page: AppTest) -> 
 
 def test_studies_can_be_downloaded(studied_page: AppTest) -> None:
     names = [button.proto.id.rsplit("-", 1)[-1] for button in studied_page.get("download_button")]
-    studies = ("reliability", "sets", "sets_tried", "subgroups", "robustness", "heatmaps", "retrieval")
+    studies = ("reliability", "sets", "sets_tried", "subgroups", "robustness", "gate", "heatmaps", "retrieval")
     assert {f"{study}_csv" for study in studies} <= set(names)
 
 
