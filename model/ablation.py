@@ -27,7 +27,7 @@ from tqdm import tqdm
 
 from data.diagnoses import DX_CODES
 from data.ham10000 import load_metadata
-from model.architecture import BACKBONES, build_ensemble, build_training_network
+from model.architecture import build_ensemble, build_training_network, fix_input_size
 from model.artifact import SIGNATURE
 from model.export import DEFAULT_RUNS, POPULATION, load_member, ready_to_serve, to_litert
 from model.intervals import (
@@ -40,6 +40,7 @@ from model.intervals import (
 from model.metrics import balanced_accuracy, macro_auroc, mean_of_finite
 from model.preprocessing import RgbImage
 from model.recipe import HEIGHT, WIDTH, class_indices, read_run, select_rows, training_prior
+from model.train import NETWORK_FILE
 from model.training_data import load_images
 from model.uncertainty import decide, fit_calibration
 
@@ -94,8 +95,8 @@ def score_run(run: Path, dataset: Path | None) -> HeldOut:
     metadata = load_metadata(folder)
     training, rows = select_rows(metadata, recipe)
     images = load_images(folder, list(rows["image_id"]), HEIGHT, WIDTH)
-    averaged = load_member(run, recipe.backbone, HEIGHT, WIDTH)
-    last = last_epoch(run, recipe.backbone)
+    averaged = load_member(run, HEIGHT, WIDTH)
+    last = last_epoch(run)
     views = np.stack([logits_of(averaged, images, view, f"{run.name}, {name}") for name, view in VIEWS.items()])
     counts = np.bincount(class_indices(pd.concat([training, rows])), minlength=len(DX_CODES))
     return HeldOut(
@@ -107,11 +108,11 @@ def score_run(run: Path, dataset: Path | None) -> HeldOut:
     )
 
 
-def last_epoch(run: Path, backbone: str) -> keras.Model:
+def last_epoch(run: Path) -> keras.Model:
     """The network as it was after a run's last epoch, before epochs were averaged."""
-    network = BACKBONES[backbone](HEIGHT, WIDTH, None)
+    network = keras.models.load_model(run / NETWORK_FILE, compile=False)
     build_training_network(network).load_weights(sorted(run.glob("epoch-*.weights.h5"))[-1])
-    return ready_to_serve(network)
+    return ready_to_serve(fix_input_size(network, HEIGHT, WIDTH))
 
 
 def logits_of(member: keras.Model, images: RgbImage, view: View, description: str) -> Array:

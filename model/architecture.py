@@ -154,6 +154,26 @@ def build_training_network(network: keras.Model) -> keras.Model:
     return keras.Model(network.inputs, {name: network.get_layer(name).output for name in names}, name=network.name)
 
 
+def fix_input_size(network: keras.Model, height: int | None, width: int | None) -> keras.Model:
+    """The same network and weights for one input size, or for any. The given network is not changed."""
+    image = keras.Input((height, width, 3), name="image")
+    # Keras wants the inputs in the structure that the network was built with.
+    fixed = keras.models.clone_model(network, input_tensors=[image] if isinstance(network.input, list) else image)
+    fixed.set_weights(network.get_weights())
+    return fixed
+
+
+def member_of(ensemble: keras.Model, number: int) -> keras.Model:
+    """One network of an ensemble as a network of its own, for any input size, to train it on.
+
+    Its batch norms are folded (see `fold_batch_norm`); the ensemble is not changed.
+
+    Raises:
+        ValueError: the ensemble has no member of that number.
+    """
+    return fix_input_size(classifier_of(ensemble.get_layer(f"member{number}")), None, None)
+
+
 def fold_batch_norm(network: keras.Model) -> keras.Model:
     """The same function without batch norm: each one's scale and offset go into the convolution before it.
 
@@ -245,7 +265,7 @@ def _mean(tensors: Sequence[keras.KerasTensor]) -> keras.KerasTensor:
 
 def classifier_of(network: keras.Model) -> keras.Model:
     """The part of a network that ends in the logits alone, sharing its layers."""
-    return keras.Model(network.inputs, network.get_layer(LOGITS_LAYER).output, name=network.name)
+    return keras.Model(network.inputs[0], network.get_layer(LOGITS_LAYER).output, name=network.name)
 
 
 def build_serving_network(network: keras.Model, height: int, width: int) -> keras.Model:

@@ -37,7 +37,7 @@ from tqdm import tqdm
 from data.diagnoses import DX_CODES, MALIGNANT_DX
 from data.ham10000 import DatasetError, image_path, load_metadata
 from data.splits import FOLDS, TEST, TEST_SHARE, split_by_lesion
-from model.architecture import BACKBONES, build_ensemble, build_serving_network, fold_batch_norm
+from model.architecture import build_ensemble, build_serving_network, fix_input_size, fold_batch_norm
 from model.artifact import (
     GATE_FILE,
     HISTORY_FILE,
@@ -110,11 +110,10 @@ class Scored:
         return class_indices(self.rows)
 
 
-def load_member(run: Path, backbone: str, height: int, width: int) -> keras.Model:
+def load_member(run: Path, height: int, width: int) -> keras.Model:
     """The network of a run for one input size, ready to serve; see `ready_to_serve`."""
-    member = BACKBONES[backbone](height, width, None)
-    member.set_weights(keras.models.load_model(run / NETWORK_FILE, compile=False).get_weights())
-    return ready_to_serve(member)
+    trained = keras.models.load_model(run / NETWORK_FILE, compile=False)
+    return ready_to_serve(fix_input_size(trained, height, width))
 
 
 def ready_to_serve(network: keras.Model) -> keras.Model:
@@ -310,7 +309,7 @@ def export(
         split_name = f"{TEST}, limited to some images a class"
 
     output.mkdir(parents=True, exist_ok=True)
-    members = [load_member(run, member.backbone, HEIGHT, WIDTH) for run, member in zip(runs, recipes, strict=True)]
+    members = [load_member(run, HEIGHT, WIDTH) for run in runs]
     held_out = [
         score_member(
             member, views, select_rows(metadata, recipe)[1], folder, f"fold {recipe.validation_fold}, out of fold"

@@ -43,8 +43,10 @@ from model.architecture import (
     build_training_network,
     classifier_of,
     finds_lesion,
+    member_of,
     set_trainable,
 )
+from model.artifact import load_artifact
 from model.losses import class_map_loss, lesion_loss
 from model.metrics import accuracy, balanced_accuracy, macro_auroc, softmax
 from model.preprocessing import RgbImage
@@ -155,9 +157,24 @@ def plan_epochs(recipe: Recipe) -> list[Epoch]:
 
 
 def start_network(recipe: Recipe) -> keras.Model:
-    """The untrained training network of a recipe, for any input size."""
+    """The training network a recipe starts from, for any input size.
+
+    Raises:
+        RunMismatch: the recipe starts from an artifact that has no network trained without the recipe's fold.
+    """
+    if Path(recipe.init).is_dir():
+        return build_training_network(_member_of_fold(Path(recipe.init), recipe.validation_fold))
     init = None if recipe.init == "none" else recipe.init
     return build_training_network(BACKBONES[recipe.backbone](None, None, init))
+
+
+def _member_of_fold(folder: Path, fold: int) -> keras.Model:
+    """The network of an artifact that was trained without a fold, so that the fold stays unseen."""
+    artifact = load_artifact(folder)
+    folds = artifact.manifest["split"]["out_of_fold"]
+    if fold not in folds:
+        raise RunMismatch(f"{folder} has networks trained without folds {folds}, none without fold {fold}")
+    return member_of(keras.models.load_model(artifact.keras_path, compile=False), folds.index(fold))
 
 
 def compile_for(network: keras.Model, recipe: Recipe, phase: Phase, steps: int) -> None:
@@ -427,7 +444,11 @@ def _describe(row: dict[str, Any]) -> str:
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dataset", default="data/raw/ham10000", help="HAM10000 folder")
-    parser.add_argument("--init", default="imagenet", help="imagenet (downloads), a weights file, or none")
+    parser.add_argument(
+        "--init",
+        default="imagenet",
+        help="imagenet (downloads), a weights file, an artifact folder to train its network of the fold on, or none",
+    )
     parser.add_argument("--backbone", choices=sorted(BACKBONES), default="lesion_mobilenet_v2")
     parser.add_argument("--run", type=Path, default=Path("runs/skin"), help="folder for checkpoints and results")
     parser.add_argument("--resume", action="store_true", help="go on from the run folder's last checkpoint")

@@ -146,3 +146,16 @@ def test_freezing_begins_below_the_named_layer() -> None:
     assert network.get_layer("block_5_depthwise").trainable
     with pytest.raises(ValueError, match="expected the name of a layer"):
         set_trainable(network, "block_99", is_batch_norm_frozen=True)
+
+
+def test_member_of_an_ensemble_can_be_trained_on_at_any_size(networks: list[keras.Model], images: np.ndarray) -> None:
+    from model.architecture import build_ensemble, build_training_network, member_of
+
+    member = member_of(build_ensemble(networks, HEIGHT, WIDTH), 1)
+    np.testing.assert_allclose(
+        member.predict_on_batch(images), networks[1].predict_on_batch(images), rtol=1e-3, atol=1e-4
+    )
+    outputs = build_training_network(member).predict_on_batch(np.zeros((1, 64, 96, 3), dtype=np.float32))
+    assert outputs["lesion"].shape == (1, 4, 6, 1)
+    with pytest.raises(ValueError, match="member7"):
+        member_of(build_ensemble(networks, HEIGHT, WIDTH), 7)
