@@ -135,6 +135,13 @@ def analysis(content: bytes) -> Analysis:
     return analyzer().run(content)
 
 
+# Like the upload it is computed of; the bytes are known by their hash.
+@st.cache_resource(max_entries=28, show_spinner=False, scope="session")
+def stability(image_sha256: str, dx: str, _analysis: Analysis) -> float:
+    """How steady the heatmap of a class of an analysed image is (five forward passes); see `Analyzer.stability`."""
+    return analyzer().stability(_analysis, dx)
+
+
 @st.cache_resource(max_entries=1, show_spinner=False)
 def samples() -> pd.DataFrame:
     """The synthetic samples, one of each drawn class (file, intended_dx, seed, description)."""

@@ -8,7 +8,7 @@ from html import escape
 import pandas as pd
 import streamlit as st
 
-from dashboard import resources, state
+from dashboard import evidence_widgets, resources, state
 from dashboard import review_wording as wording
 from dashboard.colours import ACCENT, DX_COLOURS, NEUTRAL
 from dashboard.formats import escape as escape_markdown
@@ -26,6 +26,7 @@ from model.predict import COLUMNS, rejected_row, row_of
 from model.preprocessing import IMAGE_SUFFIXES, MAX_BYTES, ImageRejected
 
 UPLOADER, CAMERA = "review_upload", "review_camera"
+ANSWER_FRAGMENT = "review_answer"
 
 
 # --- Input -----------------------------------------------------------------------------------------------------------
@@ -33,6 +34,7 @@ UPLOADER, CAMERA = "review_upload", "review_camera"
 
 def image_inputs() -> list[Upload]:
     """Uploader, camera and samples. A sample, once opened, is shown; else the user's own images, as a queue."""
+    st.subheader(wording.OPEN_HEADING, anchor=wording.OPEN_ANCHOR)
     upload_column, sample_column = st.columns(2, gap="medium")
     with upload_column:
         files = st.file_uploader(
@@ -145,22 +147,39 @@ def _refused(upload: Upload, analysis: Analysis) -> None:
 
 
 def result(upload: Upload, analysis: Analysis) -> None:
-    """Image and heatmap at the left, large; what the model says at the right."""
-    picture, answer = st.columns([7, 3], gap="medium")
-    with picture:
-        _picture(upload, analysis)
-    with answer:
-        _answer(analysis)
+    """Image and heatmap at the left, large; what the model says at the right; what speaks for it below.
+
+    On a phone the panels below come last; on a wide screen the style sheet puts them under the image.
+    """
+    leading = _leading(analysis)
+    evidence_widgets.panel_style()
+    with st.container(key="review_result"):
+        picture, answer, panels = st.columns([7, 3, 7], gap="medium")
+        with picture:
+            _picture(upload, analysis, leading)
+        with answer:
+            _answer(analysis)
+    with panels:
+        evidence_widgets.evidence(analysis, leading)
+        evidence_widgets.contrast_panel(analysis)
+    evidence_widgets.similar_cases(analysis)
+    evidence_widgets.stress_panel(analysis)
 
 
-def _picture(upload: Upload, analysis: Analysis) -> None:
-    if analysis.prediction is None or analysis.explanation is None:
+def _leading(analysis: Analysis) -> str:
+    """The dx code whose heatmap is shown first."""
+    if analysis.prediction is None:
+        raise ValueError("expected an answered image")
+    threshold = resources.analyzer().artifact.operating_points[0].threshold
+    return wording.leading_class(analysis.prediction, analysis.prediction.p_malignant >= threshold)
+
+
+def _picture(upload: Upload, analysis: Analysis, leading: str) -> None:
+    if analysis.explanation is None:
         raise ValueError("expected an answered image")
     artifact = resources.analyzer().artifact
     name = f"**Synthetic sample** {escape_markdown(upload.name)}" if upload.is_sample else escape_markdown(upload.name)
-    st.markdown(f"{name} · {wording.usable(analysis.quality, artifact.quality.max_ood_score)}")
-    is_flagged = analysis.prediction.p_malignant >= artifact.operating_points[0].threshold
-    leading = wording.leading_class(analysis.prediction, is_flagged)
+    st.markdown(f"{name} · {wording.usable(analysis.quality, artifact.quality.max_ood_score)} · {wording.OPEN_ANOTHER}")
     heatmap_viewer(analysis, leading, _by_method(analysis), key="review_viewer")
     for remark in wording.warnings(analysis.quality, analysis.explanation.framing.seen_share):
         st.warning(remark, icon=":material/warning:")
@@ -211,7 +230,7 @@ def _on_demand_form(analysis: Analysis) -> None:
     st.rerun()
 
 
-@st.fragment
+@st.fragment(key=ANSWER_FRAGMENT)
 def _answer(analysis: Analysis) -> None:
     """A fragment: moving the threshold redraws the answer and nothing else."""
     if analysis.prediction is None:
@@ -224,13 +243,20 @@ def _answer(analysis: Analysis) -> None:
     # Amber means "a person decides"; nothing on this page is green.
     st.warning(verdict, icon=":material/flag:") if is_flagged else st.info(verdict, icon=":material/person_search:")
     st.caption(wording.measured_meaning(point))
+    evidence_widgets.prediction_set(analysis.prediction, artifact, point.threshold)
     st.html(class_bars_html(analysis.prediction, artifact))
     st.markdown(wording.headline(analysis.prediction, artifact, is_flagged))
     st.caption(wording.population(artifact))
+    evidence_widgets.other_prevalence(analysis.prediction, artifact, point)
     st.caption(
         f"Model {artifact.name} {artifact.version} · weights {artifact.weights_sha256[:12]} · "
         f"{analysis.runtime_ms:.0f} ms"
     )
+
+
+def _redraw_decisions() -> None:
+    """The answer and the stress test speak of the chosen threshold; nothing else does."""
+    st.rerun([ANSWER_FRAGMENT, evidence_widgets.STRESS_FRAGMENT])
 
 
 def _operating_point(artifact: Artifact) -> OperatingPoint:
@@ -241,7 +267,8 @@ def _operating_point(artifact: Artifact) -> OperatingPoint:
         format_func=lambda name: wording.operating_point_name(points[name]),
         default=artifact.operating_points[0].name,
         required=True,
-        key="review_operating_point",
+        key=evidence_widgets.OPERATING_POINT,
+        on_change=_redraw_decisions,
         persist_state="session",
         help="Thresholds were chosen on a validation fold for this share of malignant lesions and measured on others.",
     )
@@ -303,7 +330,7 @@ def queue_table(uploads: list[Upload]) -> None:
         progress.progress(done / len(uploads), f"Analysed {done} of {len(uploads)}")
     progress.empty()
     table = pd.DataFrame(rows, columns=list(COLUMNS))
-    st.dataframe(table.drop(columns="conformal_set"), hide_index=True)
+    st.dataframe(table, hide_index=True)
     csv_download(table, "lesionlens_predictions.csv", key="review_csv")
 
 

@@ -7,11 +7,16 @@ what was measured.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
 
 from dashboard.formats import escape, one_decimal, percent
 from data.diagnoses import DX_CODES, MALIGNANT_DX, diagnosis
 from model.artifact import Artifact, MeasuredRate, OperatingPoint
 from model.classifier import Prediction
+from model.conformal import ADAPTIVE, CLASS_CONDITIONAL, ConformalSets
 from model.explain import Explanation
 from model.keras_worker import WorkerFailed
 from model.preprocessing import ImageRejected
@@ -21,6 +26,8 @@ EMPTY = (
     "Drop a dermoscopic image below, photograph one with a phone attachment, or open a sample. It is analysed in the "
     "memory of the server that runs LesionLens; nothing is stored."
 )
+OPEN_HEADING, OPEN_ANCHOR = "Open an image", "open-an-image"
+OPEN_ANOTHER = f"[open another image](#{OPEN_ANCHOR})"
 SAMPLES_NOTE = "Synthetic images, drawn by LesionLens. They show no patient and carry no diagnosis."
 ORIGINAL_ALT = "The uploaded dermoscopic image"
 
@@ -59,6 +66,17 @@ _REJECTIONS: dict[str, str] = {
     "too_many_pixels": "This image has too many pixels.",
     "too_small": "This image is too small to judge.",
     "damaged": "This image file is damaged.",
+}
+
+_SET_METHODS: dict[str, str] = {
+    CLASS_CONDITIONAL: (
+        "Each diagnosis has a threshold of its own, which {level} of the held-out lesions that truly had it reached. "
+        "A diagnosis is ruled out when its probability stays below that."
+    ),
+    ADAPTIVE: (
+        "Diagnoses enter the set by falling probability until it is large enough to have held the true one in {level} "
+        "of the held-out lesions."
+    ),
 }
 
 
@@ -189,6 +207,69 @@ def population(artifact: Artifact) -> str:
     )
 
 
+def between(low: float, high: float) -> str:
+    """`18 % to 24 %`, or one value where both read the same."""
+    return percent(low) if percent(low) == percent(high) else f"{percent(low)} to {percent(high)}"
+
+
+def name_and_code(dx: str) -> str:
+    """`Melanoma (mel)`."""
+    return f"{diagnosis(dx).name} ({dx})"
+
+
+# --- Prediction set and agreement ------------------------------------------------------------------------------------
+
+
+def prediction_set(conformal_set: Sequence[str], level: float) -> str:
+    """The diagnoses that cannot be ruled out, the most probable first."""
+    names = ", ".join(name_and_code(dx) for dx in conformal_set)
+    alone = " alone" if len(conformal_set) == 1 else ""
+    return f"**Cannot rule out at {percent(level)}:** {names}{alone}."
+
+
+def set_help(sets: ConformalSets) -> str:
+    """How the sets are made."""
+    return _SET_METHODS[sets.method].format(level=percent(sets.level))
+
+
+def set_meaning(measured: dict[str, Any]) -> str:
+    """What such sets were measured to hold; `measured` is a `SetMetrics` as the manifest stores it."""
+    coverage = measured["coverage"]
+    if coverage["value"] is None:
+        return "How often such sets hold the right diagnosis could not be measured."
+    rate = MeasuredRate(coverage["value"], coverage["low"], coverage["high"], measured["images"])
+    return (
+        f"On the locked test lesions such sets held the right diagnosis in {of_100(rate)}, "
+        f"{measured['mean_size']['value']:.1f} diagnoses on average."
+    )
+
+
+def set_without_predicted(prediction: Prediction) -> str | None:
+    """A remark where the decision rule names a class that is not in the set."""
+    if prediction.dx in prediction.conformal_set:
+        return None
+    return (
+        f"{name_and_code(prediction.dx)} stands out most against its share of the dataset, but its probability is too "
+        "low for this set: the two rules disagree on this image."
+    )
+
+
+def agreement(member_p_malignant: Sequence[float] | np.ndarray, threshold: float) -> tuple[str, bool] | None:
+    """How far the networks of an ensemble agree, and whether all are on one side of the threshold.
+
+    Returns:
+        The sentence, and False where some networks would flag the image and some would not; None for one network.
+    """
+    members = len(member_p_malignant)
+    if members < 2:
+        return None
+    low, high = float(min(member_p_malignant)), float(max(member_p_malignant))
+    sentence = f"The {members} networks behind this answer, asked one by one, put malignant at {between(low, high)}."
+    if low < threshold <= high:
+        return f"{sentence} They disagree on whether it is flagged (threshold {one_decimal(threshold)}).", False
+    return sentence, True
+
+
 def heatmap_alt(name: str) -> str:
     return f"Heatmap of what raised the score of {name}"
 
@@ -196,13 +277,18 @@ def heatmap_alt(name: str) -> str:
 def heatmap_note(explanation: Explanation, dx: str) -> str:
     """How the shown map compares with the others, since each is scaled by its own maximum."""
     if not explanation.has_evidence(dx):
-        return f"Nothing in this image raised the score of {dx} noticeably."
+        return no_evidence(dx)
     if len(explanation.classes) == 1 or dx == explanation.strongest:
         return "Brighter means it raised the class score more; clear means no evidence."
     return (
         f"The strongest evidence for {dx} is {explanation.strength(dx):.0%} of that for {explanation.strongest}; "
         "each map is scaled to its own maximum."
     )
+
+
+def no_evidence(dx: str) -> str:
+    """A class without a heatmap worth drawing."""
+    return f"No positive evidence for {name_and_code(dx)}: nothing in this image raised its score noticeably."
 
 
 def computing(method: str, is_first: bool) -> str:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from dashboard import review_wording as wording
 from dashboard.formats import escape, one_decimal, percent
 from data.diagnoses import DX_CODES
 from model.artifact import MeasuredRate, OperatingPoint
 from model.classifier import Prediction
+from model.conformal import ADAPTIVE, CLASS_CONDITIONAL, ConformalSets
+from model.explain import explanation_of
+from model.preprocessing import Framing
 
 RATE = MeasuredRate(0.9, 0.85, 0.95, 100)
 
@@ -16,7 +20,9 @@ RATE = MeasuredRate(0.9, 0.85, 0.95, 100)
 def prediction(**shares: float) -> Prediction:
     probabilities = np.array([shares.get(dx, 0.0) for dx in DX_CODES])
     malignant = float(probabilities[[0, 1, 4]].sum())
-    return Prediction(probabilities, "df", malignant, "a made-up clinic", "made-up", "1", "ab12")
+    in_set = tuple(dx for dx, share in shares.items() if share >= 0.05)
+    members = np.array([malignant])
+    return Prediction(probabilities, "df", malignant, in_set, members, "a made-up clinic", "made-up", "1", "ab12")
 
 
 def point(sensitivity: MeasuredRate, threshold: float = 0.034) -> OperatingPoint:
@@ -55,3 +61,62 @@ def test_percents_never_round_to_certainty() -> None:
 
 def test_user_text_loses_its_markdown_meaning() -> None:
     assert escape("a*b_c[d](e)<f>") == r"a\*b\_c\[d\]\(e\)\<f\>"
+
+
+def test_prediction_set_names_every_class_and_its_level() -> None:
+    two = wording.prediction_set(("nv", "mel"), 0.9)
+    assert two == "**Cannot rule out at 90 %:** Melanocytic nevus (nv), Melanoma (mel)."
+    assert wording.prediction_set(("mel",), 0.95) == "**Cannot rule out at 95 %:** Melanoma (mel) alone."
+
+
+@pytest.mark.parametrize("method", [CLASS_CONDITIONAL, ADAPTIVE])
+def test_every_method_of_sets_is_explained_with_its_level(method: str) -> None:
+    assert "80 %" in wording.set_help(ConformalSets(method, 0.8, (0.1,) * 7))
+
+
+def test_what_sets_were_measured_to_hold() -> None:
+    measured = {
+        "images": 551,
+        "coverage": {"value": 0.946, "low": 0.923, "high": 0.965},
+        "mean_size": {"value": 2.69, "low": 2.56, "high": 2.82},
+    }
+    text = wording.set_meaning(measured)
+    assert "95 of 100 (95 % interval 92 to 96, n = 551 images)" in text
+    assert "2.7 diagnoses on average" in text
+    nothing = {"value": None, "low": None, "high": None}
+    unmeasured = wording.set_meaning({"images": 0, "coverage": nothing, "mean_size": nothing})
+    assert "could not be measured" in unmeasured
+
+
+def test_predicted_class_outside_the_set_is_said() -> None:
+    remark = wording.set_without_predicted(prediction(nv=0.9, df=0.04, mel=0.06))
+    assert remark is not None and "Dermatofibroma (df)" in remark
+    assert wording.set_without_predicted(prediction(nv=0.5, df=0.5)) is None
+
+
+def test_agreement_is_the_span_of_the_networks() -> None:
+    assert wording.agreement(np.array([0.3]), 0.2) is None
+    agreed = wording.agreement(np.array([0.32, 0.23, 0.25]), 0.2)
+    assert agreed is not None and agreed[1]
+    assert "The 3 networks" in agreed[0] and "23 % to 32 %" in agreed[0]
+    alike = wording.agreement(np.array([0.271, 0.274]), 0.2)
+    assert alike is not None and "put malignant at 27 %." in alike[0]
+
+
+@pytest.mark.parametrize(
+    ("threshold", "is_one_side"), [(0.1, True), (0.2, True), (0.25, False), (0.3, False), (0.31, True)]
+)
+def test_networks_on_both_sides_of_the_threshold_disagree(threshold: float, is_one_side: bool) -> None:
+    # 0.2 and 0.3: at 0.2 both are flagged, at 0.3 only one, above neither.
+    agreement = wording.agreement(np.array([0.2, 0.3]), threshold)
+    assert agreement is not None
+    assert agreement[1] == is_one_side
+    assert ("disagree" in agreement[0]) != is_one_side
+
+
+def test_class_below_the_least_peak_shows_no_positive_evidence() -> None:
+    framing = Framing(60, 80, False, 0, 0, 80, 60)
+    maps = {"mel": np.full((2, 2), 3, np.float32), "nv": np.full((2, 2), 1, np.float32)}
+    explanation = explanation_of("Grad-CAM", maps, framing, min_peak=2.0)
+    assert wording.heatmap_note(explanation, "nv").startswith("No positive evidence for Melanocytic nevus (nv)")
+    assert "Brighter" in wording.heatmap_note(explanation, "mel")
