@@ -162,7 +162,7 @@ def measured_meaning(point: OperatingPoint) -> str:
         1 - point.specificity.value, 1 - point.specificity.high, 1 - point.specificity.low, point.specificity.n
     )
     return (
-        f"Chosen on validation images for {point.target_sensitivity:.0%} sensitivity. On locked test lesions of "
+        f"Chosen out of fold for {point.target_sensitivity:.0%} sensitivity. On locked test lesions of "
         f"HAM10000 it flagged {of_100(point.sensitivity)} malignant and {of_100(flagged)} benign."
     )
 
