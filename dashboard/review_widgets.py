@@ -270,7 +270,7 @@ def _operating_point(artifact: Artifact) -> OperatingPoint:
         key=evidence_widgets.OPERATING_POINT,
         on_change=_redraw_decisions,
         persist_state="session",
-        help="Thresholds were chosen on out-of-fold predictions for this share of malignant lesions and measured on others.",
+        help="Thresholds were chosen out of fold for this share of malignant lesions, and measured on other lesions.",
     )
     return points[name]
 

@@ -13,12 +13,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import os
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +26,7 @@ from tqdm import tqdm
 from data.diagnoses import DX_CODES
 from data.ham10000 import DatasetError, image_path, load_metadata
 from data.splits import TEST, split_by_lesion
+from model.arguments import whole_number
 from model.artifact import (
     DEFAULT_ARTIFACT,
     MANIFEST_FILE,
@@ -42,13 +41,12 @@ from model.intervals import (
     BOOTSTRAP_SEED,
     RESAMPLES,
     BinaryThresholds,
-    Estimate,
     ThresholdMetrics,
     bootstrap_weights,
 )
 from model.predictions import PredictionsError, check_predictions, cohort_of, load_predictions
 from model.preprocessing import decode_image, to_network_input
-from model.report import format_sections, table
+from model.report import format_sections, table, text_of
 from model.runtimes import LiteRTClassifier
 
 
@@ -149,19 +147,19 @@ def format_report(evaluation: Evaluation, points: dict[str, ThresholdMetrics], t
     tables = [
         table(
             ("Overall", "value (95 % interval)"),
-            [(name.replace("_", " "), _text(getattr(evaluation, name))) for name in overall],
+            [(name.replace("_", " "), text_of(getattr(evaluation, name))) for name in overall],
         ),
         table(
             ("Class against rest", "images", "lesions", *rates, "auroc"),
             [
-                (row.dx, f"{row.images:,}", f"{row.lesions:,}", *(_text(getattr(row, r)) for r in (*rates, "auroc")))
+                (row.dx, f"{row.images:,}", f"{row.lesions:,}", *(text_of(getattr(row, r)) for r in (*rates, "auroc")))
                 for row in evaluation.per_class
             ],
         ),
         table(
             ("Malignant against benign", "threshold", *rates, "accuracy"),
             [
-                (name, f"{point.threshold:.4f}", *(_text(getattr(point, rate)) for rate in (*rates, "accuracy")))
+                (name, f"{point.threshold:.4f}", *(text_of(getattr(point, rate)) for rate in (*rates, "accuracy")))
                 for name, point in points.items()
             ],
         )
@@ -179,19 +177,6 @@ def format_report(evaluation: Evaluation, points: dict[str, ThresholdMetrics], t
     return "\n\n".join([heading, *tables])
 
 
-def _text(estimate: Estimate) -> str:
-    if math.isnan(estimate.value):
-        return "-"
-    return f"{estimate.value:.3f} ({estimate.low:.3f}-{estimate.high:.3f})"
-
-
-def _whole_number(minimum: int, text: str) -> int:
-    number = int(text)
-    if number < minimum:
-        raise argparse.ArgumentTypeError(f"expected a whole number of at least {minimum}, received {number}")
-    return number
-
-
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m model.evaluate", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -199,8 +184,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--artifact", type=Path, help="weights folder (default: model/weights/skin)")
     parser.add_argument("--dataset", type=Path, help="HAM10000 folder whose locked test images are scored again")
     parser.add_argument("--predictions", type=Path, help="CSV to measure in place of the artifact's test predictions")
-    parser.add_argument("--resamples", type=partial(_whole_number, 1), default=RESAMPLES, help="bootstrap samples")
-    parser.add_argument("--seed", type=partial(_whole_number, 0), default=BOOTSTRAP_SEED, help="of the bootstrap")
+    parser.add_argument("--resamples", type=whole_number(1), default=RESAMPLES, help="bootstrap samples")
+    parser.add_argument("--seed", type=whole_number(0), default=BOOTSTRAP_SEED, help="of the bootstrap")
     parser.add_argument("--output", type=Path, help="JSON file to write the same figures to")
     return parser
 

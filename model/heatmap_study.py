@@ -12,7 +12,6 @@ fewer images (`--keras-images`). Exit code 2, and a message, where the artifact 
 from __future__ import annotations
 
 import argparse
-import math
 import multiprocessing
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -28,6 +27,7 @@ from tqdm import tqdm
 
 from data.ham10000 import DatasetError, image_path, load_metadata, mask_path
 from data.splits import TEST, split_by_lesion
+from model.arguments import whole_number
 from model.artifact import DEFAULT_ARTIFACT, Artifact, ArtifactMismatch, load_artifact, write_section
 from model.classifier import Classifier, NetworkOutput
 from model.evaluation import to_plain
@@ -57,6 +57,7 @@ from model.intervals import (
 from model.keras_worker import KerasWorker, WorkerFailed
 from model.metrics import Array, Booleans, mean_of_finite
 from model.preprocessing import RgbImage, decode_image, to_network_input
+from model.report import text_of
 from model.runtimes import LiteRTClassifier
 from model.uncertainty import decide
 
@@ -512,21 +513,8 @@ def _header(first: str) -> str:
 
 
 def _line(name: str, images: int, faithfulness_images: int, measures: Measures) -> str:
-    texts = "".join(f"{_text(getattr(measures, measure)):>27}" for measure in MEASURES)
+    texts = "".join(f"{text_of(getattr(measures, measure)):>27}" for measure in MEASURES)
     return f"{name:<40}{images:>8,}{faithfulness_images:>10,}{texts}"
-
-
-def _text(estimate: Estimate) -> str:
-    if math.isnan(estimate.value):
-        return "-"
-    return f"{estimate.value:.3f} ({estimate.low:.3f} to {estimate.high:.3f})"
-
-
-def _whole_number(minimum: int, text: str) -> int:
-    number = int(text)
-    if number < minimum:
-        raise argparse.ArgumentTypeError(f"expected a whole number of at least {minimum}, received {number}")
-    return number
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -534,13 +522,13 @@ def build_parser() -> argparse.ArgumentParser:
         prog="python -m model.heatmap_study", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     # Two: a threshold is chosen on one half of the lesions and measured on the other.
-    at_least_two = partial(_whole_number, 2)
+    at_least_two = whole_number(2)
     parser.add_argument("--artifact", type=Path, default=DEFAULT_ARTIFACT, help="weights folder")
     parser.add_argument("--dataset", type=Path, default=Path("data/raw/ham10000"), help="HAM10000 folder with masks")
     parser.add_argument("--images", type=at_least_two, default=200, help="test images, one a lesion")
     parser.add_argument(
         "--faithfulness-images",
-        type=partial(_whole_number, 0),
+        type=whole_number(0),
         default=100,
         help="the first so many: insertion, deletion",
     )
@@ -548,7 +536,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--keras-images", type=at_least_two, default=40, help=f"the first so many: {', '.join(KERAS_METHODS)}"
     )
-    parser.add_argument("--processes", type=partial(_whole_number, 1), default=2, help="one network each")
+    parser.add_argument("--processes", type=whole_number(1), default=2, help="one network each")
     return parser
 
 

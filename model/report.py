@@ -6,14 +6,21 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from model.intervals import Estimate
+
 Section = Mapping[str, Any]
 
 
-def estimate_text(stored: Section) -> str:
-    """A stored estimate as `0.802 (0.764 to 0.836)`; `-` for what cannot be said."""
-    if stored["value"] is None:
+def text_of(estimate: Estimate) -> str:
+    """An estimate as `0.802 (0.764 to 0.836)`; `-` for what cannot be said."""
+    if math.isnan(estimate.value):
         return "-"
-    return f"{stored['value']:.3f} ({stored['low']:.3f} to {stored['high']:.3f})"
+    return f"{estimate.value:.3f} ({estimate.low:.3f} to {estimate.high:.3f})"
+
+
+def estimate_text(stored: Section) -> str:
+    """The same of an estimate as a manifest holds it, with None for NaN."""
+    return text_of(Estimate(*(math.nan if stored[name] is None else stored[name] for name in ("value", "low", "high"))))
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -28,6 +28,7 @@ from tqdm import tqdm
 
 from data.diagnoses import class_index
 from data.ham10000 import DatasetError
+from model.arguments import whole_number
 from model.artifact import DEFAULT_ARTIFACT, Artifact, ArtifactMismatch, load_artifact, write_section
 from model.classifier import Classifier
 from model.evaluation import to_plain
@@ -311,21 +312,14 @@ def format_report(section: dict[str, Any], title: str) -> str:
     )
 
 
-def _whole_number(minimum: int, text: str) -> int:
-    number = int(text)
-    if number < minimum:
-        raise argparse.ArgumentTypeError(f"expected a whole number of at least {minimum}, received {number}")
-    return number
-
-
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m model.robustness", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--artifact", type=Path, default=DEFAULT_ARTIFACT, help="weights folder")
     parser.add_argument("--dataset", type=Path, default=Path("data/raw/ham10000"), help="HAM10000 folder")
-    parser.add_argument("--images", type=partial(_whole_number, 1), help="test lesions, drawn at random (default: all)")
-    parser.add_argument("--processes", type=partial(_whole_number, 1), default=2, help="one network each")
+    parser.add_argument("--images", type=whole_number(1), help="test lesions, drawn at random (default: all)")
+    parser.add_argument("--processes", type=whole_number(1), default=2, help="one network each")
     return parser
 
 
