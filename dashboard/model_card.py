@@ -26,7 +26,7 @@ from dashboard.trust_tables import (
 from dashboard.wording import plural
 from data.diagnoses import DIAGNOSES, DX_CODES
 from model.artifact import Artifact
-from model.heatmap_study import GRAD_CAM, SPOT
+from model.heatmap_summary import GRAD_CAM, SPOT
 
 LIMITS = """
 - **Selected lesions.** Lesions in HAM10000 were worth a dermoscopic image; malignant ones are far more common than in

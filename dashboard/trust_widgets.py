@@ -32,7 +32,7 @@ from dashboard.trust_tables import (
 from dashboard.widgets import Html, card_grid, chart, chart_heading, csv_download, html_table
 from dashboard.wording import METRICS, Metric, interval, interval_range
 from model.evaluation import Evaluation
-from model.heatmap_study import GRAD_CAM, SPOT
+from model.heatmap_summary import GRAD_CAM, SPOT
 
 WIDE_CARD = 540  # pixels; two side by side on a wide screen
 # Three short tables are about as high as the one of the sites.

@@ -20,7 +20,8 @@ from data.splits import SPLIT_SEED, TEST, split_by_lesion
 from model.artifact import MANIFEST_FILE, Artifact, load_artifact
 from model.classifier import NetworkOutput
 from model.heatmap_metrics import IOU_THRESHOLDS, centred_gaussian, random_map
-from model.heatmap_study import (
+from model.heatmap_study import StudyImage, draw_images, load_pair, main, measure_image, own_map
+from model.heatmap_summary import (
     GRAD_CAM,
     MEASURES,
     NOISE,
@@ -28,13 +29,7 @@ from model.heatmap_study import (
     SPOT,
     STUDY_SEED,
     HeatmapMeasures,
-    StudyImage,
-    draw_images,
-    load_pair,
-    main,
     mean_estimate,
-    measure_image,
-    own_map,
     study_to_dict,
     summarise,
 )
