@@ -298,6 +298,7 @@ def export(
     Returns:
         `output`, after it was loaded once to check it.
     """
+    created = _provenance()  # before the first file is written, which would count as a change
     recipes = [read_run(run) for run in runs]
     recipe = recipes[0]
     folder = dataset or Path(recipe.dataset)
@@ -357,7 +358,7 @@ def export(
         "schema_version": SCHEMA_VERSION,
         "name": name,
         "version": version,
-        "created": _provenance(),
+        "created": created,
         "licence": LICENCE,
         "classes": list(DX_CODES),
         "malignant": list(MALIGNANT_DX),
