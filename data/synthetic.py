@@ -180,7 +180,7 @@ SAMPLES: tuple[Sample, ...] = (
     Sample(
         "nv",
         1,
-        1102,
+        1105,
         lesions.nevus,
         Camera(PINK),
         "round, regular network that fades to the rim",
@@ -196,7 +196,7 @@ SAMPLES: tuple[Sample, ...] = (
     Sample(
         "nv",
         3,
-        1123,
+        1125,
         partial(lesions.nevus, radius=95, globules=0.9, darkness=0.85),
         Camera(MAUVE, bubbles=2, furrows=0.8),
         "brown globules",
