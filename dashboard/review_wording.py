@@ -16,7 +16,7 @@ from dashboard.formats import escape, one_decimal, percent
 from data.diagnoses import DX_CODES, MALIGNANT_DX, diagnosis
 from model.artifact import Artifact, MeasuredRate, OperatingPoint
 from model.classifier import Prediction
-from model.conformal import ADAPTIVE, CLASS_CONDITIONAL, ConformalSets
+from model.conformal import ADAPTIVE, CLASS_CONDITIONAL, PRIOR_WEIGHTED, ConformalSets
 from model.explain import Explanation
 from model.keras_worker import WorkerFailed
 from model.preprocessing import ImageRejected
@@ -76,6 +76,10 @@ _SET_METHODS: dict[str, str] = {
     ADAPTIVE: (
         "Diagnoses enter the set by falling probability until it is large enough to have held the true one in {level} "
         "of the held-out lesions."
+    ),
+    PRIOR_WEIGHTED: (
+        "A diagnosis is ruled out when its probability is small compared with how common it is; the line was drawn "
+        "where the sets of {level} of the held-out lesions still held the true one."
     ),
 }
 

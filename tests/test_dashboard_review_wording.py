@@ -7,10 +7,11 @@ import pytest
 
 from dashboard import review_wording as wording
 from dashboard.formats import escape, one_decimal, percent
+from dashboard.trust_wording import SET_METHODS
 from data.diagnoses import DX_CODES
 from model.artifact import MeasuredRate, OperatingPoint
 from model.classifier import Prediction
-from model.conformal import ADAPTIVE, CLASS_CONDITIONAL, ConformalSets
+from model.conformal import ADAPTIVE, CLASS_CONDITIONAL, METHODS, ConformalSets
 from model.explain import explanation_of
 from model.preprocessing import Framing
 
@@ -120,3 +121,9 @@ def test_class_below_the_least_peak_shows_no_positive_evidence() -> None:
     explanation = explanation_of("Grad-CAM", maps, framing, min_peak=2.0)
     assert wording.heatmap_note(explanation, "nv").startswith("No positive evidence for Melanocytic nevus (nv)")
     assert "Brighter" in wording.heatmap_note(explanation, "mel")
+
+
+def test_every_method_of_prediction_sets_has_its_words() -> None:
+    for method in METHODS:
+        assert "90 %" in wording.set_help(ConformalSets(method, 0.9, (0.1,) * 7))
+        assert method in SET_METHODS
