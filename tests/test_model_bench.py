@@ -29,7 +29,8 @@ def test_every_serving_step_is_measured(artifact: Artifact, capsys: pytest.Captu
     assert [figure.name for figure in figures] == [
         "decode",
         "preprocess",
-        "network with all 7 heatmaps",
+        "whole answer, all networks, all heatmaps",
+        "similar cases",
         "overlay",
         "bytes to analysis",
     ]

@@ -267,7 +267,7 @@ def test_heatmaps_are_an_overlay_and_the_map_of_the_predicted_class(tolerant: Ar
         assert (np.asarray(laid_over) != decode_image(path.read_bytes())).any()
     for name in ("lying.npy", "standing.npy"):
         heatmap = np.load(tmp_path / "new" / "maps" / name)
-        assert (heatmap.shape, heatmap.dtype) == ((6, 8), np.float32)
+        assert (heatmap.shape, heatmap.dtype) == ((12, 16), np.float32)
         assert heatmap.min() >= 0
         assert heatmap.max() == 1
     explanation = Analyzer(LiteRTClassifier(tolerant)).run(path.read_bytes()).explanation

@@ -51,7 +51,9 @@ def test_litert_equals_keras(artifact: Artifact, inputs: list[RgbImage]) -> None
     for image in inputs:
         ours, theirs = litert.forward(image), reference.forward(image)
         for name in OUTPUTS:
-            np.testing.assert_allclose(getattr(ours, name), getattr(theirs, name), atol=1e-3)
+            # Maps reach 30, logits 10: beside the 1e-3, a ten-thousandth of the value.
+            np.testing.assert_allclose(getattr(ours, name), getattr(theirs, name), rtol=1e-4, atol=1e-3)
+        np.testing.assert_allclose(ours.logits, theirs.logits, rtol=0, atol=1e-3)
 
 
 def test_maps_add_up_to_the_logits(artifact: Artifact, inputs: list[RgbImage]) -> None:

@@ -148,11 +148,34 @@ def test_augmentation_is_reproducible_and_keeps_the_range() -> None:
 
     from model.training_data import augment
 
-    images = tf.constant(np.random.default_rng(0).integers(0, 256, (4, 48, 64, 3)), tf.uint8)
-    first, again, other = (augment(images, tf.constant(seed, tf.int64)).numpy() for seed in ([1, 2], [1, 2], [1, 3]))
-    np.testing.assert_array_equal(first, again)
-    assert np.abs(first - other).mean() > 1
-    assert first.min() >= 0 and first.max() <= 255 and first.shape == (4, 48, 64, 3)
+    # The fourth channel is a mask.
+    pixels = np.random.default_rng(0).integers(0, 256, (8, 48, 64, 4))
+    pixels[..., 3] = 0
+    pixels[:, :, 32:, 3] = 255
+    images = tf.constant(pixels, tf.uint8)
+    first, again, other = (augment(images, tf.constant(seed, tf.int64)) for seed in ([1, 2], [1, 2], [1, 3]))
+    for one, same, different in zip(first, again, other, strict=True):
+        np.testing.assert_array_equal(one.numpy(), same.numpy())
+        assert np.abs(one.numpy() - different.numpy()).mean() > 1
+        assert one.numpy().min() >= 0 and one.numpy().max() <= 255
+    assert first[0].shape == (8, 48, 64, 3) and first[1].shape == (8, 48, 64, 1)
+
+
+def test_mask_moves_with_its_image() -> None:
+    import tensorflow as tf
+
+    from model.training_data import augment
+
+    # A bright disc on black, and the same disc as mask.
+    y, x = np.mgrid[:48, :64]
+    disc = (((x - 22) ** 2 + (y - 20) ** 2 < 100) * 255).astype(np.uint8)
+    images = tf.constant(np.repeat(np.dstack([disc] * 4)[np.newaxis], 16, axis=0))
+    pixels, masks = (part.numpy() for part in augment(images, tf.constant([1, 2], tf.int64)))
+    grey = pixels.mean(axis=-1)
+    for image, mask in zip(grey, masks[..., 0], strict=True):
+        inside, outside = mask > 200, mask < 50
+        assert inside.any() and outside.any()
+        assert image[inside].mean() > image[outside].mean() + 50
 
 
 def test_batches_go_on_in_the_middle_of_an_epoch() -> None:
@@ -160,21 +183,38 @@ def test_batches_go_on_in_the_middle_of_an_epoch() -> None:
 
     images = np.random.default_rng(0).integers(0, 256, (10, 48, 64, 3), dtype=np.uint8)
     classes, rows = np.arange(10) % 7, np.array([3, 1, 4, 1, 5, 9, 2, 6, 5, 3])
-    whole = list(training_batches(images, classes, rows, 3, seed=5, step=0).as_numpy_iterator())
-    rest = list(training_batches(images, classes, rows, 3, seed=5, step=1).as_numpy_iterator())
+    masks = np.full((10, 48, 64), 255, dtype=np.uint8)
+    whole = list(training_batches(images, masks, classes, rows, 3, seed=5, step=0).as_numpy_iterator())
+    rest = list(training_batches(images, masks, classes, rows, 3, seed=5, step=1).as_numpy_iterator())
     # Ten rows are three batches of three; the last row waits for another epoch.
-    assert [one_hot.argmax(axis=1).tolist() for _, one_hot in whole] == [[3, 1, 4], [1, 5, 2], [2, 6, 5]]
+    drawn = [[3, 1, 4], [1, 5, 2], [2, 6, 5]]
+    assert [targets["logits"].argmax(axis=1).tolist() for _, targets in whole] == drawn
     assert len(rest) == 2
-    for (pixels, one_hot), (again, one_hot_again) in zip(whole[1:], rest, strict=True):
+    for (pixels, targets), (again, targets_again) in zip(whole[1:], rest, strict=True):
         np.testing.assert_array_equal(pixels, again)
-        np.testing.assert_array_equal(one_hot, one_hot_again)
+        for name, target in targets.items():
+            np.testing.assert_array_equal(target, targets_again[name])
+    # The lesion fills every image, and stands in the channel of the true class alone.
+    for (_, targets), classes_drawn in zip(whole, drawn, strict=True):
+        assert targets["lesion"].shape == (3, 3, 4, 1) and (targets["lesion"] == 1).all()
+        for maps, index in zip(targets["class_maps"], classes_drawn, strict=True):
+            assert (maps[..., index] == 1).all() and maps.sum() == 12
+
+
+def test_batches_without_masks_have_the_diagnosis_alone() -> None:
+    from model.training_data import training_batches
+
+    images = np.zeros((4, 48, 64, 3), dtype=np.uint8)
+    batches = training_batches(images, None, np.arange(4), np.arange(4), 2, seed=5, step=0)
+    assert [set(targets) for _, targets in batches.as_numpy_iterator()] == [{"logits"}] * 2
 
 
 def test_only_epochs_of_the_last_phase_are_averaged() -> None:
     from model.recipe import recipe_from
     from model.train import build_parser, epochs_to_average, plan_epochs
 
-    options = ["--head-epochs", "1", "--low-resolution-epochs", "2", "--full-resolution-epochs", "3"]
+    options = ["--head-epochs", "1", "--low-resolution-epochs", "2", "--middle-resolution-epochs", "0"]
+    options += ["--full-resolution-epochs", "3"]
     epochs = plan_epochs(recipe_from(build_parser().parse_args(options)))
     assert [epoch.number for epoch in epochs_to_average(epochs, 2)] == [4, 5]
     assert [epoch.number for epoch in epochs_to_average(epochs, 6)] == [3, 4, 5]
@@ -194,14 +234,14 @@ def test_network_is_the_mean_of_the_last_epochs(tmp_path: Path) -> None:
 
 
 def test_head_phase_trains_the_dense_layer_only() -> None:
-    from model.architecture import BATCH_NORM_MOMENTUM, LOGITS_LAYER, build_mobilenet_v2, set_trainable
+    from model.architecture import BATCH_NORM_MOMENTUM, CLASS_MAPS_LAYER, build_mobilenet_v2, set_trainable
 
     network = build_mobilenet_v2(64, 64, None)
-    set_trainable(network, LOGITS_LAYER)
-    assert [variable.path.split("/")[0] for variable in network.trainable_variables] == ["logits", "logits"]
-    set_trainable(network, "image")
+    set_trainable(network, CLASS_MAPS_LAYER, is_batch_norm_frozen=True)
+    assert [variable.path.split("/")[0] for variable in network.trainable_variables] == ["class_maps", "class_maps"]
+    set_trainable(network, "image", is_batch_norm_frozen=False)
     assert len(network.trainable_variables) > 100
     momenta = {layer.momentum for layer in network.layers if "BatchNormalization" in type(layer).__name__}
     assert momenta == {BATCH_NORM_MOMENTUM}
     with pytest.raises(ValueError, match="expected the name of a layer"):
-        set_trainable(network, "block_99")
+        set_trainable(network, "block_99", is_batch_norm_frozen=False)
