@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
+
+from data.ham10000 import DatasetError, image_path, load_metadata
 
 TEST_SHARE = 0.15
 FOLDS = 5
@@ -45,3 +49,18 @@ def split_by_lesion(
         part_of |= dict.fromkeys(shuffled[:tests], TEST)
         part_of |= {lesion: f"fold{i % folds}" for i, lesion in enumerate(shuffled[tests:])}
     return metadata["lesion_id"].map(part_of).rename("split")
+
+
+def locked_test_files(dataset: Path, seed: int) -> pd.DataFrame:
+    """The locked test images of a HAM10000 folder: their rows with a column `path`.
+
+    Raises:
+        DatasetError: the folder is not HAM10000, or lacks an image.
+    """
+    metadata = load_metadata(dataset)
+    rows = metadata[split_by_lesion(metadata, seed=seed) == TEST]
+    paths = [image_path(dataset, image_id) for image_id in rows["image_id"]]
+    missing = next((name for name, path in zip(rows["image_id"], paths, strict=True) if path is None), None)
+    if missing is not None:
+        raise DatasetError(f"expected {missing}.jpg in {dataset}, found none; run: python -m data.download")
+    return rows.assign(path=paths)

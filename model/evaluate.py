@@ -24,8 +24,8 @@ import pandas as pd
 from tqdm import tqdm
 
 from data.diagnoses import DX_CODES
-from data.ham10000 import DatasetError, image_path, load_metadata
-from data.splits import TEST, split_by_lesion
+from data.ham10000 import DatasetError
+from data.splits import locked_test_files
 from model.arguments import whole_number
 from model.artifact import (
     DEFAULT_ARTIFACT,
@@ -106,14 +106,10 @@ def score_locked_test(artifact: Artifact, dataset: Path) -> pd.DataFrame:
     Raises:
         DatasetError: the folder is not HAM10000, or lacks an image.
     """
-    metadata = load_metadata(dataset)
-    rows = metadata[split_by_lesion(metadata, seed=artifact.manifest["split"]["seed"]) == TEST].reset_index(drop=True)
+    rows = locked_test_files(dataset, artifact.manifest["split"]["seed"]).reset_index(drop=True)
     classifier = LiteRTClassifier(artifact, threads=os.cpu_count() or 1)
     predictions = []
-    for image_id in tqdm(rows["image_id"], desc="scoring locked test", unit="image", disable=None):
-        path = image_path(dataset, image_id)
-        if path is None:
-            raise DatasetError(f"expected {image_id}.jpg in {dataset}, found none; run: python -m data.download")
+    for path in tqdm(rows["path"], desc="scoring locked test", unit="image", disable=None):
         network_input, _ = to_network_input(decode_image(path.read_bytes()), artifact.height, artifact.width)
         predictions.append(predict(classifier.forward(network_input), artifact))
     probabilities = pd.DataFrame([prediction.probabilities for prediction in predictions], columns=list(DX_CODES))

@@ -246,7 +246,7 @@ def fit_conformal(out_of_fold: pd.DataFrame, test: pd.DataFrame) -> dict[str, An
     """The manifest's section on prediction sets: what was chosen on which images, and what it covers on others.
 
     Args:
-        out_of_fold: predictions with the column `fold`; both methods are tried on it, fold by fold.
+        out_of_fold: predictions with the column `fold`; every method is tried on it, fold by fold.
         test: the locked test lesions' predictions.
     """
     held_out, locked = cohort_of(out_of_fold), cohort_of(test)

@@ -15,11 +15,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from tqdm import tqdm
 
-from data.ham10000 import DatasetError, image_path, load_metadata
-from data.splits import TEST, split_by_lesion
+from data.ham10000 import DatasetError
+from data.splits import locked_test_files
 from model.analysis import Analyzer
 from model.artifact import DEFAULT_ARTIFACT, load_artifact, write_section
 from model.evaluation import to_plain
@@ -82,21 +81,6 @@ def measure_refusals(
     ).T
     estimates = share_estimates(is_refused, np.ones_like(is_refused), names, bootstrap_weights(names))
     return Refusals(source, should_be_refused, len(paths), *estimates)
-
-
-def locked_test_files(dataset: Path, seed: int) -> pd.DataFrame:
-    """The locked test images of a HAM10000 folder: their rows with a column `path`.
-
-    Raises:
-        DatasetError: the folder is not HAM10000, or lacks an image.
-    """
-    metadata = load_metadata(dataset)
-    rows = metadata[split_by_lesion(metadata, seed=seed) == TEST]
-    paths = [image_path(dataset, image_id) for image_id in rows["image_id"]]
-    missing = next((name for name, path in zip(rows["image_id"], paths, strict=True) if path is None), None)
-    if missing is not None:
-        raise DatasetError(f"expected {missing}.jpg in {dataset}, found none; run: python -m data.download")
-    return rows.assign(path=paths)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -12,12 +12,10 @@ fewer images (`--keras-images`). Exit code 2, and a message, where the artifact 
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -55,7 +53,7 @@ from model.heatmap_summary import (
 from model.keras_worker import KerasWorker, WorkerFailed
 from model.metrics import Array, Booleans
 from model.preprocessing import RgbImage, decode_image, to_network_input
-from model.runtimes import LiteRTClassifier
+from model.processes import classifier_of_process, mapped
 from model.uncertainty import decide
 
 SECTION = "heatmaps"
@@ -234,9 +232,9 @@ def measure_all(
     own = [method for method in methods if method not in KERAS_METHODS]
     slow = [method for method in methods if method in KERAS_METHODS]
     measure = partial(_measure_in_process, dataset=dataset, artifact_folder=artifact_folder, methods=own)
-    measured = _flatten(_mapped(measure, images, processes)) if own else []
+    measured = _flatten(mapped(measure, images, processes=processes, description=SECTION)) if own else []
     if slow:
-        classifier = _classifier(artifact_folder)
+        classifier = classifier_of_process(artifact_folder)
         worker = KerasWorker(classifier.artifact.keras_path)
         try:
             shown = tqdm(images[:keras_images], desc=", ".join(slow), unit="image", disable=None)
@@ -246,28 +244,10 @@ def measure_all(
     return measured
 
 
-def _mapped(
-    measure: Callable[[StudyImage], list[HeatmapMeasures]], images: Sequence[StudyImage], processes: int
-) -> Iterable[list[HeatmapMeasures]]:
-    progress = partial(tqdm, total=len(images), desc="heatmaps", unit="image", disable=None)
-    if processes == 1:
-        yield from progress(map(measure, images))
-        return
-    # Spawned, not forked: a fork would copy an interpreter's threads in the middle of their work.
-    with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
-        yield from progress(pool.map(measure, images))
-
-
 def _measure_in_process(
     image: StudyImage, dataset: Path, artifact_folder: Path, methods: Sequence[str]
 ) -> list[HeatmapMeasures]:
-    return measure_image(image, dataset, _classifier(artifact_folder), methods)
-
-
-@cache
-def _classifier(artifact_folder: Path) -> LiteRTClassifier:
-    """One a process."""
-    return LiteRTClassifier(load_artifact(artifact_folder))
+    return measure_image(image, dataset, classifier_of_process(artifact_folder), methods)
 
 
 def _flatten(measured: Iterable[list[HeatmapMeasures]]) -> list[HeatmapMeasures]:

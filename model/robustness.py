@@ -13,26 +13,23 @@ be.
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import sys
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from data.diagnoses import class_index
 from data.ham10000 import DatasetError
+from data.splits import locked_test_files
 from model.arguments import whole_number
 from model.artifact import DEFAULT_ARTIFACT, Artifact, ArtifactMismatch, load_artifact, write_section
 from model.classifier import Classifier
 from model.evaluation import to_plain
-from model.gate_study import locked_test_files
 from model.intervals import (
     BOOTSTRAP_SEED,
     RESAMPLES,
@@ -48,8 +45,8 @@ from model.intervals import (
 from model.metrics import Array, Booleans, Indices, auroc, balanced_accuracy, is_malignant, malignant_probability
 from model.perturbations import PERTURBATIONS, Kind
 from model.preprocessing import ImageRejected, decode_image, to_network_input
+from model.processes import classifier_of_process, mapped
 from model.report import robustness_table
-from model.runtimes import LiteRTClassifier
 from model.uncertainty import decide
 
 SECTION = "robustness"
@@ -192,23 +189,11 @@ def logits_of_images(paths: Sequence[Path], artifact_folder: Path, processes: in
         DatasetError: a file that cannot be decoded.
     """
     measure = partial(_logits_in_process, artifact_folder=artifact_folder)
-    progress = partial(tqdm, total=len(paths), desc=SECTION, unit="image", disable=None)
-    numbers = range(len(paths))
-    if processes == 1:
-        return np.array(list(progress(map(measure, paths, numbers))))
-    # Spawned, not forked: a fork would copy an interpreter's threads in the middle of their work.
-    with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return np.array(list(progress(pool.map(measure, paths, numbers))))
+    return np.array(list(mapped(measure, paths, range(len(paths)), processes=processes, description=SECTION)))
 
 
 def _logits_in_process(path: Path, number: int, artifact_folder: Path) -> Array:
-    return logits_of_image(path, number, _classifier(artifact_folder))
-
-
-@cache
-def _classifier(artifact_folder: Path) -> Classifier:
-    """One a process."""
-    return LiteRTClassifier(load_artifact(artifact_folder))
+    return logits_of_image(path, number, classifier_of_process(artifact_folder))
 
 
 def answers_of(logits: Array, artifact: Artifact) -> Answers:

@@ -326,7 +326,9 @@ def run(monkeypatch: pytest.MonkeyPatch, artifact: Artifact, dataset: Path, fail
         return made
 
     workers: list[FakeWorker] = []
-    monkeypatch.setattr(model.heatmap_study, "_classifier", lambda folder: FakeClassifier(load_artifact(folder)))
+    monkeypatch.setattr(
+        model.heatmap_study, "classifier_of_process", lambda folder: FakeClassifier(load_artifact(folder))
+    )
     monkeypatch.setattr(model.heatmap_study, "KerasWorker", worker)
     numbers = ["--images", "7", "--faithfulness-images", "2", "--keras-images", "3", "--processes", "1"]
     methods = ["--methods", GRAD_CAM, "Score-CAM", SPOT, NOISE]

@@ -18,10 +18,9 @@ from tiny_dataset import write_tiny_dataset
 import model.robustness
 from data.diagnoses import DX_CODES
 from data.ham10000 import DatasetError
-from data.splits import SPLIT_SEED
+from data.splits import SPLIT_SEED, locked_test_files
 from model.artifact import MANIFEST_FILE, Artifact, ArtifactMismatch, load_artifact
 from model.classifier import NetworkOutput
-from model.gate_study import locked_test_files
 from model.intervals import Estimate
 from model.perturbations import PERTURBATIONS
 from model.preprocessing import RgbImage, decode_image, to_network_input
@@ -239,7 +238,7 @@ def test_error_in_another_process_comes_back_as_itself(tmp_path: Path) -> None:
 
 
 def run(monkeypatch: pytest.MonkeyPatch, artifact: Artifact, dataset: Path) -> int:
-    monkeypatch.setattr(model.robustness, "_classifier", lambda folder: FakeClassifier(load_artifact(folder)))
+    monkeypatch.setattr(model.robustness, "classifier_of_process", lambda folder: FakeClassifier(load_artifact(folder)))
     numbers = ["--images", "3", "--processes", "1"]
     return main(["--artifact", str(artifact.folder), "--dataset", str(dataset), *numbers])
 
