@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from html import escape
-from pathlib import Path
 
 import numpy as np
 import streamlit as st
@@ -41,7 +40,6 @@ from model.preprocessing import RgbImage
 from model.stability import SHIFT
 from model.stress import STRESS_KEYS, StressResult, stress_test
 
-STYLE_FILE = Path(__file__).with_name("assets") / "evidence.css"
 MIN_PREVALENCE, MAX_PREVALENCE, PREVALENCE_STEP = 0.005, 0.5, 0.005
 # The contrast map is coarse, and the viewer above shows the image at full size.
 CONTRAST_SIDE = 640  # pixels
@@ -69,11 +67,6 @@ class _Stressed:
     threshold: float
     result: StressResult
     flipped: dict[str, RgbImage]
-
-
-def panel_style() -> None:
-    """The few rules of style that the panels need."""
-    st.html(STYLE_FILE)
 
 
 def chosen_operating_point(artifact: Artifact) -> OperatingPoint:

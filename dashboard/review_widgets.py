@@ -152,7 +152,6 @@ def result(upload: Upload, analysis: Analysis) -> None:
     On a phone the panels below come last; on a wide screen the style sheet puts them under the image.
     """
     leading = _leading(analysis)
-    evidence_widgets.panel_style()
     with st.container(key="review_result"):
         picture, answer, panels = st.columns([7, 3, 7], gap="medium")
         with picture:
