@@ -73,7 +73,7 @@ class Analyzer:
         quality = assess(network_input, ood_score, self.artifact.quality)
         is_refused = quality.refusal is not None
         return Analysis(
-            image=_reduced(image),
+            image=reduced(image),
             image_sha256=hashlib.sha256(content).hexdigest(),
             network_input=network_input,
             quality=quality,
@@ -108,7 +108,8 @@ class Analyzer:
         return load_index(self.artifact.neighbours_path)
 
 
-def _reduced(image: RgbImage) -> RgbImage:
+def reduced(image: RgbImage) -> RgbImage:
+    """An image scaled down to at most `MAX_KEPT_SIDE` pixels a side; a smaller one as it is."""
     if max(image.shape[:2]) <= MAX_KEPT_SIDE:
         return image
     factor = MAX_KEPT_SIDE / max(image.shape[:2])

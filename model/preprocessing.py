@@ -17,11 +17,14 @@ from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
 RgbImage = NDArray[np.uint8]
 
+# Saved with every case; count it up when the same bytes give another network input.
+PREPROCESSING_VERSION = "1"
 MAX_BYTES = 20 * 1024 * 1024
 MAX_PIXELS = 50_000_000
 MIN_SIDE = 64
+# What Pillow reads; DICOM goes its own way (`model.dicom`).
 FORMATS: tuple[str, ...] = ("JPEG", "PNG", "TIFF", "WEBP", "BMP")
-IMAGE_SUFFIXES: tuple[str, ...] = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp")
+IMAGE_SUFFIXES: tuple[str, ...] = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp", ".dcm")
 # Cropping a square or a 16:9 image to 4:3 loses 25 % of it; whatever would lose more is padded instead.
 MAX_CROPPED_SHARE = 0.26
 # The committed network was trained on copies of HAM10000 that had been reduced to 320 x 240 (1.25 times its input) by
@@ -52,7 +55,6 @@ _SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
     (0, b"PK\x03\x04", "a ZIP archive or Office document"),
     (0, b"GIF8", "a GIF"),
     (4, b"ftyphei", "an HEIC photo"),
-    (128, b"DICM", "a DICOM file"),
 )
 
 
@@ -60,8 +62,8 @@ class ImageRejected(Exception):
     """An upload that cannot be used.
 
     Attributes:
-        reason: a code for logs and tables: `empty`, `too_many_bytes`, `not_an_image`, `too_many_pixels`,
-            `too_small` or `damaged`.
+        reason: a code for logs and tables: `empty`, `too_many_bytes`, `not_an_image`, `too_many_pixels`, `too_small`,
+            `damaged`, and of DICOM files `burnt_in_text` or `unsupported_dicom`.
     """
 
     def __init__(self, reason: str, message: str) -> None:
@@ -115,7 +117,7 @@ def decode_image(content: bytes) -> RgbImage:
     """Decode an uploaded file to upright 8-bit RGB.
 
     EXIF rotation is applied; CMYK, 16-bit, palette and grey images are converted; transparency is laid on white.
-    Metadata (EXIF, GPS) does not survive, since only pixels are returned.
+    Metadata (EXIF, GPS, a DICOM file's patient) does not survive, since only pixels are returned.
 
     Args:
         content: the file's bytes.
@@ -124,9 +126,13 @@ def decode_image(content: bytes) -> RgbImage:
         (H, W, 3) uint8 RGB, 0-255, at least 64 pixels a side.
 
     Raises:
-        ImageRejected: no bytes, more than 20 MiB, not one of JPEG, PNG, TIFF, WebP, BMP, more than 50 megapixels
-            (refused before pixels are decoded), less than 64 pixels a side, or truncated.
+        ImageRejected: no bytes, more than 20 MiB, not one of JPEG, PNG, TIFF, WebP, BMP, DICOM, more than 50
+            megapixels (refused before pixels are decoded), less than 64 pixels a side, or truncated; of DICOM files
+            also what `model.dicom.read_dicom` lists.
     """
+    # Here, since that module builds upon this one.
+    from model.dicom import is_dicom, read_dicom
+
     if not content:
         raise ImageRejected("empty", "expected an image, received an empty file; choose the file again")
     if len(content) > MAX_BYTES:
@@ -135,8 +141,20 @@ def decode_image(content: bytes) -> RgbImage:
             f"expected at most {MAX_BYTES // 2**20} MB, received {math.ceil(len(content) / 2**20 * 10) / 10} MB; "
             "export the image as JPEG and upload that",
         )
+    if is_dicom(content):
+        return read_dicom(content).image
     image = _open(content)
-    width, height = image.size
+    check_size(*image.size)
+    try:
+        return np.asarray(_to_rgb(_turn_upright(image)), dtype=np.uint8)
+    except (*_DAMAGED, Image.DecompressionBombError) as error:
+        raise ImageRejected(
+            "damaged", f"expected a complete image, received a damaged or truncated {image.format}; export it again"
+        ) from error
+
+
+def check_size(width: int, height: int) -> None:
+    """Whether an image of this size, in pixels, may be decoded; raises `ImageRejected` where it may not."""
     if width * height > MAX_PIXELS:
         raise ImageRejected(
             "too_many_pixels",
@@ -148,12 +166,6 @@ def decode_image(content: bytes) -> RgbImage:
             "too_small",
             f"expected at least {MIN_SIDE} px a side, received {width} x {height} px; upload the original image",
         )
-    try:
-        return np.asarray(_to_rgb(_turn_upright(image)), dtype=np.uint8)
-    except (*_DAMAGED, Image.DecompressionBombError) as error:
-        raise ImageRejected(
-            "damaged", f"expected a complete image, received a damaged or truncated {image.format}; export it again"
-        ) from error
 
 
 def _open(content: bytes) -> ImageFile.ImageFile:
@@ -168,8 +180,7 @@ def _open(content: bytes) -> ImageFile.ImageFile:
     except (UnidentifiedImageError, *_DAMAGED) as error:
         raise ImageRejected(
             "not_an_image",
-            f"expected {', '.join(FORMATS[:-1])} or {FORMATS[-1]}, received {_describe(content)}; "
-            "upload the image file itself",
+            f"expected {', '.join(FORMATS)} or DICOM, received {_describe(content)}; upload the image file itself",
         ) from error
 
 

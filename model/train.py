@@ -160,12 +160,23 @@ def start_network(recipe: Recipe) -> keras.Model:
     """The training network a recipe starts from, for any input size.
 
     Raises:
-        RunMismatch: the recipe starts from an artifact that has no network trained without the recipe's fold.
+        RunMismatch: the recipe starts from a run or an artifact that has no network trained without the recipe's fold.
     """
-    if Path(recipe.init).is_dir():
-        return build_training_network(_member_of_fold(Path(recipe.init), recipe.validation_fold))
+    start = Path(recipe.init)
+    if (start / RUN_FILE).is_file():
+        return build_training_network(_network_of_run(start, recipe.validation_fold))
+    if start.is_dir():
+        return build_training_network(_member_of_fold(start, recipe.validation_fold))
     init = None if recipe.init == "none" else recipe.init
     return build_training_network(BACKBONES[recipe.backbone](None, None, init))
+
+
+def _network_of_run(folder: Path, fold: int) -> keras.Model:
+    """The network of an earlier run that was trained without a fold, so that the fold stays unseen."""
+    trained_without = json.loads((folder / RUN_FILE).read_text())["recipe"]["validation_fold"]
+    if trained_without != fold:
+        raise RunMismatch(f"{folder} holds a network trained without fold {trained_without}, not without fold {fold}")
+    return keras.models.load_model(folder / NETWORK_FILE, compile=False)
 
 
 def _member_of_fold(folder: Path, fold: int) -> keras.Model:
@@ -447,7 +458,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--init",
         default="imagenet",
-        help="imagenet (downloads), a weights file, an artifact folder to train its network of the fold on, or none",
+        help="imagenet (downloads), a weights file, an earlier run or an artifact folder to train its network of the "
+        "fold on, or none",
     )
     parser.add_argument("--backbone", choices=sorted(BACKBONES), default="lesion_mobilenet_v2")
     parser.add_argument("--run", type=Path, default=Path("runs/skin"), help="folder for checkpoints and results")

@@ -245,3 +245,15 @@ def test_head_phase_trains_the_dense_layer_only() -> None:
     assert momenta == {BATCH_NORM_MOMENTUM}
     with pytest.raises(ValueError, match="expected the name of a layer"):
         set_trainable(network, "block_99", is_batch_norm_frozen=False)
+
+
+def test_run_goes_on_from_an_earlier_run_of_its_fold_only(
+    dataset: Path, killed_and_resumed: Path, tmp_path: Path
+) -> None:
+    from model.recipe import recipe_from
+    from model.train import RunMismatch, build_parser, start_network
+
+    options = ["--dataset", str(dataset), "--init", str(killed_and_resumed), "--validation-fold"]
+    start_network(recipe_from(build_parser().parse_args([*options, "0"])))
+    with pytest.raises(RunMismatch, match="not without fold 3"):
+        start_network(recipe_from(build_parser().parse_args([*options, "3"])))
