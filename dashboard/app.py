@@ -1,6 +1,6 @@
-"""The entry point of the dashboard.
+"""The entry point of the dashboard: what Streamlit runs for every session. `dashboard.server` serves it.
 
-python -m streamlit run dashboard/app.py
+python -m streamlit run dashboard/app.py    # without security headers and health check
 """
 
 import sys
@@ -13,8 +13,7 @@ if str(ROOT) not in sys.path:
 
 import streamlit as st  # noqa: E402 (the path comes first)
 
-from dashboard import wording  # noqa: E402
-from dashboard.settings import settings  # noqa: E402
+from dashboard import sign_in, wording  # noqa: E402
 from dashboard.widgets import explained_errors, page_style, research_banner  # noqa: E402
 
 ASSETS = Path(__file__).with_name("assets")
@@ -23,16 +22,8 @@ st.set_page_config(page_title=wording.APP_NAME, page_icon=ASSETS / "icon.svg", l
 st.logo(ASSETS / "logo.svg", size="large")
 page_style()
 
-page = st.navigation(
-    [
-        st.Page(ROOT / "pages" / "review.py", title="Review", icon=":material/frame_inspect:", default=True),
-        st.Page(ROOT / "pages" / "dataset.py", title="Dataset", icon=":material/grid_view:"),
-        st.Page(ROOT / "pages" / "evaluation.py", title="Evaluation", icon=":material/monitoring:"),
-        st.Page(ROOT / "pages" / "about.py", title="About", icon=":material/info:"),
-    ],
-    position="top",
-)
+page = st.navigation(sign_in.pages(), position="top")
 research_banner()
 with explained_errors():
-    settings()
+    sign_in.user_bar()
     page.run()

@@ -13,9 +13,11 @@ import pandas as pd
 import streamlit as st
 from PIL import Image
 
-from dashboard.settings import ROOT, settings
+from dashboard.settings import ROOT, case_key, settings
 from dashboard.thresholds import QUESTIONS, question_scores
+from data.case_log import CaseLog, open_case_log
 from data.ham10000 import DatasetError, count_images_and_lesions, image_path, load_counts, load_metadata
+from data.storage import ImageStore, open_image_store
 from model.analysis import Analysis, Analyzer
 from model.artifact import Artifact, load_artifact
 from model.evaluation import Evaluation, RocCurve, evaluate, roc_curves
@@ -157,3 +159,15 @@ def sample_content(file: str) -> bytes:
 def sample_thumbnail(file: str) -> bytes:
     """A small JPEG of a synthetic sample."""
     return _small_jpeg(SAMPLE_FOLDER / file)
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def image_store() -> ImageStore:
+    """Where the images of saved cases lie, by the settings."""
+    return open_image_store(settings().image_store, settings().image_store_endpoint)
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def case_log() -> CaseLog:
+    """The case log of the settings, migrated; raises `CaseLogUnavailable`, and then tries again at the next call."""
+    return open_case_log(settings().database_url, image_store(), case_key())

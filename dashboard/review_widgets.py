@@ -1,11 +1,10 @@
-"""Functions that draw the parts of the Review page."""
+"""Functions that draw what the Review page makes of an image."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from html import escape
 
-import pandas as pd
 import streamlit as st
 
 from dashboard import evidence_widgets, resources, state
@@ -15,106 +14,16 @@ from dashboard.formats import escape as escape_markdown
 from dashboard.formats import percent
 from dashboard.state import Upload
 from dashboard.viewer import heatmap_viewer
-from dashboard.widgets import csv_download
 from data.diagnoses import DIAGNOSES, DX_CODES, diagnosis
 from model.analysis import Analysis
 from model.artifact import Artifact, OperatingPoint
 from model.classifier import Prediction
+from model.dicom import dicom_facts, is_dicom
 from model.explain import Explanation, explanation_of
 from model.keras_worker import METHODS, WorkerFailed
-from model.predict import COLUMNS, rejected_row, row_of
-from model.preprocessing import IMAGE_SUFFIXES, MAX_BYTES, ImageRejected
+from model.preprocessing import ImageRejected
 
-UPLOADER, CAMERA = "review_upload", "review_camera"
 ANSWER_FRAGMENT = "review_answer"
-
-
-# --- Input -----------------------------------------------------------------------------------------------------------
-
-
-def image_inputs() -> list[Upload]:
-    """Uploader, camera and samples. A sample, once opened, is shown; else the user's own images, as a queue."""
-    st.subheader(wording.OPEN_HEADING, anchor=wording.OPEN_ANCHOR)
-    upload_column, sample_column = st.columns(2, gap="medium")
-    with upload_column:
-        files = st.file_uploader(
-            "Dermoscopic images (JPEG, PNG, TIFF, WebP, BMP; one lesion each)",
-            type=[suffix.removeprefix(".") for suffix in IMAGE_SUFFIXES],
-            accept_multiple_files=True,
-            max_upload_size=MAX_BYTES // 2**20,
-            key=UPLOADER,
-            on_change=state.forget_uploads,
-        )
-        photograph = _camera()
-        given = [Upload(file.name, file.getvalue()) for file in files]
-        given += [Upload("photograph", photograph)] if photograph else []
-        # The uploader forgets its files when the user looks at another page; the session does not.
-        if given:
-            state.keep_uploads(given)
-        _kept_uploads(is_in_uploader=bool(given))
-    with sample_column:
-        _sample_buttons()
-    sample = state.chosen_sample()
-    if sample is not None:
-        return [Upload(sample, resources.sample_content(sample), is_sample=True)]
-    return state.uploads()
-
-
-def _kept_uploads(is_in_uploader: bool) -> None:
-    """Ways back to the user's own images, and to be rid of them where the uploader no longer lists them."""
-    kept = state.uploads()
-    if kept and state.chosen_sample() is not None:
-        st.button(wording.back_to(len(kept)), on_click=state.choose_sample, args=(None,), icon=":material/undo:")
-    elif kept and not is_in_uploader:
-        st.button(wording.close(len(kept)), on_click=state.forget_uploads, icon=":material/close:")
-
-
-def _camera() -> bytes | None:
-    if not st.toggle("Use the camera", key="review_uses_camera", help="For a phone with a dermatoscope attached"):
-        return None
-    photograph = st.camera_input("Photograph through the dermatoscope", key=CAMERA, on_change=state.forget_uploads)
-    return photograph.getvalue() if photograph else None
-
-
-def _sample_buttons() -> None:
-    st.markdown("Or open a synthetic sample", help=wording.SAMPLES_NOTE)
-    with st.container(horizontal=True, gap="small"):
-        for sample in resources.samples().itertuples():
-            with st.container(width=80, gap="xxsmall"):
-                st.image(
-                    resources.sample_thumbnail(sample.file),
-                    width="stretch",
-                    alt=f"Synthetic sample: {sample.description}",
-                )
-                st.button(
-                    sample.intended_dx,
-                    key=f"sample_{sample.file}",
-                    help=f"Open {sample.file}: drawn to resemble {diagnosis(sample.intended_dx).name}",
-                    on_click=state.choose_sample,
-                    args=(sample.file,),
-                    width="stretch",
-                )
-    st.caption(wording.SAMPLES_NOTE)
-
-
-def empty_state() -> None:
-    """What to do first."""
-    st.markdown(wording.EMPTY)
-
-
-def queue_navigation(uploads: list[Upload]) -> Upload:
-    """The image of the queue that is shown, with buttons and keys to go through a queue of several."""
-    position = state.position(len(uploads))
-    if len(uploads) > 1:
-        with st.container(horizontal=True, vertical_alignment="center", key="review_queue"):
-            st.markdown(f"Image **{position + 1} of {len(uploads)}**", width="content")
-            _move_button("Previous", -1, len(uploads), position == 0, "p")
-            _move_button("Next", 1, len(uploads), position == len(uploads) - 1, "n")
-    return uploads[position]
-
-
-def _move_button(label: str, steps: int, length: int, is_disabled: bool, shortcut: str) -> None:
-    st.button(label, on_click=state.move, args=(steps, length), disabled=is_disabled, shortcut=shortcut)
 
 
 # --- Result ----------------------------------------------------------------------------------------------------------
@@ -125,9 +34,11 @@ def analyse(upload: Upload) -> Analysis | None:
     try:
         analysis = resources.analysis(upload.content)
     except ImageRejected as rejected:
+        state.keep_progress(upload.case_id, is_refused=True)
         st.warning(wording.rejection(upload.name, rejected), icon=":material/block:")
         return None
     if analysis.prediction is None:
+        state.keep_progress(upload.case_id, is_refused=True)
         _refused(upload, analysis)
         return None
     return analysis
@@ -161,8 +72,29 @@ def result(upload: Upload, analysis: Analysis) -> None:
     with panels:
         evidence_widgets.evidence(analysis, leading)
         evidence_widgets.contrast_panel(analysis)
+
+
+def further_evidence(analysis: Analysis) -> None:
+    """What takes longer, and so comes last."""
     evidence_widgets.similar_cases(analysis)
     evidence_widgets.stress_panel(analysis)
+
+
+def image_caption(upload: Upload, analysis: Analysis, *links: str) -> None:
+    """The name of an image, what the checks found usable, and where to go on (Markdown links)."""
+    name = f"**Synthetic sample** {escape_markdown(upload.name)}" if upload.is_sample else escape_markdown(upload.name)
+    limit = resources.analyzer().artifact.quality.max_ood_score
+    st.markdown(" · ".join([name, wording.usable(analysis.quality, limit), *links, wording.OPEN_ANOTHER]))
+
+
+def image_warnings(upload: Upload, analysis: Analysis) -> None:
+    """Amber remarks on an image that was not good enough, not seen as a whole, or may show text."""
+    if analysis.explanation is None:
+        raise ValueError("expected an answered image")
+    for remark in wording.warnings(analysis.quality, analysis.explanation.framing.seen_share):
+        st.warning(remark, icon=":material/warning:")
+    if is_dicom(upload.content) and not dicom_facts(upload.content).is_text_excluded:
+        st.warning(wording.BURNT_IN_TEXT, icon=":material/badge:")
 
 
 def _leading(analysis: Analysis) -> str:
@@ -176,12 +108,9 @@ def _leading(analysis: Analysis) -> str:
 def _picture(upload: Upload, analysis: Analysis, leading: str) -> None:
     if analysis.explanation is None:
         raise ValueError("expected an answered image")
-    artifact = resources.analyzer().artifact
-    name = f"**Synthetic sample** {escape_markdown(upload.name)}" if upload.is_sample else escape_markdown(upload.name)
-    st.markdown(f"{name} · {wording.usable(analysis.quality, artifact.quality.max_ood_score)} · {wording.OPEN_ANOTHER}")
+    image_caption(upload, analysis, wording.TO_DECISION)
     heatmap_viewer(analysis, leading, _by_method(analysis), key="review_viewer")
-    for remark in wording.warnings(analysis.quality, analysis.explanation.framing.seen_share):
-        st.warning(remark, icon=":material/warning:")
+    image_warnings(upload, analysis)
     rows, columns = analysis.explanation.heatmaps.shape[1:]
     with st.expander("What a heatmap does not prove"):
         st.markdown(wording.HEATMAP_LIMITS.format(rows=rows, columns=columns))
@@ -312,29 +241,3 @@ def _bar(name: str, code: str, share: float, colour: str, mark: tuple[float, str
         f"<span class='name'>{escape(name)} <i>{code}</i></span><span class='value'>{escape(shown)}</span>"
         f"<span class='track'><span style='width:{share * 100:.2f}%;background:{colour}'></span>{tick}</span></div>"
     )
-
-
-# --- Queue as a table ------------------------------------------------------------------------------------------------
-
-
-@st.fragment
-def queue_table(uploads: list[Upload]) -> None:
-    """All images of a queue as one table and CSV, in the columns of `python -m model.predict`."""
-    if len(uploads) < 2 or not st.toggle(f"Table of all {len(uploads)} images", key="review_table"):
-        return
-    progress = st.progress(0.0, "Analysing ...")
-    rows = []
-    for done, upload in enumerate(uploads, start=1):
-        rows.append(_queue_row(upload))
-        progress.progress(done / len(uploads), f"Analysed {done} of {len(uploads)}")
-    progress.empty()
-    table = pd.DataFrame(rows, columns=list(COLUMNS))
-    st.dataframe(table, hide_index=True)
-    csv_download(table, "lesionlens_predictions.csv", key="review_csv")
-
-
-def _queue_row(upload: Upload) -> dict[str, str]:
-    try:
-        return row_of(upload.name, resources.analysis(upload.content))
-    except ImageRejected as rejected:
-        return rejected_row(upload.name, rejected.reason)

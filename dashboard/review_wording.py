@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from dashboard.formats import escape, one_decimal, percent
+from dashboard.state import Progress
 from data.diagnoses import DX_CODES, MALIGNANT_DX, diagnosis
 from model.artifact import Artifact, MeasuredRate, OperatingPoint
 from model.classifier import Prediction
@@ -24,9 +25,23 @@ from model.quality import Issue, Quality
 
 EMPTY = (
     "Drop a dermoscopic image below, photograph one with a phone attachment, or open a sample. It is analysed in the "
-    "memory of the server that runs LesionLens; nothing is stored."
+    "memory of the server that runs LesionLens; nothing is stored before you save a case."
+)
+INTENDED_USE_HEADING = "Before you start"
+INTENDED_USE_KEPT = (
+    "**What is kept.** Images are analysed in the memory of the server that runs LesionLens. Nothing is stored before "
+    "you press **Save case**. Open no image on which a name, a face or another person can be recognised."
+)
+INTENDED_USE_BUTTON = "I have read this"
+QUEUE_LIST = "Images of the queue"
+TABLE_WAITS = "The table of all images opens when each has your own read, because it holds the AI's answers."
+BURNT_IN_TEXT = (
+    "The DICOM file does not say whether text is burnt into the image. Look for names and numbers in it before you "
+    "save it."
 )
 OPEN_HEADING, OPEN_ANCHOR = "Open an image", "open-an-image"
+DECISION_ANCHOR = "decide-and-save"
+TO_DECISION = f"[decide and save](#{DECISION_ANCHOR})"
 OPEN_ANOTHER = f"[open another image](#{OPEN_ANCHOR})"
 SAMPLES_NOTE = "Synthetic images, drawn by LesionLens. They show no patient and carry no diagnosis."
 ORIGINAL_ALT = "The uploaded dermoscopic image"
@@ -66,6 +81,8 @@ _REJECTIONS: dict[str, str] = {
     "too_many_pixels": "This image has too many pixels.",
     "too_small": "This image is too small to judge.",
     "damaged": "This image file is damaged.",
+    "burnt_in_text": "This image may show who the patient is.",
+    "unsupported_dicom": "This DICOM file is of a kind that cannot be read.",
 }
 
 _SET_METHODS: dict[str, str] = {
@@ -92,6 +109,25 @@ def back_to(images: int) -> str:
 def close(images: int) -> str:
     """Forget the user's own images."""
     return "Close your image" if images == 1 else f"Close your {images} images"
+
+
+def queue_position(position: int, progresses: Sequence[Progress]) -> str:
+    """`Image 3 of 12, 2 saved`; the position counts from 0."""
+    saved = sum(progress.saved is not None for progress in progresses)
+    return f"Image **{position + 1} of {len(progresses)}**, {saved} saved"
+
+
+def queue_entry(number: int, name: str, progress: Progress) -> str:
+    """`3. lesion.jpg: saved`, plain text, as a list of choices shows it."""
+    return f"{number}. {name}: {_queue_state(progress)}"
+
+
+def _queue_state(progress: Progress) -> str:
+    if progress.saved is not None:
+        return "saved"
+    if progress.is_refused:
+        return "refused"
+    return "read" if progress.is_read else "open"
 
 
 def rejection(name: str, rejected: ImageRejected) -> str:

@@ -17,6 +17,7 @@ from dashboard import review_wording as wording
 from data.diagnoses import DIAGNOSES
 from model.analysis import Analysis
 from model.explain import MAGMA_STOPS, Explanation, evidence_layer
+from model.preprocessing import RgbImage
 
 ASSETS = Path(__file__).with_name("assets")
 # The browser enlarges the overlays smoothly, and a heatmap has no finer detail; seven of them are sent at every rerun.
@@ -42,21 +43,37 @@ def heatmap_viewer(analysis: Analysis, dx: str, on_demand: Mapping[str, Explanat
     if analysis.explanation is None:
         raise ValueError("expected an analysis with heatmaps, received a refused image")
     methods = {analysis.explanation.method: analysis.explanation, **on_demand}
-    height, width = analysis.image.shape[:2]
     _component()(
         key=key,
-        data={
-            "image": _data_url(Image.fromarray(analysis.image), "JPEG", quality=92),
-            "alt": wording.ORIGINAL_ALT,
-            "width": width,
-            "height": height,
-            "size": f"{width} x {height} px",
+        data=_image(analysis.image)
+        | {
             "dx": dx,
             "classes": [{"dx": diagnosis.dx, "name": diagnosis.name} for diagnosis in DIAGNOSES],
             "methods": [{"name": name, "maps": _maps(explanation)} for name, explanation in methods.items()],
             "ramp": [f"rgb({red} {green} {blue})" for red, green, blue in MAGMA_STOPS],
         },
     )
+
+
+def image_viewer(image: RgbImage, key: str) -> None:
+    """Draw an image alone, with zoom and pan; nothing of an answer is sent to the browser.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        key: of the component in this session.
+    """
+    _component()(key=key, data=_image(image) | {"dx": "", "classes": [], "methods": [], "ramp": []})
+
+
+def _image(image: RgbImage) -> dict[str, Any]:
+    height, width = image.shape[:2]
+    return {
+        "image": _data_url(Image.fromarray(image), "JPEG", quality=92),
+        "alt": wording.ORIGINAL_ALT,
+        "width": width,
+        "height": height,
+        "size": f"{width} x {height} px",
+    }
 
 
 def _maps(explanation: Explanation) -> dict[str, dict[str, Any]]:

@@ -8,8 +8,10 @@ from typing import Literal
 
 import pandas as pd
 
+from dashboard import cases_wording
 from dashboard.cohort import CohortSize, Unit
 from dashboard.formats import percent
+from dashboard.identity import NotSignedIn, RoleMissing, SignInExpired
 from dashboard.settings import SettingsError
 from dashboard.thresholds import Reweighed
 from data.diagnoses import DX_TYPES, diagnosis
@@ -304,12 +306,20 @@ ERROR_TITLES: dict[type[Exception], str] = {
     PredictionsError: "The model's test predictions cannot be read",
     DatasetError: "The dataset folder cannot be read",
     SettingsError: "A setting cannot be used",
+    NotSignedIn: "You are not signed in",
+    SignInExpired: "Your sign-in has ended",
+    RoleMissing: "No role was given to you",
+    **cases_wording.ERROR_TITLES,
 }
 STILL_WORKS: dict[type[Exception], str] = {
     ArtifactMismatch: "The Dataset page works without a model.",
     PredictionsError: "The other pages work without them.",
     DatasetError: "This page shows the counts that come with LesionLens instead.",
     SettingsError: "",
+    NotSignedIn: "",
+    SignInExpired: "",
+    RoleMissing: "",
+    **cases_wording.STILL_WORKS,
 }
 
 

@@ -99,8 +99,8 @@ class ImageStore(Protocol):
     def upload_form(self, key: str, content_type: str, max_bytes: int, seconds: int = 300) -> UploadForm | None:
         """A form to upload 1 to `max_bytes` bytes of one content type by; None for a folder.
 
-        What arrives is as the browser sent it, metadata included. So use a fresh key, never a case's, and keep as
-        the case's image what `stored_image` makes of the upload's pixels. A forgotten upload is swept as an orphan.
+        What arrives is as the browser sent it, metadata included. So give uploads a store of their own, under a prefix
+        whose lifecycle ends them after a day, and keep as a case's image what `stored_image` makes of their pixels.
         """
 
 
@@ -270,9 +270,10 @@ class S3Store:
         fixed = {"Content-Type": content_type, "x-amz-server-side-encryption": "AES256"}
         conditions = [*({name: value} for name, value in fixed.items()), ["content-length-range", 1, max_bytes]]
         name = self._name(key)
+        self.download_url(key, seconds)  # names missing credentials, where the form ends in botocore's AttributeError
         with self._failures("sign an upload of"):
             form = self.client.generate_presigned_post(
-                self.bucket, name, Fields=fixed, Conditions=conditions, ExpiresIn=_check_seconds(seconds)
+                self.bucket, name, Fields=fixed, Conditions=conditions, ExpiresIn=seconds
             )
         return UploadForm(form["url"], form["fields"])
 

@@ -1,20 +1,31 @@
-"""Upload a dermoscopic image, see what the classifier makes of it and what raised its scores."""
+"""Open a dermoscopic image, read it, see what the classifier makes of it, decide and save."""
 
 import streamlit as st
 
+from dashboard import decision_widgets, own_read_widgets
+from dashboard import review_inputs as inputs
 from dashboard import review_widgets as widgets
 
 st.title("Review a lesion")
+if not inputs.intended_use():
+    st.stop()
 answer_area = st.container()
-uploads = widgets.image_inputs()
+uploads = inputs.image_inputs()
 
 with answer_area:
     if uploads:
-        upload = widgets.queue_navigation(uploads)
+        upload = inputs.shown_image(uploads)
+        queue_area = st.container()
         analysis = widgets.analyse(upload)
-        if analysis is not None:
+        with queue_area:
+            inputs.queue_navigation(uploads)
+        if analysis is not None and own_read_widgets.is_due(upload):
+            own_read_widgets.own_read(upload, analysis)
+        elif analysis is not None:
             widgets.result(upload, analysis)
-        widgets.queue_table(uploads)
+            decision_widgets.decision(upload, analysis)
+            widgets.further_evidence(analysis)
+        inputs.queue_table(uploads)
         st.divider()
     else:
-        widgets.empty_state()
+        inputs.empty_state()

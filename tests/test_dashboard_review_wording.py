@@ -7,7 +7,9 @@ import pytest
 
 from dashboard import review_wording as wording
 from dashboard.formats import escape, one_decimal, percent
+from dashboard.state import Progress
 from dashboard.trust_wording import SET_METHODS
+from data.cases import Read
 from data.diagnoses import DX_CODES
 from model.artifact import MeasuredRate, OperatingPoint
 from model.classifier import Prediction
@@ -127,3 +129,11 @@ def test_every_method_of_prediction_sets_has_its_words() -> None:
     for method in METHODS:
         assert "90 %" in wording.set_help(ConformalSets(method, 0.9, (0.1,) * 7))
         assert method in SET_METHODS
+
+
+def test_queue_counts_what_was_saved_and_names_each_image_with_its_state() -> None:
+    read = Progress(own_read=Read("nv", "sure", "follow-up"))
+    progresses = [Progress(), read, Progress(is_skipped=True), Progress(is_refused=True)]
+    assert wording.queue_position(2, progresses) == "Image **3 of 4**, 0 saved"
+    entries = [wording.queue_entry(number, "*a*.jpg", one) for number, one in enumerate(progresses, start=1)]
+    assert entries == ["1. *a*.jpg: open", "2. *a*.jpg: read", "3. *a*.jpg: read", "4. *a*.jpg: refused"]

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from fixtures_review import (
+    BASAL_CELL,
+    SAMPLE,
+    give_own_read,
+    noise_png,
+    open_sample,
+    opened_page,
+    selectbox,
+    shown,
+    upload,
+)
 from streamlit.testing.v1 import AppTest
-from streamlit.testing.v1.element_tree import Selectbox
 
 from dashboard import evidence_wording, resources
 from data.diagnoses import DX_CODES, MALIGNANT_INDICES, diagnosis
@@ -22,31 +30,10 @@ from model.metrics import reweigh_ppv_npv, reweigh_probability
 from model.neighbours import Neighbour
 from model.stress import STRESS_KEYS
 
-ROOT = Path(__file__).resolve().parents[1]
-SAMPLE = ROOT / "data" / "sample" / "synthetic_nv_1.jpg"
-BASAL_CELL = SAMPLE.with_name("synthetic_bcc_1.jpg")
-
 
 @pytest.fixture
 def page() -> AppTest:
-    return AppTest.from_file(str(ROOT / "pages" / "review.py"), default_timeout=30).run()
-
-
-def upload(page: AppTest, *files: tuple[str, bytes]) -> AppTest:
-    page.file_uploader[0].set_value([(name, content, "image/jpeg") for name, content in files])
-    return page.run()
-
-
-def shown(page: AppTest) -> str:
-    """All text on the page."""
-    elements = [*page.markdown, *page.caption, *page.warning, *page.info, *page.error]
-    bodies = [str(html.proto.body) for html in page.get("html")]
-    metrics = [f"{metric.label} {metric.value}" for metric in page.metric]
-    return "\n".join([element.value for element in elements] + metrics + bodies)
-
-
-def open_sample(page: AppTest, dx: str) -> AppTest:
-    return next(button for button in page.button if button.label == dx).click().run()
+    return opened_page()
 
 
 def answered(content: bytes) -> Prediction:
@@ -54,17 +41,6 @@ def answered(content: bytes) -> Prediction:
     prediction = resources.analyzer().run(content).prediction
     assert prediction is not None
     return prediction
-
-
-def selectbox(page: AppTest, label: str) -> Selectbox:
-    return next(box for box in page.selectbox if box.label == label)
-
-
-def noise_png() -> bytes:
-    buffer = io.BytesIO()
-    noise = np.random.default_rng(0).integers(0, 256, (240, 320, 3), dtype=np.uint8)
-    Image.fromarray(noise).save(buffer, "PNG")
-    return buffer.getvalue()
 
 
 def test_empty_page_says_what_to_do_and_offers_samples(page: AppTest) -> None:
@@ -107,8 +83,10 @@ def test_upload_is_answered_and_several_make_a_queue(page: AppTest) -> None:
     upload(page, ("first.jpg", SAMPLE.read_bytes()), ("second.jpg", SAMPLE.read_bytes() + b" "))
     assert not page.exception
     assert "1 of 2" in shown(page) and "first" in shown(page)
+    give_own_read(page)
     next(button for button in page.button if button.label == "Next").click().run()
     assert "2 of 2" in shown(page) and "second" in shown(page)
+    give_own_read(page)
     page.toggle(key="review_table").set_value(True).run()
     table = page.dataframe[0].value
     assert list(table["image"]) == ["first.jpg", "second.jpg"]
@@ -241,7 +219,7 @@ def test_evidence_is_measured_for_the_class_that_is_chosen(
         return 0.875
 
     monkeypatch.setattr(Analyzer, "stability", stability)
-    upload(page, ("new.jpg", BASAL_CELL.read_bytes() + b"seen by no other test"))
+    give_own_read(upload(page, ("new.jpg", BASAL_CELL.read_bytes() + b"seen by no other test")))
     first = selectbox(page, "Heatmap of").value
     second = "df" if first != "df" else "nv"
     assert asked == [first]
@@ -260,7 +238,7 @@ def no_evidence(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_class_without_positive_evidence_gets_no_figures(no_evidence: None, page: AppTest) -> None:
-    upload(page, ("new.jpg", BASAL_CELL.read_bytes() + b"nor this one"))
+    give_own_read(upload(page, ("new.jpg", BASAL_CELL.read_bytes() + b"nor this one")))
     assert not page.exception
     chosen = selectbox(page, "Heatmap of").value
     assert f"No positive evidence for {diagnosis(chosen).name} ({chosen})" in shown(page)

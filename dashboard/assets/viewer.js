@@ -13,9 +13,12 @@ export default function ({ data, parentElement }) {
   if (view.offered !== data.methods.length) view.method = kept ? data.methods.length - 1 : 0;
   view.offered = data.methods.length;
   const shownMethod = () => data.methods[view.method];
+  const isAlone = data.methods.length === 0; // an image that has no heatmap yet
 
   function fill() {
+    viewer.classList.toggle("alone", isAlone);
     for (const frame of frames) frame.style.aspectRatio = `${data.width} / ${data.height}`;
+    viewer.style.setProperty("--ratio", data.width / data.height);
     for (const base of parentElement.querySelectorAll(".base")) {
       base.src = data.image;
       base.alt = data.alt;
@@ -29,6 +32,7 @@ export default function ({ data, parentElement }) {
   }
 
   function draw() {
+    if (isAlone) return;
     if (!(view.dx in shownMethod().maps)) view.dx = Object.keys(shownMethod().maps)[0];
     const map = shownMethod().maps[view.dx];
     const heat = $(".heat");

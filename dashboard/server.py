@@ -1,0 +1,191 @@
+"""The dashboard as a server, with security headers and a health check.
+
+python -m dashboard.server --address 127.0.0.1 --port 8501
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import signal
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import streamlit as st
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from streamlit import config
+
+from dashboard import resources
+from dashboard.settings import SettingsError, check_address, is_sign_in_over_https, settings
+from dashboard.wording import ERROR_TITLES
+from data.case_log import CaseQuery
+from data.cases import Actor
+
+SCRIPT = Path(__file__).with_name("app.py")
+# Source: OWASP Secure Headers Project; what each part of the policy must allow was tried out in Chromium.
+CONTENT_SECURITY_POLICY = "; ".join(
+    (
+        "default-src 'self'",
+        # The hash is that of the one line of script in Streamlit's index.html; blobs hold the scripts of our components.
+        "script-src 'self' 'sha256-THxz9J9+wf7rhwR2YkXJoSZ13UCmYyC+3lNDv2+8ugA=' blob:",
+        "style-src 'self' 'unsafe-inline'",
+        "img-src 'self' data: blob:",
+        "font-src 'self' data:",
+        "connect-src 'self'",
+        "worker-src 'self'",
+        "object-src 'none'",
+        "base-uri 'self'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+    )
+)
+HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Permissions-Policy": "camera=(self), microphone=(), geolocation=(), payment=(), usb=()",
+    "X-Frame-Options": "DENY",
+}
+STRICT_TRANSPORT_SECURITY = "max-age=31536000"  # a year, in seconds
+# Asks the case log a question that finds nothing: this organisation has no cases.
+HEALTH_CHECK = Actor("health check", "", "admin")
+SWEEP_SECONDS = 3600.0
+ORPHAN_AGE = timedelta(hours=1)
+
+_log = logging.getLogger(__name__)
+
+
+class SecureResponses:
+    """Middleware: security headers on every answer, cookies for https only where the browser speaks https."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on and mend the head of the answer."""
+        if scope["type"] not in ("http", "websocket"):
+            return await self.app(scope, receive, send)
+
+        async def send_secured(message: Message) -> None:
+            if message["type"] in ("http.response.start", "websocket.accept"):
+                _secure(MutableHeaders(raw=message.setdefault("headers", [])), scope)
+            await send(message)
+
+        await self.app(scope, receive, send_secured)
+
+
+class RefuseStrangers:
+    """Middleware: without sign-in, only this computer is answered, however the server was started."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on where `check_address` allows the address that it came in at."""
+        if scope["type"] in ("http", "websocket"):
+            try:
+                check_address(settings(), (scope.get("server") or ("",))[0])
+            except SettingsError as error:
+                return await PlainTextResponse(f"{error}\n", status_code=403)(scope, receive, send)
+        await self.app(scope, receive, send)
+
+
+def _secure(headers: MutableHeaders, scope: Scope) -> None:
+    headers.update(HEADERS)
+    if scope["path"].startswith("/media/"):
+        headers["Cache-Control"] = "no-store"
+    if _is_https(scope):
+        headers["Strict-Transport-Security"] = STRICT_TRANSPORT_SECURITY
+        cookies = headers.getlist("set-cookie")
+        del headers["set-cookie"]
+        for cookie in cookies:
+            headers.append("set-cookie", cookie if "; secure" in cookie.lower() else f"{cookie}; Secure")
+
+
+def _is_https(scope: Scope) -> bool:
+    forwarded = Headers(scope=scope).get("x-forwarded-proto", "").split(",")[0].strip()
+    return "https" in (scope["scheme"], forwarded) or is_sign_in_over_https()
+
+
+async def health(request: Request) -> JSONResponse:
+    """Whether the model can be loaded and the case log answers: 200, or 503 and which of them does not."""
+    parts = {"model": _has_model, "case log": _has_case_log}
+    state = {name: await run_in_threadpool(check) for name, check in parts.items()}
+    return JSONResponse(
+        {name: "ok" if is_well else "unavailable" for name, is_well in state.items()},
+        status_code=200 if all(state.values()) else 503,
+        headers={"Cache-Control": "no-store"},
+    )
+
+
+def _has_model() -> bool:
+    return _works("model", resources.artifact)
+
+
+def _has_case_log() -> bool:
+    return _works("case log", lambda: resources.case_log().count(CaseQuery(), HEALTH_CHECK))
+
+
+def _works(name: str, check: Callable[[], object]) -> bool:
+    try:
+        check()
+    except tuple(ERROR_TITLES) as error:
+        _log.warning("%s unavailable: %s", name, error)
+        return False
+    return True
+
+
+@asynccontextmanager
+async def _sweeping(app: st.App) -> AsyncIterator[None]:
+    # A daemon, so that a database that does not answer never holds up the end of the process.
+    threading.Thread(target=_sweep_for_ever, name="sweep", daemon=True).start()
+    yield
+
+
+def _sweep_for_ever() -> None:
+    while True:
+        _works("sweep of the case log", lambda: resources.case_log().sweep(ORPHAN_AGE))
+        time.sleep(SWEEP_SECONDS)
+
+
+app = st.App(
+    SCRIPT,
+    lifespan=_sweeping,
+    routes=[Route("/healthz", health)],
+    middleware=[Middleware(SecureResponses), Middleware(RefuseStrangers)],
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve until a signal ends it; exit code 2 and a message where the settings do not allow it."""
+    parser = argparse.ArgumentParser(prog="python -m dashboard.server", description="Serve the dashboard.")
+    parser.add_argument("--address", default="127.0.0.1", help="where to listen (default: %(default)s)")
+    parser.add_argument("--port", type=int, help="where to listen (default: PORT, or 8501)")
+    given = parser.parse_args(arguments)
+    try:
+        check_address(settings(), given.address)
+    except SettingsError as error:
+        print(f"{parser.prog}: {error}", file=sys.stderr)
+        return 2
+    # The server ends in order, then sends itself the signal that ended it; that is no failure.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    options = {"server.address": given.address, "server.port": given.port or settings().port}
+    for name, value in options.items():
+        config.set_option(name, value)  # Streamlit would warn that they changed since it read its file
+    app.run(config=options)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

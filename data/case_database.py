@@ -1,0 +1,196 @@
+"""The database of the case log: a SQLite file or PostgreSQL, brought up to date when it is opened."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.orm import Session
+
+MIGRATIONS = Path(__file__).resolve().parent / "migrations"
+_CONNECT_SECONDS = 5
+# How long a save waits for those before it. A save holds the lock for a few milliseconds.
+_LOCK_SECONDS = 10
+# Any number, the same in every process: it names the lock that makes writers go one by one on PostgreSQL.
+_WRITE_LOCK = 4_711_020_181
+# Alembic keeps the migration under way in globals of its module.
+_alembic_lock = threading.Lock()
+
+
+class CaseLogUnavailable(Exception):
+    """The case log's database cannot be reached or refuses: away, full, locked, no permission, another key."""
+
+
+class Database:
+    """Transactions on one database; writers go one by one, readers see one state throughout.
+
+    Attributes:
+        engine: SQLAlchemy's, for tests and tools.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._is_sqlite = engine.dialect.name == "sqlite"
+        self._writer = engine.execution_options(is_writing=True) if self._is_sqlite else engine
+        self._reader = engine if self._is_sqlite else engine.execution_options(isolation_level="REPEATABLE READ")
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[Session]:
+        """A transaction that sees the database as it is now; raises `CaseLogUnavailable`."""
+        with _failures(), Session(self._reader) as session:
+            yield session
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[Session]:
+        """A transaction that no other writer runs beside; all of it is kept or none. Raises `CaseLogUnavailable`."""
+        with _failures(), Session(self._writer, expire_on_commit=False) as session, session.begin():
+            session.connection()  # begins: on SQLite this takes the lock
+            if not self._is_sqlite:
+                session.execute(text("SELECT set_config('lock_timeout', :time, true)"), {"time": f"{_LOCK_SECONDS}s"})
+                session.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": _WRITE_LOCK})
+            yield session
+
+    def migrate(self, begin: Callable[[Session], None]) -> None:
+        """Bring the tables up to date, one process at a time; `begin` fills a database that had none.
+
+        Raises:
+            CaseLogUnavailable: also for a database that a newer version of the program has changed.
+        """
+        with self.writing() as session:
+            if _upgraded(session.connection()):
+                begin(session)
+
+    def close(self) -> None:
+        """Give all connections back."""
+        self.engine.dispose()
+
+
+def open_database(database_url: str) -> Database:
+    """A database by its URL; nothing is connected to yet, but a SQLite file's folder and file are made.
+
+    Args:
+        database_url: `sqlite:///relative/path`, `sqlite:////absolute/path`, or
+            `postgresql://user:password@host/name` (`postgres://` is the same).
+
+    Raises:
+        ValueError: another kind of URL.
+        CaseLogUnavailable: the file cannot be made.
+    """
+    url = _checked(database_url)
+    if url.get_backend_name() == "sqlite":
+        return Database(_sqlite_engine(url))
+    url = url.set(drivername="postgresql+psycopg")
+    # tcp_user_timeout: milliseconds after which a server that fell silent counts as away.
+    arguments = {"connect_timeout": _CONNECT_SECONDS, "tcp_user_timeout": int(1000 * _LOCK_SECONDS)}
+    return Database(
+        create_engine(url, connect_args=arguments, pool_pre_ping=True, pool_timeout=_LOCK_SECONDS, hide_parameters=True)
+    )
+
+
+def sqlite_file(database_url: str) -> Path | None:
+    """Where the SQLite file of a URL lies; None for PostgreSQL. Raises ValueError for another kind of URL."""
+    url = _checked(database_url)
+    return Path(str(url.database)) if url.get_backend_name() == "sqlite" else None
+
+
+def _checked(database_url: str) -> URL:
+    try:
+        url = make_url(database_url.replace("postgres://", "postgresql://", 1))
+    except (ArgumentError, ValueError):  # its text would tell the password
+        raise _unknown_url("a text that is no URL") from None
+    if url.drivername == "sqlite" and (url.database or ":memory:") != ":memory:":
+        return url
+    if url.drivername in ("postgresql", "postgresql+psycopg"):
+        return url
+    raise _unknown_url(f"{url.drivername}:// without a file" if url.drivername == "sqlite" else url.drivername)
+
+
+def _unknown_url(received: str) -> ValueError:
+    return ValueError(
+        f"expected sqlite:///path/to/file.db or postgresql://user:password@host/name, received {received}; "
+        "set DATABASE_URL"
+    )
+
+
+def _sqlite_engine(url: URL) -> Engine:
+    path = Path(str(url.database))
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # SQLite gives the files beside it (-wal, -shm) the mode of this one.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    except OSError as error:
+        raise CaseLogUnavailable(
+            f"expected to write the case log {path}, received {error.strerror}; "
+            "check the folder's permissions and the disk, or set DATABASE_URL"
+        ) from error
+    engine = create_engine(url, connect_args={"timeout": _LOCK_SECONDS}, hide_parameters=True)
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _: Any) -> None:
+    # Python's driver would begin transactions by itself, too late and not before DDL: `_begin_sqlite` does it.
+    connection.isolation_level = None
+    for pragma in (
+        "journal_mode = WAL",  # readers do not wait for the writer
+        "synchronous = FULL",  # an acknowledged save survives a power cut
+        "foreign_keys = ON",
+        "secure_delete = ON",  # what is deleted is overwritten
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    is_writing = connection.get_execution_options().get("is_writing", False)
+    # A transaction that reads first and asks for the write lock later can find it taken and must be given up.
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if is_writing else "BEGIN")
+
+
+def _upgraded(connection: Connection) -> bool:
+    """Run the migrations that are missing, inside the connection's transaction; whether there were no tables at all."""
+    # Alembic takes as long to import as SQLAlchemy and is of use only here.
+    from alembic import command
+    from alembic.config import Config
+    from alembic.runtime.migration import MigrationContext
+    from alembic.util import CommandError
+
+    config = Config(attributes={"connection": connection})
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    is_new = MigrationContext.configure(connection).get_current_revision() is None
+    try:
+        with _alembic_lock:
+            command.upgrade(config, "head")
+    except CommandError as error:
+        raise CaseLogUnavailable(
+            "expected the tables of this version of the program or an older one, received others; update the program"
+        ) from error
+    return is_new
+
+
+@contextlib.contextmanager
+def _failures() -> Iterator[None]:
+    try:
+        yield
+    except SQLAlchemyError as error:
+        # The error's own text may hold rows and addresses: only its kind is passed on.
+        raise CaseLogUnavailable(
+            f"expected the case log's database to answer, received {_cause(error)}; check that it runs, has space and "
+            "is the one of DATABASE_URL, then try again"
+        ) from None
+
+
+def _cause(error: SQLAlchemyError) -> str:
+    original = getattr(error, "orig", None)
+    if isinstance(original, sqlite3.Error):
+        return f'"{original}"'  # of SQLite: names of tables and columns, no values
+    state = getattr(original, "sqlstate", None)
+    return f"{type(original or error).__name__}{f' ({state})' if state else ''}"
