@@ -6,7 +6,7 @@ DATASET ?= $(firstword $(wildcard data/raw/ham10000 ../shared/ham10000) data/raw
 # Initial weights: downloaded by Keras, or a file where there is no network.
 INIT ?= $(firstword $(wildcard ../shared/pretrained/mobilenet_v2_1.0_imagenet_no_top.weights.h5) imagenet)
 FOLDS := 0 1 2 3 4
-RUNS := $(foreach fold,$(FOLDS),runs/fold$(fold))
+RUNS := $(foreach fold,$(FOLDS),runs/longer$(fold))
 # Folders of images that are no dermoscopic lesions, which the quality gate should refuse.
 OUTSIDE ?= $(wildcard ../shared/everyday_photos ../shared/aptos2019)
 # The artifact folder that make train and make export write.
@@ -31,7 +31,7 @@ help: ## list the targets
 install: .venv/installed-dev ## create .venv with everything, for users and developers
 
 run: .venv/installed ## serve the dashboard on http://127.0.0.1:8501 (PORT=...)
-	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m streamlit run dashboard/app.py --server.address 127.0.0.1 --server.port $(PORT)
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m dashboard.server --port $(PORT)
 
 test: .venv/installed-dev ## run the tests
 	$(BIN)/python -m pytest
@@ -46,10 +46,12 @@ format: .venv/installed-dev ## format the code and mend what the linter can
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-train: .venv/installed-dev ## train one network a fold on HAM10000 (goes on where it was) and write the artifact (DATASET=, INIT=, OUTPUT=)
+train: .venv/installed-dev ## train one network a fold on HAM10000, in two runs (goes on where it was), and write the artifact (DATASET=, INIT=, OUTPUT=)
 	for fold in $(FOLDS); do \
 		$(BIN)/python -m model.train --dataset $(DATASET) --init $(INIT) --validation-fold $$fold --seed $$((fold + 1)) \
 			--run runs/fold$$fold --resume || exit 1; \
+		$(BIN)/python -m model.train --dataset $(DATASET) --init runs/fold$$fold --validation-fold $$fold --seed $$((fold + 11)) \
+			--head-epochs 0 --low-resolution-epochs 0 --run runs/longer$$fold --resume || exit 1; \
 	done
 	$(MAKE) export studies
 

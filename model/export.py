@@ -65,7 +65,7 @@ from model.neighbours import fit_index, precision_at
 from model.predictions import cohort_of
 from model.preprocessing import RgbImage, decode_image
 from model.quality import Gate, fit_gate, measure
-from model.recipe import HEIGHT, WIDTH, Recipe, class_indices, read_run, select_rows, training_prior
+from model.recipe import HEIGHT, RUN_FILE, WIDTH, Recipe, class_indices, read_run, select_rows, training_prior
 from model.subgroups import measure_subgroups
 from model.train import NETWORK_FILE
 from model.training_data import load_images
@@ -377,7 +377,7 @@ def export(
             "outputs": _outputs(interpreter),
         },
         "training": {
-            **_describe_training(recipe, init_label, training_rows),
+            **_describe_training(recipe, init_label or read_run(lineage(runs[0])[0]).init, training_rows),
             "epochs_by_fold": {
                 str(member.validation_fold): _epochs_by_phase(run) for run, member in zip(runs, recipes, strict=True)
             },
@@ -450,12 +450,24 @@ def score_member(member: keras.Model, views: int, rows: pd.DataFrame, dataset: P
 
 def write_history(runs: Sequence[Path], path: Path) -> None:
     """The histories of all runs in one table, with the fold each was not trained on."""
-    histories = [pd.read_csv(run / HISTORY_FILE).assign(fold=read_run(run).validation_fold) for run in runs]
+    histories = [history_of(run).assign(fold=read_run(run).validation_fold) for run in runs]
     pd.concat(histories).to_csv(path, index=False)
 
 
+def history_of(run: Path) -> pd.DataFrame:
+    """A run's history, after that of the earlier runs it went on from; epochs are numbered through."""
+    history = pd.concat([pd.read_csv(part / HISTORY_FILE) for part in lineage(run)], ignore_index=True)
+    return history.assign(epoch=range(1, len(history) + 1))
+
+
+def lineage(run: Path) -> list[Path]:
+    """The runs a network comes from, the first one first, the run itself last."""
+    start = Path(read_run(run).init)
+    return [*(lineage(start) if (start / RUN_FILE).is_file() else []), run]
+
+
 def _epochs_by_phase(run: Path) -> dict[str, int]:
-    phases = pd.read_csv(run / HISTORY_FILE)["phase"].value_counts(sort=False)
+    phases = history_of(run)["phase"].value_counts(sort=False)
     return {str(phase): int(count) for phase, count in phases.items()}
 
 
@@ -497,9 +509,9 @@ def _outputs(interpreter: Interpreter) -> dict[str, list[int]]:
     return {name: [int(size) for size in detail["shape"]] for name, detail in details.items()}
 
 
-def _describe_training(recipe: Recipe, init_label: str | None, training: pd.DataFrame) -> dict[str, Any]:
+def _describe_training(recipe: Recipe, init: str, training: pd.DataFrame) -> dict[str, Any]:
     """The recipe without folders of the machine it ran on, and how many images and lesions the members saw."""
-    init = init_label or (recipe.init if recipe.init in ("imagenet", "none") else Path(recipe.init).name)
+    init = Path(init).name
     return {
         "data": "HAM10000, doi:10.7910/DVN/DBW86T",
         "recipe": {**asdict(recipe), "dataset": "HAM10000", "init": init},
