@@ -1,5 +1,6 @@
 # syntax=docker/dockerfile:1
-# The dashboard as a container: docker build -t lesionlens . && docker run -p 8080:8080 lesionlens
+# The dashboard as a container:
+# docker build -t lesionlens . && docker run -p 127.0.0.1:8080:8080 -e ALLOW_ANONYMOUS=1 lesionlens
 # Two stages: what pip needs to install stays in the first.
 FROM python:3.11-slim-bookworm AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PYTHONDONTWRITEBYTECODE=1
@@ -27,12 +28,16 @@ COPY LICENSE LICENSE-WEIGHTS.md ./
 COPY .streamlit/config.toml .streamlit/config.toml
 COPY data/*.py data/*.csv data/
 COPY data/sample data/sample
+COPY data/migrations data/migrations
 COPY model model
 COPY dashboard dashboard
 COPY pages pages
+# Cases and images of a container without DATABASE_URL and IMAGE_STORE; a volume mounted here keeps them.
+RUN install --directory --mode 700 --owner 10001 data/local
 USER 10001
 EXPOSE 8080
 HEALTHCHECK --interval=15s --timeout=5s --start-period=20s --retries=3 \
     CMD ["python", "-c", "import os, urllib.request as u; u.urlopen(f'http://127.0.0.1:{os.environ[\"PORT\"]}/_stcore/health', timeout=4)"]
-# exec makes Streamlit process 1, so that SIGTERM reaches it and ends it within a second; the shell only fills in PORT.
-CMD ["sh", "-c", "exec python -m streamlit run dashboard/app.py --server.address 0.0.0.0 --server.port \"$PORT\""]
+# Exec form: the server is process 1, so that SIGTERM reaches it and ends it within a second. It listens on $PORT, and
+# refuses to start without sign-in (AUTH=oidc) unless ALLOW_ANONYMOUS=1 says that something else guards it.
+CMD ["python", "-m", "dashboard.server", "--address", "0.0.0.0"]

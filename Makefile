@@ -79,4 +79,4 @@ image: ## build the container image
 	docker build -t lesionlens .
 
 clean: ## remove .venv and caches; runs and data stay
-	rm -rf .venv .pytest_cache .ruff_cache .mypy_cache
+	rm -rf .venv .venv-localstack .pytest_cache .ruff_cache .mypy_cache

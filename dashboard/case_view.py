@@ -23,6 +23,7 @@ from data.diagnoses import DX_CODES
 from model.analysis import Analysis
 from model.artifact import Artifact, MeasuredRate, OperatingPoint
 from model.case_record import is_of_model, recorded_prediction
+from model.preprocessing import MAX_STORED_BYTES
 
 
 def case_view(asked: str) -> None:
@@ -30,15 +31,17 @@ def case_view(asked: str) -> None:
 
     An image that is missing, altered or out of reach is said in its place; the facts are shown all the same.
     """
-    st.button("All cases", icon=":material/arrow_back:", on_click=close)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.title(wording.CASE_TITLE, width="content")
+        st.button("All cases", icon=":material/arrow_back:", on_click=close)
     case = opened(parsed_id(asked))
     st.markdown(wording.case_heading(case))
     image, answer = st.columns([7, 4], gap="medium")
     with image:
         shown = _picture(case)
+        _reads(case)
     with answer, explained_errors():
         _answer(case)
-    _reads(case)
     _actions(case, shown)
     case_forms.case_forms(case)
     with explained_errors():
@@ -134,7 +137,7 @@ def _present_model(case: Case, shown: Picture | None) -> None:
     st.warning(wording.model_has_changed(case.result, f"{artifact.name} {artifact.version}"), icon=":material/update:")
     if shown is None or not st.toggle(wording.NEW_ANSWER_BUTTON, key=f"cases_new_{case.case_id}"):
         return
-    new = resources.analysis(shown.content)
+    new = resources.analysis(shown.content, MAX_STORED_BYTES)
     if new.prediction is None:
         st.warning(wording.NO_NEW_ANSWER, icon=":material/block:")
         return

@@ -15,7 +15,7 @@ from dashboard import case_exports, resources
 from dashboard import cases_wording as wording
 from dashboard.case_exports import MAX_ZIP_CASES, Selection
 from dashboard.identity import actor
-from dashboard.opened_case import ask_for
+from dashboard.opened_case import ask_for, close
 from data.case_log import ORDERS, CaseQuery, CaseSummary
 from data.cases import SITES
 from data.diagnoses import DX_CODES
@@ -41,6 +41,7 @@ FILTERS: dict[str, Any] = {
 
 def worklist() -> None:
     """Filters, one page of the cases found, and their exports. Only that page is ever read from the log."""
+    close()  # whichever way the reader came back to the list
     query = _query()
     count = resources.case_log().count(query, actor())
     if count == 0:
@@ -71,14 +72,15 @@ def _query() -> CaseQuery:
             reference = _words("Patient reference", "cases_reference", wording.REFERENCE_HELP)
             dx = _choice("Diagnosis", DX_CODES, "cases_dx", wording.name_and_code)
             is_flagged = _yes_or_no("Flag", "cases_flagged", wording.FLAGGED_NAMES)
-        with st.expander("More filters and order"):
-            rest = _further_filters()
-        st.button("Reset", icon=":material/restart_alt:", on_click=reset_filters, help="Undo all filters")
+        with st.container(horizontal=True):
+            with st.popover("More filters and order", icon=":material/tune:", width="content"):
+                rest = _further_filters()
+            st.button("Reset", icon=":material/restart_alt:", on_click=reset_filters, help="Undo all filters")
     return CaseQuery(text=text, patient_reference=reference, dx=dx, is_flagged=is_flagged, **rest)
 
 
 def _further_filters() -> dict[str, Any]:
-    with st.grid(4, min_column_width=210, gap="small"):
+    with st.grid(2, min_column_width=210, gap="small"):
         return {
             "differs_from_model": _yes_or_no("Diagnosis and AI", "cases_differs", wording.DIFFERS_NAMES),
             "has_biopsy": _yes_or_no("Biopsy", "cases_biopsy", wording.BIOPSY_NAMES),
@@ -147,11 +149,14 @@ def _day(label: str, key: str) -> Any:
 # --- The cases found -------------------------------------------------------------------------------------------------
 
 
+def _is_filtered(query: CaseQuery) -> bool:
+    return replace(query, order_by=CaseQuery.order_by, is_descending=CaseQuery.is_descending) != CaseQuery()
+
+
 def _nothing_found(query: CaseQuery) -> None:
-    is_filtered = replace(query, order_by=CaseQuery.order_by, is_descending=CaseQuery.is_descending) != CaseQuery()
     title, text = (
         (wording.NOTHING_FOUND_TITLE, wording.NOTHING_FOUND)
-        if is_filtered
+        if _is_filtered(query)
         else (wording.EMPTY_LOG_TITLE, wording.EMPTY_LOG)
     )
     st.info(f"**{title}.** {text}", icon=":material/folder_open:")
@@ -167,7 +172,8 @@ def _headline(query: CaseQuery, count: int) -> int:
             key = f"cases_page_{hash(query)}"
             page = st.pagination(-(-count // CASES_PER_PAGE), key=key, persist_state="session")
     offset = (page - 1) * CASES_PER_PAGE
-    said.markdown(f"**{wording.found(count, offset + 1, min(offset + CASES_PER_PAGE, count))}**")
+    last = min(offset + CASES_PER_PAGE, count)
+    said.markdown(f"**{wording.found(count, offset + 1, last, _is_filtered(query))}**")
     return offset
 
 
@@ -182,14 +188,14 @@ def _table(summaries: Sequence[CaseSummary]) -> tuple[UUID, ...]:
         selection_mode="multi-row",
         # Another page is another table, so that ticks never move to other cases.
         key=f"cases_table_{hash(case_ids)}",
-        alt=wording.TABLE_HELP,
+        alt=wording.TABLE_ALT,
         column_config={
             "Open": columns.ButtonColumn(
                 "Open", type="tertiary", on_click=_open_clicked, args=(case_ids,), key=_OPEN_CLICK, pinned=True
             ),
             "Saved": columns.DatetimeColumn("Saved (UTC)", format="YYYY-MM-DD HH:mm"),
             "Age": columns.NumberColumn(format="%.0f"),
-            "Malignant": columns.NumberColumn("Malignant (AI)", format="percent", help="p(mel) + p(bcc) + p(akiec)"),
+            "Malignant": columns.NumberColumn("Malignant (AI)", format="%.1f %%", help=wording.MALIGNANT_HELP),
         },
     )
     return tuple(case_ids[row] for row in event.selection.rows)
@@ -209,7 +215,7 @@ def _row(summary: CaseSummary) -> dict[str, Any]:
         "Site": wording.place(summary.site, summary.side),
         "Own read": summary.own_dx or "",
         "AI": summary.prediction,
-        "Malignant": summary.p_malignant,
+        "Malignant": summary.p_malignant * 100,
         "Flag": "flagged" if summary.is_flagged else "",
         "Decision": summary.dx,
         "Plan": summary.plan,
@@ -252,6 +258,8 @@ def _exports(query: CaseQuery, count: int, chosen: tuple[UUID, ...]) -> None:
             is_too_many = held > MAX_ZIP_CASES
             make_zip = partial(case_exports.export_images, selection)
             download("Images (ZIP)", make_zip, "lesionlens_images.zip", "application/zip", is_disabled=is_too_many)
+        if not chosen:
+            st.caption(wording.TICK_HINT)
         if is_too_many:
             st.caption(wording.too_many_images(MAX_ZIP_CASES))
 

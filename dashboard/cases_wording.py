@@ -10,7 +10,7 @@ from datetime import datetime
 
 from dashboard.formats import escape, one_decimal, percent
 from data.case_log import CaseLogUnavailable, CaseNotFound, CaseSummary, NotAllowed
-from data.cases import Case, Decision, ModelResult
+from data.cases import Case, ModelResult
 from data.diagnoses import diagnosis
 from data.storage import ImageAltered, ImageMissing, StorageUnavailable
 
@@ -35,7 +35,7 @@ STILL_WORKS: dict[type[Exception], str] = {
 
 # --- Worklist --------------------------------------------------------------------------------------------------------
 
-TITLE = "Cases"
+TITLE, CASE_TITLE = "Cases", "Case"
 EMPTY_LOG_TITLE = "No case has been saved yet"
 EMPTY_LOG = (
     "Open an image on the **Review** page, decide, and press **Save case**. The case then stands here: as it was, with "
@@ -46,7 +46,9 @@ NOTHING_FOUND = "Widen the dates, shorten the words, or remove a filter. **Reset
 SEARCH_HELP = "Words of the note and of the file name, in any case."
 REFERENCE_HELP = "The whole reference, as it was typed when the case was saved; capitals do not matter."
 SAVED_BY_HELP = "The whole name, as the column Saved by shows it."
-TABLE_HELP = "Open a case by its button. Tick rows at the left to export them."
+TABLE_ALT = "Cases found; the list below opens the same cases"
+TICK_HINT = "Tick rows of the table to export only those."
+MALIGNANT_HELP = "p(mel) + p(bcc) + p(akiec) when the case was saved"
 PICK_CASE = "Open a case of this page"
 ANY = "Any"
 FLAGGED_NAMES = {True: "Flagged", False: "Not flagged"}
@@ -64,15 +66,20 @@ ORDER_NAMES: dict[str, str] = {
 }
 
 
-def found(count: int, first: int, last: int) -> str:
-    """`10,000 cases, 51 to 100 shown`."""
-    cases = "1 case" if count == 1 else f"{count:,} cases"
+def found(count: int, first: int, last: int, is_filtered: bool) -> str:
+    """`10,000 cases, 51 to 100 shown`, `3 cases found by these filters`."""
+    cases = ("1 case" if count == 1 else f"{count:,} cases") + (" found by these filters" if is_filtered else "")
     return cases if last - first + 1 == count else f"{cases}, {first:,} to {last:,} shown"
+
+
+def saved_day(saved_at: datetime) -> str:
+    """`21 Nov 2026`."""
+    return f"{saved_at.day} {saved_at:%b %Y}"
 
 
 def saved_time(saved_at: datetime) -> str:
     """`21 Nov 2026, 14:05 UTC`."""
-    return f"{saved_at.day} {saved_at:%b %Y, %H:%M} UTC"
+    return f"{saved_day(saved_at)}, {saved_at:%H:%M} UTC"
 
 
 def one_line(summary: CaseSummary) -> str:
@@ -91,7 +98,7 @@ def place(site: str, side: str) -> str:
 # --- One case --------------------------------------------------------------------------------------------------------
 
 OWN_READ_LABEL, MODEL_LABEL, DECISION_LABEL, BIOPSY_LABEL = (
-    "Your read before the AI",
+    "Own read before the AI",
     "AI",
     "Decision after the AI",
     "Biopsy",
@@ -202,19 +209,15 @@ def changed_mind(case: Case) -> str:
         return "No read before the AI was asked for."
     if not case.has_changed_mind:
         return "The diagnosis is the same before and after the AI's answer was seen."
-    return f"The diagnosis was changed after the AI's answer was seen.{_because(case.decision)}"
-
-
-def _because(decision: Decision) -> str:
-    return f" Why: {escape(decision.reason)}" if decision.reason else ""
+    return "The diagnosis was changed after the AI's answer was seen."
 
 
 def deletion(case: Case) -> str:
     """What the confirmation says; in words, since it cannot be undone."""
     return (
-        f"The case of {saved_time(case.saved_at)} ({name_and_code(case.decision.dx)}) is removed from the log together "
-        "with its image: patient reference, notes, both reads, the AI's answer and the biopsy result. The audit trail "
-        "keeps that a case was deleted, by whom and when. This cannot be undone."
+        f"The case of {saved_time(case.saved_at)}, decided as {name_and_code(case.decision.dx)}, is removed from the "
+        "log together with its image: patient reference, notes, both reads, the AI's answer and the biopsy result. The "
+        "audit trail keeps that a case was deleted, by whom and when. This cannot be undone."
     )
 
 

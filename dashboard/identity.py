@@ -87,10 +87,10 @@ def _name(claims: Mapping[str, Any]) -> str:
 
 
 def _claimed(claims: Mapping[str, Any], settings: Settings, name: str) -> Actor:
-    given = claims.get(settings.auth_role_claim or "", ())
-    roles = [given] if isinstance(given, str) else list(given)
+    given = claims.get(settings.auth_role_claim) if settings.auth_role_claim else None
+    roles = given if isinstance(given, list) else [given]
     role = next((role for role in _STRONGEST_FIRST if role in roles), None)
-    organisation = claims.get(settings.auth_organisation_claim or "")
+    organisation = claims.get(settings.auth_organisation_claim) if settings.auth_organisation_claim else None
     if role is None or not isinstance(organisation, str) or not organisation or not name:
         raise RoleMissing("expected a role and an organisation for this user, received none; ask the administrator")
     return Actor(name, organisation, role)

@@ -6,7 +6,7 @@ Reading a case is written into the audit trail, so it is read once when it is op
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 from uuid import UUID
 
 import streamlit as st
@@ -64,23 +64,31 @@ def parsed_id(text: str) -> UUID:
 
 def opened(case_id: UUID) -> Case:
     """A case; raises `CaseNotFound` where the actor's organisation has none of this id, and what the log raises."""
-    kept = cast(dict[UUID, Case], st.session_state.get(_CASES, {}))
-    if case_id not in kept:
-        keep(resources.case_log().case(case_id, actor()))
-    return cast(Case, st.session_state[_CASES][case_id])
+    case = cast(Case | None, _kept(_CASES).get(case_id)) or resources.case_log().case(case_id, actor())
+    keep(case)
+    return case
 
 
 def keep(case: Case) -> None:
-    """Remember a case as it is now; the oldest goes when there are too many."""
-    kept = {**st.session_state.get(_CASES, {}), case.case_id: case}
-    st.session_state[_CASES] = dict(list(kept.items())[-MAX_KEPT:])
+    """Remember a case as it is now."""
+    _remember(_CASES, case.case_id, case)
 
 
 def picture(case: Case) -> Picture:
     """The image of a case; raises `ImageMissing`, `ImageAltered`, `StorageUnavailable`."""
-    kept = cast(dict[UUID, Picture], st.session_state.get(_PICTURES, {}))
-    if case.case_id not in kept:
+    shown = cast(Picture | None, _kept(_PICTURES).get(case.case_id))
+    if shown is None:
         content = resources.case_log().image(case, actor())
-        kept = {**kept, case.case_id: Picture(content, recorded_analysis(case, content))}
-        st.session_state[_PICTURES] = dict(list(kept.items())[-MAX_KEPT:])
-    return kept[case.case_id]
+        shown = Picture(content, recorded_analysis(case, content))
+    _remember(_PICTURES, case.case_id, shown)
+    return shown
+
+
+def _kept(key: str) -> dict[UUID, Any]:
+    return dict(st.session_state.get(key, {}))
+
+
+def _remember(key: str, case_id: UUID, value: Case | Picture) -> None:
+    """Keep a value as the one used last; the one not used for longest goes when there are too many."""
+    others = {other: kept for other, kept in _kept(key).items() if other != case_id}
+    st.session_state[key] = dict(list({**others, case_id: value}.items())[-MAX_KEPT:])

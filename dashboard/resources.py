@@ -24,6 +24,7 @@ from model.evaluation import Evaluation, RocCurve, evaluate, roc_curves
 from model.intervals import BinaryThresholds, Weights, bootstrap_weights
 from model.keras_worker import KerasWorker
 from model.predictions import Cohort, cohort_of, load_predictions
+from model.preprocessing import MAX_BYTES
 from model.runtimes import LiteRTClassifier
 
 SAMPLE_FOLDER = ROOT / "data" / "sample"
@@ -132,9 +133,9 @@ def keras_worker() -> KerasWorker:
 
 # Bounded and for one session only: an upload is nobody else's business.
 @st.cache_resource(max_entries=4, show_spinner=False, scope="session")
-def analysis(content: bytes) -> Analysis:
-    """What the model says of an upload; raises `ImageRejected`."""
-    return analyzer().run(content)
+def analysis(content: bytes, max_bytes: int = MAX_BYTES) -> Analysis:
+    """What the model says of an upload, or of a case's image; raises `ImageRejected`."""
+    return analyzer().run(content, max_bytes)
 
 
 # Like the upload it is computed of; the bytes are known by their hash.

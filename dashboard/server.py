@@ -37,7 +37,7 @@ SCRIPT = Path(__file__).with_name("app.py")
 CONTENT_SECURITY_POLICY = "; ".join(
     (
         "default-src 'self'",
-        # The hash is that of the one line of script in Streamlit's index.html; blobs hold the scripts of our components.
+        # The hash: of the one line of script in Streamlit's index.html. Blobs hold the scripts of our components.
         "script-src 'self' 'sha256-THxz9J9+wf7rhwR2YkXJoSZ13UCmYyC+3lNDv2+8ugA=' blob:",
         "style-src 'self' 'unsafe-inline'",
         "img-src 'self' data: blob:",
@@ -179,7 +179,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{parser.prog}: {error}", file=sys.stderr)
         return 2
     # The server ends in order, then sends itself the signal that ended it; that is no failure.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    for ending in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(ending, lambda *_: sys.exit(0))
     options = {"server.address": given.address, "server.port": given.port or settings().port}
     for name, value in options.items():
         config.set_option(name, value)  # Streamlit would warn that they changed since it read its file

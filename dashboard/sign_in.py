@@ -59,8 +59,8 @@ def user_bar() -> None:
     with st.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center"):
         _say_when_it_ends()
         _say_who()
-        if st.button(wording.SIGN_OUT, key="sign_out", icon=":material/logout:", type="tertiary"):
-            _sign_out()
+        # A callback, so that the page under way is not drawn for somebody who has gone.
+        st.button(wording.SIGN_OUT, key="sign_out", icon=":material/logout:", type="tertiary", on_click=_sign_out)
 
 
 def _page(name: str, user: Actor) -> StreamlitPage:
@@ -89,8 +89,7 @@ def _ask_to_sign_in(remark: str = "") -> None:
     st.write(wording.INTENDED_USE)
     if remark:
         st.info(remark, icon=":material/schedule:")
-    if st.button(wording.SIGN_IN, key="sign_in", type="primary"):
-        st.login()
+    st.button(wording.SIGN_IN, key="sign_in", type="primary", on_click=st.login)
 
 
 def _explain_missing_role() -> None:

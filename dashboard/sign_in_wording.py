@@ -60,8 +60,9 @@ def whole(report: AuditReport) -> str:
     """What a check without a fault says; the seal proves later that nothing was put back."""
     if report.entries == 0:
         return "The trail is whole; it has no entries yet."
+    count = "1 entry" if report.entries == 1 else f"{report.entries:,} entries"
     return (
-        f"The trail is whole: {report.entries:,} entries, none changed, missing or moved. "
+        f"The trail is whole: {count}, none changed, missing or moved. "
         f"Keep the seal of the last one elsewhere: {report.last_hash}"
     )
 
@@ -73,4 +74,4 @@ def broken(fault: AuditFault) -> str:
 
 def shown_entries(shown: int, limit: int) -> str:
     """How many entries the table holds."""
-    return f"The latest {shown:,} entries." if shown == limit else f"All {shown:,} entries."
+    return f"The latest {shown:,} entries." if shown == limit else f"All entries ({shown:,})."

@@ -97,14 +97,11 @@ def _compare(earlier: Case, later: Case) -> None:
     old, new = probabilities_of(earlier.result), probabilities_of(later.result)
     rows = [
         _difference("Malignant", earlier.result.p_malignant, later.result.p_malignant),
-        *(
-            _difference(wording.name_and_code(dx), float(old[index]), float(new[index]))
-            for index, dx in enumerate(DX_CODES)
-        ),
+        *(_difference(dx, float(old[index]), float(new[index])) for index, dx in enumerate(DX_CODES)),
         ("Decision", earlier.decision.dx, later.decision.dx, ""),
         ("Time between", "", wording.days_between(earlier.saved_at, later.saved_at), ""),
     ]
-    headers = ("", wording.saved_time(earlier.saved_at), wording.saved_time(later.saved_at), "Points")
+    headers = ("", wording.saved_day(earlier.saved_at), wording.saved_day(later.saved_at), "Points")
     html_table(headers, rows, numeric=(1, 2, 3))
 
 

@@ -105,7 +105,7 @@ def distances(ood_scores: Array, levels: Array, values: Array, reference_name: s
         line={"color": ACCENT, "width": 2, "shape": "hv"},
         hovertemplate=f"these cases (n {len(ordered):,})<br>%{{y:.0%}} within %{{x:.2f}}<extra></extra>",
     )
-    figure.update_xaxes(title="distance from the training images (1: like one of them)", rangemode="tozero", nticks=6)
+    figure.update_xaxes(title="distance (about 1: like the training images)", rangemode="tozero", nticks=6)
     figure.update_yaxes(title="share of images", **_SHARE_AXIS)
     return figure
 

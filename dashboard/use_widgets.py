@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
@@ -107,11 +106,12 @@ def _headline(metric: Metric, share: Share) -> None:
 
 def _switches(use: Use) -> None:
     metric = wording.USE_METRICS["switched"]
+    switches = [(getattr(use.switches, name), *wording.SWITCH_NAMES[name]) for name in SWITCHES]
     rows = [
-        (label, _cell(share, metric), wording.counted(share), of)
-        for share, (label, of) in ((getattr(use.switches, name), wording.SWITCH_NAMES[name]) for name in SWITCHES)
+        (_noted(label, of), _noted(*_cell(share, metric)), _noted(wording.hits_of_n(share), wording.lesions(share)))
+        for share, label, of in switches
     ]
-    html_table(("decision", "share", "n", "of"), rows, numeric=(1, 2))
+    html_table(("decision", "share", "n"), rows, numeric=(1, 2))
 
 
 # --- Against the biopsy ----------------------------------------------------------------------------------------------
@@ -143,11 +143,12 @@ def _against_biopsy(use: Use, days: int | None) -> None:
 def _rates_table(rates: Sequence[ReaderRates]) -> None:
     """One row a rate, one column a reader: narrow enough for a phone."""
     rows = [
-        (METRICS[rate].name, *(_stacked(getattr(reader, rate), METRICS[rate]) for reader in rates)) for rate in RATES
+        (METRICS[rate].name, *(_noted(*_rate(getattr(reader, rate), METRICS[rate])) for reader in rates))
+        for rate in RATES
     ]
     accuracy = METRICS["balanced_accuracy"]
     rows += [
-        (accuracy.name, *(_stacked_estimate(reader.balanced_accuracy, accuracy) for reader in rates)),
+        (accuracy.name, *(_noted(*_of_estimate(reader.balanced_accuracy, accuracy)) for reader in rates)),
         ("diagnoses found", *(f"{reader.classes} of {len(DX_CODES)}" for reader in rates)),
         ("cases (lesions)", *(f"{reader.cases:,} ({reader.lesions:,})" for reader in rates)),
     ]
@@ -165,16 +166,16 @@ def _calibration_tables(calibration: LiveCalibration) -> None:
     html_table(
         ("measure", "value"),
         [
-            (wording.USE_METRICS[name].name, _cell_of_estimate(estimate, wording.USE_METRICS[name]))
+            (wording.USE_METRICS[name].name, _beside(*_of_estimate(estimate, wording.USE_METRICS[name])))
             for name, estimate in estimates.items()
         ],
         numeric=(1,),
     )
     observed = wording.USE_METRICS["observed"]
     html_table(
-        ("stated, mean of bin", observed.name, "n"),
+        ("stated", observed.name.lower(), "n"),
         [
-            (percent(each.stated), _cell(each.observed, observed), wording.counted(each.observed))
+            (percent(each.stated), _beside(*_cell(each.observed, observed)), wording.hits_of_n(each.observed))
             for each in calibration.bins
         ],
         numeric=(1, 2),
@@ -184,32 +185,44 @@ def _calibration_tables(calibration: LiveCalibration) -> None:
 # --- Drift -----------------------------------------------------------------------------------------------------------
 
 
-def drift(table: pd.DataFrame, days: int | None) -> None:
-    """Recent cases of the model in use against what its manifest says of the training data."""
-    artifact, now = resources.artifact(), datetime.now(UTC)
+def measured_drift(table: pd.DataFrame) -> tuple[Drift, ...]:
+    """All windows of the model in use; a second for ten thousand cases, so not at every filter."""
+    return measure_drift(table, reference_of(resources.artifact().manifest), datetime.now(UTC))
+
+
+def drift(table: pd.DataFrame, measured: Sequence[Drift], days: int | None) -> None:
+    """Recent cases of the model in use against what its manifest says of the training data.
+
+    Args:
+        table: all cases.
+        measured: of `measured_drift`.
+        days: the period that the figures show, None for all.
+    """
+    artifact = resources.artifact()
     reference = reference_of(artifact.manifest)
-    measured = measure_drift(table, reference, now)
     st.subheader(wording.DRIFT_HEADING)
     st.markdown(wording.drift_text(f"{artifact.name} {artifact.version}", reference))
     _alarms(measured)
-    of_period = next(window for window in measured if window.days == days)
-    data = wording.data_line(of_period.cases, of_period.lesions, wording.PERIOD_NAMES[days])
-    chart_heading(wording.DRIFT_TABLE_TITLE, wording.data_line(len(table), table["lesion_id"].nunique(), "all models"))
+    whole = next(window for window in measured if window.days is None)
+    chart_heading(wording.DRIFT_TABLE_TITLE, wording.data_line(whole.cases, whole.lesions, "model in use"))
     _drift_table(measured)
     _quiet(wording.DRIFT_NOTE)
+    shown = next(window for window in measured if window.days == days)
+    data = wording.data_line(shown.cases, shown.lesions, f"model in use, {wording.PERIOD_NAMES[days]}")
     with card_grid(540, columns=2) as grid:
         with grid.cell():
-            _class_shares(of_period, reference, data)
+            _class_shares(shown, reference, data)
         with grid.cell():
-            _distances(table, reference, days, data, now)
+            _distances(table, reference, days, data)
 
 
 def _alarms(measured: Sequence[Drift]) -> None:
-    for window in measured:
-        for name in SHIFTS:
-            shift = getattr(window, name)
-            if shift.is_beyond:
-                st.warning(wording.beyond(window, shift, wording.USE_METRICS[name]), icon=":material/warning:")
+    """One amber box for each kind of shift that is beyond in some window."""
+    for name in SHIFTS:
+        beyond = [window for window in measured if getattr(window, name).is_beyond]
+        if beyond:
+            shifts = [getattr(window, name) for window in beyond]
+            st.warning(wording.beyond(beyond, shifts, wording.USE_METRICS[name]), icon=":material/warning:")
 
 
 def _drift_table(measured: Sequence[Drift]) -> None:
@@ -228,11 +241,7 @@ def _drift_table(measured: Sequence[Drift]) -> None:
 
 
 def _shift_cell(window: Drift, shift: Shift, metric: Metric) -> Html:
-    state = wording.shift_state(window, shift)
-    if math.isnan(shift.estimate.value):
-        return Html(f"–<br><small>{escape(state)}</small>")
-    interval = wording.interval_of(shift.estimate, metric)
-    return Html(f"{escape(metric.format(shift.estimate.value))} <small>{escape(interval)}<br>{escape(state)}</small>")
+    return _noted(*_of_estimate(shift.estimate, metric), wording.shift_state(window, shift))
 
 
 def _class_shares(window: Drift, reference: Reference, data: str) -> None:
@@ -246,12 +255,12 @@ def _class_shares(window: Drift, reference: Reference, data: str) -> None:
     csv_download(rows.drop(columns=["images", "colour"]), "answers.csv", key="use_classes_csv")
 
 
-def _distances(table: pd.DataFrame, reference: Reference, days: int | None, data: str, now: datetime) -> None:
+def _distances(table: pd.DataFrame, reference: Reference, days: int | None, data: str) -> None:
     if reference.ood_levels is None or reference.ood_values is None:
         chart_heading(wording.DISTANCE_TITLE, data)
         _quiet(wording.NO_DISTANCES)
         return
-    of_model = since(table[table["artifact_sha256"] == reference.artifact_sha256], days, now)
+    of_model = since(table[table["artifact_sha256"] == reference.artifact_sha256], days, datetime.now(UTC))
     scores = of_model["ood_score"].to_numpy()
     figure = use_charts.distances(scores, reference.ood_levels, reference.ood_values, wording.REFERENCE_NAME)
     chart(wording.DISTANCE_TITLE, data, figure, "use_distance_chart", note=wording.DISTANCE_NOTE)
@@ -291,29 +300,29 @@ def labelled_export(table: pd.DataFrame, who: Actor) -> None:
 # --- Cells -----------------------------------------------------------------------------------------------------------
 
 
-def _cell(share: Share, metric: Metric) -> Html:
-    if math.isnan(share.estimate.value):
-        return Html(f"– <small>{escape(wording.too_few(share.lesions))}</small>")
-    return _cell_of_estimate(share.estimate, metric)
+def _cell(share: Share, metric: Metric) -> tuple[str, str]:
+    """A share and its interval, or that there are too few lesions."""
+    value, interval = _of_estimate(share.estimate, metric)
+    return value, interval or wording.too_few(share.lesions)
 
 
-def _cell_of_estimate(estimate: Estimate, metric: Metric) -> Html:
-    return Html(
-        f"{escape(metric.format(estimate.value))} <small>{escape(wording.interval_of(estimate, metric))}</small>"
-    )
+def _rate(share: Share, metric: Metric) -> tuple[str, ...]:
+    """The same, and n."""
+    return *_cell(share, metric), wording.hits_of_n(share)
 
 
-def _stacked(share: Share, metric: Metric) -> Html:
-    """A share with its interval and n below it, which keeps a wide table narrow."""
-    return _below(metric.format(share.estimate.value), wording.stacked_note(share, metric))
+def _of_estimate(estimate: Estimate, metric: Metric) -> tuple[str, str]:
+    return metric.format(estimate.value), wording.interval_of(estimate, metric)
 
 
-def _stacked_estimate(estimate: Estimate, metric: Metric) -> Html:
-    return _below(metric.format(estimate.value), wording.interval_of(estimate, metric))
+def _beside(text: str, note: str) -> Html:
+    return Html(f"{escape(text)} <small>{escape(note)}</small>")
 
 
-def _below(text: str, note: str) -> Html:
-    return Html(f'{escape(text)}<br><small style="margin: 0">{escape(note)}</small>')
+def _noted(text: str, *notes: str) -> Html:
+    """Text with quieter lines below it, which keeps a table narrow enough for a phone."""
+    lines = "".join(f'<br><small style="margin: 0">{escape(note)}</small>' for note in notes if note)
+    return Html(f'<span style="white-space: normal">{escape(text)}{lines}</span>')
 
 
 def _quiet(text: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from dashboard.formats import percent
 from dashboard.wording import METRICS, Metric, interval_range, plural
@@ -29,7 +30,7 @@ LOADING = "Reading the saved cases ..."
 PERIODS: dict[int | None, str] = {30: "Last 30 days", 90: "Last 90 days", None: "All"}
 PERIOD_NAMES: dict[int | None, str] = {30: "last 30 days", 90: "last 90 days", None: "all time"}
 ALL_MODELS = "All models"
-READER_NAMES: dict[str, str] = {"model": "AI", "own_read": "Own read, before", "decision": "Decision, after"}
+READER_NAMES: dict[str, str] = {"model": "AI", "own_read": "Own read", "decision": "Decision"}
 
 AGREEMENT_HEADING = "Clinician and AI"
 AGREEMENT_TEXT = "How often they name the same diagnosis. Agreement is not accuracy: both can be wrong together."
@@ -89,16 +90,18 @@ USE_METRICS: dict[str, Metric] = {
         "Kolmogorov-Smirnov distance of the out-of-distribution score",
         "share",
     ),
-    "blurred": Metric("Blurred", "The share of images with the remark that they are blurred.", "remark / all", "share"),
+    "blurred": Metric(
+        "Blurred images", "The share of images with the remark that they are blurred.", "remark / all", "share"
+    ),
 }
 
 SWITCHES_TITLE = "Where decisions went"
 SWITCH_NAMES: dict[str, tuple[str, str]] = {
-    "to_model": ("To the AI's diagnosis", "own reads that differed from the AI"),
-    "elsewhere": ("To a third diagnosis", "own reads that differed from the AI"),
-    "from_model": ("Away from the AI's diagnosis", "own reads that agreed with the AI"),
-    "to_right": ("From wrong to right", "wrong own reads, by biopsy"),
-    "from_right": ("From right to wrong", "right own reads, by biopsy"),
+    "to_model": ("To the AI's diagnosis", "of own reads that differed from the AI"),
+    "elsewhere": ("To a third diagnosis", "of own reads that differed from the AI"),
+    "from_model": ("Away from the AI's diagnosis", "of own reads that agreed with the AI"),
+    "to_right": ("From wrong to right", "of wrong own reads, by biopsy"),
+    "from_right": ("From right to wrong", "of right own reads, by biopsy"),
 }
 
 LIVE_HEADING = "Against the biopsy"
@@ -110,7 +113,10 @@ VERIFICATION_BIAS = (
 )
 NO_BIOPSIES = "No case of this choice has a biopsy result. Enter results on the **Cases** page to see who was right."
 RATES_TITLE = "Sensitivity, specificity and predictive values"
-RATES_NOTE = "Readers may have read different cases (n in the table): only rates of the same cases can be compared."
+RATES_NOTE = (
+    "Own read: before the AI's answer was shown; decision: after. Readers may have read different cases (n in the "
+    "table): only rates of the same cases can be compared."
+)
 CALIBRATION_TITLE = "Stated probability and biopsy"
 CALIBRATION_TABLE_TITLE = "Calibration in these cases"
 CALIBRATION_NOTE = (
@@ -126,8 +132,8 @@ CLASS_SHARES_TITLE = "Answers of the AI"
 CLASS_SHARES_NOTE = f"Tick: share on {REFERENCE_NAME}. Dot: these cases, with the 95 % interval."
 DISTANCE_TITLE = "Distance from the training images"
 DISTANCE_NOTE = "Images that the quality check refuses become no cases; they are left out of both curves."
-NO_DISTANCES = "The model's manifest holds no distances to compare with; export the model again to have them."
-NO_ANSWERS = "The model's manifest holds no out-of-fold answers to compare with; export the model again to have them."
+NO_DISTANCES = "The manifest of this model holds no distances to compare with; export the model again to have them."
+NO_ANSWERS = "The manifest of this model holds no answers to compare with; export the model again to have them."
 
 EXPORT_HEADING = "Labelled cases as a training set"
 EXPORT_BUTTON = "Training set (ZIP)"
@@ -167,12 +173,14 @@ def under_metric(share: Share, metric: Metric) -> str:
     return f"{interval} · {counted(share)}" if interval else f"{too_few(share.lesions)} · {counted(share)}"
 
 
-def stacked_note(share: Share, metric: Metric) -> str:
-    """Interval and n under a cell: `71 to 92 %, 36 of 50`; why nothing is said where there are too few lesions."""
-    interval = interval_of(share.estimate, metric)
-    return (
-        f"{interval}, {share.hits:,} of {share.cases:,}" if interval else f"{share.lesions:,} of {MIN_LESIONS} lesions"
-    )
+def hits_of_n(share: Share) -> str:
+    """`36 of 50`, as short as a table needs it."""
+    return f"{share.hits:,} of {share.cases:,}"
+
+
+def lesions(share: Share) -> str:
+    """`41 lesions`."""
+    return plural(share.lesions, "lesion")
 
 
 def too_few(lesions: int, needed: int = MIN_LESIONS) -> str:
@@ -200,12 +208,21 @@ def drift_text(model: str, reference: Reference) -> str:
     )
 
 
-def beyond(drift: Drift, shift: Shift, metric: Metric) -> str:
-    """The amber sentence of a shift that `is_beyond`."""
+def beyond(drifts: Sequence[Drift], shifts: Sequence[Shift], metric: Metric) -> str:
+    """The amber sentence of one kind of shift that `is_beyond` in some windows.
+
+    Args:
+        drifts, shifts: those windows, and the shift in each.
+        metric: of the shift.
+    """
+    windows = "; ".join(
+        f"{PERIOD_NAMES[drift.days]} {metric.format(shift.estimate.value)} "
+        f"({interval_of(shift.estimate, metric)}, {plural(drift.lesions, 'lesion')})"
+        for drift, shift in zip(drifts, shifts, strict=True)
+    )
     return (
-        f"**{PERIOD_NAMES[drift.days].capitalize()}: {metric.name.lower()} {metric.format(shift.estimate.value)}** "
-        f"({interval_of(shift.estimate, metric)}, {plural(drift.lesions, 'lesion')}), above the accepted "
-        f"{_limit(shift.accepted)}. See what has changed: patients, camera, or light."
+        f"**{metric.name} above the accepted {_limit(shifts[0].accepted)}:** {windows}. See what has changed: "
+        "patients, camera, or light."
     )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -148,12 +148,15 @@ class AuditTrail:
         """Read the whole trail, `at_once` entries in memory, up to the first fault."""
         head = session.scalars(select(AuditHeadRow)).one_or_none()
         number, last_hash = 0, ""
+        statement = select(AuditRow).order_by(AuditRow.number).execution_options(yield_per=at_once)
         try:
-            for entry in _entries(session, at_once):
-                fault = self._fault_of(entry, number + 1, last_hash, head.number if head else 0)
-                if fault is not None:
-                    return AuditReport(number, last_hash, fault)
-                number, last_hash = entry.number, entry.hash
+            with session.scalars(statement) as rows:
+                for row in rows:
+                    entry = _entry_of(row)
+                    fault = self._fault_of(entry, number + 1, last_hash, head.number if head else 0)
+                    if fault is not None:
+                        return AuditReport(number, last_hash, fault)
+                    number, last_hash = entry.number, entry.hash
         except (TypeError, ValueError):  # a time or a case id that is none; which entry holds it, one at a time tells
             if at_once > 1:
                 return self.verify(session, at_once=1)
@@ -211,11 +214,6 @@ class AuditTrail:
 
 def _is_same(found: str, expected: str) -> bool:
     return hmac.compare_digest(str(found).encode(), expected.encode())
-
-
-def _entries(session: Session, at_once: int) -> Iterator[AuditEntry]:
-    rows = session.scalars(select(AuditRow).order_by(AuditRow.number).execution_options(yield_per=at_once))
-    return (_entry_of(row) for row in rows)
 
 
 def _entry_of(row: AuditRow) -> AuditEntry:

@@ -6,6 +6,7 @@ import hashlib
 import time
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +15,12 @@ from PIL import Image
 from data.diagnoses import class_index
 from model.classifier import Classifier, NetworkOutput, Prediction, predict
 from model.explain import Explanation, explain
-from model.neighbours import Neighbour, NeighbourIndex, load_index
-from model.preprocessing import RgbImage, decode_image, to_network_input
+from model.preprocessing import MAX_BYTES, RgbImage, decode_image, to_network_input
 from model.quality import Quality, assess, load_gate
 from model.stability import heatmap_stability
+
+if TYPE_CHECKING:  # imports pandas, which the API does without
+    from model.neighbours import Neighbour, NeighbourIndex
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ class Analyzer:
         self.artifact = classifier.artifact
         self._gate = load_gate(self.artifact.gate_path)
 
-    def run(self, content: bytes) -> Analysis:
+    def run(self, content: bytes, max_bytes: int = MAX_BYTES) -> Analysis:
         """Analyse the bytes of an uploaded image.
 
         Raises:
@@ -66,7 +69,7 @@ class Analyzer:
                 that can be read but not judged is no exception: it comes back without prediction.
         """
         started = time.perf_counter()
-        image = decode_image(content)
+        image = decode_image(content, max_bytes)
         network_input, framing = to_network_input(image, self.artifact.height, self.artifact.width)
         output = self.classifier.forward(network_input)
         ood_score = float(self._gate.score(output.texture[None])[0])
@@ -105,6 +108,8 @@ class Analyzer:
     @cached_property
     def _neighbours(self) -> NeighbourIndex:
         """Loaded when first asked for: the first answer should not wait for it."""
+        from model.neighbours import load_index
+
         return load_index(self.artifact.neighbours_path)
 
 

@@ -14,7 +14,7 @@ from model.analysis import Analysis, reduced
 from model.artifact import Artifact, OperatingPoint
 from model.classifier import NetworkOutput, Prediction
 from model.explain import explain
-from model.preprocessing import PREPROCESSING_VERSION, decode_image, to_network_input
+from model.preprocessing import MAX_STORED_BYTES, PREPROCESSING_VERSION, decode_image, to_network_input
 from model.quality import Issue, Quality
 
 # Of a forward pass, what a screen shows; embedding and texture serve searches in the model's own version only.
@@ -75,7 +75,7 @@ def recorded_analysis(case: Case, content: bytes) -> Analysis:
     Returns:
         The analysis as it was; embedding and texture of its forward pass are empty, since the log does not keep them.
     """
-    image = decode_image(content)
+    image = decode_image(content, MAX_STORED_BYTES)
     outputs, measures, network_size, min_peak = _unpacked(case.result.evidence)
     network_input, framing = to_network_input(image, *network_size)
     shown = reduced(image)

@@ -2,7 +2,8 @@
 
 Both take the lesion masks that HAM10000's authors published, brought to the network's positions. They shape the
 heatmaps: without them, maps of a network trained on diagnoses alone agree with the lesion worse than a spot in the
-middle of the image does.
+middle of the image does. An empty mask says that the lesion's place is not known, and costs nothing: every image shows
+a lesion, and those of extra sets come without masks.
 """
 
 from __future__ import annotations
@@ -23,13 +24,14 @@ def lesion_loss(lesion: keras.KerasTensor, predicted: keras.KerasTensor) -> kera
         predicted: (N, h, w, 1) float32 in [0, 1].
 
     Returns:
-        (N,) float32 >= 0.
+        (N,) float32 >= 0; 0 for an image with an empty mask.
 
     Source:
         Milletari, Navab, Ahmadi, 3DV 2016, arXiv:1606.04797 (Dice loss).
     """
     cross_entropy = ops.mean(ops.binary_crossentropy(lesion, predicted), axis=(1, 2, 3))
-    return cross_entropy + 1 - _dice(lesion, predicted)
+    has_mask = ops.cast(ops.max(lesion, axis=(1, 2, 3)) > 0, predicted.dtype)
+    return has_mask * (cross_entropy + 1 - _dice(lesion, predicted))
 
 
 @keras.saving.register_keras_serializable("lesionlens")
@@ -41,7 +43,7 @@ def class_map_loss(lesion_of_class: keras.KerasTensor, class_maps: keras.KerasTe
         class_maps: (N, h, w, 7) float32, what each position adds to each logit.
 
     Returns:
-        (N,) float32 in [0, 1]; 0 for an image without lesion.
+        (N,) float32 in [0, 1]; 0 for an image with an empty mask.
     """
     is_true_class = ops.cast(ops.max(lesion_of_class, axis=(1, 2), keepdims=True) > 0, class_maps.dtype)
     # softplus instead of the heatmap's relu: a map that is negative everywhere must still get a gradient.

@@ -21,6 +21,8 @@ RgbImage = NDArray[np.uint8]
 PREPROCESSING_VERSION = "1"
 MAX_BYTES = 20 * 1024 * 1024
 MAX_PIXELS = 50_000_000
+# A case's image is kept without loss, so it may be larger than the upload it comes from: three bytes a pixel and a rest.
+MAX_STORED_BYTES = 4 * MAX_PIXELS
 MIN_SIDE = 64
 # What Pillow reads; DICOM goes its own way (`model.dicom`).
 FORMATS: tuple[str, ...] = ("JPEG", "PNG", "TIFF", "WEBP", "BMP")
@@ -113,7 +115,7 @@ class Framing:
         )
 
 
-def decode_image(content: bytes) -> RgbImage:
+def decode_image(content: bytes, max_bytes: int = MAX_BYTES) -> RgbImage:
     """Decode an uploaded file to upright 8-bit RGB.
 
     EXIF rotation is applied; CMYK, 16-bit, palette and grey images are converted; transparency is laid on white.
@@ -121,12 +123,13 @@ def decode_image(content: bytes) -> RgbImage:
 
     Args:
         content: the file's bytes.
+        max_bytes: more are refused; a case's stored image may have `MAX_STORED_BYTES`.
 
     Returns:
         (H, W, 3) uint8 RGB, 0-255, at least 64 pixels a side.
 
     Raises:
-        ImageRejected: no bytes, more than 20 MiB, not one of JPEG, PNG, TIFF, WebP, BMP, DICOM, more than 50
+        ImageRejected: no bytes, more than `max_bytes`, not one of JPEG, PNG, TIFF, WebP, BMP, DICOM, more than 50
             megapixels (refused before pixels are decoded), less than 64 pixels a side, or truncated; of DICOM files
             also what `model.dicom.read_dicom` lists.
     """
@@ -135,10 +138,10 @@ def decode_image(content: bytes) -> RgbImage:
 
     if not content:
         raise ImageRejected("empty", "expected an image, received an empty file; choose the file again")
-    if len(content) > MAX_BYTES:
+    if len(content) > max_bytes:
         raise ImageRejected(
             "too_many_bytes",
-            f"expected at most {MAX_BYTES // 2**20} MB, received {math.ceil(len(content) / 2**20 * 10) / 10} MB; "
+            f"expected at most {max_bytes // 2**20} MB, received {math.ceil(len(content) / 2**20 * 10) / 10} MB; "
             "export the image as JPEG and upload that",
         )
     if is_dicom(content):

@@ -13,13 +13,32 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from data.diagnoses import DX_CODES, class_index
+from data.ham10000 import METADATA_FILES, DatasetError, load_metadata
 from data.splits import SPLIT_SEED, TEST, split_by_lesion
+from model.artifact import sha256_of
 
 HEIGHT, WIDTH = 192, 256
 RUN_FILE = "run.json"
 
 Sampling = Literal["natural", "sqrt", "balanced"]
 SAMPLINGS: tuple[Sampling, ...] = get_args(Sampling)
+
+
+@dataclass(frozen=True)
+class ExtraSet:
+    """Labelled images beside the dataset, such as a clinic's own (`data.labelled`), that join the training part alone.
+
+    Attributes:
+        folder: shaped like HAM10000, without masks.
+        metadata_sha256: of its metadata file, hexadecimal.
+        lesions: how many its images show.
+        images_by_dx: seven counts in dx order.
+    """
+
+    folder: str
+    metadata_sha256: str
+    lesions: int
+    images_by_dx: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -50,6 +69,7 @@ class Recipe:
     seed: int
     split_seed: int
     limit: int | None
+    extra: tuple[ExtraSet, ...] = ()
 
 
 def uses_masks(recipe: Recipe) -> bool:
@@ -60,7 +80,8 @@ def uses_masks(recipe: Recipe) -> bool:
 def select_rows(metadata: pd.DataFrame, recipe: Recipe) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Training and validation rows; the locked test lesions are in neither.
 
-    With `limit`, a stratified handful of each part, so that every class keeps an image where the limit allows it.
+    With `limit`, a stratified handful of each part, so that every class keeps an image where the limit allows it. The
+    extra sets are in neither: `extra_rows` gives them.
     """
     split = split_by_lesion(metadata, seed=recipe.split_seed)
     validation_name = f"fold{recipe.validation_fold}"
@@ -75,6 +96,48 @@ def _spread(part: pd.DataFrame, limit: int, seed: int) -> pd.DataFrame:
     shuffled = part.sample(frac=1.0, random_state=seed)
     turn = shuffled.groupby("dx").cumcount()
     return shuffled.iloc[np.argsort(turn, kind="stable")[:limit]]
+
+
+def describe_extra(folder: Path) -> ExtraSet:
+    """What a recipe states of an extra folder.
+
+    Raises:
+        DatasetError: the folder is not shaped like HAM10000.
+    """
+    metadata = load_metadata(folder)
+    path = next(folder / name for name in METADATA_FILES if (folder / name).is_file())
+    counts = np.bincount(class_indices(metadata), minlength=len(DX_CODES))
+    return ExtraSet(
+        str(folder), sha256_of(path), metadata["lesion_id"].nunique(), tuple(int(count) for count in counts)
+    )
+
+
+def extra_rows(metadata: pd.DataFrame, recipe: Recipe) -> pd.DataFrame:
+    """All rows of the recipe's extra sets, which are for training alone.
+
+    Args:
+        metadata: the whole dataset's, locked test included.
+        recipe: names the folders.
+
+    Returns:
+        The columns of `metadata`; no rows without extra sets.
+
+    Raises:
+        DatasetError: a folder is not shaped like HAM10000, or holds an image or a lesion of the dataset or an image of
+            another extra set: the locked test must stay unseen. Ids are compared, not pixels.
+    """
+    rows = metadata.iloc[:0]
+    for extra in recipe.extra:
+        added = load_metadata(Path(extra.folder))
+        for column, known in (("image_id", (metadata, rows)), ("lesion_id", (metadata,))):
+            shared = added[column].isin(pd.concat([table[column] for table in known]))
+            if shared.any():
+                raise DatasetError(
+                    f"{extra.folder}: expected images and lesions that are not in training or test already, received "
+                    f"{column} {added[column][shared].iloc[0]}; remove it there"
+                )
+        rows = pd.concat([rows, added], ignore_index=True)
+    return rows
 
 
 def class_indices(rows: pd.DataFrame) -> NDArray[np.int64]:
@@ -123,17 +186,20 @@ def _cycle(rows: NDArray[np.int64], count: int, generator: np.random.Generator) 
 
 
 def read_run(folder: Path) -> Recipe:
-    """The recipe a run folder was started with."""
-    return Recipe(**json.loads((folder / RUN_FILE).read_text())["recipe"])
+    """The recipe a run folder was started with; one from before there were extra sets has none."""
+    stored = json.loads((folder / RUN_FILE).read_text())["recipe"]
+    extra = [ExtraSet(**{**one, "images_by_dx": tuple(one["images_by_dx"])}) for one in stored.pop("extra", ())]
+    return Recipe(**stored, extra=tuple(extra))
 
 
 def training_prior(recipe: Recipe, metadata: pd.DataFrame) -> NDArray[np.float64]:
-    """(7,) class shares the network saw in training, in dx order."""
-    return sampling_prior(class_indices(select_rows(metadata, recipe)[0]), recipe.sampling)
+    """(7,) class shares the network saw in training, in dx order; the extra sets count as the recipe states them."""
+    shown = [np.repeat(np.arange(len(DX_CODES)), extra.images_by_dx) for extra in recipe.extra]
+    return sampling_prior(np.concatenate([class_indices(select_rows(metadata, recipe)[0]), *shown]), recipe.sampling)
 
 
 def recipe_from(arguments: argparse.Namespace) -> Recipe:
-    """The recipe that command-line arguments describe."""
+    """The recipe that command-line arguments describe; raises DatasetError for an extra folder that cannot be used."""
     return Recipe(
         dataset=str(arguments.dataset),
         init=arguments.init,
@@ -159,4 +225,5 @@ def recipe_from(arguments: argparse.Namespace) -> Recipe:
         seed=arguments.seed,
         split_seed=SPLIT_SEED,
         limit=arguments.limit,
+        extra=tuple(describe_extra(folder) for folder in arguments.extra),
     )

@@ -2,6 +2,7 @@ r"""Train a network on HAM10000, by lesion, with progress, checkpoints and resum
 
     python -m model.train --dataset ../shared/ham10000 --init imagenet     # --init PATH where there is no network
     python -m model.train ... --resume                                     # goes on where a killed run was
+    python -m model.train ... --extra labelled                             # and a clinic's own cases (data.labelled)
     python -m model.train --dataset ../shared/ham10000 --init none --limit 32 --run runs/small \
         --low-resolution-epochs 0 --middle-resolution-epochs 0 --full-resolution-epochs 1   # a minute on a laptop
 
@@ -58,6 +59,7 @@ from model.recipe import (
     Recipe,
     class_indices,
     draw_epoch,
+    extra_rows,
     recipe_from,
     select_rows,
     uses_masks,
@@ -110,7 +112,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Part:
-    """Images of one part of the split at one size, with their class indices."""
+    """Images of one part of the split at one size, with their class indices; an empty mask is one not known."""
 
     images: RgbImage
     masks: NDArray[np.uint8] | None
@@ -300,11 +302,11 @@ def train(recipe: Recipe, folder: Path, is_resumed: bool, checkpoint_minutes: fl
 
     Raises:
         RunMismatch: the folder holds a run and `is_resumed` is false, or a run of another recipe.
-        DatasetError: the dataset folder is not HAM10000.
+        DatasetError: the dataset folder is not HAM10000, or an extra set cannot join it (`model.recipe.extra_rows`).
     """
+    rows = _rows_of(recipe)  # before the folder is claimed: a set that cannot be used must not leave a run behind
     _claim(folder, recipe, is_resumed)
     keras.utils.set_random_seed(recipe.seed)
-    rows = select_rows(load_metadata(Path(recipe.dataset)), recipe)
     epochs = plan_epochs(recipe)
     steps_per_epoch = _steps_per_epoch(rows[0], recipe)
     averaged = epochs_to_average(epochs, recipe.averaged_epochs)
@@ -328,6 +330,13 @@ def train(recipe: Recipe, folder: Path, is_resumed: bool, checkpoint_minutes: fl
     average_epochs(network, [folder / _epoch_file(epoch) for epoch in averaged])
     classifier_of(network).save(folder / NETWORK_FILE, include_optimizer=False)
     return folder / NETWORK_FILE
+
+
+def _rows_of(recipe: Recipe) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Training rows, those of the extra sets last, and validation rows."""
+    metadata = load_metadata(Path(recipe.dataset))
+    training, validation = select_rows(metadata, recipe)
+    return pd.concat([training, extra_rows(metadata, recipe)], ignore_index=True), validation
 
 
 def epochs_to_average(epochs: Sequence[Epoch], count: int) -> list[Epoch]:
@@ -362,8 +371,10 @@ def _claim(folder: Path, recipe: Recipe, is_resumed: bool) -> None:
     if run_path.is_file():
         if not is_resumed:
             raise RunMismatch(f"{folder} already holds a run: add --resume, or choose another --run folder")
-        earlier = json.loads(run_path.read_text())["recipe"]
-        differing = [name for name, value in asdict(recipe).items() if earlier.get(name) != value]
+        # A run from before there were extra sets has none. By way of JSON, which knows no tuples.
+        earlier = {"extra": [], **json.loads(run_path.read_text())["recipe"]}
+        wanted = json.loads(json.dumps(asdict(recipe)))
+        differing = [name for name, value in wanted.items() if earlier.get(name) != value]
         if differing:
             raise RunMismatch(
                 f"{folder} holds a run with another {', '.join(differing)}: resume it with the same options"
@@ -380,14 +391,22 @@ def _steps_per_epoch(training: pd.DataFrame, recipe: Recipe) -> int:
 def _load_parts(rows: tuple[pd.DataFrame, pd.DataFrame], recipe: Recipe, phase: Phase) -> tuple[Part, Part]:
     dataset, size = Path(recipe.dataset), (phase.height, phase.width)
     training, validation = (list(part["image_id"]) for part in rows)
+    extra = [Path(extra.folder) for extra in recipe.extra]
     return (
         Part(
-            load_images(dataset, training, *size),
-            load_masks(dataset, training, *size) if uses_masks(recipe) else None,
+            load_images(dataset, training, *size, extra),
+            _load_masks(recipe, training, size) if uses_masks(recipe) else None,
             class_indices(rows[0]),
         ),
         Part(load_images(dataset, validation, *size), None, class_indices(rows[1])),
     )
+
+
+def _load_masks(recipe: Recipe, training: list[str], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Masks of the dataset's images, then empty ones of the extra sets'."""
+    unknown = sum(sum(extra.images_by_dx) for extra in recipe.extra)
+    masks = load_masks(Path(recipe.dataset), training[: len(training) - unknown], *size)
+    return np.concatenate([masks, np.zeros((unknown, *size), dtype=np.uint8)]) if unknown else masks
 
 
 def _run_epoch(
@@ -482,7 +501,15 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--label-smoothing", type=float, default=0.05)
     parser.add_argument("--lesion-weight", type=float, default=0.5, help="weight of the loss on where the lesion is")
     parser.add_argument("--map-weight", type=float, default=0.2, help="weight of the loss on the true class's map")
-    parser.add_argument("--limit", type=int, help="train and validate on at most this many images each")
+    parser.add_argument(
+        "--extra",
+        type=Path,
+        action="append",
+        default=[],
+        help="folder of labelled images (data.labelled) to train on as well; never for validation or test; may be "
+        "repeated",
+    )
+    parser.add_argument("--limit", type=int, help="train and validate on at most this many images of the dataset each")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--checkpoint-minutes", type=float, default=3.0, help="at most so much is lost by a kill")
     return parser

@@ -35,8 +35,16 @@ MIN_VIGNETTE_RADIUS = 0.75  # of half the diagonal; the dark round frame of a de
 LESION_STRIDE = 16
 
 
-def load_images(dataset: Path, image_ids: Sequence[str], height: int, width: int) -> RgbImage:
+def load_images(
+    dataset: Path, image_ids: Sequence[str], height: int, width: int, extra_folders: Sequence[Path] = ()
+) -> RgbImage:
     """Decode images of a HAM10000 folder to the network's input size, with a progress bar.
+
+    Args:
+        dataset: the folder.
+        image_ids: of N images.
+        height, width: of the network input, pixels.
+        extra_folders: of the same shape; an image that is not in the first folder is looked for there.
 
     Returns:
         (N, height, width, 3) uint8 RGB, 0-255: about 0.15 MB an image at 192 x 256.
@@ -45,12 +53,15 @@ def load_images(dataset: Path, image_ids: Sequence[str], height: int, width: int
         DatasetError: an image file is missing.
     """
     images = np.empty((len(image_ids), height, width, 3), dtype=np.uint8)
+    folders = (dataset, *extra_folders)
 
     def load(position: int) -> None:
-        path = image_path(dataset, image_ids[position])
+        found = (image_path(folder, image_ids[position]) for folder in folders)
+        path = next((path for path in found if path is not None), None)
         if path is None:
+            places = " or ".join(str(folder) for folder in folders)
             raise DatasetError(
-                f"expected {image_ids[position]}.jpg in {dataset}, found none; run: python -m data.download"
+                f"expected {image_ids[position]}.jpg in {places}, found none; run: python -m data.download"
             )
         images[position] = to_network_input(decode_image(path.read_bytes()), height, width)[0]
 
@@ -99,6 +110,8 @@ def training_batches(
     step: int,
 ) -> tf.data.Dataset:
     """Augmented batches of one epoch from batch number `step` on.
+
+    An empty mask stands for one that is not known: the losses on the lesion pass over it (`model.losses`).
 
     Returns:
         Dataset of ((B, H, W, 3) float32 RGB 0-255, targets), the targets as a dict by output of the training network:

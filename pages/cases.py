@@ -8,11 +8,11 @@ from dashboard.case_view import case_view
 from dashboard.opened_case import asked_case
 from dashboard.widgets import explained_errors
 
-st.title(wording.TITLE)
 asked = asked_case()
 
 with explained_errors():
     if asked is None:
+        st.title(wording.TITLE)
         widgets.worklist()
     else:
         case_view(asked)

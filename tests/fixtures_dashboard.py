@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import streamlit as st
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from dashboard.settings import settings
+from dashboard.settings import Settings, settings
 from data.diagnoses import DX_CODES
 from data.ham10000 import METADATA_FILE
 from model.artifact import (
@@ -294,7 +295,7 @@ def write_dataset(folder: Path, images: int = 30) -> Path:
 @contextmanager
 def environment(monkeypatch: pytest.MonkeyPatch, **variables: Path) -> Iterator[None]:
     """Settings from these variables alone, and empty caches before and after."""
-    for name in ("MODEL_DIR", "DATASET_DIR"):
+    for name in [field.metadata["variable"] for field in fields(Settings)]:
         monkeypatch.delenv(name, raising=False)
     for name, value in variables.items():
         monkeypatch.setenv(name, str(value))

@@ -3,96 +3,24 @@
 from __future__ import annotations
 
 import io
-import os
-import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from browser_server import PATIENCE, REAL_IMAGE, SAMPLE, choose_files, open_review, read_first
 from PIL import Image
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect
 
+pytest_plugins = ("browser_server",)
 pytestmark = pytest.mark.browser
 
-ROOT = Path(__file__).resolve().parents[1]
-REAL_IMAGE = ROOT.parent / "shared" / "ham10000" / "full_size_samples" / "ISIC_0024386.jpg"
-SAMPLE = ROOT / "data" / "sample" / "synthetic_nv_1.jpg"
-PATIENCE = 60_000  # milliseconds; machines under test are slow, and nothing here measures time
-PAGES = {"": "Review", "dataset": "Dataset", "evaluation": "Evaluation", "about": "About"}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    executable = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if executable is None:
-        if os.environ.get("CI"):
-            pytest.fail("expected Chromium for the browser tests, found none; .ci/run installs it")
-        pytest.skip("no Chromium on this machine")
-    with sync_playwright() as playwright:
-        arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        launched = playwright.chromium.launch(executable_path=executable, args=arguments)
-        yield launched
-        launched.close()
-
-
-@pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The dashboard in a process of its own, as `make run` starts it."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", "dashboard/app.py"]
-    command += ["--server.address", "127.0.0.1", "--server.port", str(port)]
-    log = tmp_path_factory.mktemp("server") / "log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT)
-    try:
-        _wait_until_healthy(f"http://127.0.0.1:{port}/_stcore/health", process, log)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
-
-
-def _wait_until_healthy(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    for _ in range(600):
-        try:
-            with urllib.request.urlopen(url, timeout=1) as answer:
-                if answer.read() == b"ok":
-                    return
-        except OSError:
-            assert process.poll() is None, log.read_text()
-            time.sleep(0.1)
-    pytest.fail(f"the server did not become healthy: {log.read_text()}")
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    with browser.new_context(viewport={"width": 1400, "height": 1000}) as context:
-        opened = context.new_page()
-        opened.set_default_timeout(PATIENCE)
-        yield opened
-
-
-@pytest.fixture
-def phone(browser: Browser) -> Iterator[Page]:
-    with browser.new_context(viewport={"width": 390, "height": 844}, is_mobile=True, has_touch=True) as context:
-        opened = context.new_page()
-        opened.set_default_timeout(PATIENCE)
-        yield opened
+PAGES = ("", "cases", "use", "dataset", "evaluation", "audit", "about")
 
 
 def upload(page: Page, address: str, *files: Path) -> None:
-    page.goto(address)
-    page.locator("[data-testid=stFileUploader] input[type=file]").set_input_files([str(file) for file in files])
-    expect(page.get_by_role("meter")).to_have_count(9, timeout=PATIENCE)
-    expect(page.locator(".viewer")).to_be_visible(timeout=PATIENCE)
+    open_review(page, address)
+    choose_files(page, *files)
+    read_first(page)
 
 
 def pixels(element: Locator) -> np.ndarray:
@@ -163,13 +91,13 @@ def test_upload_is_still_there_after_a_look_at_another_page(page: Page, address:
 
 
 def test_sample_and_refusal(page: Page, address: str, tmp_path: Path) -> None:
-    page.goto(address)
+    open_review(page, address)
     page.get_by_role("button", name="nv", exact=True).click()
     expect(page.get_by_text("Synthetic sample", exact=False).first).to_be_visible(timeout=PATIENCE)
     expect(page.get_by_role("meter")).to_have_count(9, timeout=PATIENCE)
     not_an_image = tmp_path / "letter.jpg"
     not_an_image.write_bytes(b"%PDF-1.7 not an image")
-    page.locator("[data-testid=stFileUploader] input[type=file]").set_input_files(str(not_an_image))
+    choose_files(page, not_an_image)
     expect(page.get_by_text("PDF document")).to_be_visible(timeout=PATIENCE)
     expect(page.get_by_role("meter")).to_have_count(0)
 

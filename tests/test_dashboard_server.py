@@ -153,11 +153,12 @@ def test_streamlit_run_shows_the_refusal_instead_of_pages(tmp_path: Path) -> Non
     assert shown.rstrip().endswith("[]")
 
 
-def test_terminated_server_ends_in_order(tmp_path: Path) -> None:
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
+def test_server_ends_in_order(tmp_path: Path, ending: signal.Signals) -> None:
     with running_laptop(tmp_path) as (dashboard, process):
         assert httpx.get(f"{dashboard.url}/healthz", timeout=60).json() == {"model": "ok", "case log": "ok"}
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=30) == 0
+        process.send_signal(ending)
+        assert process.wait(timeout=60) == 0
     assert "Traceback" not in dashboard.log.read_text()
 
 

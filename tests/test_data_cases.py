@@ -37,6 +37,7 @@ from data.cases import (
     probabilities_of,
 )
 from data.diagnoses import DX_CODES
+from data.ham10000 import load_counts
 
 RESULT = ModelResult(
     model_name="skin",
@@ -84,11 +85,7 @@ def case_with(own_read: Read | None, decision: Decision) -> Case:
 
 
 def test_sites_are_those_of_ham10000_with_unknown_last() -> None:
-    from data.ham10000 import load_counts
-
-    counted = load_counts()
-    sites = set(counted.loc[counted["column"] == "localization", "value"])
-    assert set(SITES) == sites and SITES[-1] == "unknown"
+    assert set(SITES) == set(load_counts()["localization"]) and SITES[-1] == "unknown"
 
 
 def test_local_user_may_do_everything() -> None:

@@ -97,14 +97,12 @@ def test_threads_that_open_at_once_migrate_once(database: Database) -> None:
 
 def test_processes_that_open_at_once_migrate_once(database_url: str, tmp_path: Path) -> None:
     # Another working directory than the repository's: nothing is looked for there.
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment, pipe = {**os.environ, "PYTHONPATH": str(ROOT)}, subprocess.PIPE
+    command = [sys.executable, "-c", OPEN, database_url]
     processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", OPEN, database_url],
-            cwd=tmp_path, env=environment, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        )
+        subprocess.Popen(command, cwd=tmp_path, env=environment, text=True, stdin=pipe, stdout=pipe, stderr=pipe)
         for _ in range(2)
-    ]  # fmt: skip
+    ]
     for process in processes:
         assert process.stdout is not None and process.stdout.readline() == "ready\n"
     for process in processes:

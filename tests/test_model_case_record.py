@@ -93,3 +93,10 @@ def test_refused_image_is_no_case(analyzer: Analyzer, analysis: Analysis) -> Non
     refused = replace(analysis, prediction=None, explanation=None, output=None)
     with pytest.raises(ValueError, match="refused"):
         result_of(refused, analyzer.artifact, analyzer.artifact.operating_points[0])
+
+
+def test_image_that_grew_when_it_was_stored_opens_again(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = image_to_store((SAMPLES / "synthetic_nv_1.jpg").read_bytes()).content
+    # A photograph of many noisy pixels: its lossless copy has more bytes than an upload may have.
+    monkeypatch.setattr("model.preprocessing.MAX_BYTES", len(content) // 2)
+    assert recorded_analysis(case, content).prediction is not None

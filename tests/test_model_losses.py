@@ -59,3 +59,21 @@ def test_map_that_is_negative_everywhere_still_gets_a_gradient() -> None:
     gradient = tape.gradient(loss, maps).numpy()[0, ..., 4]
     assert (gradient[0] < 0).all()  # more of it inside lowers the loss
     assert (gradient[1] > 0).all()
+
+
+def test_image_with_an_empty_mask_costs_and_teaches_nothing() -> None:
+    import tensorflow as tf
+
+    from model.losses import class_map_loss, lesion_loss
+
+    empty = np.zeros((1, 2, 2, 1), dtype=np.float32)
+    predicted = tf.Variable(np.full((2, 2, 2, 1), 0.5, dtype=np.float32))
+    with tf.GradientTape() as tape:
+        loss = lesion_loss(np.concatenate([empty, LESION]), predicted)
+    assert float(loss[0]) == 0 and float(loss[1]) > 0
+    gradient = tape.gradient(loss, predicted).numpy()
+    assert (gradient[0] == 0).all() and (gradient[1] != 0).all()
+    maps = tf.Variable(maps_of([5, 5, 5, 5]))
+    with tf.GradientTape() as tape:
+        loss = class_map_loss(np.zeros((1, 2, 2, 7), dtype=np.float32), maps)
+    assert (tape.gradient(loss, maps).numpy() == 0).all()

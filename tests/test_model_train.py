@@ -16,7 +16,7 @@ import pytest
 from tiny_dataset import write_tiny_dataset
 
 from data.diagnoses import DX_CODES
-from data.ham10000 import image_path, load_metadata
+from data.ham10000 import DatasetError, image_path, load_metadata
 from data.splits import split_by_lesion
 from model.analysis import Analyzer
 from model.artifact import load_artifact
@@ -257,3 +257,102 @@ def test_run_goes_on_from_an_earlier_run_of_its_fold_only(
     start_network(recipe_from(build_parser().parse_args([*options, "0"])))
     with pytest.raises(RunMismatch, match="not without fold 3"):
         start_network(recipe_from(build_parser().parse_args([*options, "3"])))
+
+
+def write_extra_set(folder: Path, dataset: Path, prefix: str = "CASE_") -> Path:
+    """Eight of the dataset's images under other names, as `data.labelled` writes them: no masks."""
+    metadata = load_metadata(dataset).groupby("dx").head(1)
+    images = folder / "images"
+    images.mkdir(parents=True)
+    for image_id in metadata["image_id"]:
+        path = image_path(dataset, image_id)
+        assert path is not None
+        (images / f"{prefix}{image_id}.jpg").write_bytes(path.read_bytes())
+    renamed = metadata.assign(image_id=prefix + metadata["image_id"], lesion_id=prefix + metadata["lesion_id"])
+    renamed.to_csv(folder / "HAM10000_metadata.csv", index=False)
+    return folder
+
+
+def recipe_of(dataset: Path, *options: str):  # type: ignore[no-untyped-def]
+    from model.recipe import recipe_from
+    from model.train import build_parser
+
+    return recipe_from(build_parser().parse_args(["--dataset", str(dataset), *options]))
+
+
+def test_extra_images_join_training_alone(dataset: Path, tmp_path: Path) -> None:
+    from model.recipe import extra_rows, select_rows, training_prior
+
+    extra = write_extra_set(tmp_path / "extra", dataset)
+    again = write_extra_set(tmp_path / "again", dataset, prefix="OTHER_")
+    metadata = load_metadata(dataset)
+    plain, recipe = recipe_of(dataset), recipe_of(dataset, "--extra", str(extra), "--extra", str(again))
+    for part, same in zip(select_rows(metadata, recipe), select_rows(metadata, plain), strict=True):
+        pd.testing.assert_frame_equal(part, same)
+    added = extra_rows(metadata, recipe)
+    assert len(added) == 14 and added["image_id"].str.startswith(("CASE_", "OTHER_")).all()
+    assert extra_rows(metadata, plain).empty
+    training = select_rows(metadata, recipe)[0]
+    shown = np.sqrt(pd.concat([training, added])["dx"].value_counts().reindex(list(DX_CODES)).to_numpy())
+    np.testing.assert_allclose(training_prior(recipe, metadata), shown / shown.sum())
+
+
+@pytest.mark.parametrize(("column", "expected"), [("image_id", "image_id ISIC_"), ("lesion_id", "lesion_id HAM_")])
+def test_extra_images_of_the_dataset_are_refused(dataset: Path, tmp_path: Path, column: str, expected: str) -> None:
+    from model.train import train
+
+    extra = write_extra_set(tmp_path / "extra", dataset)
+    table = pd.read_csv(extra / "HAM10000_metadata.csv")
+    table[column] = table[column].str.removeprefix("CASE_")
+    table.to_csv(extra / "HAM10000_metadata.csv", index=False)
+    with pytest.raises(DatasetError, match=expected):
+        train(recipe_of(dataset, "--extra", str(extra)), tmp_path / "run", is_resumed=False, checkpoint_minutes=1)
+    assert not (tmp_path / "run").exists()
+
+
+def test_two_extra_sets_with_one_image_are_refused(dataset: Path, tmp_path: Path) -> None:
+    from model.recipe import extra_rows
+
+    extra = str(write_extra_set(tmp_path / "extra", dataset))
+    with pytest.raises(DatasetError, match="image_id CASE_"):
+        extra_rows(load_metadata(dataset), recipe_of(dataset, "--extra", extra, "--extra", extra))
+    with pytest.raises(DatasetError, match="found none"):
+        recipe_of(dataset, "--extra", str(tmp_path))
+
+
+def test_run_with_an_extra_set_says_so_and_cannot_go_on_without_it(dataset: Path, tmp_path: Path) -> None:
+    from model.artifact import sha256_of
+    from model.recipe import read_run
+
+    extra, run = write_extra_set(tmp_path / "extra", dataset), tmp_path / "run"
+    options = ("--head-epochs", "0", "--full-resolution-epochs", "0")
+    subprocess.run(
+        train_command(dataset, run, *options, "--extra", str(extra)), cwd=ROOT, check=True, capture_output=True
+    )
+    assert (run / "network.keras").is_file()
+    history = pd.read_csv(run / "history.csv")
+    assert np.isfinite(history[["loss", "lesion_loss", "map_loss"]]).all(axis=None)
+    (stated,) = read_run(run).extra
+    assert (stated.folder, stated.images_by_dx, stated.lesions) == (str(extra), (1,) * 7, 7)
+    assert stated.metadata_sha256 == sha256_of(extra / "HAM10000_metadata.csv")
+    finished = subprocess.run(
+        train_command(dataset, run, *options, "--resume"), cwd=ROOT, check=False, capture_output=True, text=True
+    )
+    assert finished.returncode != 0 and "another extra" in finished.stderr
+
+
+def test_images_of_an_extra_set_are_loaded_after_the_dataset_s_with_empty_masks(dataset: Path, tmp_path: Path) -> None:
+    from model.train import Phase, _load_parts, _rows_of
+
+    extra = write_extra_set(tmp_path / "extra", dataset)
+    recipe = recipe_of(dataset, "--extra", str(extra), "--limit", "8")
+    training, _ = _load_parts(_rows_of(recipe), recipe, Phase("low", 1, 96, 128, "image", False, 1e-3))
+    assert training.masks is not None
+    assert len(training.images) == len(training.masks) == len(training.class_indices) == 8 + 7
+    has_mask = training.masks.any(axis=(1, 2))
+    assert has_mask[:8].all() and not has_mask[8:].any()
+    assert training.images[8:].any(axis=(1, 2, 3)).all()
+    (extra / "images" / f"{pd.read_csv(extra / 'HAM10000_metadata.csv')['image_id'][0]}.jpg").unlink()
+
+    with pytest.raises(DatasetError, match=f"in {dataset} or {extra}"):
+        _load_parts(_rows_of(recipe), recipe, Phase("low", 1, 96, 128, "image", False, 1e-3))
