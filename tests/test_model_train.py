@@ -260,7 +260,7 @@ def test_run_goes_on_from_an_earlier_run_of_its_fold_only(
 
 
 def write_extra_set(folder: Path, dataset: Path, prefix: str = "CASE_") -> Path:
-    """Eight of the dataset's images under other names, as `data.labelled` writes them: no masks."""
+    """One image of each diagnosis of the dataset under other names, as `data.labelled` writes them: no masks."""
     metadata = load_metadata(dataset).groupby("dx").head(1)
     images = folder / "images"
     images.mkdir(parents=True)
