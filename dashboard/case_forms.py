@@ -149,8 +149,8 @@ def _lesions_of_patient(case: Case) -> dict[UUID, str]:
     lesions: dict[UUID, str] = {case.lesion.lesion_id: wording.SAME_LESION_AS_NOW}
     if case.patient.reference:
         query = CaseQuery(patient_reference=case.patient.reference, limit=MAX_OFFERED)
-        for summary in resources.case_log().find(query, actor()):
-            lesions.setdefault(summary.lesion_id, wording.one_line(summary))
+        for number, summary in enumerate(resources.case_log().find(query, actor()), start=1):
+            lesions.setdefault(summary.lesion_id, wording.one_line(number, summary))
     return {**lesions, NEW_LESION: wording.A_LESION_OF_ITS_OWN}
 
 

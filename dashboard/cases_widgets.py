@@ -227,12 +227,12 @@ def _row(summary: CaseSummary) -> dict[str, Any]:
 
 def _open_by_name(summaries: Sequence[CaseSummary]) -> None:
     """A way to open a case that a screen reader and a keyboard know: the table is drawn on a canvas."""
-    by_id = {summary.case_id: summary for summary in summaries}
+    lines = {summary.case_id: wording.one_line(number, summary) for number, summary in enumerate(summaries, start=1)}
     with st.container(horizontal=True, vertical_alignment="bottom"):
         case_id = st.selectbox(
             wording.PICK_CASE,
-            list(by_id),
-            format_func=lambda one: wording.one_line(by_id[one]),
+            list(lines),
+            format_func=lines.__getitem__,
             index=None,
             placeholder="Choose a case",
             key="cases_pick",

@@ -82,10 +82,10 @@ def saved_time(saved_at: datetime) -> str:
     return f"{saved_day(saved_at)}, {saved_at:%H:%M} UTC"
 
 
-def one_line(summary: CaseSummary) -> str:
-    """A case in a list to choose from, as plain text."""
+def one_line(number: int, summary: CaseSummary) -> str:
+    """A case in a list to choose from, as plain text; the number tells two apart that read the same."""
     patient = summary.patient_reference or "no reference"
-    return f"{saved_time(summary.saved_at)} · {patient} · {place(summary.site, summary.side)} · {summary.dx}"
+    return f"{number}. {saved_time(summary.saved_at)} · {patient} · {place(summary.site, summary.side)} · {summary.dx}"
 
 
 def place(site: str, side: str) -> str:
@@ -231,9 +231,9 @@ COMPARE_NOTE = (
 )
 
 
-def visit(summary: CaseSummary) -> str:
-    """A case of a timeline to choose, as plain text."""
-    return f"{saved_time(summary.saved_at)} · {summary.dx}"
+def visit(number: int, summary: CaseSummary) -> str:
+    """A case of a timeline, from 1, as plain text: `2. 21 Nov 2026, 14:05 UTC`."""
+    return f"{number}. {saved_time(summary.saved_at)}"
 
 
 def days_between(earlier: datetime, later: datetime) -> str:

@@ -51,22 +51,21 @@ def timeline(case: Case) -> None:
 
 
 def _pick(label: str, visits: Sequence[CaseSummary], index: int, key: str) -> CaseSummary:
-    by_id = {visit.case_id: visit for visit in visits}
-    chosen = st.selectbox(
+    position = st.selectbox(
         label,
-        list(by_id),
+        range(len(visits)),
         index=index,
-        format_func=lambda case_id: wording.visit(by_id[case_id]),
+        format_func=lambda position: wording.visit(position + 1, visits[position]),
         key=f"{key}_{visits[index].case_id}",
         width=320,
     )
-    return by_id[chosen]
+    return visits[position]
 
 
 def _visits_table(visits: Sequence[CaseSummary], case: Case) -> None:
     rows = [
         (
-            wording.saved_time(visit.saved_at) + (" (this case)" if visit.case_id == case.case_id else ""),
+            wording.visit(number, visit) + (" (this case)" if visit.case_id == case.case_id else ""),
             wording.days_between(visits[0].saved_at, visit.saved_at),
             visit.own_dx or "",
             visit.prediction,
@@ -76,7 +75,7 @@ def _visits_table(visits: Sequence[CaseSummary], case: Case) -> None:
             visit.plan,
             visit.biopsy_dx or "",
         )
-        for visit in visits
+        for number, visit in enumerate(visits, start=1)
     ]
     headers = ("Visit", "After the first", "Own read", "AI", "Malignant", "Flag", "Decision", "Plan", "Biopsy")
     html_table(headers, rows, numeric=(4,))

@@ -175,7 +175,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ServerSettingsError as error:
         print(f"model.server: {error}", file=sys.stderr)
         return 2
-    configure_logging()
+    configure_logging(settings.has_cloudwatch_metrics)
     # While the model loads, and after Uvicorn has finished what ran and repeats the signal, which without this would
     # make a clean end look like a crash.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))

@@ -22,7 +22,7 @@ def create_handler(settings: ServerSettings) -> Mangum:
         ServerSettingsError: nothing says who may call.
     """
     check_address(settings, "0.0.0.0")
-    configure_logging()
+    configure_logging(settings.has_cloudwatch_metrics)
     # Types that are not listed go as base64, the PNG among them.
     return Mangum(create_app(settings), lifespan="off", text_mime_types=[*DEFAULT_TEXT_MIME_TYPES, MEDIA_TYPE])
 

@@ -20,6 +20,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from model.analysis import Analysis
+from model.server_emf import embedded_metrics
 from model.server_metrics import ServerMetrics
 from model.server_problems import Problem, problem_response
 
@@ -38,12 +40,30 @@ class RequestRecord:
         images: how many the request brought.
         reason: of a problem or refusal; of the last image in a batch.
         seconds: by stage, summed over the images.
+        predictions: images by predicted dx code.
+        refusals: images that cannot be judged or read, by reason.
+        ood_scores: each image's distance from the training images.
     """
 
     request_id: str
     images: int = 0
     reason: str | None = None
     seconds: dict[str, float] = field(default_factory=dict)
+    predictions: dict[str, int] = field(default_factory=dict)
+    refusals: dict[str, int] = field(default_factory=dict)
+    ood_scores: list[float] = field(default_factory=list)
+
+    def observe(self, analysis: Analysis) -> None:
+        """Add what an image was answered with."""
+        self.ood_scores.append(round(analysis.quality.ood_score, 3))
+        if analysis.prediction is not None:
+            self.predictions[analysis.prediction.dx] = self.predictions.get(analysis.prediction.dx, 0) + 1
+        elif analysis.quality.refusal is not None:
+            self.refuse(analysis.quality.refusal)
+
+    def refuse(self, reason: str) -> None:
+        """Add an image that was not answered."""
+        self.refusals[reason] = self.refusals.get(reason, 0) + 1
 
     def add(self, seconds: dict[str, float]) -> None:
         """Add the stages of one image."""
@@ -111,6 +131,9 @@ class RequestRecorder:
                     "status": status,
                     "reason": record.reason,
                     "images": record.images,
+                    "predictions": record.predictions,
+                    "refusals": record.refusals,
+                    "ood_scores": record.ood_scores,
                     "ms": milliseconds,
                 }
             },
@@ -121,7 +144,14 @@ _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line; of an exception its class and place only."""
+    """One JSON object a line; of an exception its class and place only.
+
+    With `has_metrics`, a request's line is in CloudWatch's embedded metric format as well (`model.server_emf`).
+    """
+
+    def __init__(self, has_metrics: bool = False) -> None:
+        super().__init__()
+        self._has_metrics = has_metrics
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, Any] = {
@@ -132,14 +162,19 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info and record.exc_info[1] is not None:
             line |= _where(record.exc_info[1])
+        if self._has_metrics and "ms" in line:
+            line |= embedded_metrics(line, int(record.created * 1000))
         return json.dumps(line)
 
 
-def configure_logging() -> None:
-    """Send the log to standard output as JSON lines. Requests are noted by `RequestRecorder` alone: the
-    lines of Uvicorn and Mangum hold the paths and queries that callers write."""
+def configure_logging(has_metrics: bool) -> None:
+    """Send the log to standard output as JSON lines, with CloudWatch's metrics in them if wanted.
+
+    Requests are noted by `RequestRecorder` alone: the lines of Uvicorn and Mangum hold the paths and queries that
+    callers write.
+    """
     handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(JsonFormatter())
+    handler.setFormatter(JsonFormatter(has_metrics))
     logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
     for name in ("uvicorn.access", "mangum"):
         logging.getLogger(name).setLevel(logging.WARNING)

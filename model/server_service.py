@@ -132,11 +132,13 @@ class Service:
             ) from error
         except ImageRejected as error:
             self.metrics.refusals.labels(error.reason).inc()
+            record.refuse(error.reason)
             raise rejected(error) from error
         seconds = asdict(finished.seconds)
         record.add(seconds)
         self.metrics.observe_stages(seconds)
         self.metrics.observe_analysis(finished.analysis)
+        record.observe(finished.analysis)
         return finished.value
 
     def _ready_pool(self) -> AnalyzerPool:

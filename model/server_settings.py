@@ -70,6 +70,13 @@ class ServerSettings:
         default=0,
         metadata={"variable": "API_WORKERS", "help": "Networks that run at once; `0`: one a processor core."},
     )
+    has_cloudwatch_metrics: bool = field(
+        default=False,
+        metadata={
+            "variable": "API_CLOUDWATCH_METRICS",
+            "help": "`1` adds metrics in CloudWatch's embedded format to each request's log line.",
+        },
+    )
     vertex_health_route: str | None = field(
         default=None, metadata={"variable": "AIP_HEALTH_ROUTE", "help": "Set by Vertex AI."}
     )
@@ -111,6 +118,7 @@ def read_server_settings(environ: Mapping[str, str]) -> ServerSettings:
         max_waiting=_whole_number(values, "API_MAX_WAITING", 512, 1),
         time_limit_seconds=_whole_number(values, "API_TIME_LIMIT_SECONDS", 30, 1),
         workers=_whole_number(values, "API_WORKERS", 0, 0),
+        has_cloudwatch_metrics=values.get("API_CLOUDWATCH_METRICS") == "1",
         vertex_health_route=values.get("AIP_HEALTH_ROUTE"),
         vertex_predict_route=values.get("AIP_PREDICT_ROUTE"),
     )
