@@ -43,7 +43,9 @@ def processes_configuration(dashboards: Mapping[str, int], api_port: int) -> str
                 for address, name in names.items()
             ),
             _group("api", [f"127.0.0.1:{api_port}"], ["keepalive 32;"]),
-            _block(f"map $cookie_{COOKIE} $group", ["default dashboards;", *(f"{name} {name};" for name in dashboards)]),
+            _block(
+                f"map $cookie_{COOKIE} $group", ["default dashboards;", *(f"{name} {name};" for name in dashboards)]
+            ),
             # Of several that were tried, the last one answered.
             _block("map $upstream_addr $answered", [f'"~{address}$" {name};' for address, name in names.items()]),
             "",
@@ -69,8 +71,14 @@ class Gateway:
         folder.chmod(0o711)
         shutil.copyfile(CONFIGURATION, folder / "nginx.conf")
         (folder / "listen.conf").write_text(f"listen {host}:{port} backlog=4096;\n", encoding="utf-8")
+        self.url = f"http://{host}:{port}"
         self._program = nginx_program()
         self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def is_written(self) -> bool:
+        """Whether it knows whom to send requests to."""
+        return (self.folder / "processes.conf").exists()
 
     def write(self, dashboards: Mapping[str, int], api_port: int) -> None:
         """Write which processes there are; a running nginx takes it up with `reload`."""

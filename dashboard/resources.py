@@ -13,7 +13,7 @@ import pandas as pd
 import streamlit as st
 from PIL import Image
 
-from dashboard.settings import ROOT, case_key, settings
+from dashboard.settings import LOCAL_CLASSIFIER, ROOT, case_key, settings
 from dashboard.thresholds import QUESTIONS, question_scores
 from data.case_log import CaseLog, open_case_log
 from data.ham10000 import DatasetError, count_images_and_lesions, image_path, load_counts, load_metadata
@@ -25,6 +25,8 @@ from model.intervals import BinaryThresholds, Weights, bootstrap_weights
 from model.keras_worker import KerasWorker
 from model.predictions import Cohort, cohort_of, load_predictions
 from model.preprocessing import MAX_BYTES
+from model.remote import RemoteClassifier
+from model.remote_endpoints import open_endpoint
 from model.runtimes import LiteRTClassifier
 
 SAMPLE_FOLDER = ROOT / "data" / "sample"
@@ -121,8 +123,17 @@ def history() -> pd.DataFrame:
 
 @st.cache_resource(max_entries=1, show_spinner="Loading the model ...")
 def analyzer() -> Analyzer:
-    """The model of the settings, ready to answer; raises `ArtifactMismatch`."""
-    return Analyzer(LiteRTClassifier(artifact()))
+    """The model of the settings, here or elsewhere, ready to answer; raises `ArtifactMismatch`."""
+    if settings().classifier == LOCAL_CLASSIFIER:
+        return Analyzer(LiteRTClassifier(artifact()))
+    endpoint = open_endpoint(settings().classifier, settings().classifier_token)
+    return Analyzer(RemoteClassifier(artifact(), endpoint))
+
+
+def answering_runtime() -> str:
+    """What runs the network, in words for the screen."""
+    classifier = analyzer().classifier
+    return classifier.endpoint.name if isinstance(classifier, RemoteClassifier) else "this machine"
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)

@@ -178,7 +178,7 @@ def _answer(analysis: Analysis) -> None:
     evidence_widgets.other_prevalence(analysis.prediction, artifact, point)
     st.caption(
         f"Model {artifact.name} {artifact.version} · weights {artifact.weights_sha256[:12]} · "
-        f"{analysis.runtime_ms:.0f} ms"
+        f"{analysis.runtime_ms:.0f} ms · answered by {escape_markdown(resources.answering_runtime())}"
     )
 
 

@@ -16,11 +16,14 @@ import streamlit as st
 
 from data.case_database import sqlite_file
 from data.cases import ROLES, Actor
+from model.remote_endpoints import open_endpoint
 
 ROOT = Path(__file__).resolve().parent.parent
 # What the dashboard makes on this computer where no setting says otherwise; git ignores it.
 LOCAL = ROOT / "data" / "local"
 WAYS_TO_SIGN_IN = ("none", "oidc")
+# The network in this process; anything else names an endpoint, see `model.remote_endpoints`.
+LOCAL_CLASSIFIER = "litert"
 # 32 characters of hexadecimal are 128 bits; whoever guesses a key can forge what it protects.
 MIN_KEY_CHARACTERS = 32
 _SIGN_IN_SECRETS = ("redirect_uri", "cookie_secret", "client_id", "client_secret", "server_metadata_url")
@@ -43,6 +46,22 @@ class Settings:
         metadata={
             "variable": "DATASET_DIR",
             "help": "HAM10000 folder with metadata and images; without it the Dataset page shows the committed counts.",
+        },
+    )
+    classifier: str = field(
+        default=LOCAL_CLASSIFIER,
+        metadata={
+            "variable": "CLASSIFIER",
+            "help": "What runs the model: `litert` here, or elsewhere `https://host`, `sagemaker:endpoint`, "
+            "`vertex:project/location/endpoint`, `lambda:function`.",
+        },
+    )
+    classifier_token: str | None = field(
+        default=None,
+        repr=False,
+        metadata={
+            "variable": "CLASSIFIER_TOKEN",
+            "help": "Bearer token for a classifier elsewhere; AWS and machines on Google Cloud need none.",
         },
     )
     # Holds a password.
@@ -138,6 +157,8 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     return _consistent(
         Settings(
             model_dir=_folder(values, "MODEL_DIR") or defaults.model_dir,
+            classifier=_classifier(values) or defaults.classifier,
+            classifier_token=values.get("CLASSIFIER_TOKEN"),
             dataset_dir=_folder(values, "DATASET_DIR"),
             database_url=_database_url(values) or defaults.database_url,
             image_store=_image_store(values) or defaults.image_store,
@@ -269,6 +290,17 @@ def _folder(values: Mapping[str, str], variable: str) -> Path | None:
             f"{variable}: expected an existing folder, received {values[variable]!r}; correct it or unset it"
         )
     return folder
+
+
+def _classifier(values: Mapping[str, str]) -> str | None:
+    location = values.get("CLASSIFIER")
+    if location is None or location == LOCAL_CLASSIFIER:
+        return location
+    try:
+        open_endpoint(location)
+    except ValueError as error:
+        raise SettingsError(f"CLASSIFIER: expected {LOCAL_CLASSIFIER}, or an endpoint: {error}") from None
+    return location
 
 
 def _database_url(values: Mapping[str, str]) -> str | None:

@@ -132,7 +132,7 @@ CLASS_SHARES_TITLE = "Answers of the AI"
 CLASS_SHARES_NOTE = f"Tick: share on {REFERENCE_NAME}. Dot: these cases, with the 95 % interval."
 DISTANCE_TITLE = "Distance from the training images"
 DISTANCE_NOTE = "Images that the quality check refuses become no cases; they are left out of both curves."
-NO_DISTANCES = "The manifest of this model holds no distances to compare with; export the model again to have them."
+NO_DISTANCES = "The manifest of this model holds no distances to compare with; `make studies` measures them."
 NO_ANSWERS = "The manifest of this model holds no answers to compare with; export the model again to have them."
 
 EXPORT_HEADING = "Labelled cases as a training set"

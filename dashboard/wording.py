@@ -20,6 +20,7 @@ from model.artifact import ArtifactMismatch
 from model.evaluation import MALIGNANT
 from model.intervals import Estimate
 from model.predictions import PredictionsError
+from model.remote import RemoteMismatch, RemoteUnavailable
 
 APP_NAME = "LesionLens"
 RESEARCH_USE = "Research use only. LesionLens advises, a person decides."
@@ -305,6 +306,8 @@ ERROR_TITLES: dict[type[Exception], str] = {
     ArtifactMismatch: "The model's files cannot be used",
     PredictionsError: "The model's test predictions cannot be read",
     DatasetError: "The dataset folder cannot be read",
+    RemoteUnavailable: "The model does not answer",
+    RemoteMismatch: "The model that answered is not the one that belongs here",
     SettingsError: "A setting cannot be used",
     NotSignedIn: "You are not signed in",
     SignInExpired: "Your sign-in has ended",
@@ -315,6 +318,8 @@ STILL_WORKS: dict[type[Exception], str] = {
     ArtifactMismatch: "The Dataset page works without a model.",
     PredictionsError: "The other pages work without them.",
     DatasetError: "This page shows the counts that come with LesionLens instead.",
+    RemoteUnavailable: "The image was not judged. Saved cases and the other pages work without the model.",
+    RemoteMismatch: "The image was not judged. Saved cases and the other pages work without the model.",
     SettingsError: "",
     NotSignedIn: "",
     SignInExpired: "",

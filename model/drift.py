@@ -96,8 +96,9 @@ class Drift:
 def reference_of(manifest: Mapping[str, Any]) -> Reference:
     """The reference that a checked manifest holds.
 
-    It is read from `out_of_fold_metrics.confusion`, and from `quality.ood_quantiles` (quantiles of the held-out
-    images' ood_score at levels spaced evenly from 0 to 1) and `quality.blurred_share`, where an export stored them.
+    It is read from `out_of_fold_metrics.confusion`, and from `quality.ood_quantiles` (quantiles of the locked
+    test images' ood_score at levels spaced evenly from 0 to 1) and `quality.blurred_share`, where `model.gate_study`
+    stored them.
     """
     held_out, quality = manifest.get("out_of_fold_metrics"), manifest["quality"]
     levels, values = _accepted_quantiles(quality)

@@ -514,7 +514,8 @@ def _describe_training(recipe: Recipe, init: str, training: pd.DataFrame) -> dic
     init = Path(init).name
     return {
         "data": "HAM10000, doi:10.7910/DVN/DBW86T",
-        "recipe": {**asdict(recipe), "dataset": "HAM10000", "init": init},
+        "recipe": {**asdict(recipe), "dataset": "HAM10000", "init": init}
+        | {"extra": [{**asdict(extra), "folder": Path(extra.folder).name} for extra in recipe.extra]},
         "training": _part(training, "training"),
         "training_images_by_dx": {dx: int(count) for dx, count in training["dx"].value_counts().sort_index().items()},
     }

@@ -4,7 +4,8 @@ r"""Measure what the quality gate refuses: images that are no dermoscopic lesion
 
 Each outside folder is halved by name: every second image, from the first on, was there for choosing how the gate looks
 at an image; the others, from the second on, are measured here. The gate's threshold itself comes from the out-of-fold
-images alone. Writes the section `gate` of the artifact's manifest.
+images alone. Writes the section `gate` of the artifact's manifest, and what drift is measured against: the quality of
+the locked test images, which no network was trained on.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import argparse
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -24,8 +26,12 @@ from model.artifact import DEFAULT_ARTIFACT, load_artifact, write_section
 from model.evaluation import to_plain
 from model.intervals import Estimate, bootstrap_weights, share_estimates
 from model.preprocessing import IMAGE_SUFFIXES
+from model.quality import Quality
 from model.report import gate_table
 from model.runtimes import LiteRTClassifier
+
+LOCKED_TEST = "HAM10000 locked test"
+QUANTILES = 101
 
 
 @dataclass(frozen=True)
@@ -59,28 +65,38 @@ def final_half(folder: Path) -> list[Path]:
     return paths[1::2]
 
 
-def measure_refusals(
-    source: str,
-    should_be_refused: bool,
-    paths: Sequence[Path],
-    groups: Sequence[str],
-    refusal_of: Callable[[bytes], str | None],
+def qualities_of(source: str, paths: Sequence[Path], quality_of: Callable[[bytes], Quality]) -> list[Quality]:
+    """Judge every file, with a progress bar."""
+    return [quality_of(path.read_bytes()) for path in tqdm(paths, desc=source, unit="image", mininterval=1.0)]
+
+
+def count_refusals(
+    source: str, should_be_refused: bool, qualities: Sequence[Quality], groups: Sequence[str]
 ) -> Refusals:
-    """Ask the gate about every file, with a progress bar.
+    """What the gate did with the images of one source.
 
     Args:
         source, should_be_refused: see `Refusals`.
-        paths: image files.
-        groups: one name a file; files of one name (a lesion) are drawn together for the interval.
-        refusal_of: from a file's bytes to the reason of its refusal, or None.
+        qualities: one an image.
+        groups: one name an image; images of one name (a lesion) are drawn together for the interval.
     """
-    reasons = [refusal_of(path.read_bytes()) for path in tqdm(paths, desc=source, unit="image", mininterval=1.0)]
+    reasons = [quality.refusal for quality in qualities]
     names = np.array(groups, dtype=str)
     is_refused = np.array(
         [[reason is not None for reason in reasons], [reason == "out_of_distribution" for reason in reasons]]
     ).T
     estimates = share_estimates(is_refused, np.ones_like(is_refused), names, bootstrap_weights(names))
-    return Refusals(source, should_be_refused, len(paths), *estimates)
+    return Refusals(source, should_be_refused, len(reasons), *estimates)
+
+
+def drift_reference(qualities: Sequence[Quality]) -> dict[str, Any]:
+    """What `model.drift` compares a clinic's images with: quantiles of the distance (101 levels from 0 to 1), and the
+    share of blurred images."""
+    scores = [quality.ood_score for quality in qualities]
+    return {
+        "ood_quantiles": [float(value) for value in np.quantile(scores, np.linspace(0, 1, QUANTILES))],
+        "blurred_share": sum("blurred" in quality.issues for quality in qualities) / len(qualities),
+    }
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -92,17 +108,19 @@ def main(argv: Sequence[str] | None = None) -> None:
     artifact = load_artifact(arguments.artifact)
     analyzer = Analyzer(LiteRTClassifier(artifact))
 
-    def refusal_of(content: bytes) -> str | None:
-        return analyzer.run(content).quality.refusal
+    def quality_of(content: bytes) -> Quality:
+        return analyzer.run(content).quality
 
     lesions = locked_test_files(arguments.dataset, artifact.manifest["split"]["seed"])
-    files, groups = list(lesions["path"]), list(lesions["lesion_id"])
-    rows = [measure_refusals("HAM10000 locked test", False, files, groups, refusal_of)]
+    known = qualities_of(LOCKED_TEST, list(lesions["path"]), quality_of)
+    rows = [count_refusals(LOCKED_TEST, False, known, list(lesions["lesion_id"]))]
     for folder in arguments.outside:
         paths = final_half(folder)
-        rows.append(measure_refusals(folder.name, True, paths, [path.name for path in paths], refusal_of))
+        outside = qualities_of(folder.name, paths, quality_of)
+        rows.append(count_refusals(folder.name, True, outside, [path.name for path in paths]))
     section = to_plain({"half": "every second image by name, from the second on", "sources": [asdict(r) for r in rows]})
     write_section(arguments.artifact, "gate", section)
+    write_section(arguments.artifact, "quality", artifact.manifest["quality"] | drift_reference(known))
     print(gate_table(section))
 
 

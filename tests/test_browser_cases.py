@@ -23,8 +23,9 @@ def probabilities(page: Page) -> list[str]:
 
 def decide_and_save(page: Page, reference: str) -> None:
     """Type a reference, keep the own read's diagnosis and plan, and save by the keyboard."""
-    page.get_by_label(decision_wording.REFERENCE_LABEL).fill(reference)
-    page.get_by_label(decision_wording.REFERENCE_LABEL).press("Tab")
+    field = page.get_by_role("textbox", name=decision_wording.REFERENCE_LABEL)
+    field.fill(reference)
+    field.press("Tab")
     expect(page.get_by_role("button", name=decision_wording.SAVE)).to_be_enabled(timeout=PATIENCE)
     page.keyboard.press("Control+s")
     expect(page.get_by_text("This image is not saved a second time")).to_be_visible(timeout=PATIENCE)
@@ -55,8 +56,9 @@ def test_whole_working_day(page: Page, address: str, tmp_path: Path) -> None:
 
     page.get_by_role("link", name="Cases", exact=True).click()
     expect(page.get_by_role("heading", level=1, name=cases_wording.TITLE)).to_be_visible(timeout=PATIENCE)
-    page.get_by_label("Patient reference").fill("ward 7 <B>BED</B> 3")
-    page.get_by_label("Patient reference").press("Enter")
+    search = page.get_by_role("textbox", name="Patient reference")
+    search.fill("ward 7 <B>BED</B> 3")
+    search.press("Enter")
     expect(page.get_by_text("1 case found by these filters")).to_be_visible(timeout=PATIENCE)
     page.get_by_role("button", name="Open", exact=True).click()
     expect(page.get_by_role("meter")).to_have_count(9, timeout=PATIENCE)

@@ -11,7 +11,15 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from case_log_fixtures import case_log_of, fill, made_up_draft, made_up_image, sample_result, save_sample
+from case_log_fixtures import (
+    case_log_of,
+    fill,
+    made_up_draft,
+    made_up_image,
+    made_up_result,
+    sample_result,
+    save_sample,
+)
 from fixtures_dashboard import TIMEOUT
 from streamlit.testing.v1 import AppTest
 
@@ -137,8 +145,9 @@ def test_another_question_starts_at_its_first_page() -> None:
 @pytest.fixture
 def three_cases() -> None:
     """Anna: agrees, flagged, biopsy. Ben: differs, flagged. Cem: agrees, not flagged."""
-    flagged, unflagged = sample_result(), replace(sample_result(), threshold=0.99)
-    assert flagged.is_flagged and not unflagged.is_flagged and flagged.prediction == "mel"
+    # Melanoma 0.6, basal cell carcinoma 0.05: p(malignant) is 0.65.
+    flagged = made_up_result([0, 0.05, 0.05, 0, 0.6, 0.3, 0])
+    unflagged = replace(flagged, threshold=0.7)
     anna = made_up(
         1,
         patient=Patient("Anna"),

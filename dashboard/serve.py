@@ -1,0 +1,310 @@
+"""Serve many users on one machine: nginx before several dashboards and one API, each restarted when it dies.
+
+    python -m dashboard.serve --dashboards 2 --address 127.0.0.1 --port 8501
+
+SIGHUP replaces the processes one by one: a new one answers before the old one ends, which finishes what it runs; what
+was saved is in the case log, which all of them share. Open pages connect again. SIGTERM ends all within two seconds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dashboard.gateway import Gateway, nginx_program
+from dashboard.settings import ROOT, SettingsError, check_address, settings
+from model.server_settings import ServerSettingsError, server_settings
+from model.server_settings import check_address as check_api_address
+
+# Below what Linux gives to outgoing connections (32768 to 60999), of which nginx makes thousands.
+PORTS = range(20000, 21000)
+# A session holds four to five descriptors here and two in nginx; 500 users need 8,192 at least.
+DESCRIPTORS = 20_000
+TICK_SECONDS = 0.1
+END_SECONDS = 1.8
+# A gateway that is told to reload still sends requests by the old list for a moment.
+HAND_OVER_SECONDS = 1.0
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 30.0
+# Who has lived that long died of something new, and is not kept waiting.
+STEADY_SECONDS = 30.0
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass
+class BackOff:
+    """How long to wait before the next start: twice as long after each quick death."""
+
+    pause: float = 0.0
+    not_before: float = 0.0
+
+    def died(self, lived: float, now: float) -> None:
+        """Note a death; `lived` and `now` in seconds."""
+        is_quick = self.pause and lived < STEADY_SECONDS
+        self.pause = min(2 * self.pause, LONGEST_PAUSE_SECONDS) if is_quick else FIRST_PAUSE_SECONDS
+        self.not_before = now + self.pause
+
+
+@dataclass
+class Server:
+    """One process of a service and where it listens."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+    started: float
+    is_told_to_end: bool = False
+
+    def is_dead(self) -> bool:
+        """Whether it has ended, for whatever reason."""
+        return self.process.poll() is not None
+
+    def answers(self, path: str) -> bool:
+        """Whether it answers 200 within half a second."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=0.5) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+
+@dataclass
+class Service:
+    """A place that is to be filled by a process: who serves, who starts to take over, when to try again.
+
+    Attributes:
+        name: as the log and the cookie call it.
+        module: what Python runs.
+        health_path: answers 200 once the process can serve.
+    """
+
+    name: str
+    module: str
+    health_path: str
+    serving: Server | None = None
+    coming: Server | None = None
+    is_replacing: bool = False
+    back_off: BackOff = field(default_factory=BackOff)
+
+    def bury(self, now: float) -> None:
+        """Forget processes that have ended."""
+        for role in ("serving", "coming"):
+            server = getattr(self, role)
+            if server is not None and server.is_dead():
+                self.back_off.died(now - server.started, now)
+                _log.warning(
+                    "%s ended with %s; again in %.1f s", self.name, server.process.returncode, self.back_off.pause
+                )
+                setattr(self, role, None)
+
+    def is_to_start(self, now: float) -> bool:
+        """Whether a new process is wanted and due."""
+        is_wanted = self.coming is None and (self.serving is None or self.is_replacing)
+        return is_wanted and now >= self.back_off.not_before
+
+    def take_over(self) -> Server | None:
+        """The new process serves; returns the one it replaces."""
+        old, self.serving, self.coming = self.serving, self.coming, None
+        self.is_replacing = False
+        return old
+
+
+class Supervisor:
+    """Keeps every service filled and the gateway informed, tick by tick; the last service is the API."""
+
+    def __init__(self, services: Sequence[Service], gateway: Gateway) -> None:
+        self.services = services
+        self.gateway = gateway
+        self._to_replace: deque[Service] = deque()
+        self._ending: list[tuple[Server, float]] = []
+        self._gateway_started = 0.0
+        self._gateway_back_off = BackOff()
+
+    def tick(self, now: float) -> None:
+        """Look at everything once.
+
+        Args:
+            now: of the monotonic clock, seconds.
+        """
+        for service in self.services:
+            service.bury(now)
+            if service.is_to_start(now):
+                service.coming = self._start(service, now)
+            elif service.coming is not None and service.coming.answers(service.health_path):
+                self._take_over(service, now)
+        self._keep_gateway(now)
+        self._end_replaced(now)
+        self._replace_next()
+
+    def replace_all(self) -> None:
+        """From the next tick on, replace every process, one after the other."""
+        self._to_replace = deque(self.services)
+
+    def end(self) -> None:
+        """Ask all to end, running requests first; after `END_SECONDS` they are killed."""
+        # First nobody new is let in.
+        processes = [self.gateway.process] if self.gateway.process else []
+        processes += [server.process for server in self._servers()]
+        for process in processes:
+            process.send_signal(signal.SIGQUIT if process is self.gateway.process else signal.SIGTERM)
+        until = time.monotonic() + END_SECONDS
+        for process in processes[::-1]:
+            try:
+                process.wait(max(until - time.monotonic(), 0))
+            except subprocess.TimeoutExpired:
+                # nginx takes its workers along only where it can say so.
+                process.terminate() if process is self.gateway.process else process.kill()
+                process.wait()
+
+    def _servers(self) -> Iterable[Server]:
+        for service in self.services:
+            yield from (server for server in (service.serving, service.coming) if server is not None)
+        yield from (server for server, _ in self._ending)
+
+    def _start(self, service: Service, now: float) -> Server:
+        port = free_port({server.port for server in self._servers()})
+        command = [sys.executable, "-m", service.module, "--address", "127.0.0.1", "--port", str(port)]
+        # A session of its own: Ctrl-C in a terminal reaches the supervisor alone, which ends them in order.
+        process = subprocess.Popen(command, cwd=ROOT, start_new_session=True)
+        _log.info("%s starts as process %d on port %d", service.name, process.pid, port)
+        return Server(process, port, now)
+
+    def _take_over(self, service: Service, now: float) -> None:
+        replaced = service.take_over()
+        if all(service.serving for service in self.services):
+            ports = {service.name: service.serving.port for service in self.services if service.serving}
+            api_port = ports.pop(self.services[-1].name)
+            self.gateway.write(ports, api_port)
+            self.gateway.reload()
+        if replaced is not None:
+            self._ending.append((replaced, now + HAND_OVER_SECONDS))
+
+    def _keep_gateway(self, now: float) -> None:
+        process, back_off = self.gateway.process, self._gateway_back_off
+        if process is not None and process.poll() is not None:
+            back_off.died(now - self._gateway_started, now)
+            _log.warning("nginx ended with %s; again in %.1f s", process.returncode, back_off.pause)
+            self.gateway.process = None
+        if self.gateway.process is None and self.gateway.is_written and now >= back_off.not_before:
+            self.gateway.start()
+            self._gateway_started = now
+            _log.info("ready on %s", self.gateway.url)
+
+    def _end_replaced(self, now: float) -> None:
+        for server, due in self._ending:
+            if now >= due and not server.is_told_to_end:
+                server.process.terminate()
+                server.is_told_to_end = True
+        self._ending = [(server, due) for server, due in self._ending if not server.is_dead()]
+
+    def _replace_next(self) -> None:
+        if self._to_replace and all(one.serving and not one.is_replacing for one in self.services):
+            self._to_replace.popleft().is_replacing = True
+
+
+def free_port(taken: set[int]) -> int:
+    """A port of `PORTS` that nobody listens on and that is not among `taken`; raises OSError where there is none."""
+    for port in PORTS:
+        if port not in taken and is_free("127.0.0.1", port):
+            return port
+    raise OSError(f"expected a free port from {PORTS.start} to {PORTS.stop - 1}, found none; end what listens there")
+
+
+def is_free(address: str, port: int) -> bool:
+    """Whether one could listen there."""
+    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, port))
+        except OSError:
+            return False
+    return True
+
+
+def raise_descriptor_limit() -> int:
+    """Let this process and its children open `DESCRIPTORS` files, or as many as are permitted; returns the limit."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    for wanted in ((DESCRIPTORS, max(hard, DESCRIPTORS)), (min(hard, DESCRIPTORS), hard)):
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted[0]), wanted[1]))
+            break
+        except (ValueError, OSError):
+            continue  # only root may raise the hard limit
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+
+def services(dashboards: int) -> list[Service]:
+    """So many dashboards, then the API."""
+    names = [f"dashboard{number}" for number in range(1, dashboards + 1)]
+    return [
+        *(Service(name, "dashboard.server", "/_stcore/health") for name in names),
+        Service("api", "model.server", "/healthz"),
+    ]
+
+
+def check(address: str, port: int) -> None:
+    """Whether this machine may and can serve there; raises SettingsError or ServerSettingsError.
+
+    The processes themselves listen on 127.0.0.1, where they would let everyone in: it is asked here instead.
+    """
+    check_address(settings(), address)
+    check_api_address(server_settings(), address)
+    nginx_program()
+    if not is_free(address, port):
+        raise SettingsError(f"expected a free port to listen on, received {address}:{port}; set another by --port")
+
+
+def supervise(supervisor: Supervisor) -> None:
+    """Run until SIGTERM or SIGINT; SIGHUP replaces the processes."""
+    received: list[int] = []
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda number, frame: received.append(number))
+    try:
+        while not {signal.SIGTERM, signal.SIGINT} & set(received):
+            if received:
+                received.clear()
+                supervisor.replace_all()
+            supervisor.tick(time.monotonic())
+            time.sleep(TICK_SECONDS)
+    finally:
+        supervisor.end()
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Serve until a signal ends it; exit code 2 and a message where the settings do not allow it."""
+    parser = argparse.ArgumentParser(
+        prog="python -m dashboard.serve", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--dashboards", type=int, default=os.cpu_count() or 1, help="processes; default: one a core")
+    parser.add_argument("--address", default="127.0.0.1", help="where to listen (default: %(default)s)")
+    parser.add_argument("--port", type=int, help="where to listen (default: PORT, or 8501)")
+    given = parser.parse_args(argv)
+    if given.dashboards < 1:
+        parser.error(f"expected at least one dashboard, received {given.dashboards}")
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    try:
+        port = given.port or settings().port
+        check(given.address, port)
+    except (SettingsError, ServerSettingsError) as error:
+        print(f"{parser.prog}: {error}", file=sys.stderr)
+        return 2
+    _log.info("process %d; up to %d open files each", os.getpid(), raise_descriptor_limit())
+    with tempfile.TemporaryDirectory(prefix="lesionlens-") as folder:
+        supervise(Supervisor(services(given.dashboards), Gateway(Path(folder), given.address, port)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
