@@ -42,7 +42,8 @@ CONTENT_SECURITY_POLICY = "; ".join(
         "style-src 'self' 'unsafe-inline'",
         "img-src 'self' data: blob:",
         "font-src 'self' data:",
-        "connect-src 'self'",
+        # Streamlit's camera widget fetches the photograph from a data URL.
+        "connect-src 'self' data:",
         "worker-src 'self'",
         "object-src 'none'",
         "base-uri 'self'",

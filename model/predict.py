@@ -1,10 +1,12 @@
-"""Classify image files and folders from the command line.
+"""Classify image files, folders and S3 prefixes from the command line.
 
     python -m model.predict lesion.jpg
     python -m model.predict FOLDER --output out.csv --heatmaps heatmaps/
+    python -m model.predict s3://bucket/prefix --output out.parquet --processes 4 --resume
 
 Writes one row an image, whatever happens to it: a file that cannot be judged is a row with the reason. Exit code 0 if
-every image was judged, 1 if some were rejected, 2 for wrong usage.
+every image was judged, 1 if some were rejected, 2 for wrong usage, 3 if it was cut short; then --resume goes on from the
+rows that are there.
 """
 
 from __future__ import annotations
@@ -13,152 +15,115 @@ import argparse
 import csv
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
+from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
 from tqdm import tqdm
 
-from data.diagnoses import DX_CODES
-from model.analysis import Analysis, Analyzer
-from model.artifact import DEFAULT_ARTIFACT, ArtifactMismatch, load_artifact
-from model.explain import overlay
-from model.preprocessing import IMAGE_SUFFIXES, MAX_BYTES, ImageRejected
+from model.analysis import Analyzer
+from model.artifact import DEFAULT_ARTIFACT, Artifact, ArtifactMismatch, load_artifact
+from model.batch import COLUMNS, Parts, ResumeImpossible, Row, left_over, once, rows_of_table
+from model.batch_rows import heatmap_paths, score, score_in_process
+from model.batch_sources import Source, SourceUnavailable, find_sources
+from model.processes import mapped
 from model.runtimes import LiteRTClassifier
 
-COLUMNS: tuple[str, ...] = (
-    "image",
-    *DX_CODES,
-    "prediction",
-    "p_malignant",
-    "conformal_set",
-    "quality",
-    "ood_score",
-    "runtime_ms",
-)
-DECIMALS = 7
+EXIT_REJECTED, EXIT_USAGE, EXIT_CUT_SHORT = 1, 2, 3
 
 
-def find_images(paths: Sequence[Path]) -> list[Path]:
-    """Files as given, and every image file in the folders among them, sorted by path.
+def scored(
+    sources: Sequence[Source], heatmaps: Sequence[Path | None], artifact: Artifact, processes: int
+) -> Iterator[Row]:
+    """A row an image, in order, with a progress bar.
+
+    Args:
+        sources: the images.
+        heatmaps: where the heatmap of each goes, or None.
+        artifact: the model.
+        processes: how many, each with a network of its own; one runs in this process.
 
     Raises:
-        FileNotFoundError: a path does not exist.
+        SourceUnavailable: a bucket cannot be read.
+        BrokenProcessPool: a process has died.
     """
-    missing = next((path for path in paths if not path.exists()), None)
-    if missing is not None:
-        raise FileNotFoundError(f"expected an image or a folder, {missing} does not exist")
-    return [image for path in paths for image in _images_of(path)]
+    if processes > 1:
+        run = partial(score_in_process, artifact.folder)
+        return mapped(run, sources, heatmaps, processes=processes, description="images")
+    analyzer = Analyzer(LiteRTClassifier(artifact))
+    rows = (score(analyzer, source, heatmap) for source, heatmap in zip(sources, heatmaps, strict=True))
+    return tqdm(rows, total=len(sources), unit="image", disable=None)
 
 
-def _images_of(path: Path) -> list[Path]:
-    if not path.is_dir():
-        return [path]
-    return sorted(file for file in path.rglob("*") if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file())
+def print_rows(sources: Sequence[Source], artifact: Artifact, arguments: argparse.Namespace) -> list[Row]:
+    """Score and write to standard output as rows come; returns them."""
+    writer = csv.DictWriter(sys.stdout, COLUMNS)
+    writer.writeheader()
+    rows = []
+    for row in scored(sources, heatmap_paths(sources, arguments.heatmaps), artifact, arguments.processes):
+        writer.writerow(row)
+        rows.append(row)
+    return rows
 
 
-def row_of(name: str, analysis: Analysis) -> dict[str, str]:
-    """One CSV row of an analysis; the probabilities of a refused image are empty."""
-    row = dict.fromkeys(COLUMNS, "") | {
-        "image": name,
-        "quality": analysis.quality.refusal or "ok",
-        "ood_score": f"{analysis.quality.ood_score:.4f}",
-        "runtime_ms": f"{analysis.runtime_ms:.1f}",
-    }
-    if analysis.prediction is not None:
-        row |= {dx: f"{p:.{DECIMALS}f}" for dx, p in zip(DX_CODES, analysis.prediction.probabilities, strict=True)}
-        row |= {
-            "prediction": analysis.prediction.dx,
-            "p_malignant": f"{analysis.prediction.p_malignant:.{DECIMALS}f}",
-            "conformal_set": "|".join(analysis.prediction.conformal_set),
-        }
-    return row
-
-
-def rejected_row(name: str, reason: str) -> dict[str, str]:
-    """One CSV row of a file that could not be read as an image."""
-    return dict.fromkeys(COLUMNS, "") | {"image": name, "quality": reason}
-
-
-def classify(analyzer: Analyzer, paths: Sequence[Path], heatmaps: Path | None) -> Iterator[dict[str, str]]:
-    """Analyse files one after the other; writes heatmaps where a folder is given. Yields one row a file."""
-    for path, stem in zip(paths, _heatmap_names(paths), strict=True):
-        # A name that is no valid text could not be written to the CSV file.
-        name = path.name.encode("utf-8", "backslashreplace").decode("utf-8")
-        try:
-            analysis = analyzer.run(_read(path))
-        except ImageRejected as rejected:
-            yield rejected_row(name, rejected.reason)
-            continue
-        except OSError as error:
-            yield rejected_row(name, f"unreadable: {error.strerror or type(error).__name__}")
-            continue
-        if heatmaps is not None:
-            save_heatmap(analysis, heatmaps / stem)
-        yield row_of(name, analysis)
-
-
-def _read(path: Path) -> bytes:
-    """A file's bytes, or one more than is accepted: no more than that of a disk image ever lies in memory."""
-    with path.open("rb") as file:
-        return file.read(MAX_BYTES + 1)
-
-
-def _heatmap_names(paths: Sequence[Path]) -> list[str]:
-    """File names without ending, each once: numbered where two files share one."""
-    taken: set[str] = set()
-    names = []
-    for path in paths:
-        name, number = path.stem, 1
-        while name in taken:
-            number += 1
-            name = f"{path.stem}_{number}"
-        taken.add(name)
-        names.append(name)
-    return names
-
-
-def save_heatmap(analysis: Analysis, path: Path) -> None:
-    """Write the predicted class's map: `<path>.png`, the overlay, and `<path>.npy`, float32 at the maps' resolution.
-
-    Nothing is written for a refused image.
-    """
-    if analysis.prediction is None or analysis.explanation is None:
-        return
-    heatmap = analysis.explanation.heatmap(analysis.prediction.dx)
-    np.save(path.with_name(f"{path.name}.npy"), heatmap)
-    laid_over = overlay(analysis.image, heatmap, analysis.explanation.framing)
-    Image.fromarray(laid_over).save(path.with_name(f"{path.name}.png"))
+def write_rows(sources: Sequence[Source], artifact: Artifact, arguments: argparse.Namespace) -> list[Row]:
+    """Score what is not done yet and write the table; returns the rows of `sources`."""
+    output: Path = arguments.output.resolve()
+    if output.exists() and not output.is_file():
+        raise FileExistsError(f"expected a file to write, {output} is something else")
+    earlier = rows_of_table(output, sources) if arguments.resume else []
+    with Parts(output, artifact, arguments.resume) as parts:
+        done = [*parts.done().values(), *earlier]
+        heatmaps = dict(zip(sources, heatmap_paths(sources, arguments.heatmaps), strict=True))
+        left = list(left_over(sources, done))
+        rows = scored(left, [heatmaps[source] for source in left], artifact, arguments.processes)
+        scored_now = []
+        for source, row in zip(left, rows, strict=True):
+            parts.add(source, row)
+            scored_now.append(row)
+        parts.finish(sources, earlier)
+    return [*done, *scored_now]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="image files and folders")
-    parser.add_argument("--output", type=Path, help="CSV file to write; default: standard output")
-    parser.add_argument("--heatmaps", type=Path, help="folder for one overlay and one array an image")
-    parser.add_argument("--artifact", type=Path, default=DEFAULT_ARTIFACT, help="weights folder")
-    arguments = parser.parse_args(argv)
+    arguments = _parser().parse_args(argv)
+    if arguments.resume and arguments.output is None:
+        print("model.predict: expected --output with --resume, received none; name the table", file=sys.stderr)
+        return EXIT_USAGE
     try:
-        images = find_images(arguments.paths)
-        if not images:
+        sources = once(find_sources(arguments.paths))
+        if not sources:
             raise FileNotFoundError("expected at least one image, the folders hold none")
-        analyzer = Analyzer(LiteRTClassifier(load_artifact(arguments.artifact)))
+        artifact = load_artifact(arguments.artifact)
         if arguments.heatmaps is not None:
             arguments.heatmaps.mkdir(parents=True, exist_ok=True)
-        output = arguments.output.open("w", newline="", encoding="utf-8") if arguments.output else None
-    except (OSError, ArtifactMismatch) as error:
+        rows = (write_rows if arguments.output else print_rows)(sources, artifact, arguments)
+    except (OSError, ArtifactMismatch, ResumeImpossible) as error:
         print(f"model.predict: {error}", file=sys.stderr)
-        return 2
-    rejected = 0
-    with output or nullcontext(sys.stdout) as file:
-        writer = csv.DictWriter(file, COLUMNS)
-        writer.writeheader()
-        for row in tqdm(classify(analyzer, images, arguments.heatmaps), total=len(images), unit="image", disable=None):
-            writer.writerow(row)
-            rejected += row["quality"] != "ok"
-    print(f"{len(images)} images, {rejected} rejected", file=sys.stderr)
-    return 1 if rejected else 0
+        return EXIT_USAGE
+    except (SourceUnavailable, BrokenProcessPool) as error:
+        print(f"model.predict: {error}; run it again with --resume to go on", file=sys.stderr)
+        return EXIT_CUT_SHORT
+    rejected = sum(row["quality"] != "ok" for row in rows)
+    print(f"{len(rows)} images, {rejected} rejected", file=sys.stderr)
+    return EXIT_REJECTED if rejected else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("paths", nargs="+", metavar="PATH", help="image files, folders and s3://bucket/prefix")
+    parser.add_argument("--output", type=Path, help="CSV or .parquet file to write; default: standard output, as CSV")
+    parser.add_argument("--heatmaps", type=Path, help="folder for one overlay and one array an image")
+    parser.add_argument("--artifact", type=Path, default=DEFAULT_ARTIFACT, help="weights folder")
+    parser.add_argument("--processes", type=_count, default=1, help="how many images at once; default: 1")
+    parser.add_argument("--resume", action="store_true", help="leave out the images that OUTPUT has already")
+    return parser
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"expected a number from 1, received {text!r}")
+    return int(text)
 
 
 if __name__ == "__main__":

@@ -60,7 +60,9 @@ def test_whole_working_day(page: Page, address: str, tmp_path: Path) -> None:
     search.fill("ward 7 <B>BED</B> 3")
     search.press("Enter")
     expect(page.get_by_text("1 case found by these filters")).to_be_visible(timeout=PATIENCE)
-    page.get_by_role("button", name="Open", exact=True).click()
+    page.get_by_role("combobox", name=cases_wording.PICK_CASE).click()
+    page.get_by_role("option").first.click()
+    page.get_by_test_id("stBaseButton-secondary").filter(has_text="Open").last.click()
     expect(page.get_by_role("meter")).to_have_count(9, timeout=PATIENCE)
     assert probabilities(page) == answered
     expect(page.get_by_text("Ward 7 <b>bed</b> 3").first).to_be_visible()
@@ -72,7 +74,7 @@ def test_whole_working_day(page: Page, address: str, tmp_path: Path) -> None:
     assert report.read_bytes().startswith(b"%PDF-")
 
     delete_the_case(page)
-    expect(page.get_by_text(cases_wording.EMPTY_LOG_TITLE)).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text(cases_wording.NOTHING_FOUND_TITLE)).to_be_visible(timeout=PATIENCE)
 
 
 def test_whole_working_day_on_a_phone_with_its_camera(phone: Page, address: str) -> None:

@@ -18,7 +18,10 @@ from data.diagnoses import DX_CODES, MALIGNANT_DX
 from data.ham10000 import image_path
 from model.analysis import Analyzer
 from model.artifact import DEFAULT_ARTIFACT, Artifact, QualityLimits, load_artifact
-from model.predict import COLUMNS, classify, find_images, main
+from model.batch import COLUMNS
+from model.batch_rows import classify
+from model.batch_sources import find_images
+from model.predict import main
 from model.preprocessing import MAX_BYTES, RgbImage, decode_image, to_network_input
 from model.runtimes import LiteRTClassifier
 

@@ -1,0 +1,48 @@
+"""The dashboard with a classifier elsewhere: the setting, and what the Review page is given."""
+
+from __future__ import annotations
+
+import pytest
+from fixtures_dashboard import environment
+from fixtures_endpoints import Reply, serving
+from fixtures_server import TOKEN, running_server, sample
+
+from dashboard import resources
+from dashboard.settings import SettingsError, read_settings
+from dashboard.wording import error_message
+from model.remote import RemoteMismatch, RemoteUnavailable
+
+
+def test_model_runs_here_unless_the_setting_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert read_settings({}).classifier == read_settings({"CLASSIFIER": "litert"}).classifier == "litert"
+    with environment(monkeypatch):
+        assert resources.answering_runtime() == "this machine"
+
+
+def test_setting_that_names_no_endpoint_is_refused() -> None:
+    with pytest.raises(SettingsError, match="CLASSIFIER: expected litert, or an endpoint"):
+        read_settings({"CLASSIFIER": "tensorflow"})
+
+
+def test_token_is_not_shown() -> None:
+    assert "secret" not in repr(read_settings({"CLASSIFIER": "https://api", "CLASSIFIER_TOKEN": "secret"}))
+
+
+def test_server_of_the_setting_answers_an_upload(monkeypatch: pytest.MonkeyPatch) -> None:
+    with (
+        running_server(API_WORKERS="1", API_TOKENS=TOKEN) as (_, address),
+        environment(monkeypatch, CLASSIFIER=address, CLASSIFIER_TOKEN=TOKEN),
+    ):
+        analysis = resources.analyzer().run(sample())
+        assert resources.answering_runtime() == f"the server {address.removeprefix('http://')}"
+    assert analysis.prediction is not None and analysis.prediction.dx == "mel"
+
+
+@pytest.mark.parametrize(("reply", "error"), [(Reply(status=404), RemoteUnavailable), (Reply(b"{}"), RemoteMismatch)])
+def test_error_of_the_server_has_a_message(
+    reply: Reply, error: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving(lambda request: reply) as (address, _), environment(monkeypatch, CLASSIFIER=address):
+        with pytest.raises(error) as raised:
+            resources.analyzer().run(sample())
+    assert error_message(raised.value).endswith("Saved cases and the other pages work without the model.")
