@@ -12,7 +12,7 @@ import streamlit as st
 
 from dashboard import resources
 from dashboard import sign_in_wording as wording
-from dashboard.case_exports import plain_cell
+from dashboard.formats import plain_cell
 from dashboard.identity import actor
 from data.audit import AuditEntry
 

@@ -20,15 +20,13 @@ from uuid import UUID
 
 from dashboard.case_fhir import diagnostic_report
 from dashboard.case_pdf import case_pdf
+from dashboard.formats import plain_cell
 from data.case_log import CaseLog, CaseQuery
 from data.cases import Actor, Case
 from data.diagnoses import DX_CODES
 from data.storage import ImageAltered, ImageMissing
 from model.analysis import Analysis
 
-# A spreadsheet runs a cell that begins with one of these. Source: OWASP, "CSV Injection",
-# https://owasp.org/www-community/attacks/CSV_Injection
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 # A ZIP is made in memory: so many cases at once, and so many bytes of images in them.
 MAX_ZIP_CASES = 200
 MAX_ZIP_BYTES = 512 * 2**20
@@ -114,11 +112,6 @@ def csv_of(cases: Iterable[Case], extra: Callable[[Case], dict[str, str]] = lamb
     writer.writeheader()
     writer.writerows({name: plain_cell(value) for name, value in row.items()} for row in rows)
     return file.getvalue().encode("utf-8-sig")
-
-
-def plain_cell(value: Any) -> Any:
-    """A cell that no spreadsheet runs: a text that begins like a formula gets an apostrophe in front."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_STARTS) else value
 
 
 def case_row(case: Case) -> dict[str, Any]:

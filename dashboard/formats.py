@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+# A spreadsheet runs a cell that begins with one of these. Source: OWASP, "CSV Injection",
+# https://owasp.org/www-community/attacks/CSV_Injection
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+
 
 def percent(share: float) -> str:
     """A share as a clinician reads it: whole percents, `< 1 %` and `> 99 %` instead of a false 0 or 100."""
@@ -20,3 +26,8 @@ def one_decimal(share: float) -> str:
 def escape(text: str) -> str:
     """User text, such as a file name, without any Markdown or HTML meaning."""
     return "".join(f"\\{character}" if character in r"\`*_{}[]()<>#+-.!|~$:&" else character for character in text)
+
+
+def plain_cell(value: Any) -> Any:
+    """A cell that no spreadsheet runs: a text that begins like a formula gets an apostrophe in front."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_STARTS) else value

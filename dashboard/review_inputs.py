@@ -8,10 +8,12 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from dashboard import resources, state
 from dashboard import review_wording as wording
+from dashboard.formats import plain_cell
 from dashboard.state import Progress, Upload
 from dashboard.widgets import csv_download
 from data.diagnoses import diagnosis
-from model.predict import COLUMNS, rejected_row, row_of
+from model.batch import COLUMNS
+from model.batch_rows import rejected_row, row_of
 from model.preprocessing import IMAGE_SUFFIXES, MAX_BYTES, ImageRejected
 
 UPLOADER, CAMERA = "review_upload", "review_camera"
@@ -172,9 +174,6 @@ def queue_table(uploads: list[Upload]) -> None:
     progress.empty()
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     st.dataframe(table, hide_index=True)
-    # Reports and exports take a second to import, which opening an image should not wait for.
-    from dashboard.case_exports import plain_cell
-
     names = table["image"].map(plain_cell)
     csv_download(table.assign(image=names), "lesionlens_predictions.csv", key="review_csv")
 

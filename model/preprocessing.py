@@ -21,7 +21,7 @@ RgbImage = NDArray[np.uint8]
 PREPROCESSING_VERSION = "1"
 MAX_BYTES = 20 * 1024 * 1024
 MAX_PIXELS = 50_000_000
-# A case's image is kept without loss, so it may be larger than the upload it comes from: three bytes a pixel and a rest.
+# A case's image is kept without loss, so it may be larger than the upload: three bytes a pixel and a rest.
 MAX_STORED_BYTES = 4 * MAX_PIXELS
 MIN_SIDE = 64
 # What Pillow reads; DICOM goes its own way (`model.dicom`).

@@ -19,6 +19,7 @@ from case_log_fixtures import KEY, made_up_draft, made_up_image, sample_result
 
 from dashboard import case_exports
 from dashboard.case_exports import CSV_IN_ZIP, Selection
+from dashboard.formats import FORMULA_STARTS, plain_cell
 from data.case_log import CaseLog, CaseLogUnavailable, CaseNotFound, CaseQuery, open_case_log
 from data.cases import LOCAL_ACTOR, Actor, Biopsy, Case, Lesion, Patient
 from data.diagnoses import DX_CODES
@@ -69,7 +70,7 @@ def test_csv_leaves_unknown_cells_empty_and_keeps_line_breaks(log: CaseLog) -> N
     assert (row["biopsy_dx"], row["biopsy_reported_on"], row["biopsy_note"]) == ("mel", "2026-02-03", "Breslow 0.4 mm")
 
 
-@pytest.mark.parametrize("start", case_exports.FORMULA_STARTS)
+@pytest.mark.parametrize("start", FORMULA_STARTS)
 def test_csv_runs_no_formula(log: CaseLog, start: str) -> None:
     saved(log, lesion=Lesion(uuid4(), note=f'{start}HYPERLINK("http://example.org")'), captured_name=f"{start}1.jpg")
     (row,) = rows_of(case_exports.export_csv(everything(log)))
@@ -78,7 +79,7 @@ def test_csv_runs_no_formula(log: CaseLog, start: str) -> None:
 
 @pytest.mark.parametrize(("value", "cell"), [("a=1", "a=1"), ("", ""), (-0.5, -0.5), (True, True), ("-", "'-")])
 def test_only_texts_that_begin_like_a_formula_are_changed(value: object, cell: object) -> None:
-    assert case_exports.plain_cell(value) == cell
+    assert plain_cell(value) == cell
 
 
 def test_csv_of_no_case_is_its_header(log: CaseLog) -> None:
