@@ -17,7 +17,7 @@ from dashboard import evidence_wording as wording
 from dashboard import resources
 from dashboard import review_wording as answer_wording
 from dashboard.colours import DX_COLOURS
-from dashboard.widgets import html_table
+from dashboard.widgets import explained_errors, html_table
 from dashboard.wording import METRICS
 from data.diagnoses import DX_CODES, MALIGNANT_INDICES, diagnosis
 from model.analysis import SIMILAR_CASES, Analysis
@@ -137,7 +137,7 @@ def evidence(analysis: Analysis, dx: str) -> None:
         share = _share_inside(analysis.explanation, analysis.output.lesion, chosen)
         st.metric(wording.INSIDE_LABEL, wording.inside_value(share), help=wording.INSIDE_HELP)
         st.caption(wording.inside_meaning(share))
-    with stability, st.spinner(wording.COMPUTING_STABILITY):
+    with stability, explained_errors(), st.spinner(wording.COMPUTING_STABILITY):
         correlation = resources.stability(analysis.image_sha256, chosen, analysis)
         help_text = wording.STABILITY_HELP.format(pixels=SHIFT)
         st.metric(wording.STABILITY_LABEL, wording.stability_value(correlation), help=help_text)
@@ -274,8 +274,11 @@ def stress_panel(analysis: Analysis) -> None:
         if not is_wanted:
             return
         offer.empty()
-        stressed = _stressed(analysis, threshold)
-        st.session_state[_STRESSED] = stressed
+        stressed = None
+        with explained_errors():
+            stressed = st.session_state[_STRESSED] = _stressed(analysis, threshold)
+        if stressed is None:
+            return
     _stress_result(stressed, most_probable=DX_CODES[int(np.argmax(analysis.prediction.probabilities))])
 
 

@@ -25,8 +25,6 @@ from model.intervals import BinaryThresholds, Weights, bootstrap_weights
 from model.keras_worker import KerasWorker
 from model.predictions import Cohort, cohort_of, load_predictions
 from model.preprocessing import MAX_BYTES
-from model.remote import RemoteClassifier
-from model.remote_endpoints import open_endpoint
 from model.runtimes import LiteRTClassifier
 
 SAMPLE_FOLDER = ROOT / "data" / "sample"
@@ -126,14 +124,20 @@ def analyzer() -> Analyzer:
     """The model of the settings, here or elsewhere, ready to answer; raises `ArtifactMismatch`."""
     if settings().classifier == LOCAL_CLASSIFIER:
         return Analyzer(LiteRTClassifier(artifact()))
+    from model.remote import RemoteClassifier
+    from model.remote_endpoints import open_endpoint
+
     endpoint = open_endpoint(settings().classifier, settings().classifier_token)
     return Analyzer(RemoteClassifier(artifact(), endpoint))
 
 
 def answering_runtime() -> str:
     """What runs the network, in words for the screen."""
-    classifier = analyzer().classifier
-    return classifier.endpoint.name if isinstance(classifier, RemoteClassifier) else "this machine"
+    if settings().classifier == LOCAL_CLASSIFIER:
+        return "this machine"
+    from model.remote_endpoints import open_endpoint
+
+    return open_endpoint(settings().classifier).name
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)

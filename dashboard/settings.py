@@ -16,7 +16,6 @@ import streamlit as st
 
 from data.case_database import sqlite_file
 from data.cases import ROLES, Actor
-from model.remote_endpoints import open_endpoint
 
 ROOT = Path(__file__).resolve().parent.parent
 # What the dashboard makes on this computer where no setting says otherwise; git ignores it.
@@ -296,6 +295,9 @@ def _classifier(values: Mapping[str, str]) -> str | None:
     location = values.get("CLASSIFIER")
     if location is None or location == LOCAL_CLASSIFIER:
         return location
+    # Here, since most dashboards never need what it loads.
+    from model.remote_endpoints import open_endpoint
+
     try:
         open_endpoint(location)
     except ValueError as error:

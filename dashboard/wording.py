@@ -20,7 +20,7 @@ from model.artifact import ArtifactMismatch
 from model.evaluation import MALIGNANT
 from model.intervals import Estimate
 from model.predictions import PredictionsError
-from model.remote import RemoteMismatch, RemoteUnavailable
+from model.remote_failures import RemoteMismatch, RemoteUnavailable
 
 APP_NAME = "LesionLens"
 RESEARCH_USE = "Research use only. LesionLens advises, a person decides."

@@ -1,7 +1,8 @@
 """Where the images of saved cases lie: a folder, or `s3://bucket/prefix`, behind one small interface.
 
 A key is the case's UUID and `.png`, nothing a user typed, so an upload never becomes a path. Every read is checked
-against the SHA-256 that the case log holds. This is the only module that speaks S3.
+against the SHA-256 that the case log holds. `model.batch_sources` reads images of other people's
+buckets; nothing else speaks S3.
 """
 
 from __future__ import annotations

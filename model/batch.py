@@ -95,6 +95,8 @@ class Parts:
     ) -> None:
         if kind is not None:
             self._write_part()
+            with suppress(OSError):  # where nothing is kept, nothing stays
+                self._folder.rmdir()
 
     def _paths(self) -> list[Path]:
         return sorted(self._folder.glob("part-*.csv"))

@@ -59,6 +59,14 @@ def find_sources(places: Sequence[str]) -> list[Source]:
     return [source for place in places for source in _sources_of(place)]
 
 
+def source_of(place: str) -> Source:
+    """The file or object that `str` of a source names."""
+    if not place.startswith(S3):
+        return Path(place)
+    bucket, _, key = place.removeprefix(S3).partition("/")
+    return S3Object(bucket, key)
+
+
 def find_images(paths: Sequence[Path]) -> list[Path]:
     """Files as given, and every image file in the folders among them, sorted by path.
 
@@ -153,6 +161,6 @@ def _unavailable(bucket: str, error: Any) -> SourceUnavailable:
     # The error's own text may hold addresses and account names: only its kind is passed on.
     code = getattr(error, "response", {}).get("Error", {}).get("Code") or type(error).__name__
     return SourceUnavailable(
-        f"expected the bucket {bucket} to be read, received {code}; check its name, the rights to list and get, and the "
-        "network"
+        f"expected the bucket {bucket} to be read, received {code}; check its name, the rights to list and get, and "
+        "the network"
     )

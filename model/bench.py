@@ -11,11 +11,14 @@ TensorFlow is not loaded while LiteRT is measured.
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -23,12 +26,15 @@ import numpy as np
 from data.diagnoses import class_index
 from model.analysis import Analyzer
 from model.artifact import DEFAULT_ARTIFACT, Artifact, load_artifact
+from model.batch_rows import score_in_process
 from model.explain import explain, overlay
 from model.preprocessing import RgbImage, decode_image, to_network_input
 from model.runtimes import LiteRTClassifier
 
 MIN_RUNS = 30
 START_RUNS = 5
+BATCH_IMAGES = 200
+BATCH_PROCESSES = (1, 2)
 SAMPLE = Path(__file__).resolve().parents[1] / "data" / "sample" / "synthetic_nv_1.jpg"
 # What a fresh process does to answer one image; its wall time includes starting Python.
 FIRST_PREDICTION = """
@@ -52,6 +58,15 @@ class Figure:
     high: float
     runs: int
     method: str
+
+
+@dataclass(frozen=True)
+class Throughput:
+    """Images a second of a batch in so many processes, one LiteRT thread each."""
+
+    processes: int
+    images: int
+    images_per_second: float
 
 
 def measure(name: str, action: Callable[[], object], runs: int, method: str) -> Figure:
@@ -101,6 +116,21 @@ def measure_first_prediction(artifact: Artifact, image_path: Path) -> Figure:
     )
 
 
+def measure_batch(artifact: Artifact, image_path: Path, images: int = BATCH_IMAGES) -> list[Throughput]:
+    """Images a second through `model.predict`'s processes, their start not counted, for 1 and 2 of them."""
+    return [_throughput(artifact, image_path, images, processes) for processes in BATCH_PROCESSES]
+
+
+def _throughput(artifact: Artifact, image_path: Path, images: int, processes: int) -> Throughput:
+    run = partial(score_in_process, artifact.folder)
+    with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
+        # Each process loads its network at its first image.
+        list(pool.map(run, [image_path] * 4 * processes, [None] * 4 * processes))
+        started = time.perf_counter()
+        list(pool.map(run, [image_path] * images, [None] * images))
+        return Throughput(processes, images, images / (time.perf_counter() - started))
+
+
 def measure_usual_way(artifact: Artifact, network_input: RgbImage, runs: int) -> list[Figure]:
     """Keras `predict()` and tf-keras-vis' Gradcam of one class, as most public tools do it. Loads TensorFlow."""
     import keras
@@ -130,6 +160,16 @@ def print_table(figures: list[Figure]) -> None:
         print(f"{figure.name:<40} {figure.median:>6.2f} ms {quartiles:>19} {figure.runs:>5}  {figure.method}")
 
 
+def print_throughputs(throughputs: list[Throughput]) -> None:
+    """Each line beside what as many single processes would do."""
+    print(f"\n{'batch, decoded from files':<40} {'images/s':>9} {'a process':>10} {'scaling':>8}")
+    single = throughputs[0].images_per_second
+    for one in throughputs:
+        rate = one.images_per_second
+        name = f"{one.processes} processes, {one.images} images"
+        print(f"{name:<40} {rate:>9.1f} {rate / one.processes:>10.1f} {rate / single:>7.2f}x")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--artifact", type=Path, default=DEFAULT_ARTIFACT, help="weights folder")
@@ -143,8 +183,10 @@ def main() -> None:
 
     first = measure_first_prediction(artifact, arguments.image)
     serving = measure_serving(artifact, content, runs)
+    batch = measure_batch(artifact, arguments.image)
     usual = measure_usual_way(artifact, network_input, runs)
     print_table([*serving, first, *usual])
+    print_throughputs(batch)
     forward = next(figure for figure in serving if figure.name.startswith("whole answer"))
     print(
         f"\nprobabilities and heatmaps of all classes are {usual[-1].median / forward.median:.0f} times faster than "

@@ -3,10 +3,11 @@
     python -m model.predict lesion.jpg
     python -m model.predict FOLDER --output out.csv --heatmaps heatmaps/
     python -m model.predict s3://bucket/prefix --output out.parquet --processes 4 --resume
+    RAY_ADDRESS=head:6379 python -m model.predict s3://bucket/prefix --output out.parquet --engine ray
 
 Writes one row an image, whatever happens to it: a file that cannot be judged is a row with the reason. Exit code 0 if
-every image was judged, 1 if some were rejected, 2 for wrong usage, 3 if it was cut short; then --resume goes on from the
-rows that are there.
+every image was judged, 1 if some were rejected, 2 for wrong usage, 3 if it was cut short; then --resume goes on from
+the rows that are there.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from tqdm import tqdm
 from model.analysis import Analyzer
 from model.artifact import DEFAULT_ARTIFACT, Artifact, ArtifactMismatch, load_artifact
 from model.batch import COLUMNS, Parts, ResumeImpossible, Row, left_over, once, rows_of_table
+from model.batch_ray import ClusterFailed, RayMissing, scored_on_ray
 from model.batch_rows import heatmap_paths, score, score_in_process
 from model.batch_sources import Source, SourceUnavailable, find_sources
 from model.processes import mapped
@@ -33,26 +35,31 @@ EXIT_REJECTED, EXIT_USAGE, EXIT_CUT_SHORT = 1, 2, 3
 
 
 def scored(
-    sources: Sequence[Source], heatmaps: Sequence[Path | None], artifact: Artifact, processes: int
-) -> Iterator[Row]:
-    """A row an image, in order, with a progress bar.
+    sources: Sequence[Source], heatmaps: Sequence[Path | None], artifact: Artifact, arguments: argparse.Namespace
+) -> Iterator[tuple[Source, Row]]:
+    """Each image with its row, with a progress bar; in order, but on Ray as they are finished.
 
     Args:
         sources: the images.
         heatmaps: where the heatmap of each goes, or None.
         artifact: the model.
-        processes: how many, each with a network of its own; one runs in this process.
+        arguments: `engine`, and `processes`: how many, each with a network of its own; one runs in this process.
 
     Raises:
         SourceUnavailable: a bucket cannot be read.
         BrokenProcessPool: a process has died.
+        RayMissing, ClusterFailed: see `model.batch_ray`.
     """
-    if processes > 1:
-        run = partial(score_in_process, artifact.folder)
-        return mapped(run, sources, heatmaps, processes=processes, description="images")
+    run = partial(score_in_process, artifact.folder.absolute())
+    if arguments.engine == "ray":
+        return tqdm(scored_on_ray(run, sources, heatmaps), total=len(sources), unit="image", disable=None)
+    if arguments.processes > 1:
+        rows = mapped(run, sources, heatmaps, processes=arguments.processes, description="images")
+        return zip(sources, rows, strict=True)
     analyzer = Analyzer(LiteRTClassifier(artifact))
-    rows = (score(analyzer, source, heatmap) for source, heatmap in zip(sources, heatmaps, strict=True))
-    return tqdm(rows, total=len(sources), unit="image", disable=None)
+    pairs = zip(sources, heatmaps, strict=True)
+    one_by_one = ((source, score(analyzer, source, heatmap)) for source, heatmap in pairs)
+    return tqdm(one_by_one, total=len(sources), unit="image", disable=None)
 
 
 def print_rows(sources: Sequence[Source], artifact: Artifact, arguments: argparse.Namespace) -> list[Row]:
@@ -60,7 +67,7 @@ def print_rows(sources: Sequence[Source], artifact: Artifact, arguments: argpars
     writer = csv.DictWriter(sys.stdout, COLUMNS)
     writer.writeheader()
     rows = []
-    for row in scored(sources, heatmap_paths(sources, arguments.heatmaps), artifact, arguments.processes):
+    for _, row in scored(sources, heatmap_paths(sources, arguments.heatmaps), artifact, arguments):
         writer.writerow(row)
         rows.append(row)
     return rows
@@ -76,9 +83,8 @@ def write_rows(sources: Sequence[Source], artifact: Artifact, arguments: argpars
         done = [*parts.done().values(), *earlier]
         heatmaps = dict(zip(sources, heatmap_paths(sources, arguments.heatmaps), strict=True))
         left = list(left_over(sources, done))
-        rows = scored(left, [heatmaps[source] for source in left], artifact, arguments.processes)
         scored_now = []
-        for source, row in zip(left, rows, strict=True):
+        for source, row in scored(left, [heatmaps[source] for source in left], artifact, arguments):
             parts.add(source, row)
             scored_now.append(row)
         parts.finish(sources, earlier)
@@ -88,25 +94,30 @@ def write_rows(sources: Sequence[Source], artifact: Artifact, arguments: argpars
 def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     if arguments.resume and arguments.output is None:
-        print("model.predict: expected --output with --resume, received none; name the table", file=sys.stderr)
-        return EXIT_USAGE
+        return _end(EXIT_USAGE, "expected --output with --resume, received none; name the table")
     try:
         sources = once(find_sources(arguments.paths))
         if not sources:
             raise FileNotFoundError("expected at least one image, the folders hold none")
+    except (OSError, SourceUnavailable) as error:
+        return _end(EXIT_USAGE, error)
+    try:
         artifact = load_artifact(arguments.artifact)
         if arguments.heatmaps is not None:
             arguments.heatmaps.mkdir(parents=True, exist_ok=True)
         rows = (write_rows if arguments.output else print_rows)(sources, artifact, arguments)
-    except (OSError, ArtifactMismatch, ResumeImpossible) as error:
-        print(f"model.predict: {error}", file=sys.stderr)
-        return EXIT_USAGE
-    except (SourceUnavailable, BrokenProcessPool) as error:
-        print(f"model.predict: {error}; run it again with --resume to go on", file=sys.stderr)
-        return EXIT_CUT_SHORT
+    except (OSError, ArtifactMismatch, ResumeImpossible, RayMissing) as error:
+        return _end(EXIT_USAGE, error)
+    except (SourceUnavailable, BrokenProcessPool, ClusterFailed) as error:
+        return _end(EXIT_CUT_SHORT, f"{error}; run it again with --resume to go on")
     rejected = sum(row["quality"] != "ok" for row in rows)
     print(f"{len(rows)} images, {rejected} rejected", file=sys.stderr)
     return EXIT_REJECTED if rejected else 0
+
+
+def _end(code: int, reason: object) -> int:
+    print(f"model.predict: {reason}", file=sys.stderr)
+    return code
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -116,6 +127,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--heatmaps", type=Path, help="folder for one overlay and one array an image")
     parser.add_argument("--artifact", type=Path, default=DEFAULT_ARTIFACT, help="weights folder")
     parser.add_argument("--processes", type=_count, default=1, help="how many images at once; default: 1")
+    parser.add_argument("--engine", choices=["local", "ray"], default="local", help="ray: on a Ray cluster")
     parser.add_argument("--resume", action="store_true", help="leave out the images that OUTPUT has already")
     return parser
 

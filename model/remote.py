@@ -1,4 +1,4 @@
-"""The network of an artifact run elsewhere, behind `Classifier`: the input goes out as PNG, the forward pass comes back.
+"""The network of an artifact run elsewhere, behind `Classifier`: an image goes out as PNG, the forward pass comes back.
 
 What comes back is believed only if it fits the artifact that lies here: name, version and SHA-256 of the weights, the
 shapes, and probabilities that follow from the logits. Calibration, quality gate and heatmaps are then computed here, as
@@ -21,6 +21,7 @@ from model.answers import Answer, AnswerMalformed, model_facts, network_output, 
 from model.artifact import Artifact
 from model.classifier import NetworkOutput
 from model.preprocessing import RgbImage
+from model.remote_failures import RemoteMismatch, RemoteUnavailable, TransientFailure
 
 # Vertex AI takes 1.5 MB a request, the least of all; base64 adds a third. Our input of 192 x 256 has 147 kB as pixels.
 MAX_INPUT_BYTES = 1_000_000
@@ -28,27 +29,6 @@ MAX_INPUT_BYTES = 1_000_000
 MAX_ANSWER_BYTES = 6_000_000
 # Float32 over two calibrations; another order of the classes is off by tenths.
 _TOLERANCE = 1e-4
-
-
-class RemoteUnavailable(Exception):
-    """The classifier elsewhere cannot be reached, is too slow or refuses to answer."""
-
-
-class RemoteMismatch(Exception):
-    """The classifier elsewhere answered, but not as the model that lies here would."""
-
-
-class TransientFailure(Exception):
-    """One attempt failed in a way that the next may not.
-
-    Args:
-        cause: a few words, without addresses or anything that a server wrote.
-        pause: seconds the server asked to wait for; 0 where it did not say.
-    """
-
-    def __init__(self, cause: str, pause: float = 0) -> None:
-        super().__init__(cause)
-        self.pause = pause
 
 
 @dataclass(frozen=True)

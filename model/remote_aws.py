@@ -16,8 +16,10 @@ from functools import cached_property
 from typing import Any
 
 from model.answers import AnswerMalformed
-from model.remote import MAX_ANSWER_BYTES, Patience, RemoteUnavailable, TransientFailure
-from model.remote_failures import check_status, too_slow
+from model.remote import MAX_ANSWER_BYTES, Patience
+from model.remote_failures import RemoteUnavailable, TransientFailure, check_status, too_slow
+
+_CHUNK_BYTES = 65536
 
 
 class SageMakerEndpoint:
@@ -118,6 +120,7 @@ def _failures(name: str, patience: Patience) -> Iterator[None]:
     from botocore.exceptions import (
         BotoCoreError,
         ClientError,
+        ConnectionError,
         HTTPClientError,
         IncompleteReadError,
         ReadTimeoutError,
@@ -135,7 +138,7 @@ def _failures(name: str, patience: Patience) -> Iterator[None]:
         raise too_slow(name, patience.answer) from error
     except SSLError as error:
         raise RemoteUnavailable(f"expected a valid certificate from {name}; check the address") from error
-    except (HTTPClientError, IncompleteReadError) as error:
+    except (HTTPClientError, ConnectionError, IncompleteReadError) as error:
         raise TransientFailure(type(error).__name__) from error
     except BotoCoreError as error:
         raise _wrong_set_up(error) from error
@@ -149,7 +152,11 @@ def _wrong_set_up(error: Exception) -> RemoteUnavailable:
 
 
 def _read(body: Any) -> bytes:
-    content = body.read(MAX_ANSWER_BYTES + 1)
-    if len(content) > MAX_ANSWER_BYTES:
-        raise AnswerMalformed(f"expected an answer of at most {MAX_ANSWER_BYTES} bytes, received more")
-    return content
+    """A body to its end: only there boto3 checks that nothing is missing."""
+    content = bytearray()
+    for chunk in body.iter_chunks(_CHUNK_BYTES):
+        content += chunk
+        if len(content) > MAX_ANSWER_BYTES:
+            body.close()
+            raise AnswerMalformed(f"expected an answer of at most {MAX_ANSWER_BYTES} bytes, received more")
+    return bytes(content)

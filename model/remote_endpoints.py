@@ -27,9 +27,9 @@ from urllib.parse import urlsplit
 import urllib3
 
 from model.answers import AnswerMalformed
-from model.remote import MAX_ANSWER_BYTES, Endpoint, Patience, RemoteUnavailable, TransientFailure
+from model.remote import MAX_ANSWER_BYTES, Endpoint, Patience
 from model.remote_aws import LambdaEndpoint, SageMakerEndpoint
-from model.remote_failures import check_status, too_slow
+from model.remote_failures import RemoteUnavailable, TransientFailure, check_status, too_slow
 
 GOOGLE_METADATA = "http://metadata.google.internal"
 _TOKEN_PATH = "/computeMetadata/v1/instance/service-accounts/default/token"
@@ -121,7 +121,7 @@ class VertexEndpoint:
         try:
             (item,) = json.loads(content)["predictions"]
             answer, problem = item.get("answer"), item.get("problem")
-            status = int(problem["status"]) if problem else 200
+            status = 200 if problem is None else int(problem["status"])
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise AnswerMalformed("expected one prediction of Vertex AI, received something else") from error
         check_status(self.name, status)
@@ -131,13 +131,13 @@ class VertexEndpoint:
         token, ends = self._token
         if time.monotonic() < ends - _TOKEN_MARGIN_SECONDS:
             return token
-        content = self._connection.get(f"{self._metadata_address}{_TOKEN_PATH}", {"Metadata-Flavor": "Google"})
         try:
+            content = self._connection.get(f"{self._metadata_address}{_TOKEN_PATH}", {"Metadata-Flavor": "Google"})
             received = json.loads(content)
             token, seconds = str(received["access_token"]), float(received["expires_in"])
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, TransientFailure, RemoteUnavailable) as error:
             raise RemoteUnavailable(
-                "expected an access token from Google's metadata server, received something else; "
+                "expected an access token from Google's metadata server, received none; "
                 "run on Google Cloud with a service account, or set CLASSIFIER_TOKEN"
             ) from error
         self._token = (token, time.monotonic() + seconds)

@@ -1,11 +1,30 @@
-"""What a status or a time-out of a remote classifier means, whatever contract it follows."""
+"""What can go wrong with a classifier elsewhere, and what a status means, whatever contract it follows."""
 
 from __future__ import annotations
 
-from model.remote import RemoteUnavailable, TransientFailure
-
 _TRANSIENT = (429, 500, 502, 503, 504)
 _UNAUTHORISED = (401, 403)
+
+
+class RemoteUnavailable(Exception):
+    """The classifier elsewhere cannot be reached, is too slow or refuses to answer."""
+
+
+class RemoteMismatch(Exception):
+    """The classifier elsewhere answered, but not as the model that lies here would."""
+
+
+class TransientFailure(Exception):
+    """One attempt failed in a way that the next may not.
+
+    Args:
+        cause: a few words, without addresses or anything that a server wrote.
+        pause: seconds the server asked to wait for; 0 where it did not say.
+    """
+
+    def __init__(self, cause: str, pause: float = 0) -> None:
+        super().__init__(cause)
+        self.pause = pause
 
 
 def check_status(name: str, status: int, retry_after: str = "") -> None:

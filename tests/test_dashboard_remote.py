@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 from fixtures_dashboard import environment
 from fixtures_endpoints import Reply, serving
-from fixtures_server import TOKEN, running_server, sample
+from fixtures_server import ROOT, TOKEN, running_server, sample
 
 from dashboard import resources
 from dashboard.settings import SettingsError, read_settings
 from dashboard.wording import error_message
-from model.remote import RemoteMismatch, RemoteUnavailable
+from model.remote_failures import RemoteMismatch, RemoteUnavailable
 
 
 def test_model_runs_here_unless_the_setting_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -46,3 +50,12 @@ def test_error_of_the_server_has_a_message(
         with pytest.raises(error) as raised:
             resources.analyzer().run(sample())
     assert error_message(raised.value).endswith("Saved cases and the other pages work without the model.")
+
+
+def test_dashboard_with_its_model_here_loads_nothing_for_one_elsewhere() -> None:
+    code = (
+        "import sys; from dashboard import resources, review_widgets; resources.analyzer(); "
+        "resources.answering_runtime(); sys.exit('model.remote' in sys.modules or 'pydantic' in sys.modules)"
+    )
+    environ = {name: value for name, value in os.environ.items() if name != "CLASSIFIER"}
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environ, check=False).returncode == 0

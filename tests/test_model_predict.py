@@ -160,9 +160,9 @@ def test_no_more_of_a_huge_file_is_read_than_is_accepted(
         file.truncate(2**40)  # a sparse terabyte
     lengths: list[int] = []
 
-    def recording_decode(content: bytes) -> RgbImage:
+    def recording_decode(content: bytes, max_bytes: int) -> RgbImage:
         lengths.append(len(content))
-        return decode_image(content)
+        return decode_image(content, max_bytes)
 
     monkeypatch.setattr("model.analysis.decode_image", recording_decode)
     (row,) = classify(Analyzer(LiteRTClassifier(artifact)), [tmp_path / "disk.jpg"], None)

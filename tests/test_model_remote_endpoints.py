@@ -18,8 +18,9 @@ from model.answers import AnswerMalformed
 from model.artifact import DEFAULT_ARTIFACT, Artifact, load_artifact
 from model.classifier import NetworkOutput
 from model.preprocessing import RgbImage, decode_image, to_network_input
-from model.remote import Endpoint, Patience, RemoteClassifier, RemoteUnavailable, TransientFailure, as_png
+from model.remote import Endpoint, Patience, RemoteClassifier, as_png
 from model.remote_endpoints import HttpEndpoint, VertexEndpoint, open_endpoint
+from model.remote_failures import RemoteUnavailable, TransientFailure
 from model.runtimes import LiteRTClassifier
 
 pytest_plugins = ("s3_server",)
@@ -127,9 +128,16 @@ def test_vertex_asks_the_machine_for_a_token_once() -> None:
     assert received[2].headers["authorization"] == "Bearer from-machine"
 
 
-@pytest.mark.parametrize("content", [b"<html>", b"[]", b'{"access_token": "x", "expires_in": "soon"}'])
-def test_vertex_without_a_usable_token_says_what_to_do(content: bytes) -> None:
-    with serving(lambda request: Reply(content)) as (address, _):
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply(b"<html>"), Reply(b"[]"), Reply(b'{"access_token": "x", "expires_in": "soon"}'), Reply(status=404),
+        Reply(status=503),
+    ],
+    ids=["html", "list", "no time", "404", "503"],
+)  # fmt: skip
+def test_vertex_without_a_usable_token_says_what_to_do(reply: Reply) -> None:
+    with serving(lambda request: reply) as (address, _):
         endpoint = VertexEndpoint("p", "l", "e", None, QUICK, address, metadata_address=address)
         with pytest.raises(RemoteUnavailable, match="CLASSIFIER_TOKEN"):
             endpoint.ask(b"png")
@@ -189,7 +197,7 @@ def test_failing_server_is_the_right_error(
         with pytest.raises(error) as raised:
             endpoint_at(kind, address, monkeypatch).ask(b"png")
     assert len(received) == 1  # one attempt
-    assert address not in str(raised.value).removesuffix(f"the server {address}") or kind == "http"
+    assert address not in str(raised.value)
 
 
 @KINDS

@@ -28,6 +28,7 @@ from model.explain import Explanation
 from model.keras_worker import KerasWorker
 from model.metrics import reweigh_ppv_npv, reweigh_probability
 from model.neighbours import Neighbour
+from model.remote_failures import RemoteUnavailable
 from model.stress import STRESS_KEYS
 
 
@@ -329,6 +330,18 @@ def test_stress_test_runs_when_asked_and_names_what_turns_the_decision(
     page.segmented_control(key="review_operating_point").set_value("sensitivity_90").run()
     assert "changes turns" not in shown(page)
     assert page.button(key="review_run_stress")
+
+
+def test_stress_test_that_cannot_be_run_says_why(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(self: Analyzer, image: object) -> None:
+        raise RemoteUnavailable("expected an answer, received none")
+
+    open_sample(page, "nv")
+    monkeypatch.setattr(Analyzer, "probabilities", away)
+    page.button(key="review_run_stress").click().run()
+    assert not page.exception
+    assert any("received none" in error.value for error in page.error)
+    assert page.metric
 
 
 def test_stress_test_of_one_image_is_not_shown_under_another(page: AppTest) -> None:

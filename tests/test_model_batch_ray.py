@@ -1,0 +1,79 @@
+"""A batch on a real Ray cluster of two workers on this machine, one of which is killed in the middle."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from model.predict import main
+
+ROOT = Path(__file__).resolve().parents[1]
+SAMPLE = ROOT / "data" / "sample" / "synthetic_nv_1.jpg"
+IMAGES = 24
+TEST_SECONDS = 240  # other work may share the processors
+# The cluster runs in a process of its own: Ray leaves threads and warnings behind. `dying_score` kills the worker it
+# runs in, once, after some images of its task are done.
+SCRIPT = """
+import os, signal, sys
+from pathlib import Path
+import ray
+import model.batch_ray, model.predict
+from model.batch_rows import score_in_process
+
+flag, pids = Path(sys.argv[1]), Path(sys.argv[2])
+
+def dying_score(artifact_folder, source, heatmap):
+    row = score_in_process(artifact_folder, source, heatmap)
+    (pids / f"{os.getpid()}-{source.stem}").touch()
+    if source.stem == "10" and not flag.exists():
+        flag.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return row
+
+model.predict.score_in_process = dying_score
+model.batch_ray.TASK_IMAGES = 4
+ray.init(num_cpus=2, include_dashboard=False, object_store_memory=100 * 2**20, log_to_driver=False)
+sys.exit(model.predict.main(sys.argv[3:]))
+"""
+
+
+def test_worker_that_is_killed_costs_no_row_and_doubles_none(tmp_path: Path) -> None:
+    if importlib.util.find_spec("ray") is None:
+        message = "needs Ray: pip install -r requirements-ray.txt"
+        pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
+    folder, flag, done, output = (tmp_path / name for name in ("in", "killed", "done", "out.csv"))
+    folder.mkdir()
+    done.mkdir()
+    for number in range(IMAGES):
+        (folder / f"{number:02}.jpg").write_bytes(SAMPLE.read_bytes())
+    command = [sys.executable, "-c", SCRIPT, flag, done, folder, "--engine", "ray", "--output", output]
+    environ = {**os.environ, "RAY_USAGE_STATS_ENABLED": "0", "PYTHONPATH": str(ROOT)}
+    ended = subprocess.run(
+        [str(part) for part in command],
+        cwd=ROOT, env=environ, capture_output=True, text=True, check=False, timeout=TEST_SECONDS,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    assert flag.exists()
+    with output.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["image"] for row in rows] == [f"{number:02}.jpg" for number in range(IMAGES)]
+    assert len({json.dumps({**row, "image": "", "runtime_ms": ""}) for row in rows}) == 1
+    # The image at which a worker was killed was scored by that one and by another.
+    assert len({path.name.partition("-")[0] for path in done.glob("*-10")}) == 2
+
+
+def test_without_ray_it_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    monkeypatch.setitem(sys.modules, "ray.data", None)
+    assert main([str(SAMPLE), "--engine", "ray", "--output", str(tmp_path / "out.csv")]) == 2
+    assert "requirements-ray.txt" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
