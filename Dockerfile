@@ -1,17 +1,32 @@
 # syntax=docker/dockerfile:1
-# The dashboard as a container:
-# docker build -t lesionlens . && docker run -p 127.0.0.1:8080:8080 -e ALLOW_ANONYMOUS=1 lesionlens
-# Two stages: what pip needs to install stays in the first.
+# Two images from one file, the dashboard and the API:
+# docker build --target dashboard -t lesionlens . && docker run -p 127.0.0.1:8080:8080 -e ALLOW_ANONYMOUS=1 lesionlens
+# docker build --target api -t lesionlens-api . && docker run -p 127.0.0.1:8080:8080 -e API_TOKENS=... lesionlens-api
+# What pip needs to install stays in the stages named build.
 FROM python:3.11-slim-bookworm AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PYTHONDONTWRITEBYTECODE=1
 RUN python -m venv --without-pip /opt/venv
+
+FROM build AS build-dashboard
 COPY requirements.txt .
 # pip runs from outside the environment, so that no installer ends up in the image.
 RUN python -m pip --python /opt/venv/bin/python install -r requirements.txt
 # C++ headers for compiling TensorFlow extensions: 287 MB that nothing here reads.
 RUN rm -rf /opt/venv/lib/python3.11/site-packages/tensorflow/include
 
-FROM python:3.11-slim-bookworm
+FROM build AS build-api
+COPY requirements-api.txt .
+RUN python -m pip --python /opt/venv/bin/python install -r requirements-api.txt
+WORKDIR /source
+COPY data/*.py data/
+COPY model model
+# As in the Lambda bundle: the modules, of the weights what serving reads, and no tools of the packages.
+RUN /opt/venv/bin/python -c "from pathlib import Path as P; from model import server_bundle as b; \
+    b.copy_artifact(P('model/weights/skin'), P('/app/model/weights/skin')); b.copy_code(P('/app'))" \
+    && rm -rf /opt/venv/lib/python3.11/site-packages/ai_edge_litert/tools \
+        /opt/venv/lib/python3.11/site-packages/ai_edge_litert/vendors
+
+FROM python:3.11-slim-bookworm AS runtime
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
@@ -23,8 +38,24 @@ RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin lesionlens \
     && python -m pip uninstall --yes --root-user-action ignore pip setuptools wheel \
     && rm -rf /usr/local/lib/python3.11/ensurepip
 WORKDIR /app
-COPY --from=build /opt/venv /opt/venv
 COPY LICENSE LICENSE-WEIGHTS.md ./
+EXPOSE 8080
+# Exec form below: the server is process 1, so that SIGTERM reaches it; it finishes what runs and ends within 2 s.
+
+FROM runtime AS api
+# SageMaker starts its containers with the one argument `serve`.
+RUN printf '#!/bin/sh\nexec python -m model.server serve\n' > /usr/local/bin/serve && chmod 755 /usr/local/bin/serve
+COPY --from=build-api /opt/venv /opt/venv
+COPY --from=build-api /app /app
+USER 10001
+HEALTHCHECK --interval=15s --timeout=5s --start-period=20s --retries=3 \
+    CMD ["python", "-c", "import os, urllib.request as u; u.urlopen(f'http://127.0.0.1:{os.environ[\"PORT\"]}/readyz', timeout=4)"]
+# Listens on $PORT, and refuses to start without API_TOKENS or API_OIDC_ISSUER unless ALLOW_ANONYMOUS=1.
+CMD ["python", "-m", "model.server", "--address", "0.0.0.0"]
+
+# Last, so that a build without --target makes it.
+FROM runtime AS dashboard
+COPY --from=build-dashboard /opt/venv /opt/venv
 COPY .streamlit/config.toml .streamlit/config.toml
 COPY data/*.py data/*.csv data/
 COPY data/sample data/sample
@@ -35,9 +66,8 @@ COPY pages pages
 # Cases and images of a container without DATABASE_URL and IMAGE_STORE; a volume mounted here keeps them.
 RUN install --directory --mode 700 --owner 10001 data/local
 USER 10001
-EXPOSE 8080
 HEALTHCHECK --interval=15s --timeout=5s --start-period=20s --retries=3 \
     CMD ["python", "-c", "import os, urllib.request as u; u.urlopen(f'http://127.0.0.1:{os.environ[\"PORT\"]}/_stcore/health', timeout=4)"]
-# Exec form: the server is process 1, so that SIGTERM reaches it and ends it within a second. It listens on $PORT, and
-# refuses to start without sign-in (AUTH=oidc) unless ALLOW_ANONYMOUS=1 says that something else guards it.
+# Listens on $PORT, and refuses to start without sign-in (AUTH=oidc) unless ALLOW_ANONYMOUS=1 says that something else
+# guards it.
 CMD ["python", "-m", "dashboard.server", "--address", "0.0.0.0"]

@@ -13,7 +13,7 @@ OUTSIDE ?= $(wildcard ../shared/everyday_photos ../shared/aptos2019)
 OUTPUT ?= model/weights/skin
 BIN := .venv/bin
 
-.PHONY: help install run test check format train export studies evaluate bench samples counts image clean
+.PHONY: help install run test check format train export studies evaluate bench samples counts serve image api clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | sort
@@ -75,8 +75,18 @@ samples: .venv/installed-dev ## draw the synthetic sample images again
 counts: .venv/installed ## count HAM10000 again for the Dataset page
 	$(BIN)/python -m data.ham10000 --dataset $(DATASET)
 
-image: ## build the container image
-	docker build -t lesionlens .
+.venv/installed-api: requirements-api.txt .venv/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-api.txt
+	@touch $@
+
+serve: .venv/installed-api ## serve many users: nginx, dashboards (WORKERS=, default one a core) and the API on http://127.0.0.1:8501 (PORT=...)
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m dashboard.serve --port $(PORT) $(if $(WORKERS),--dashboards $(WORKERS))
+
+image: ## build the container image of the dashboard
+	docker build --target dashboard -t lesionlens .
+
+api: ## build the container image of the API
+	docker build --target api -t lesionlens-api .
 
 clean: ## remove .venv and caches; runs and data stay
 	rm -rf .venv .venv-localstack .pytest_cache .ruff_cache .mypy_cache

@@ -21,7 +21,7 @@ import secrets
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,8 +40,8 @@ USERS = (10, 100, 200, 500)
 PATIENCE_SECONDS = 120.0
 SAMPLING_SECONDS = 0.5
 ALONE_REQUESTS = 20
-# Drawn once for each class and twice more in the answer, and nowhere else.
-ANSWER_MARK = 'role="meter"'
+# Of the bars of the answer, which stand nowhere else.
+ANSWER_MARK = "role='meter'"
 UPLOADER_LABEL = "Dermoscopic images"
 FAILURES = (SessionFailed, httpx.HTTPError, WebSocketException, TimeoutError, OSError)
 
@@ -68,8 +68,9 @@ class Load:
 
     def row(self) -> str:
         """As a row of `HEAD`; a percentile of nothing is a dash."""
-        times = np.percentile(self.milliseconds, [50, 95, 99]) if self.milliseconds else []
-        shown = [f"{value:,.0f}" for value in times] or ["-"] * 3
+        shown = ["-"] * 3
+        if self.milliseconds:
+            shown = [f"{value:,.0f}" for value in np.percentile(self.milliseconds, [50, 95, 99])]
         rate = len(self.milliseconds) / self.seconds if self.seconds else 0.0
         errors = ", ".join(f"{count} {what}" for what, count in self.errors.items()) or "0"
         cells = [f"{self.users:,}", f"{len(self.milliseconds):,}", f"{rate:.1f}", *shown, errors]
@@ -136,30 +137,165 @@ def unlike_any(content: bytes) -> bytes:
 
 
 async def dashboard_load(url: str, users: int, ramp: float, content: bytes, supervisor: int | None) -> Load:
-    """So many sessions, `ramp` new ones a second; measured from the upload to the answer on the screen."""
-    load, is_over = Load(users), asyncio.Event()
-    left = users
+    """So many sessions at once, `ramp` new ones a second; measured from the upload to the answer on the screen.
 
-    async def user(number: int) -> None:
-        nonlocal left
-        try:
-            await asyncio.sleep(number / ramp)
-            async with StreamlitSession(url, PATIENCE_SECONDS) as session:
-                await session.click(INTENDED_USE_BUTTON)
-                started = time.perf_counter()
-                await session.upload(UPLOADER_LABEL, "lesion.jpg", unlike_any(content))
-                await session.click(SKIP_READ)
-                if not session.shows(ANSWER_MARK):
-                    raise SessionFailed("no answer on the page")
-                load.milliseconds.append((time.perf_counter() - started) * 1000)
-                left -= 1
-                await _stay_until(session, is_over, lambda: left == 0)
-        except FAILURES as error:
-            load.errors[f"{type(error).__name__}: {error}".split("\n")[0][:60]] += 1
-            left -= 0 if load.milliseconds and is_over.is_set() else 1
-        if left <= 0:
-            is_over.set()
+    When all have their answer, each draws its page once more: a session that was lost by then is an error.
+    """
+    load, sessions = Load(users), [StreamlitSession(url, PATIENCE_SECONDS) for _ in range(users)]
+
+    async def come(session: StreamlitSession, number: int) -> None:
+        await asyncio.sleep(number / ramp)
+        await session.open()
+        load.milliseconds.append(await answer_time(session, content))
 
     async with _measured(load, supervisor):
-        await asyncio.gather(*(user(number) for number in range(users)))
+        arrived = await asyncio.gather(*(_noted(load, come(one, number)) for number, one in enumerate(sessions)))
+    stayed = [session for session, is_well in zip(sessions, arrived, strict=True) if is_well]
+    await asyncio.gather(*(_noted(load, session.draw(), "lost: ") for session in stayed))
+    await asyncio.gather(*(session.close() for session in sessions))
     return load
+
+
+async def answer_time(session: StreamlitSession, content: bytes) -> float:
+    """Milliseconds from the upload to the answer on the screen; raises SessionFailed where none is there."""
+    await session.click(INTENDED_USE_BUTTON)
+    started = time.perf_counter()
+    await session.upload(UPLOADER_LABEL, "lesion.jpg", unlike_any(content))
+    await session.click(SKIP_READ)
+    if not session.shows(ANSWER_MARK):
+        raise SessionFailed("expected an answer on the page, received none")
+    return (time.perf_counter() - started) * 1000
+
+
+async def api_load(
+    url: str, users: int, seconds: float, pause: float, content: bytes, supervisor: int | None, token: str | None
+) -> Load:
+    """So many clients for so many seconds; each waits for its answer, then `pause` seconds on average."""
+    load = Load(users)
+    headers = {"Content-Type": "image/jpeg", **({"Authorization": f"Bearer {token}"} if token else {})}
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
+    chance = random.Random(0)
+
+    async def use(client: httpx.AsyncClient) -> None:
+        await asyncio.sleep(chance.uniform(0, pause))  # not all at the same moment
+        while time.perf_counter() < until:
+            await _noted(load, ask(client))
+            thinks = chance.expovariate(1 / pause) if pause else 0.0
+            await asyncio.sleep(min(thinks, max(until - time.perf_counter(), 0.0)))
+
+    async def ask(client: httpx.AsyncClient) -> None:
+        started = time.perf_counter()
+        response = await client.post("/v1/predict", content=unlike_any(content), headers=headers)
+        response.raise_for_status()
+        load.milliseconds.append((time.perf_counter() - started) * 1000)
+
+    async with httpx.AsyncClient(base_url=url, timeout=PATIENCE_SECONDS, limits=limits) as client:
+        async with _measured(load, supervisor):
+            until = time.perf_counter() + seconds
+            await asyncio.gather(*(use(client) for _ in range(users)))
+    return load
+
+
+async def _noted(load: Load, action: Awaitable[None], prefix: str = "") -> bool:
+    """Do it, count what goes wrong, and tell whether nothing did."""
+    try:
+        await action
+    except FAILURES as error:
+        load.errors[prefix + _kind_of(error)] += 1
+        return False
+    return True
+
+
+def _kind_of(error: Exception) -> str:
+    if isinstance(error, httpx.HTTPStatusError):
+        return f"status {error.response.status_code}"
+    if isinstance(error, SessionFailed):
+        return str(error).split(",")[0]
+    return type(error).__name__
+
+
+# --- Report ----------------------------------------------------------------------------------------------------------
+
+
+def machine() -> str:
+    """The machine in one sentence, and how busy it was with other work."""
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9
+    load = os.getloadavg()[0]
+    names = [line.split(":")[1].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")]
+    return (
+        f"{os.cpu_count()} cores ({names[0] if names else platform.machine()}), {memory:.0f} GB, Python "
+        f"{platform.python_version()}; load average before the run {load:.1f}"
+    )
+
+
+def _lines(path: str) -> list[str]:
+    return Path(path).read_text(encoding="utf-8").splitlines() if Path(path).exists() else []
+
+
+def arithmetic(milliseconds_alone: float, cores: int, users: int, pause: float) -> str:
+    """What one answer at a time says of many users: the most answers a second, and what these users ask for."""
+    most = cores * 1000 / milliseconds_alone
+    asked = users / (pause + milliseconds_alone / 1000)
+    return (
+        f"One answer alone takes {milliseconds_alone:.0f} ms; were all of it work of one core, {cores} cores could "
+        f"give {most:.0f} answers a second at most. {users} users who pause {pause:g} s ask for {asked:.0f} a second"
+        f"{'.' if asked <= most else f', so they wait for each other: about {users / most - pause:.1f} s an answer.'}"
+    )
+
+
+async def alone(url: str, content: bytes, token: str | None) -> float:
+    """The median of answers of the API, one after the other, milliseconds; raises SessionFailed without any."""
+    load = Load(1)
+    while sum(load.errors.values()) + len(load.milliseconds) < ALONE_REQUESTS:
+        one = await api_load(url, 1, 0.001, 0, content, None, token)
+        load.milliseconds += one.milliseconds
+        load.errors += one.errors
+    if not load.milliseconds:
+        raise SessionFailed(f"expected answers of the API, received {dict(load.errors)}; see its log")
+    return float(np.median(load.milliseconds))
+
+
+async def measure(given: argparse.Namespace) -> int:
+    """Run all loads, print the tables; returns how many errors there were."""
+    content, errors = given.image.read_bytes(), 0
+    print(f"{machine()}.\n")
+    if given.only != "api":
+        print(f"Dashboard, from upload to answer:\n\n{HEAD}")
+        for users in given.users:
+            load = await dashboard_load(given.url, users, given.ramp, content, given.supervisor)
+            print(load.row(), flush=True)
+            errors += sum(load.errors.values())
+    if given.only != "dashboard":
+        one = await alone(given.url, content, given.token)
+        print(f"\nAPI, POST /v1/predict:\n\n{HEAD}")
+        for users in given.users:
+            load = await api_load(given.url, users, given.seconds, given.pause, content, given.supervisor, given.token)
+            print(load.row(), flush=True)
+            errors += sum(load.errors.values())
+        print(f"\n{arithmetic(one, os.cpu_count() or 1, max(given.users), given.pause)}")
+    return errors
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m dashboard.bench_load", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--url", default="http://127.0.0.1:8501", help="of the dashboard and the API")
+    parser.add_argument("--users", type=int, nargs="+", default=USERS, help="how many at once, one run each")
+    parser.add_argument("--only", choices=["dashboard", "api"], help="one of the two; default: both")
+    parser.add_argument("--supervisor", type=int, help="process whose memory and descriptors count, with its children")
+    parser.add_argument("--image", type=Path, default=SAMPLE, help="image to send")
+    parser.add_argument("--ramp", type=float, default=10, help="new sessions a second")
+    parser.add_argument("--seconds", type=float, default=30, help="length of each run of the API")
+    parser.add_argument("--pause", type=float, default=5, help="seconds between two images of a user of the API")
+    parser.add_argument("--token", help="bearer token of the API, where it asks for one")
+    given = parser.parse_args(argv)
+    try:
+        return min(asyncio.run(measure(given)), 1)
+    except FAILURES as error:
+        print(f"{parser.prog}: {error}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -11,7 +11,6 @@ from pathlib import Path
 from dashboard.settings import ROOT, SettingsError
 
 CONFIGURATION = ROOT / "deploy" / "nginx" / "nginx.conf"
-COOKIE = "lesionlens_process"
 
 
 def nginx_program() -> str:
@@ -44,7 +43,8 @@ def processes_configuration(dashboards: Mapping[str, int], api_port: int) -> str
             ),
             _group("api", [f"127.0.0.1:{api_port}"], ["keepalive 32;"]),
             _block(
-                f"map $cookie_{COOKIE} $group", ["default dashboards;", *(f"{name} {name};" for name in dashboards)]
+                "map $cookie_lesionlens_process $group",
+                ["default dashboards;", *(f"{name} {name};" for name in dashboards)],
             ),
             # Of several that were tried, the last one answered.
             _block("map $upstream_addr $answered", [f'"~{address}$" {name};' for address, name in names.items()]),

@@ -6,7 +6,6 @@ import asyncio
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
-from types import TracebackType
 from urllib.parse import urlsplit
 
 import httpx
@@ -31,7 +30,7 @@ class Widget:
 
 
 class StreamlitSession:
-    """`async with StreamlitSession(url) as session`: connected, the first page drawn.
+    """A user who opens the dashboard, clicks, uploads and waits for what is drawn; `open` comes first.
 
     Args:
         url: of the dashboard, http or https.
@@ -48,14 +47,16 @@ class StreamlitSession:
         self._widgets: dict[str, Widget] = {}
         self._states: dict[str, WidgetState] = {}
         self._seen: list[bytes] = []
+        self._socket: ClientConnection | None = None
 
-    async def __aenter__(self) -> StreamlitSession:
+    async def open(self) -> None:
+        """Connect and wait until the first page is drawn."""
         # As a browser: the page first, whose answer may bring a cookie that keeps it with one process.
         for path in ("/", "/_stcore/health", "/_stcore/host-config"):
             (await self._http.get(path)).raise_for_status()
         cookies = dict(self._http.cookies)
         token = cookies.get("_streamlit_xsrf")
-        self._socket: ClientConnection = await connect(
+        self._socket = await connect(
             self._stream,
             origin=self._origin,  # type: ignore[arg-type]
             additional_headers={"Cookie": "; ".join(f"{name}={value}" for name, value in cookies.items())},
@@ -63,14 +64,13 @@ class StreamlitSession:
             max_size=None,
             open_timeout=self._patience,
             close_timeout=1,
+            ping_interval=None,  # a busy client would take its own lateness for a lost connection
         )
-        await self._run()
-        return self
+        await self.draw()
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if hasattr(self, "_socket"):
+    async def close(self) -> None:
+        """End the session."""
+        if self._socket is not None:
             await self._socket.close()
         await self._http.aclose()
 
@@ -99,11 +99,15 @@ class StreamlitSession:
         """Whether what was drawn last holds this text."""
         return any(text.encode() in message for message in self._seen)
 
-    async def stay(self) -> None:
-        """Keep the session open and take what comes, until it is cancelled; raises SessionFailed where it ends."""
-        async for _ in self._socket:
-            pass
-        raise SessionFailed("expected the session to stay, the server closed it")
+    async def draw(self) -> None:
+        """Draw the page again; raises SessionFailed or a WebSocketException where the session is gone."""
+        await self._run()
+
+    @property
+    def _connection(self) -> ClientConnection:
+        if self._socket is None:
+            raise SessionFailed("expected an open session, received none; call open first")
+        return self._socket
 
     def _widget(self, label: str) -> Widget:
         found = next((widget for name, widget in self._widgets.items() if name.startswith(label)), None)
@@ -117,7 +121,7 @@ class StreamlitSession:
         rerun.page_script_hash, rerun.fragment_id = self._page, fragment_id
         rerun.widget_states.widgets.extend([*self._states.values(), *([trigger] if trigger else [])])
         self._seen.clear()
-        await self._socket.send(message.SerializeToString())
+        await self._connection.send(message.SerializeToString())
         await self._read_until(lambda message: message.script_finished in FINISHED, "script_finished")
 
     async def _upload_urls(self, name: str):  # type: ignore[no-untyped-def]
@@ -125,13 +129,13 @@ class StreamlitSession:
         request = message.file_urls_request
         request.request_id, request.session_id = str(uuid.uuid4()), self._session_id
         request.file_names.append(name)
-        await self._socket.send(message.SerializeToString())
+        await self._connection.send(message.SerializeToString())
         received = await self._read_until(lambda message: True, "file_urls_response")
         return received.file_urls_response.file_urls[0]
 
     async def _read_until(self, is_last: Callable[[ForwardMsg], bool], kind: str) -> ForwardMsg:
         while True:
-            raw = await asyncio.wait_for(self._socket.recv(decode=False), self._patience)
+            raw = await asyncio.wait_for(self._connection.recv(decode=False), self._patience)
             self._seen.append(raw)
             message = ForwardMsg.FromString(raw)
             self._take(message)
@@ -150,8 +154,10 @@ class StreamlitSession:
 
     def _take_element(self, delta) -> None:  # type: ignore[no-untyped-def]
         kind = delta.new_element.WhichOneof("type")
-        element = getattr(delta.new_element, kind) if kind else None
+        if kind is None:
+            return
+        element = getattr(delta.new_element, kind)
         if kind == "exception":
-            raise SessionFailed(f"the page shows an exception: {element.type}")
+            raise SessionFailed(f"expected no exception on the page, received {element.type}; see the server's log")
         if getattr(element, "id", "") and getattr(element, "label", ""):
             self._widgets[element.label] = Widget(element.id, delta.fragment_id)
