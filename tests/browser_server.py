@@ -27,7 +27,8 @@ SAMPLE = ROOT / "data" / "sample" / "synthetic_nv_1.jpg"
 PATIENCE = 60_000  # milliseconds; machines under test are slow, and nothing here measures time
 
 
-@pytest.fixture(scope="session")
+# Not for the whole session: while Playwright runs, this thread has an event loop, which others want to start.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     executable = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if executable is None:
