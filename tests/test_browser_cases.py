@@ -80,6 +80,8 @@ def test_whole_working_day(page: Page, address: str, tmp_path: Path) -> None:
 def test_whole_working_day_on_a_phone_with_its_camera(phone: Page, address: str) -> None:
     open_review(phone, address)
     phone.get_by_text("Use the camera").click()
+    # Before the camera shows a picture, the button photographs nothing.
+    phone.wait_for_function("() => (document.querySelector('video')?.currentTime ?? 0) > 0.5")
     phone.get_by_test_id("stCameraInputButton").click()
     # What the test camera shows is no lesion: it is refused in words, and nothing can be saved.
     expect(phone.get_by_text("not answered", exact=False).first).to_be_visible(timeout=PATIENCE)
