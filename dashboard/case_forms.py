@@ -15,6 +15,7 @@ from dashboard import cases_wording as wording
 from dashboard import resources
 from dashboard.identity import actor
 from dashboard.opened_case import close, keep
+from dashboard.review_wording import name_and_code
 from dashboard.widgets import explained_errors
 from data.case_log import CaseLog, CaseQuery
 from data.cases import (
@@ -63,7 +64,7 @@ def _decision_form(case: Case) -> None:
             "Diagnosis",
             DX_CODES,
             index=DX_CODES.index(case.decision.dx),
-            format_func=wording.name_and_code,
+            format_func=name_and_code,
             key=f"cases_decision_dx_{case.case_id}",
         )
         plan = st.selectbox(
@@ -85,7 +86,7 @@ def _biopsy_form(case: Case) -> None:
             DX_CODES,
             index=DX_CODES.index(known.dx) if known else None,
             placeholder="Choose a diagnosis",
-            format_func=wording.name_and_code,
+            format_func=name_and_code,
             key=f"cases_biopsy_dx_{case.case_id}",
         )
         reported_on = st.date_input(

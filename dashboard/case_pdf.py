@@ -16,7 +16,7 @@ from fpdf.prefs import ViewerPreferences
 from PIL import Image
 
 from dashboard import case_pdf_wording as wording
-from dashboard.cases_wording import person, place, saved_time
+from dashboard.cases_wording import NO_BIOPSY, NO_OWN_READ, person, place, saved_time
 from dashboard.colours import ACCENT, DX_COLOURS, NEUTRAL
 from dashboard.formats import percent
 from dashboard.printable import FAMILY, OPENING, SPELLED_NOTE, font_files, printable
@@ -210,7 +210,7 @@ def _legend(report: FPDF, left: float, top: float) -> None:
 def _decision(report: FPDF, case: Case) -> None:
     _section(report, "Decision")
     read = case.own_read
-    own = f"{name_and_code(read.dx)}, {read.certainty}, {read.plan}" if read else wording.NOT_ASKED
+    own = f"{name_and_code(read.dx)}, {read.certainty}, {read.plan}" if read else NO_OWN_READ
     _facts(
         report,
         [
@@ -225,7 +225,7 @@ def _decision(report: FPDF, case: Case) -> None:
 
 def _histopathology(biopsy: Biopsy | None) -> str:
     if biopsy is None:
-        return wording.NO_BIOPSY
+        return NO_BIOPSY
     facts = f"{name_and_code(biopsy.dx)}, reported on {biopsy.reported_on.isoformat()}"
     return f"{facts}. {printable(biopsy.note)}" if biopsy.note else facts
 

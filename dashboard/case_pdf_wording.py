@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from uuid import UUID
 
-from dashboard.cases_wording import plain_model_name, saved_missed
+from dashboard.cases_wording import finds_and_flags, plain_model_name, verdict_parts
 from dashboard.formats import one_decimal, percent
 from dashboard.review_wording import HEATMAP_LIMITS, agreement, heatmap_note, name_and_code
 from data.cases import Case, ModelResult
@@ -19,8 +19,6 @@ from model.explain import Explanation
 TITLE = "LesionLens case report"
 SUBJECT = "Research report on one dermoscopic image"
 NOT_STATED = "not stated"
-NOT_ASKED = "not asked for"
-NO_BIOPSY = "no result yet"
 MARK_NOTE = "The mark on the bar of malignant is the threshold."
 LIMITS = (
     "For research use only. LesionLens is no medical device; it advises, and the person who sees the patient decides.",
@@ -41,20 +39,14 @@ def title(case_id: UUID) -> str:
 
 def verdict(result: ModelResult) -> str:
     """Whether the image was flagged, never that it is safe."""
-    compared = f"malignant {one_decimal(result.p_malignant)}, threshold {one_decimal(result.threshold)}"
-    if result.is_flagged:
-        return f"Flagged as possibly malignant ({compared})."
-    return f"Not flagged ({compared}). That is not an all-clear: {saved_missed(result)}"
+    return " ".join(verdict_parts(result))
 
 
 def measured_meaning(result: ModelResult) -> str:
     """What the threshold was measured to do, in one sentence."""
     if math.isnan(result.sensitivity) or math.isnan(result.specificity):
         return "What this threshold does could not be measured."
-    return (
-        f"At this threshold the model finds {result.sensitivity * 100:.0f} of 100 malignant lesions and flags "
-        f"{(1 - result.specificity) * 100:.0f} of 100 benign, measured on the locked test lesions of HAM10000."
-    )
+    return f"{finds_and_flags(result)}."
 
 
 def prediction_set(result: ModelResult) -> str:
@@ -88,11 +80,6 @@ def heatmap_caption(explanation: Explanation, dx: str) -> str:
 def image_alt(width: int, height: int) -> str:
     """The image for those who do not see it."""
     return f"Dermoscopic image of the lesion, {width} by {height} pixels"
-
-
-def bar_alt(name: str, share: float) -> str:
-    """A bar for those who do not see it."""
-    return f"{name}: {percent(share)}"
 
 
 def quality(result: ModelResult) -> str:

@@ -15,6 +15,7 @@ from dashboard.formats import escape, one_decimal, percent
 from dashboard.identity import actor
 from dashboard.opened_case import Picture, close, opened, parsed_id, picture
 from dashboard.review_widgets import class_bars_html, group_bars_html
+from dashboard.review_wording import name_and_code
 from dashboard.timeline_widgets import timeline
 from dashboard.viewer import heatmap_viewer
 from dashboard.widgets import explained_errors, html_table
@@ -106,18 +107,18 @@ def _reads(case: Case) -> None:
     """Who thought what, in the order in which it happened."""
     own, biopsy = case.own_read, case.biopsy
     rows = [
-        (wording.OWN_READ_LABEL, wording.name_and_code(own.dx), own.certainty, own.plan, "")
+        (wording.OWN_READ_LABEL, name_and_code(own.dx), own.certainty, own.plan, "")
         if own
         else (wording.OWN_READ_LABEL, wording.NO_OWN_READ, "", "", ""),
-        (wording.MODEL_LABEL, wording.name_and_code(case.result.prediction), "", "", ""),
+        (wording.MODEL_LABEL, name_and_code(case.result.prediction), "", "", ""),
         (
             wording.DECISION_LABEL,
-            wording.name_and_code(case.decision.dx),
+            name_and_code(case.decision.dx),
             "",
             case.decision.plan,
             case.decision.reason,
         ),
-        (wording.BIOPSY_LABEL, wording.name_and_code(biopsy.dx), "", biopsy.reported_on.isoformat(), biopsy.note)
+        (wording.BIOPSY_LABEL, name_and_code(biopsy.dx), "", biopsy.reported_on.isoformat(), biopsy.note)
         if biopsy
         else (wording.BIOPSY_LABEL, wording.NO_BIOPSY, "", "", ""),
     ]

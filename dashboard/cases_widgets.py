@@ -16,6 +16,7 @@ from dashboard import cases_wording as wording
 from dashboard.case_exports import MAX_ZIP_CASES, Selection
 from dashboard.identity import actor
 from dashboard.opened_case import ask_for, close
+from dashboard.review_wording import name_and_code
 from data.case_log import ORDERS, CaseQuery, CaseSummary
 from data.cases import SITES
 from data.diagnoses import DX_CODES
@@ -70,7 +71,7 @@ def _query() -> CaseQuery:
         with st.grid(4, min_column_width=210, gap="small"):
             text = _words("Search", "cases_text", wording.SEARCH_HELP)
             reference = _words("Patient reference", "cases_reference", wording.REFERENCE_HELP)
-            dx = _choice("Diagnosis", DX_CODES, "cases_dx", wording.name_and_code)
+            dx = _choice("Diagnosis", DX_CODES, "cases_dx", name_and_code)
             is_flagged = _yes_or_no("Flag", "cases_flagged", wording.FLAGGED_NAMES)
         with st.container(horizontal=True):
             with st.popover("More filters and order", icon=":material/tune:", width="content"):
@@ -84,7 +85,7 @@ def _further_filters() -> dict[str, Any]:
         return {
             "differs_from_model": _yes_or_no("Diagnosis and AI", "cases_differs", wording.DIFFERS_NAMES),
             "has_biopsy": _yes_or_no("Biopsy", "cases_biopsy", wording.BIOPSY_NAMES),
-            "prediction": _choice("AI's diagnosis", DX_CODES, "cases_prediction", wording.name_and_code),
+            "prediction": _choice("AI's diagnosis", DX_CODES, "cases_prediction", name_and_code),
             "site": _choice("Site", SITES, "cases_site", str),
             "saved_from": _day("Saved from", "cases_from"),
             "saved_to": _day("Saved until", "cases_to"),

@@ -9,9 +9,9 @@ import math
 from datetime import datetime
 
 from dashboard.formats import escape, one_decimal, percent
+from dashboard.review_wording import name_and_code
 from data.case_log import CaseLogUnavailable, CaseNotFound, CaseSummary, NotAllowed
 from data.cases import Case, ModelResult
-from data.diagnoses import diagnosis
 from data.storage import ImageAltered, ImageMissing, StorageUnavailable
 
 # --- Errors ----------------------------------------------------------------------------------------------------------
@@ -138,17 +138,18 @@ def person(case: Case) -> str:
     return ", ".join(part for part in (years, sex) if part) or "age and sex unknown"
 
 
-def name_and_code(dx: str) -> str:
-    """`Melanoma (mel)`."""
-    return f"{diagnosis(dx).name} ({dx})"
-
-
 def saved_verdict(result: ModelResult) -> str:
-    """Whether the image was flagged when it was saved, never that it is safe."""
+    """Whether the image was flagged when it was saved, never that it is safe; Markdown."""
+    flag, meaning = verdict_parts(result)
+    return f"**{flag}** {meaning}"
+
+
+def verdict_parts(result: ModelResult) -> tuple[str, str]:
+    """The flag of a saved answer and what it means: the one wording for the screen, on paper and in exports."""
     compared = f"malignant {one_decimal(result.p_malignant)}, threshold {one_decimal(result.threshold)}"
     if result.is_flagged:
-        return f"**Flagged as possibly malignant** ({compared})."
-    return f"**Not flagged** ({compared}). That is not an all-clear: {saved_missed(result)}"
+        return "Flagged as possibly malignant", f"({compared})."
+    return "Not flagged", f"({compared}). That is not an all-clear: {saved_missed(result)}"
 
 
 def saved_missed(result: ModelResult) -> str:
@@ -164,10 +165,14 @@ def saved_meaning(result: ModelResult) -> str:
     """What the saved threshold was measured to do, by the model that gave the answer."""
     if math.isnan(result.sensitivity) or math.isnan(result.specificity):
         return f"Threshold {escape(result.operating_point)}; what it does could not be measured."
+    return f"{finds_and_flags(result)} (model {model_name(result)})."
+
+
+def finds_and_flags(result: ModelResult) -> str:
+    """What a threshold was measured to do, without full stop; only where it could be measured."""
     return (
         f"At this threshold the model finds {result.sensitivity * 100:.0f} of 100 malignant lesions and flags "
-        f"{(1 - result.specificity) * 100:.0f} of 100 benign, measured on the locked test lesions of HAM10000 "
-        f"(model {model_name(result)})."
+        f"{(1 - result.specificity) * 100:.0f} of 100 benign, measured on the locked test lesions of HAM10000"
     )
 
 

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import base64
 import functools
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
-from PIL import Image
 
 from dashboard import cases_wording as wording
 from dashboard import resources
 from dashboard.formats import percent
 from dashboard.identity import actor
 from dashboard.opened_case import opened, picture
+from dashboard.viewer import jpeg_url
 from dashboard.widgets import html_table
 from data.case_log import CaseSummary
 from data.cases import Case, probabilities_of
 from data.diagnoses import DX_CODES
-from model.preprocessing import RgbImage
 
 ASSETS = Path(__file__).with_name("assets")
 
@@ -111,13 +108,7 @@ def _difference(name: str, old: float, new: float) -> tuple[str, str, str, str]:
 def _visit(case: Case) -> dict[str, str]:
     taken = wording.saved_time(case.saved_at)
     return {
-        "image": _jpeg_url(picture(case).analysis.image),
+        "image": jpeg_url(picture(case).analysis.image),
         "alt": f"Dermoscopic image saved {taken}",
         "caption": f"{taken} · {case.image_width} x {case.image_height} px",
     }
-
-
-def _jpeg_url(image: RgbImage) -> str:
-    file = io.BytesIO()
-    Image.fromarray(image).save(file, "JPEG", quality=92)
-    return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode('ascii')}"

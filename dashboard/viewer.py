@@ -68,7 +68,7 @@ def image_viewer(image: RgbImage, key: str) -> None:
 def _image(image: RgbImage) -> dict[str, Any]:
     height, width = image.shape[:2]
     return {
-        "image": _data_url(Image.fromarray(image), "JPEG", quality=92),
+        "image": jpeg_url(image),
         "alt": wording.ORIGINAL_ALT,
         "width": width,
         "height": height,
@@ -93,6 +93,11 @@ def _layer(explanation: Explanation, dx: str) -> np.ndarray:
     heatmap = explanation.heatmap(dx)
     shown = heatmap if explanation.has_evidence(dx) else np.zeros_like(heatmap)
     return evidence_layer(shown, explanation.framing, OVERLAY_SIDE)
+
+
+def jpeg_url(image: RgbImage) -> str:
+    """An (H, W, 3) uint8 RGB image as the components show it."""
+    return _data_url(Image.fromarray(image), "JPEG", quality=92)
 
 
 def _data_url(image: Image.Image, file_format: str, **options: Any) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -74,14 +74,6 @@ def score_in_process(artifact_folder: Path, source: Source, heatmap: Path | None
 @cache
 def _analyzer_of_process(artifact_folder: Path) -> Analyzer:
     return Analyzer(classifier_of_process(artifact_folder))
-
-
-def classify(analyzer: Analyzer, sources: Sequence[Source], heatmaps: Path | None) -> Iterator[Row]:
-    """Analyse images one after the other; writes heatmaps where a folder is given. Yields one row an image."""
-    return (
-        score(analyzer, source, heatmap)
-        for source, heatmap in zip(sources, heatmap_paths(sources, heatmaps), strict=True)
-    )
 
 
 def heatmap_paths(sources: Sequence[Source], folder: Path | None) -> list[Path | None]:

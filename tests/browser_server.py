@@ -6,18 +6,12 @@ assertion here but one.
 
 from __future__ import annotations
 
-import os
-import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from oidc_provider import launched_chromium, running_laptop
+from playwright.sync_api import Browser, Page, expect
 
 from dashboard import decision_wording, review_wording
 
@@ -30,56 +24,16 @@ PATIENCE = 60_000  # milliseconds; machines under test are slow, and nothing her
 # Not for the whole session: while Playwright runs, this thread has an event loop, which others want to start.
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    executable = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if executable is None:
-        if os.environ.get("CI"):
-            pytest.fail("expected Chromium for the browser tests, found none; .ci/run installs it")
-        pytest.skip("no Chromium on this machine")
-    with sync_playwright() as playwright:
-        arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        # The camera test photographs what this camera shows: a moving test picture.
-        arguments += ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
-        launched = playwright.chromium.launch(executable_path=executable, args=arguments)
+    # The camera test photographs what this camera shows: a moving test picture.
+    with launched_chromium("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream") as launched:
         yield launched
-        launched.close()
 
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The dashboard in a process of its own, as `make run` starts it."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    folder = tmp_path_factory.mktemp("server")
-    log = folder / "log"
-    kept = {
-        "DATABASE_URL": f"sqlite:///{folder / 'cases.sqlite'}",
-        "IMAGE_STORE": str(folder / "images"),
-        "CASE_KEY": "a key for tests, thirty-two characters or more",
-    }
-    command = [sys.executable, "-m", "dashboard.server", "--port", str(port)]
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT, env={**os.environ, **kept}
-        )
-    try:
-        _wait_until_healthy(f"http://127.0.0.1:{port}/_stcore/health", process, log)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
-
-
-def _wait_until_healthy(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    for _ in range(600):
-        try:
-            with urllib.request.urlopen(url, timeout=1) as answer:
-                if answer.read() == b"ok":
-                    return
-        except OSError:
-            assert process.poll() is None, log.read_text()
-            time.sleep(0.1)
-    pytest.fail(f"the server did not become healthy: {log.read_text()}")
+    with running_laptop(tmp_path_factory.mktemp("server")) as (dashboard, _):
+        yield dashboard.url
 
 
 @pytest.fixture

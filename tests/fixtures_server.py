@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import io
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ import httpx
 import numpy as np
 from fastapi import FastAPI
 from PIL import Image
+from ports import free_port
 
 from model.server import create_app
 from model.server_settings import ServerSettings
@@ -94,13 +94,6 @@ def running_server(*arguments: str, **environ: str) -> Iterator[tuple[subprocess
     finally:
         process.kill()
         process.communicate()
-
-
-def free_port() -> int:
-    """A port nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def _wait_until_alive(process: subprocess.Popen[str], address: str) -> None:

@@ -20,7 +20,7 @@ from typing import Any
 
 import httpx
 import pytest
-from s3_server import free_port
+from ports import free_port
 
 from model.artifact import DEFAULT_ARTIFACT
 from model.server_bundle import build

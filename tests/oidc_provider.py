@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ import httpx
 import pytest
 from joserfc import jwk, jwt
 from playwright.sync_api import Browser, Page, sync_playwright
+from ports import free_port
 
 from dashboard.settings import Settings
 
@@ -58,13 +58,6 @@ class Dashboard:
     def database_url(self) -> str:
         """Of its case log."""
         return f"sqlite:///{self.folder / 'cases.db'}"
-
-
-def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager
@@ -118,15 +111,16 @@ def _serving(new: Dashboard, **variables: str) -> Iterator[subprocess.Popen[byte
 
 
 @contextmanager
-def launched_chromium() -> Iterator[Browser]:
-    """Debian's Chromium; skips the test where there is none, and fails it where CI is set."""
+def launched_chromium(*arguments: str) -> Iterator[Browser]:
+    """Debian's Chromium with further arguments; skips the test where there is none, and fails it where CI is set."""
     executable = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if executable is None:
         if os.environ.get("CI"):
             pytest.fail("expected Chromium for the browser tests, found none; .ci/run installs it")
         pytest.skip("no Chromium on this machine")
     with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox", "--disable-gpu"])
+        options = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", *arguments]
+        launched = playwright.chromium.launch(executable_path=executable, args=options)
         yield launched
         launched.close()
 

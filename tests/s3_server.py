@@ -9,7 +9,6 @@ PYTEST_DONT_REWRITE, for there is no assertion here.
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -21,6 +20,7 @@ from uuid import uuid4
 
 import boto3
 import pytest
+from ports import free_port
 
 ROOT = Path(__file__).resolve().parents[1]
 LOCALSTACK_FOLDER = ROOT / ".venv-localstack"
@@ -84,13 +84,6 @@ def make_bucket(url: str) -> str:
     bucket = f"lesions-{uuid4().hex[:12]}"
     boto3.client("s3", endpoint_url=url).create_bucket(Bucket=bucket)
     return bucket
-
-
-def free_port() -> int:
-    """A port of the loopback that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 @contextmanager

@@ -16,12 +16,10 @@ from pathlib import Path
 import httpx
 import pytest
 from container_base import ensure_base
-from fixtures_server import ROOT, free_port, sample
+from fixtures_server import ROOT, sample
+from fixtures_session import reaches_own_read
+from ports import free_port
 from test_model_server_process import half_sent, wait_until_held
-
-from dashboard.decision_wording import OWN_READ_HEADING
-from dashboard.review_wording import INTENDED_USE_BUTTON
-from dashboard.streamlit_session import StreamlitSession
 
 pytestmark = pytest.mark.container
 
@@ -200,23 +198,11 @@ def test_nobody_is_let_in_without_a_setting_that_says_so(
     assert advice in ended.stdout and "Traceback" not in ended.stdout
 
 
-async def use(address: str) -> bool:
-    """Whether a user gets as far as the own read of an uploaded image."""
-    session = StreamlitSession(address, PATIENCE_SECONDS)
-    await session.open()
-    try:
-        await session.click(INTENDED_USE_BUTTON)
-        await session.upload("Dermoscopic images", "lesion.jpg", sample())
-        return session.shows(OWN_READ_HEADING)
-    finally:
-        await session.close()
-
-
 def test_dashboard_takes_an_upload_and_ends(podman: Podman, dashboard: str) -> None:
     with running(podman, dashboard, "--volume=/app/data/local") as container:
         assert_confined(container)
         assert httpx.get(f"{container.address}/healthz", timeout=60).json() == {"model": "ok", "case log": "ok"}
-        assert asyncio.run(use(container.address))
+        assert asyncio.run(reaches_own_read(container.address, PATIENCE_SECONDS))
         podman.run("kill", "--signal=TERM", container.name)
         assert container.wait() == 0
         assert "Traceback" not in container.log()

@@ -13,8 +13,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from fixtures_server import free_port, running_server, sample
+from fixtures_server import running_server, sample
 from PIL import Image
+from ports import free_port
 
 from dashboard.bench_load import (
     Load,

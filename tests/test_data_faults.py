@@ -19,7 +19,8 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 from case_saver import Order, draft_of, image_of, open_log
-from s3_server import free_port, make_bucket
+from ports import free_port
+from s3_server import make_bucket
 from sqlalchemy.engine.default import DefaultDialect
 
 from data.case_log import CaseLog, CaseLogUnavailable, CaseNotFound, CaseQuery

@@ -25,7 +25,8 @@ import requests
 from botocore.stub import Stubber
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageCms, PngImagePlugin
-from s3_server import CREDENTIALS, free_port, make_bucket
+from ports import free_port
+from s3_server import CREDENTIALS, make_bucket
 
 from data import storage
 from data.cases import StoredImage

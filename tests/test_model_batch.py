@@ -22,7 +22,7 @@ from model import batch_sources, predict
 from model.analysis import Analyzer
 from model.artifact import DEFAULT_ARTIFACT, Artifact, load_artifact
 from model.batch import COLUMNS, NUMBERS, SOURCE, Row
-from model.batch_rows import classify
+from model.batch_rows import score
 from model.batch_sources import S3Object, Source, SourceUnavailable, find_sources, read_source
 from model.bench import Throughput, measure_batch, print_throughputs
 from model.predict import main
@@ -314,7 +314,7 @@ def test_two_processes_read_a_bucket(bucket: str, tmp_path: Path) -> None:
 
 
 def test_object_that_vanished_is_a_row_with_its_reason(bucket: str, artifact: Artifact) -> None:
-    (row,) = classify(Analyzer(LiteRTClassifier(artifact)), [S3Object(bucket, "gone.jpg")], None)
+    row = score(Analyzer(LiteRTClassifier(artifact)), S3Object(bucket, "gone.jpg"), None)
     assert row["quality"] == "unreadable: No such object"
 
 

@@ -19,7 +19,7 @@ from data.ham10000 import image_path
 from model.analysis import Analyzer
 from model.artifact import DEFAULT_ARTIFACT, Artifact, QualityLimits, load_artifact
 from model.batch import COLUMNS
-from model.batch_rows import classify
+from model.batch_rows import score
 from model.batch_sources import find_images
 from model.predict import main
 from model.preprocessing import MAX_BYTES, RgbImage, decode_image, to_network_input
@@ -148,7 +148,7 @@ def test_readable_image_that_cannot_be_judged_is_a_row_with_its_reason(tmp_path:
 
 
 def test_file_that_vanishes_is_a_row_with_its_reason(artifact: Artifact, tmp_path: Path) -> None:
-    (row,) = classify(Analyzer(LiteRTClassifier(artifact)), [tmp_path / "gone.jpg"], None)
+    row = score(Analyzer(LiteRTClassifier(artifact)), tmp_path / "gone.jpg", None)
     assert row["image"] == "gone.jpg"
     assert_unanswered(row, "unreadable: No such file or directory")
 
@@ -165,7 +165,7 @@ def test_no_more_of_a_huge_file_is_read_than_is_accepted(
         return decode_image(content, max_bytes)
 
     monkeypatch.setattr("model.analysis.decode_image", recording_decode)
-    (row,) = classify(Analyzer(LiteRTClassifier(artifact)), [tmp_path / "disk.jpg"], None)
+    row = score(Analyzer(LiteRTClassifier(artifact)), tmp_path / "disk.jpg", None)
     assert_unanswered(row, "too_many_bytes")
     assert lengths == [MAX_BYTES + 1]
 

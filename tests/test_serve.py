@@ -20,15 +20,14 @@ import httpx
 import pytest
 from case_log_fixtures import KEY, made_up_draft, made_up_image
 from fixtures_dashboard import environment
-from fixtures_server import ROOT, free_port, sample
+from fixtures_server import ROOT, sample
+from fixtures_session import reaches_own_read
+from ports import free_port
 
-from dashboard.decision_wording import OWN_READ_HEADING
 from dashboard.gateway import processes_configuration
-from dashboard.review_wording import INTENDED_USE_BUTTON
 from dashboard.serve import BackOff, Server, Service, check, main, raise_descriptor_limit
 from dashboard.serve import free_port as port_of_range
 from dashboard.settings import SettingsError
-from dashboard.streamlit_session import StreamlitSession
 from data.case_log import CaseQuery, open_case_log
 from data.cases import LOCAL_ACTOR
 from data.storage import open_image_store
@@ -233,18 +232,8 @@ def test_api_answers_beside_the_dashboards(running: Running) -> None:
 
 
 def test_session_uploads_through_nginx_to_the_process_that_holds_it(running: Running) -> None:
-    async def use() -> bool:
-        session = StreamlitSession(running.address, PATIENCE_SECONDS)
-        await session.open()
-        try:
-            await session.click(INTENDED_USE_BUTTON)
-            await session.upload("Dermoscopic images", "lesion.jpg", sample())
-            return session.shows(OWN_READ_HEADING)
-        finally:
-            await session.close()
-
     # Of four, some go to each dashboard; at the wrong one an upload is refused.
-    assert [asyncio.run(use()) for _ in range(4)] == [True] * 4
+    assert [asyncio.run(reaches_own_read(running.address, PATIENCE_SECONDS)) for _ in range(4)] == [True] * 4
 
 
 def test_too_large_a_body_is_the_api_s_to_refuse(running: Running) -> None:
