@@ -61,6 +61,7 @@ export: .venv/installed-dev ## write the artifact of finished runs again
 studies: .venv/installed-dev ## measure heatmaps, robustness and the quality gate, and add them to the artifact (OUTSIDE=folders)
 	$(BIN)/python -m model.gate_study --artifact $(OUTPUT) --dataset $(DATASET) --outside $(OUTSIDE)
 	$(BIN)/python -m model.heatmap_study --artifact $(OUTPUT) --dataset $(DATASET)
+	$(BIN)/python -m model.clinical_study --artifact $(OUTPUT)
 	$(BIN)/python -m model.robustness --artifact $(OUTPUT) --dataset $(DATASET)
 
 evaluate: .venv/installed ## print every metric with intervals from the committed test predictions

@@ -8,7 +8,7 @@ from functools import partial
 
 import streamlit as st
 
-from dashboard import case_exports, case_forms, resources, review_wording
+from dashboard import case_exports, case_forms, facts_widgets, resources, review_wording
 from dashboard import cases_wording as wording
 from dashboard.cases_widgets import download
 from dashboard.formats import escape, one_decimal, percent
@@ -138,11 +138,11 @@ def _present_model(case: Case, shown: Picture | None) -> None:
     st.warning(wording.model_has_changed(case.result, f"{artifact.name} {artifact.version}"), icon=":material/update:")
     if shown is None or not st.toggle(wording.NEW_ANSWER_BUTTON, key=f"cases_new_{case.case_id}"):
         return
-    new = resources.analysis(shown.content, MAX_STORED_BYTES)
+    new = facts_widgets.informed_by_case(case, resources.analysis(shown.content, MAX_STORED_BYTES))
     if new.prediction is None:
         st.warning(wording.NO_NEW_ANSWER, icon=":material/block:")
         return
-    point = _same_point(case.result, artifact)
+    point = _same_point(case.result, artifact.points_for(new.prediction.facts))
     image, table = st.columns([7, 4], gap="medium")
     with image:
         leading = review_wording.leading_class(new.prediction, new.prediction.p_malignant >= point.threshold)
@@ -151,10 +151,9 @@ def _present_model(case: Case, shown: Picture | None) -> None:
         _old_and_new(case.result, new, artifact, point)
 
 
-def _same_point(result: ModelResult, artifact: Artifact) -> OperatingPoint:
+def _same_point(result: ModelResult, present: tuple[OperatingPoint, ...]) -> OperatingPoint:
     """The present model's operating point of the saved name, the first where it has none."""
-    points = {point.name: point for point in artifact.operating_points}
-    return points.get(result.operating_point, artifact.operating_points[0])
+    return {point.name: point for point in present}.get(result.operating_point, present[0])
 
 
 def _old_and_new(result: ModelResult, new: Analysis, artifact: Artifact, point: OperatingPoint) -> None:

@@ -11,7 +11,7 @@ from uuid import UUID
 import streamlit as st
 
 from dashboard import decision_wording as wording
-from dashboard import evidence_widgets, identity, resources, state
+from dashboard import evidence_widgets, facts_widgets, identity, resources, state
 from dashboard.patient_widgets import lesion_fields, patient_fields
 from dashboard.review_wording import DECISION_ANCHOR, name_and_code
 from dashboard.settings import ROOT
@@ -81,14 +81,16 @@ def _form(upload: Upload, case_id: UUID, analysis: Analysis, own_read: Read | No
     """A fragment: choosing redraws the form and nothing else."""
     if analysis.prediction is None:
         raise ValueError("expected an answered image")
+    if facts_widgets.informed(upload, analysis) is not analysis:
+        st.rerun()  # an earlier case of the lesion has said where it is
     decision_column, patient_column, lesion_column = st.columns(3, gap="medium")
     with decision_column:
         dx, plan = (own_read.dx, own_read.plan) if own_read else (None, None)
         decided = _decision_fields(f"decision_{case_id}", _Before(dx, plan, "", own_read, analysis.prediction.dx))
     with patient_column:
-        patient = patient_fields(case_id, upload.content)
+        patient = patient_fields(upload, case_id)
     with lesion_column:
-        lesion = lesion_fields(case_id)
+        lesion = lesion_fields(upload, case_id)
     _sender()(key="review_send_typed_text")
     is_wanted = st.button(
         wording.SAVE,
@@ -99,7 +101,7 @@ def _form(upload: Upload, case_id: UUID, analysis: Analysis, own_read: Read | No
         key="review_save",
     )
     if is_wanted and decided is not None:
-        point = evidence_widgets.chosen_operating_point(resources.analyzer().artifact)
+        point = evidence_widgets.chosen_operating_point(resources.analyzer().artifact, analysis.prediction.facts)
         result = result_of(analysis, resources.analyzer().artifact, point)
         _save(CaseDraft(case_id, upload.name, patient, lesion, result, own_read, decided), upload.content)
 

@@ -23,6 +23,7 @@ from data.diagnoses import DX_CODES, MALIGNANT_INDICES, diagnosis
 from model.analysis import SIMILAR_CASES, Analysis
 from model.artifact import Artifact, OperatingPoint
 from model.classifier import Prediction
+from model.clinical import ClinicalFacts
 from model.explain import (
     AGAINST_COLOUR,
     FOR_COLOUR,
@@ -60,19 +61,21 @@ class _Stressed:
     """The stress test of one image at one threshold, with a picture of each change that turned the decision.
 
     Attributes:
+        facts: that the answers took into account.
         flipped: (H, W, 3) uint8 RGB by the key of the change.
     """
 
     image_sha256: str
     threshold: float
+    facts: ClinicalFacts
     result: StressResult
     flipped: dict[str, RgbImage]
 
 
-def chosen_operating_point(artifact: Artifact) -> OperatingPoint:
-    """The operating point chosen in the answer, the first at the start."""
-    name = st.session_state.get(OPERATING_POINT)
-    return next((point for point in artifact.operating_points if point.name == name), artifact.operating_points[0])
+def chosen_operating_point(artifact: Artifact, facts: ClinicalFacts) -> OperatingPoint:
+    """The operating point chosen in an answer that takes these facts into account, the first at the start."""
+    name, points = st.session_state.get(OPERATING_POINT), artifact.points_for(facts)
+    return next((point for point in points if point.name == name), points[0])
 
 
 # --- In the answer ---------------------------------------------------------------------------------------------------
@@ -263,10 +266,12 @@ def stress_panel(analysis: Analysis) -> None:
     """Ask again about changed copies of the image when the user wants it; flips count at the chosen threshold."""
     if analysis.prediction is None:
         raise ValueError("expected an answered image")
-    threshold = chosen_operating_point(resources.analyzer().artifact).threshold
+    facts = analysis.prediction.facts
+    threshold = chosen_operating_point(resources.analyzer().artifact, facts).threshold
     st.markdown(f"### {wording.STRESS_HEADING}", help=wording.STRESS_HELP)
     stressed: _Stressed | None = st.session_state.get(_STRESSED)
-    if stressed is None or (stressed.image_sha256, stressed.threshold) != (analysis.image_sha256, threshold):
+    asked = (analysis.image_sha256, threshold, facts)
+    if stressed is None or (stressed.image_sha256, stressed.threshold, stressed.facts) != asked:
         offer = st.empty()
         with offer.container():
             st.markdown(wording.STRESS_INTRO)
@@ -276,20 +281,20 @@ def stress_panel(analysis: Analysis) -> None:
         offer.empty()
         stressed = None
         with explained_errors():
-            stressed = st.session_state[_STRESSED] = _stressed(analysis, threshold)
+            stressed = st.session_state[_STRESSED] = _stressed(analysis, threshold, facts)
         if stressed is None:
             return
     _stress_result(stressed, most_probable=DX_CODES[int(np.argmax(analysis.prediction.probabilities))])
 
 
-def _stressed(analysis: Analysis, threshold: float) -> _Stressed:
+def _stressed(analysis: Analysis, threshold: float, facts: ClinicalFacts) -> _Stressed:
     """Runs the test behind a progress bar."""
     analyzer, image = resources.analyzer(), _small(analysis.image, STRESS_SIDE)
     progress, done = st.progress(0.0, wording.stress_progress(0)), 0
 
     def answer(changed: RgbImage) -> NDArray[np.float64]:
         nonlocal done
-        probabilities = analyzer.probabilities(changed)
+        probabilities = analyzer.probabilities(changed, facts)
         done += 1
         progress.progress(done / (len(STRESS_KEYS) + 1), wording.stress_progress(done))
         return probabilities
@@ -301,7 +306,7 @@ def _stressed(analysis: Analysis, threshold: float) -> _Stressed:
         for change in PERTURBATIONS
         if change.key in result.flips
     }
-    return _Stressed(analysis.image_sha256, threshold, result, flipped)
+    return _Stressed(analysis.image_sha256, threshold, facts, result, flipped)
 
 
 def _stress_result(stressed: _Stressed, most_probable: str) -> None:

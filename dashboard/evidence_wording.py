@@ -32,8 +32,8 @@ STABILITY_LABEL = "Steady when shifted"
 COMPUTING_STABILITY = "Shifting the image ..."
 STABILITY_HELP = (
     "Whether the heatmap moves with the lesion when the image is shifted. "
-    "*Mean Pearson correlation of the heatmap with those of four copies, each shifted by {pixels} pixels of the "
-    "network's input and shifted back.*"
+    "*Mean Pearson correlation of the heatmap with those of two copies, shifted by {pixels} pixels of the network's "
+    "input down and right, or up and left, and shifted back.*"
 )
 CONTRAST_HEADING = "Why one diagnosis rather than another"
 CONTRAST_LIMITS = (

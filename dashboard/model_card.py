@@ -140,6 +140,7 @@ def trust(manifest: dict[str, Any]) -> str:
     lines: dict[str, Callable[[Any], str]] = {
         "reliability": lambda _: _calibration_found(manifest["metrics"]),
         "conformal": _sets_found,
+        "clinical": trust_wording.clinical_found,
         "subgroups": _subgroups_found,
         "robustness": _robustness_found,
         "gate": lambda section: trust_wording.gate_found(gate_frame(section)),

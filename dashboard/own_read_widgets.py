@@ -7,7 +7,7 @@ from uuid import UUID
 import streamlit as st
 
 from dashboard import decision_wording as wording
-from dashboard import review_widgets, state
+from dashboard import facts_widgets, review_widgets, state
 from dashboard.review_wording import name_and_code
 from dashboard.settings import settings
 from dashboard.state import Upload
@@ -37,6 +37,7 @@ def own_read(upload: Upload, analysis: Analysis) -> None:
         image_viewer(analysis.image, key="review_own_read_viewer")
         review_widgets.image_warnings(upload, analysis)
     with form:
+        facts_widgets.facts_popover(upload)
         _form(upload.case_id)
 
 

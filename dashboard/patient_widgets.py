@@ -6,15 +6,15 @@ Text is sent when a field loses the focus, and redraws nothing: a form that move
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from uuid import UUID
 
 import streamlit as st
 
 from dashboard import decision_wording as wording
-from dashboard import identity, resources
+from dashboard import facts_widgets, facts_wording, identity, resources
+from dashboard.state import Upload
 from data.case_log import CaseQuery, CaseSummary
-from data.cases import MAX_REFERENCE, MAX_TEXT, SEXES, SIDES, SITES, Lesion, Patient
+from data.cases import MAX_REFERENCE, MAX_TEXT, SEXES, SIDES, Lesion, Patient
 from model.dicom import dicom_facts
 
 MAX_EARLIER = 50  # cases of one patient that are looked through for their lesions
@@ -22,10 +22,9 @@ MAX_EARLIER = 50  # cases of one patient that are looked through for their lesio
 _log = logging.getLogger(__name__)
 
 
-def patient_fields(case_id: UUID, content: bytes) -> Patient:
-    """Reference, age and sex; what a DICOM upload says of age and sex stands there at first."""
+def patient_fields(upload: Upload, case_id: UUID) -> Patient:
+    """Reference and sex, which a DICOM upload may say; the age stands beside the answer, which it moves."""
     st.markdown(f"**{wording.PATIENT_HEADING}**")
-    stated = dicom_facts(content)
     reference = st.text_input(
         wording.REFERENCE_LABEL,
         max_chars=MAX_REFERENCE,
@@ -37,25 +36,22 @@ def patient_fields(case_id: UUID, content: bytes) -> Patient:
         persist_state="session",
     )
     st.caption(wording.REFERENCE_KEPT)
-    years = st.number_input(
-        "Age, years",
-        0,
-        120,
-        value=None if stated.age is None else int(stated.age),
-        key=_key(case_id, "age"),
-        on_change="ignore",
-        persist_state="session",
-    )
-    chosen = _pills("Sex", SEXES, stated.sex, _key(case_id, "sex"))
-    return Patient((reference or "").strip(), None if years is None else float(years), chosen)
+    sex_key = _key(case_id, "sex")
+    if sex_key not in st.session_state:
+        st.session_state[sex_key] = dicom_facts(upload.content).sex
+    sex = _pills("Sex", SEXES, sex_key)
+    facts = facts_widgets.stated(upload)
+    st.caption(facts_wording.kept(facts))
+    return Patient((reference or "").strip(), facts.age, sex)
 
 
-def lesion_fields(case_id: UUID) -> Lesion:
-    """Which lesion, where it is, and a note."""
+def lesion_fields(upload: Upload, case_id: UUID) -> Lesion:
+    """Which lesion, its side, and a note; the body site stands beside the answer, which it moves."""
     st.markdown("**Lesion**")
     lesion_id = _lesion_id(case_id)
-    site = _pills("Body site", SITES, "unknown", _key(case_id, "site"), wording.site)
-    side = _pills("Side", SIDES, "unknown", _key(case_id, "side"))
+    # Not as its default: an earlier case of the same lesion may set it.
+    st.session_state.setdefault(_key(case_id, "side"), "unknown")
+    side = _pills("Side", SIDES, _key(case_id, "side"))
     note = st.text_area(
         "Note",
         max_chars=MAX_TEXT,
@@ -65,16 +61,14 @@ def lesion_fields(case_id: UUID) -> Lesion:
         persist_state="session",
         height=80,
     )
-    return Lesion(lesion_id, site, side, (note or "").strip())
+    return Lesion(lesion_id, facts_widgets.stated(upload).site, side, (note or "").strip())
 
 
-def _pills(
-    label: str, options: tuple[str, ...], start: str, key: str, name: Callable[[str], str] = wording.choice
-) -> str:
-    # Not as its default: an earlier case of the same lesion may set site and side.
-    st.session_state.setdefault(key, start)
-    chosen = st.pills(label, options, required=True, format_func=name, key=key, wrap=True, persist_state="session")
-    return chosen or start
+def _pills(label: str, options: tuple[str, ...], key: str) -> str:
+    chosen = st.pills(
+        label, options, required=True, format_func=wording.choice, key=key, wrap=True, persist_state="session"
+    )
+    return chosen or "unknown"
 
 
 def _key(case_id: UUID, field: str) -> str:
@@ -131,5 +125,5 @@ def _take_place(case_id: UUID) -> None:
     earlier = st.session_state[_key(case_id, "earlier")]
     lesion_id = st.session_state[_key(case_id, "lesion")]
     if lesion_id in earlier:
-        st.session_state[_key(case_id, "site")] = earlier[lesion_id].site
+        facts_widgets.state_site(case_id, earlier[lesion_id].site)
         st.session_state[_key(case_id, "side")] = earlier[lesion_id].side

@@ -7,7 +7,7 @@ from html import escape
 
 import streamlit as st
 
-from dashboard import evidence_widgets, resources, state
+from dashboard import evidence_widgets, facts_widgets, resources, state
 from dashboard import review_wording as wording
 from dashboard.colours import ACCENT, DX_COLOURS, NEUTRAL
 from dashboard.formats import escape as escape_markdown
@@ -68,6 +68,7 @@ def result(upload: Upload, analysis: Analysis) -> None:
         with picture:
             _picture(upload, analysis, leading)
         with answer:
+            facts_widgets.facts_popover(upload, is_saved=state.progress(upload.case_id).saved is not None)
             _answer(analysis)
     with panels:
         evidence_widgets.evidence(analysis, leading)
@@ -101,7 +102,7 @@ def _leading(analysis: Analysis) -> str:
     """The dx code whose heatmap is shown first."""
     if analysis.prediction is None:
         raise ValueError("expected an answered image")
-    threshold = resources.analyzer().artifact.operating_points[0].threshold
+    threshold = resources.analyzer().artifact.points_for(analysis.prediction.facts)[0].threshold
     return wording.leading_class(analysis.prediction, analysis.prediction.p_malignant >= threshold)
 
 
@@ -164,7 +165,7 @@ def _answer(analysis: Analysis) -> None:
     if analysis.prediction is None:
         raise ValueError("expected an answered image")
     artifact = resources.analyzer().artifact
-    point = _operating_point(artifact)
+    point = _operating_point(artifact.points_for(analysis.prediction.facts))
     is_flagged = analysis.prediction.p_malignant >= point.threshold
     st.html(group_bars_html(analysis.prediction, point))
     verdict = wording.verdict(analysis.prediction, point)
@@ -187,13 +188,13 @@ def _redraw_decisions() -> None:
     st.rerun([ANSWER_FRAGMENT, evidence_widgets.STRESS_FRAGMENT])
 
 
-def _operating_point(artifact: Artifact) -> OperatingPoint:
-    points = {point.name: point for point in artifact.operating_points}
+def _operating_point(offered: tuple[OperatingPoint, ...]) -> OperatingPoint:
+    points = {point.name: point for point in offered}
     name = st.segmented_control(
         "Threshold set to",
         list(points),
         format_func=lambda name: wording.operating_point_name(points[name]),
-        default=artifact.operating_points[0].name,
+        default=offered[0].name,
         required=True,
         key=evidence_widgets.OPERATING_POINT,
         on_change=_redraw_decisions,

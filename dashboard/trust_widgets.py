@@ -19,6 +19,7 @@ from dashboard.trust_tables import (
     QUESTIONS,
     SUBGROUP_RATES,
     UNPERTURBED,
+    clinical_frame,
     gate_frame,
     heatmap_differences,
     heatmap_frame,
@@ -129,6 +130,25 @@ def _tried_sets(section: Mapping[str, Any]) -> None:
     html_table(("way", "coverage", "least covered", "mean size"), rows, numeric=(1, 2, 3))
     _quiet(wording.set_method(section["sets"]["method"]))
     csv_download(tried, "prediction_sets_tried.csv", key="sets_tried_csv")
+
+
+def clinical_facts() -> None:
+    """What age and body site add to the image."""
+    section = _section("clinical")
+    if section is None:
+        return
+    artifact, measured = resources.artifact(), section["measured"]
+    chart_heading(wording.CLINICAL_TITLE, wording.locked_test(measured["images"], measured["lesions"]))
+    table = clinical_frame(measured, list(zip(artifact.operating_points, artifact.clinical_points, strict=True)))
+    rows = []
+    for row in table.to_dict("records"):
+        metric = wording.TRUST_METRICS.get(row["metric"]) or METRICS[row["metric"]]
+        cells = [_stacked(row, name, metric) for name in ("alone", "informed")]
+        gain = _with_note(*wording.clinical_gain(row, metric))
+        rows.append((_name(wording.clinical_row_name(metric, row["target"])), *cells, gain))
+    html_table(wording.CLINICAL_HEADERS, rows, numeric=(1, 2, 3))
+    _quiet(wording.clinical_limits(section["known"], measured["images"]))
+    csv_download(table, "age_and_site.csv", key="clinical_csv")
 
 
 def subgroups() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from dashboard.formats import percent
-from dashboard.trust_tables import RETRIEVAL_MEAN, SET_ALL
+from dashboard.trust_tables import RETRIEVAL_MEAN, SET_ALL, estimate_columns
 from dashboard.wording import METRICS, SEX_NAMES, Metric, interval_range, plural
 from data.diagnoses import DX_TYPES, diagnosis
 from model.conformal import ADAPTIVE, CLASS_CONDITIONAL, PRIOR_WEIGHTED
@@ -49,6 +49,12 @@ SECTIONS: dict[str, Section] = {
         "Prediction sets",
         "A set names every diagnosis that cannot be ruled out, instead of the likeliest one alone.",
         "python -m model.export",
+    ),
+    "clinical": Section(
+        "Age and body site",
+        "The networks see the image alone. What is stated of the patient moves their probabilities; this is what it is "
+        "worth where both are known. Thresholds were chosen again for such answers, sets were not.",
+        "python -m model.clinical_study",
     ),
     "subgroups": Section(
         "Subgroups",
@@ -181,7 +187,48 @@ SET_METHODS = {
     PRIOR_WEIGHTED: "lower thresholds for rare diagnoses, so that the average lesion is covered and rare ones better "
     "than with one threshold",
 }
+CLINICAL_TITLE = "With and without what is known of the patient"
+CLINICAL_HEADERS = ("measure", "image alone", "with age and site", "gain, paired")
 NOT_TRIED = "Nothing else was tried: a single fold leaves no images to try it on."
+
+
+def clinical_row_name(metric: Metric, target: float) -> str:
+    """A measure; at a threshold, the sensitivity it was chosen for (NaN for other measures)."""
+    return metric.name if math.isnan(target) else f"{metric.name} at the threshold for {percent(target)} sensitivity"
+
+
+def clinical_found(section: Mapping[str, Any]) -> str:
+    """What age and body site add on the locked test lesions, and whether that is more than chance."""
+    measured = section["measured"]
+    name, metric = "balanced_accuracy", METRICS["balanced_accuracy"]
+    alone, informed = (
+        with_interval(metric, *(measured[part][name][bound] for bound in ("value", "low", "high")))
+        for part in ("image_alone", "with_facts")
+    )
+    gained = clinical_gain(estimate_columns({"gain": measured["gain"][name]}), metric)
+    return (
+        f"with both known, {informed}, {metric.name.lower()} of the image alone {alone}; "
+        f"gain {gained[0]} ({gained[1]}), n {measured['images']:,} images."
+    )
+
+
+def clinical_gain(row: Row, metric: Metric) -> tuple[str, str]:
+    """What the facts add and its interval, in points of a hundred for shares; nothing where it was not measured."""
+    value, low, high = (row[f"gain{suffix}"] for suffix in ("", "_low", "_high"))
+    if math.isnan(value):
+        return "", ""
+    if metric.style == "area":
+        return f"{value:+.3f}", f"{low:+.3f} to {high:+.3f}"
+    return f"{value * 100:+.1f} points", f"{low * 100:+.1f} to {high * 100:+.1f}"
+
+
+def clinical_limits(known: Mapping[str, int], images: int) -> str:
+    """For how many images which fact was known, and what the terms may have learned beside medicine."""
+    stated = ", ".join(f"{name} {percent(count / images)}" for name, count in known.items())
+    return (
+        f"Known: {stated} of the images. The terms hold for the clinics HAM10000 comes from: who is seen there, and "
+        "which places are photographed, may differ from yours."
+    )
 
 
 def not_measured(command: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from PIL import Image
 
 from data.diagnoses import class_index
 from model.classifier import Classifier, NetworkOutput, Prediction, predict
+from model.clinical import NO_FACTS, NO_TERMS, ClinicalFacts
 from model.explain import Explanation, explain
 from model.preprocessing import MAX_BYTES, RgbImage, decode_image, to_network_input
 from model.quality import Quality, assess, load_gate
@@ -88,14 +89,25 @@ class Analyzer:
             runtime_ms=(time.perf_counter() - started) * 1000,
         )
 
-    def probabilities(self, image: RgbImage) -> NDArray[np.float64]:
+    def with_facts(self, analysis: Analysis, facts: ClinicalFacts) -> Analysis:
+        """An analysis of this model's as if these facts had come with the image.
+
+        Returns:
+            The same analysis where they change nothing: a refused image, a model without terms, facts it has already.
+        """
+        if analysis.prediction is None or analysis.output is None or self.artifact.clinical == NO_TERMS:
+            return analysis
+        if analysis.prediction.facts == facts:
+            return analysis
+        return replace(analysis, prediction=predict(analysis.output, self.artifact, facts))
+
+    def probabilities(self, image: RgbImage, facts: ClinicalFacts = NO_FACTS) -> NDArray[np.float64]:
         """Calibrated probabilities, (7,) float64, of an (H, W, 3) uint8 RGB image, without asking the quality gate.
 
         For what is drawn onto an image that was answered (`model.stress`); an upload goes through `run`.
         """
         network_input, _ = to_network_input(image, self.artifact.height, self.artifact.width)
-        logits = self.classifier.forward(network_input).logits
-        return self.artifact.calibration.probabilities(logits.astype(np.float64))
+        return predict(self.classifier.forward(network_input), self.artifact, facts).probabilities
 
     def similar_cases(self, output: NetworkOutput, count: int = SIMILAR_CASES) -> tuple[Neighbour, ...]:
         """The training lesions most like an answered image, nearest first."""
@@ -103,7 +115,9 @@ class Analyzer:
 
     def stability(self, analysis: Analysis, dx: str) -> float:
         """How alike a class's heatmap stays when the image is shifted a little; see `model.stability`."""
-        return heatmap_stability(self.classifier, analysis.network_input, class_index(dx))
+        if analysis.output is None:
+            raise ValueError("expected an answered image")
+        return heatmap_stability(self.classifier, analysis.network_input, analysis.output.maps, class_index(dx))
 
     @cached_property
     def _neighbours(self) -> NeighbourIndex:

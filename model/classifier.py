@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from data.diagnoses import DX_CODES
 from model.artifact import Artifact
+from model.clinical import NO_FACTS, NO_TERMS, ClinicalFacts
 from model.metrics import malignant_probability
 from model.preprocessing import RgbImage
 from model.uncertainty import decide
@@ -47,8 +48,10 @@ class Prediction:
         p_malignant: sum of the malignant classes' probabilities, in [0, 1].
         conformal_set: the classes that cannot be ruled out at the artifact's level, the most probable first.
         member_p_malignant: (M,) float64, the same of each network of the ensemble: how far they agree.
-        population: whose class shares the probabilities hold for.
+        population: whose class shares the probabilities hold for, and which facts about the patient they take into
+            account, in words.
         model_name, model_version, weights_sha256: the model that answered.
+        facts: those facts; of a saved case's answer, only `population` says them.
     """
 
     probabilities: NDArray[np.float64]
@@ -60,6 +63,7 @@ class Prediction:
     model_name: str
     model_version: str
     weights_sha256: str
+    facts: ClinicalFacts = NO_FACTS
 
 
 class Classifier(Protocol):
@@ -72,19 +76,25 @@ class Classifier(Protocol):
         ...
 
 
-def predict(output: NetworkOutput, artifact: Artifact) -> Prediction:
-    """Turn a forward pass into a `Prediction` by the artifact's calibration."""
-    probabilities = artifact.calibration.probabilities(output.logits.astype(np.float64))
+def predict(output: NetworkOutput, artifact: Artifact, facts: ClinicalFacts = NO_FACTS) -> Prediction:
+    """Turn a forward pass, and what is known of the patient, into a `Prediction` by the artifact's calibration."""
+    if artifact.clinical == NO_TERMS:
+        facts = NO_FACTS
+
+    def calibrated(logits: NDArray[np.float32]) -> NDArray[np.float64]:
+        return artifact.clinical.probabilities(artifact.calibration.probabilities(logits.astype(np.float64)), facts)
+
+    probabilities = calibrated(output.logits)
+    population = artifact.calibration.population
     return Prediction(
         probabilities=probabilities,
         dx=DX_CODES[int(decide(probabilities, np.asarray(artifact.calibration.prior)))],
         p_malignant=float(malignant_probability(probabilities)),
         conformal_set=artifact.conformal.codes(probabilities),
-        member_p_malignant=malignant_probability(
-            artifact.calibration.probabilities(output.member_logits.astype(np.float64))
-        ),
-        population=artifact.calibration.population,
+        member_p_malignant=malignant_probability(calibrated(output.member_logits)),
+        population=f"{population}, given {facts}" if str(facts) else population,
         model_name=artifact.name,
         model_version=artifact.version,
         weights_sha256=artifact.weights_sha256,
+        facts=facts,
     )

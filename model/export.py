@@ -49,8 +49,6 @@ from model.artifact import (
     SCHEMA_VERSION,
     SIGNATURE,
     TEST_PREDICTIONS_FILE,
-    MeasuredRate,
-    OperatingPoint,
     QualityLimits,
     load_artifact,
     sha256_of,
@@ -59,9 +57,9 @@ from model.card import INTENDED_USE, NOT_TESTED
 from model.conformal import METHODS as CONFORMAL_METHODS
 from model.conformal import PRIOR_WEIGHTED, cross_fit, fit_sets, measure_sets
 from model.evaluation import evaluate, evaluation_to_dict, to_plain
-from model.intervals import BinaryThresholds
-from model.metrics import is_malignant, malignant_probability, reliability, threshold_for_sensitivity
+from model.metrics import reliability
 from model.neighbours import fit_index, precision_at
+from model.operating_points import choose_operating_points
 from model.predictions import cohort_of
 from model.preprocessing import RgbImage, decode_image
 from model.quality import Gate, fit_gate, measure
@@ -71,7 +69,6 @@ from model.train import NETWORK_FILE
 from model.training_data import load_images
 from model.uncertainty import Calibration, decide, fit_calibration
 
-TARGET_SENSITIVITIES: dict[str, float] = {"sensitivity_95": 0.95, "sensitivity_90": 0.90}
 GATE_ACCEPTANCE = 0.97
 # A class map that peaks below all but so many of the predicted classes' maps shows no positive evidence.
 WEAK_EVIDENCE_SHARE = 0.01
@@ -205,34 +202,6 @@ def choose_limits(training: Scored, held_out: Scored, gate: Gate) -> QualityLimi
     )
 
 
-def choose_operating_points(calibration: Calibration, held_out: Scored, test: Scored) -> list[OperatingPoint]:
-    """Thresholds for malignant against benign chosen out of fold, then measured on the locked test."""
-    chosen_on = malignant_probability(calibration.probabilities(held_out.logits))
-    reference = is_malignant(held_out.class_indices)
-    thresholds = BinaryThresholds(
-        is_malignant(test.class_indices),
-        malignant_probability(calibration.probabilities(test.logits)),
-        test.rows["lesion_id"].to_numpy(dtype=str),
-    )
-    points = []
-    for name, target in TARGET_SENSITIVITIES.items():
-        threshold = threshold_for_sensitivity(reference, chosen_on, target)
-        measured = thresholds.at(threshold)
-        counts = measured.counts
-        denominators = {
-            "sensitivity": counts.true_positives + counts.false_negatives,
-            "specificity": counts.true_negatives + counts.false_positives,
-            "ppv": counts.true_positives + counts.false_positives,
-            "npv": counts.true_negatives + counts.false_negatives,
-        }
-        rates = {
-            rate: MeasuredRate(**asdict(getattr(measured, rate)), n=denominator)
-            for rate, denominator in denominators.items()
-        }
-        points.append(OperatingPoint(name, threshold, target, **rates))
-    return points
-
-
 def predictions_table(part: Scored, calibration: Calibration) -> pd.DataFrame:
     """A part's predictions as `test_predictions.csv` holds them."""
     probabilities = calibration.probabilities(part.logits)
@@ -352,7 +321,7 @@ def export(
     predictions.to_csv(output / TEST_PREDICTIONS_FILE, index=False)
     decided = decide(calibration.probabilities(all_held_out.logits), np.asarray(calibration.prior))
     predicted_peaks = all_held_out.peaks[np.arange(len(decided)), decided]
-    points = choose_operating_points(calibration, all_held_out, test)
+    points = choose_operating_points(cohort_of(out_of_fold), cohort_of(predictions))
 
     manifest = {
         "schema_version": SCHEMA_VERSION,

@@ -132,6 +132,20 @@ def _subgroups(section: Sequence[Section]) -> str:
     return table(header, rows)
 
 
+def clinical_table(section: Section) -> str:
+    """What age and body site add to the image, on held-out folds and on the locked test lesions."""
+    rows = []
+    for key, name in (("out_of_fold", "out of fold"), ("measured", "locked test")):
+        part = section[key]
+        for metric, gain in part["gain"].items():
+            values = (part["image_alone"][metric], part["with_facts"][metric], gain)
+            rows.append((f"{name}: {metric.replace('_', ' ')}", *map(estimate_text, values)))
+    for point in section["operating_points"]:
+        name = f"{point['name']}, threshold {point['threshold']:.4f}"
+        rows += [(f"{name}: {rate}", "", estimate_text(point[rate]), "") for rate in ("sensitivity", "specificity")]
+    return table(("Age and body site", "image alone", "with both", "gain"), rows)
+
+
 def _reliability(section: Section) -> str:
     bins = section["top_class"]
     rows = [
@@ -145,6 +159,7 @@ def _reliability(section: Section) -> str:
 _SECTIONS: dict[str, tuple[str, str, Callable[[Any], str]]] = {
     "reliability": ("Reliability", "python -m model.export", _reliability),
     "conformal": ("Prediction sets", "python -m model.export", _sets),
+    "clinical": ("Age and body site", "python -m model.clinical_study", clinical_table),
     "gate": ("Quality gate", "python -m model.gate_study", gate_table),
     "heatmaps": ("Heatmaps", "python -m model.heatmap_study", _heatmaps),
     "robustness": ("Robustness", "python -m model.robustness", robustness_table),

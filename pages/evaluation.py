@@ -27,6 +27,7 @@ with explained_errors():
 
     trust.calibration(evaluation)
     trust.prediction_sets()
+    trust.clinical_facts()
     trust.subgroups()
     trust.robustness()
     trust.gate()

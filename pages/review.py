@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from dashboard import decision_widgets, own_read_widgets
+from dashboard import decision_widgets, facts_widgets, own_read_widgets
 from dashboard import review_inputs as inputs
 from dashboard import review_widgets as widgets
 
@@ -22,9 +22,10 @@ with answer_area:
         if analysis is not None and own_read_widgets.is_due(upload):
             own_read_widgets.own_read(upload, analysis)
         elif analysis is not None:
-            widgets.result(upload, analysis)
-            decision_widgets.decision(upload, analysis)
-            widgets.further_evidence(analysis)
+            informed = facts_widgets.informed(upload, analysis)
+            widgets.result(upload, informed)
+            decision_widgets.decision(upload, informed)
+            widgets.further_evidence(informed)
         inputs.queue_table(uploads)
         st.divider()
     else:

@@ -8,6 +8,8 @@ import pytest
 from fixtures_dashboard import made_up_estimate, made_up_sets, made_up_studies
 
 from dashboard.trust_tables import (
+    CLINICAL_METRICS,
+    clinical_frame,
     estimate_columns,
     heatmap_differences,
     heatmap_frame,
@@ -19,6 +21,7 @@ from dashboard.trust_tables import (
     tried_sets_frame,
 )
 from data.diagnoses import DX_CODES
+from model.artifact import MeasuredRate, OperatingPoint
 
 STUDIES = made_up_studies()
 
@@ -89,3 +92,18 @@ def test_retrieval_starts_with_the_mean_of_the_classes() -> None:
     table = retrieval_frame(STUDIES["retrieval"])
     assert table["dx"].tolist() == ["mean", *DX_CODES]
     assert table.loc[0, ["precision", "chance", "images"]].tolist() == [0.4, 1 / 7, 63]
+
+
+def test_age_and_site_are_set_beside_the_image_alone() -> None:
+    def point(sensitivity: float) -> OperatingPoint:
+        rate = MeasuredRate(sensitivity, sensitivity - 0.1, sensitivity + 0.1, 20)
+        return OperatingPoint("sensitivity_95", 0.2, 0.95, rate, rate, rate, rate)
+
+    table = clinical_frame(STUDIES["clinical"]["measured"], [(point(0.8), point(0.85))])
+    assert table["metric"].tolist() == [*CLINICAL_METRICS, "sensitivity", "specificity", "coverage", "mean_size"]
+    assert table["target"].notna().tolist() == [False] * 5 + [True] * 2 + [False] * 2
+    first, sensitivity, coverage = (table.iloc[row] for row in (0, 5, 7))
+    assert (first["alone"], first["informed"], first["gain"]) == (0.7, 0.715, 0.015)
+    assert (sensitivity["alone"], sensitivity["informed_low"]) == (0.8, pytest.approx(0.75))
+    assert (coverage["alone"], coverage["informed"]) == (0.88, 0.9)
+    assert table["gain"].notna().sum() == 3

@@ -40,14 +40,15 @@ def spot() -> RgbImage:
 def test_map_that_moves_with_the_image_is_stable(spot: RgbImage) -> None:
     classifier = FakeClassifier()
     before = spot.copy()
-    assert heatmap_stability(classifier, spot, 0) > 0.99
+    maps = classifier.forward(spot).maps
+    assert heatmap_stability(classifier, spot, maps, 0) > 0.99
     assert classifier.calls == 1 + len(SHIFTS)
     np.testing.assert_array_equal(spot, before)
 
 
 def test_noise_that_ignores_the_image_is_not_stable(spot: RgbImage) -> None:
-    assert heatmap_stability(FakeClassifier(), spot, 1) < 0.7
+    assert heatmap_stability(FakeClassifier(), spot, FakeClassifier().forward(spot).maps, 1) < 0.7
 
 
 def test_flat_map_has_no_stability(spot: RgbImage) -> None:
-    assert np.isnan(heatmap_stability(FakeClassifier(), spot, 2))
+    assert np.isnan(heatmap_stability(FakeClassifier(), spot, FakeClassifier().forward(spot).maps, 2))

@@ -310,7 +310,7 @@ def test_stress_test_runs_when_asked_and_names_what_turns_the_decision(
     threshold = resources.artifact().operating_points[0].threshold
     asked: list[int] = []
 
-    def probabilities(self: Analyzer, image: np.ndarray) -> np.ndarray:
+    def probabilities(self: Analyzer, image: np.ndarray, facts: object) -> np.ndarray:
         """Flags the image as it is and all its copies but the first."""
         asked.append(len(asked))
         malignant = threshold / 2 if len(asked) == 2 else (1 + threshold) / 2
@@ -333,7 +333,7 @@ def test_stress_test_runs_when_asked_and_names_what_turns_the_decision(
 
 
 def test_stress_test_that_cannot_be_run_says_why(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
-    def away(self: Analyzer, image: object) -> None:
+    def away(self: Analyzer, image: object, facts: object) -> None:
         raise RemoteUnavailable("expected an answer, received none")
 
     open_sample(page, "nv")

@@ -38,6 +38,7 @@ from dashboard.settings import settings
 from data.case_log import CaseLog, CaseLogUnavailable, CaseNotFound, CaseQuery
 from data.cases import LOCAL_ACTOR, Case, Decision, Patient, Read
 from data.diagnoses import DX_CODES
+from model.clinical import ClinicalFacts
 
 
 @pytest.fixture(scope="module")
@@ -179,10 +180,14 @@ def test_everything_that_was_filled_in_is_saved_and_nothing_before(answered: App
     assert (case.lesion.site, case.lesion.side, case.lesion.note) == ("back", "left", "two colours")
     assert case.own_read == Read("nv", "fairly sure", "follow-up")
     assert case.decision == Decision("mel", "excision", "grew <quickly>")
-    analysis = resources.analyzer().run(SAMPLE.read_bytes())
-    assert analysis.prediction is not None
-    assert case.result.probabilities == pytest.approx(tuple(analysis.prediction.probabilities), abs=1e-6)
-    assert case.result.operating_point == resources.artifact().operating_points[0].name
+    alone, facts = resources.analyzer().run(SAMPLE.read_bytes()), ClinicalFacts(61, "back")
+    informed = resources.analyzer().with_facts(alone, facts)
+    assert alone.prediction is not None and informed.prediction is not None
+    assert case.result.probabilities == pytest.approx(tuple(informed.prediction.probabilities), abs=1e-6)
+    assert case.result.probabilities != pytest.approx(tuple(alone.prediction.probabilities), abs=1e-3)
+    assert case.result.population.endswith("given age 61, back")
+    point = resources.artifact().points_for(facts)[0]
+    assert (case.result.operating_point, case.result.threshold) == (point.name, point.threshold)
     assert resources.case_log().image(case, LOCAL_ACTOR).startswith(b"\x89PNG")
     assert r"grew \<quickly\>" in shown(answered)
 
@@ -308,6 +313,7 @@ def test_same_lesion_as_an_earlier_case(page: AppTest) -> None:
     assert len(picker.options) == 2 and "Foot, right" in picker.options[1]
     picker.set_value(first.lesion.lesion_id).run()
     assert (pills(page, "Body site").value, pills(page, "Side").value) == ("foot", "right")
+    assert "The answer takes into account: foot." in shown(page)
     save(page)
     second = saved_case(page)
     assert second.case_id != first.case_id and second.lesion.lesion_id == first.lesion.lesion_id

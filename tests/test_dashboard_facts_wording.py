@@ -1,0 +1,32 @@
+"""Sentences on age and body site: what the answer takes into account, and what that was measured to add."""
+
+from __future__ import annotations
+
+from fixtures_dashboard import made_up_studies
+
+from dashboard import facts_wording as wording
+from model.clinical import NO_FACTS, ClinicalFacts
+
+
+def test_answer_says_what_it_takes_into_account() -> None:
+    assert wording.used(NO_FACTS, is_of_use=True) == "The answer is of the image alone."
+    both = ClinicalFacts(60, "acral")
+    assert wording.used(both, is_of_use=True) == "The answer takes into account: age 60, palm or sole (acral)."
+    for one in (ClinicalFacts(60), ClinicalFacts(site="back")):
+        assert wording.used(one, is_of_use=True).endswith("Thresholds were chosen where both are known.")
+
+
+def test_a_model_without_terms_claims_nothing() -> None:
+    assert wording.used(ClinicalFacts(60, "back"), is_of_use=False) == "Stated: age 60, back."
+    assert wording.used(NO_FACTS, is_of_use=False) == "Nothing stated."
+    assert wording.intro(None) == wording.NO_TERMS
+
+
+def test_intro_names_both_figures_and_where_they_come_from() -> None:
+    text = wording.intro(made_up_studies()["clinical"])
+    assert "the 42 locked test lesions was 0.715 instead of 0.700" in text
+
+
+def test_form_says_what_is_kept() -> None:
+    assert "Age and body site: not stated." in wording.kept(NO_FACTS)
+    assert "age 7.5" in wording.kept(ClinicalFacts(7.5))
