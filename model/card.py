@@ -22,6 +22,8 @@ NOT_TESTED: tuple[str, ...] = (
     "doi:10.1126/sciadv.abq6147).",
     "**Other clinics and devices.** Every figure here was measured on the two sources of HAM10000; other cameras, "
     "light and artefacts were only simulated. Expect worse elsewhere.",
+    "**Age and body site elsewhere.** What they add was learnt from who came to two clinics, and which places were "
+    "photographed there.",
     "**Phone photographs** without a dermatoscope.",
     "**Diagnoses outside the seven** (squamous cell carcinoma, Merkel cell carcinoma, inflammation). They are forced "
     "into one of the seven, or refused if they look unlike the training images; the check for that is not perfect.",
