@@ -23,6 +23,7 @@ from data.diagnoses import DX_CODES, diagnosis
 from model.analysis import Analysis
 from model.artifact import Artifact, MeasuredRate, OperatingPoint
 from model.classifier import NetworkOutput, Prediction
+from model.clinical import UNKNOWN
 from model.explain import overlay
 from model.quality import Issue, Quality
 
@@ -58,6 +59,14 @@ class ModelFacts:
     name: str
     version: str
     weights_sha256: str
+
+
+@dataclass(frozen=True)
+class PatientFacts:
+    """What an answer takes into account beside the image: `age` in years, null if unknown, and body `site`."""
+
+    age: float | None = None
+    site: str = UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -147,8 +156,9 @@ class Answer:
 
     A refused image can be decoded but not judged: `refusal` names the reason, `quality.advice` what to do, and
     prediction, probabilities, conformal set and operating points are null or empty. `probabilities` hold for
-    `population` and sum to 1. `overlay` comes with heatmap=png; `network` comes with heatmap=maps, also of a refused
-    image, for programs that hold the same weights' manifest and judge the quality themselves.
+    `population`, take `facts` into account and sum to 1; a model that uses no facts answers with none. `overlay` comes
+    with heatmap=png; `network` comes with heatmap=maps, also of a refused image, for programs that hold the same
+    weights' manifest and judge the quality themselves.
     """
 
     notice: str
@@ -166,6 +176,8 @@ class Answer:
     overlay: Overlay | None
     network: NetworkArrays | None
     runtime_ms: float
+    # Last and with a default: older servers do not send it.
+    facts: PatientFacts = PatientFacts()
 
 
 def answer_of(analysis: Analysis, output: NetworkOutput, artifact: Artifact, heatmap: Heatmap = "none") -> Answer:
@@ -262,13 +274,15 @@ def _adapter() -> TypeAdapter[Answer]:
 def _predicted(answer: Answer, prediction: Prediction, artifact: Artifact) -> Answer:
     return replace(
         answer,
+        population=prediction.population,
+        facts=PatientFacts(prediction.facts.age, prediction.facts.site),
         prediction=prediction.dx,
         prediction_name=diagnosis(prediction.dx).name,
         probabilities=dict(zip(DX_CODES, prediction.probabilities.tolist(), strict=True)),
         p_malignant=prediction.p_malignant,
         member_p_malignant=tuple(prediction.member_p_malignant.tolist()),
         conformal_set=ConformalSet(artifact.conformal.level, artifact.conformal.method, prediction.conformal_set),
-        operating_points=tuple(_flag(point, prediction) for point in artifact.operating_points),
+        operating_points=tuple(_flag(point, prediction) for point in artifact.points_for(prediction.facts)),
     )
 
 

@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Any
 
 from data.diagnoses import DX_CODES
-from model.artifact import Artifact
+from model.artifact import Artifact, sha256_of
 from model.batch_sources import Source
 
 Row = dict[str, str]
@@ -46,19 +46,25 @@ class Parts:
     Used as a context: whatever ends it, the rows so far are written.
     """
 
-    def __init__(self, output: Path, artifact: Artifact, is_resumed: bool) -> None:
+    def __init__(self, output: Path, artifact: Artifact, facts: Path | None, is_resumed: bool) -> None:
         """Makes the folder of the parts; without `is_resumed` it removes those of an earlier run.
+
+        Args:
+            output: the table they become.
+            artifact: the model.
+            facts: the table of facts that the rows take into account, see `model.batch_facts`.
+            is_resumed: whether rows of an earlier run count.
 
         Raises:
             OSError: the folder cannot be made.
-            ResumeImpossible: parts of another model.
+            ResumeImpossible: parts of another model or other facts.
         """
         self._output = output
         self._folder = output.with_name(f"{output.name}.parts")
-        self._weights = artifact.weights_sha256[:12]
+        self._made_of = artifact.weights_sha256[:12] + ("" if facts is None else f"-{sha256_of(facts)[:12]}")
         self._folder.mkdir(exist_ok=True)
         if is_resumed:
-            self._check_model()
+            self._check_parts()
         else:
             self._remove_parts()
         self._number = len(self._paths())
@@ -70,7 +76,7 @@ class Parts:
 
     def add(self, source: Source, row: Row) -> None:
         """Keep one row."""
-        self._waiting.append({SOURCE: _text(source), **row})
+        self._waiting.append({SOURCE: source_text(source), **row})
         if len(self._waiting) == PART_ROWS:
             self._write_part()
 
@@ -82,7 +88,7 @@ class Parts:
         """
         self._write_part()
         done = self.done() | {row[SOURCE]: row for row in earlier}
-        ordered = [done.pop(_text(source)) for source in sources]
+        ordered = [done.pop(source_text(source)) for source in sources]
         write_table(self._output, [*done.values(), *ordered])
         self._remove_parts()
         self._folder.rmdir()
@@ -105,7 +111,7 @@ class Parts:
         if not self._waiting:
             return
         self._number += 1
-        path = self._folder / f"part-{self._number:06}-{self._weights}.csv"
+        path = self._folder / f"part-{self._number:06}-{self._made_of}.csv"
         _write_csv(path, (SOURCE, *COLUMNS), self._waiting)
         self._waiting = []
 
@@ -113,10 +119,11 @@ class Parts:
         for path in self._paths():
             path.unlink()
 
-    def _check_model(self) -> None:
-        if any(not path.stem.endswith(self._weights) for path in self._paths()):
+    def _check_parts(self) -> None:
+        if any(not path.stem.endswith(f"-{self._made_of}") for path in self._paths()):
             raise ResumeImpossible(
-                f"expected parts of this model in {self._folder}, found some of another; run without --resume"
+                f"expected parts of this model and these facts in {self._folder}, found some of another; "
+                "run without --resume"
             )
 
 
@@ -151,13 +158,13 @@ def is_parquet(output: Path) -> bool:
 
 def once(sources: Sequence[Source]) -> list[Source]:
     """Sources without those named twice, in order."""
-    return list({_text(source): source for source in sources}.values())
+    return list({source_text(source): source for source in sources}.values())
 
 
 def left_over(sources: Sequence[Source], done: Iterable[Row]) -> Iterator[Source]:
     """Sources without a row."""
     names = {row[SOURCE] for row in done}
-    return (source for source in sources if _text(source) not in names)
+    return (source for source in sources if source_text(source) not in names)
 
 
 def _with_sources(rows: list[Row], sources: Sequence[Source], output: Path) -> list[Row]:
@@ -167,7 +174,7 @@ def _with_sources(rows: list[Row], sources: Sequence[Source], output: Path) -> l
             f"expected every file name once to go on with {output}, found some twice; "
             "use a .parquet table, which holds whole paths, or run without --resume"
         )
-    by_name = {name: _text(source) for name, source in zip(names, sources, strict=True)}
+    by_name = {name: source_text(source) for name, source in zip(names, sources, strict=True)}
     return [{SOURCE: by_name.get(row["image"], row["image"]), **row} for row in rows]
 
 
@@ -176,7 +183,8 @@ def valid_text(name: str) -> str:
     return name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def _text(source: Source) -> str:
+def source_text(source: Source) -> str:
+    """Full path or address of a source."""
     return valid_text(str(source) if not isinstance(source, Path) else str(source.absolute()))
 
 

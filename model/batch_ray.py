@@ -14,10 +14,12 @@ from typing import Any
 
 from model.batch import COLUMNS, Row
 from model.batch_sources import Source, source_of
+from model.clinical import ClinicalFacts
 
 # What a worker that dies has to do again; a second of one core, about.
 TASK_IMAGES = 32
-_INDEX, _PLACE, _HEATMAP = "index", "place", "heatmap"
+_INDEX, _PLACE, _HEATMAP, _AGE, _SITE = "index", "place", "heatmap", "age", "site"
+Run = Callable[[Source, Path | None, ClinicalFacts], Row]
 
 
 class RayMissing(Exception):
@@ -29,7 +31,7 @@ class ClusterFailed(Exception):
 
 
 def scored_on_ray(
-    run: Callable[[Source, Path | None], Row], sources: Sequence[Source], heatmaps: Sequence[Path | None]
+    run: Run, sources: Sequence[Source], heatmaps: Sequence[Path | None], facts: Sequence[ClinicalFacts]
 ) -> Iterator[tuple[Source, Row]]:
     """A row an image, as they are finished.
 
@@ -37,6 +39,7 @@ def scored_on_ray(
         run: scores one image; it must be picklable.
         sources: the images.
         heatmaps: where the heatmap of each goes, or None.
+        facts: what is known of the patient of each.
 
     Raises:
         RayMissing: at once.
@@ -48,15 +51,17 @@ def scored_on_ray(
         raise RayMissing(
             "expected Ray with --engine ray, found none; run: pip install -r requirements-ray.txt"
         ) from error
-    return _rows(ray, run, sources, heatmaps)
+    items = [_item(index, *one) for index, one in enumerate(zip(sources, heatmaps, facts, strict=True))]
+    return _rows(ray, run, sources, items)
 
 
 def _rows(
-    ray: Any, run: Callable[[Source, Path | None], Row], sources: Sequence[Source], heatmaps: Sequence[Path | None]
+    ray: Any, run: Run, sources: Sequence[Source], items: Sequence[dict[str, Any]]
 ) -> Iterator[tuple[Source, Row]]:
     def score(item: dict[str, Any]) -> dict[str, Any]:
         heatmap = Path(os.fsdecode(item[_HEATMAP])) if item[_HEATMAP] else None
-        return {_INDEX: item[_INDEX], **run(source_of(os.fsdecode(item[_PLACE])), heatmap)}
+        facts = ClinicalFacts(float(item[_AGE]) if item[_AGE] else None, item[_SITE])
+        return {_INDEX: item[_INDEX], **run(source_of(os.fsdecode(item[_PLACE])), heatmap, facts)}
 
     try:
         if not ray.is_initialized():
@@ -64,8 +69,7 @@ def _rows(
             os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
             # RAY_ADDRESS names a cluster; without it, one on this machine.
             ray.init(log_to_driver=False, include_dashboard=False)
-        tasks = -(-len(sources) // TASK_IMAGES)
-        items = [_item(index, *pair) for index, pair in enumerate(zip(sources, heatmaps, strict=True))]
+        tasks = -(-len(items) // TASK_IMAGES)
         for row in ray.data.from_items(items, override_num_blocks=tasks).map(score).iter_rows():
             yield sources[row[_INDEX]], {name: row[name] for name in COLUMNS}
     except (ray.exceptions.RayError, ConnectionError) as error:
@@ -74,11 +78,13 @@ def _rows(
         ) from error
 
 
-def _item(index: int, source: Source, heatmap: Path | None) -> dict[str, Any]:
-    """Names as bytes: those of files need not be valid text."""
+def _item(index: int, source: Source, heatmap: Path | None, facts: ClinicalFacts) -> dict[str, Any]:
+    """Names as bytes: those of files need not be valid text. The age as text: in a column, none would become NaN."""
     place = str(source.absolute()) if isinstance(source, Path) else str(source)
     return {
         _INDEX: index,
         _PLACE: os.fsencode(place),
         _HEATMAP: b"" if heatmap is None else os.fsencode(heatmap.absolute()),
+        _AGE: "" if facts.age is None else str(facts.age),
+        _SITE: facts.site,
     }

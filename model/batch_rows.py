@@ -13,6 +13,7 @@ from data.diagnoses import DX_CODES
 from model.analysis import Analysis, Analyzer
 from model.batch import COLUMNS, Row, valid_text
 from model.batch_sources import Source, read_source
+from model.clinical import NO_FACTS, ClinicalFacts
 from model.explain import overlay
 from model.preprocessing import ImageRejected
 from model.processes import classifier_of_process
@@ -43,20 +44,21 @@ def rejected_row(name: str, reason: str) -> Row:
     return dict.fromkeys(COLUMNS, "") | {"image": name, "quality": reason}
 
 
-def score(analyzer: Analyzer, source: Source, heatmap: Path | None) -> Row:
+def score(analyzer: Analyzer, source: Source, heatmap: Path | None, facts: ClinicalFacts = NO_FACTS) -> Row:
     """Analyse one image.
 
     Args:
         analyzer: of the model.
         source: the image.
         heatmap: where its heatmap goes, see `save_heatmap`; None for nowhere.
+        facts: what is known of the patient.
 
     Raises:
         SourceUnavailable: its bucket cannot be read. A bad image is a row.
     """
     name = valid_text(source.name)
     try:
-        analysis = analyzer.run(read_source(source))
+        analysis = analyzer.with_facts(analyzer.run(read_source(source)), facts)
     except ImageRejected as rejected:
         return rejected_row(name, rejected.reason)
     except OSError as error:
@@ -66,9 +68,11 @@ def score(analyzer: Analyzer, source: Source, heatmap: Path | None) -> Row:
     return row_of(name, analysis)
 
 
-def score_in_process(artifact_folder: Path, source: Source, heatmap: Path | None) -> Row:
+def score_in_process(
+    artifact_folder: Path, source: Source, heatmap: Path | None, facts: ClinicalFacts = NO_FACTS
+) -> Row:
     """As `score`, with a network loaded once a process."""
-    return score(_analyzer_of_process(artifact_folder), source, heatmap)
+    return score(_analyzer_of_process(artifact_folder), source, heatmap, facts)
 
 
 @cache

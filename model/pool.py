@@ -19,6 +19,7 @@ import numpy as np
 from model.analysis import Analysis, Analyzer
 from model.artifact import Artifact
 from model.classifier import Classifier, NetworkOutput
+from model.clinical import NO_FACTS, ClinicalFacts
 from model.preprocessing import RgbImage
 from model.runtimes import LiteRTClassifier
 
@@ -68,28 +69,29 @@ class AnalyzerPool:
             self._idle.put(_Worker(make_classifier(artifact)))
         self._executor = ThreadPoolExecutor(workers, thread_name_prefix="analyzer")
 
-    def submit(self, content: bytes, finish: Finish[Value]) -> Future[Finished[Value]]:
+    def submit(self, content: bytes, finish: Finish[Value], facts: ClinicalFacts = NO_FACTS) -> Future[Finished[Value]]:
         """Queue the bytes of an uploaded image.
 
         Args:
             content: of a file, see `model.preprocessing.decode_image`.
             finish: called in the worker with the analysis and its forward pass, also where the image is refused.
+            facts: what is known of the patient.
 
         Returns:
             What comes of it; raises `ImageRejected` where the bytes cannot be read. Cancelling it before its turn
             takes it out of the queue.
         """
-        return self._executor.submit(self._run, content, finish, time.perf_counter())
+        return self._executor.submit(self._run, content, finish, facts, time.perf_counter())
 
     def close(self) -> None:
         """Drop what waits; what runs is finished."""
         self._executor.shutdown(wait=False, cancel_futures=True)
 
-    def _run(self, content: bytes, finish: Finish[Value], submitted: float) -> Finished[Value]:
+    def _run(self, content: bytes, finish: Finish[Value], facts: ClinicalFacts, submitted: float) -> Finished[Value]:
         wait = time.perf_counter() - submitted
         worker = self._idle.get()
         try:
-            return worker.run(content, finish, wait)
+            return worker.run(content, finish, facts, wait)
         finally:
             self._idle.put(worker)
 
@@ -111,9 +113,9 @@ class _Worker:
         self._network_seconds = time.perf_counter() - started
         return self._output
 
-    def run(self, content: bytes, finish: Finish[Value], wait: float) -> Finished[Value]:
+    def run(self, content: bytes, finish: Finish[Value], facts: ClinicalFacts, wait: float) -> Finished[Value]:
         started = time.perf_counter()
-        analysis = self._analyzer.run(content)
+        analysis = self._analyzer.with_facts(self._analyzer.run(content), facts)
         analysed = time.perf_counter()
         value = finish(analysis, self._output)
         answered = time.perf_counter()

@@ -1,13 +1,13 @@
 """Classify image files, folders and S3 prefixes from the command line.
 
     python -m model.predict lesion.jpg
-    python -m model.predict FOLDER --output out.csv --heatmaps heatmaps/
+    python -m model.predict FOLDER --output out.csv --heatmaps heatmaps/ --facts patients.csv
     python -m model.predict s3://bucket/prefix --output out.parquet --processes 4 --resume
     RAY_ADDRESS=head:6379 python -m model.predict s3://bucket/prefix --output out.parquet --engine ray
 
 Writes one row an image, whatever happens to it: a file that cannot be judged is a row with the reason. Exit code 0 if
 every image was judged, 1 if some were rejected, 2 for wrong usage, 3 if it was cut short; then --resume goes on from
-the rows that are there.
+the rows that are there, which stay as they are.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from __future__ import annotations
 import argparse
 import csv
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from pathlib import Path
@@ -25,23 +25,31 @@ from tqdm import tqdm
 from model.analysis import Analyzer
 from model.artifact import DEFAULT_ARTIFACT, Artifact, ArtifactMismatch, load_artifact
 from model.batch import COLUMNS, Parts, ResumeImpossible, Row, left_over, once, rows_of_table
+from model.batch_facts import FactsUnreadable, read_facts
 from model.batch_ray import ClusterFailed, RayMissing, scored_on_ray
 from model.batch_rows import heatmap_paths, score, score_in_process
 from model.batch_sources import Source, SourceUnavailable, find_sources
+from model.clinical import NO_FACTS, NO_TERMS, ClinicalFacts
 from model.processes import mapped
 from model.runtimes import LiteRTClassifier
 
 EXIT_REJECTED, EXIT_USAGE, EXIT_CUT_SHORT = 1, 2, 3
+Known = Mapping[Source, ClinicalFacts]
 
 
 def scored(
-    sources: Sequence[Source], heatmaps: Sequence[Path | None], artifact: Artifact, arguments: argparse.Namespace
+    sources: Sequence[Source],
+    heatmaps: Sequence[Path | None],
+    known: Known,
+    artifact: Artifact,
+    arguments: argparse.Namespace,
 ) -> Iterator[tuple[Source, Row]]:
     """Each image with its row, with a progress bar; in order, but on Ray as they are finished.
 
     Args:
         sources: the images.
         heatmaps: where the heatmap of each goes, or None.
+        known: facts of those that have any.
         artifact: the model.
         arguments: `engine`, and `processes`: how many, each with a network of its own; one runs in this process.
 
@@ -51,40 +59,41 @@ def scored(
         RayMissing, ClusterFailed: see `model.batch_ray`.
     """
     run = partial(score_in_process, artifact.folder.absolute())
+    facts = [known.get(source, NO_FACTS) for source in sources]
     if arguments.engine == "ray":
-        return tqdm(scored_on_ray(run, sources, heatmaps), total=len(sources), unit="image", disable=None)
+        return tqdm(scored_on_ray(run, sources, heatmaps, facts), total=len(sources), unit="image", disable=None)
     if arguments.processes > 1:
-        rows = mapped(run, sources, heatmaps, processes=arguments.processes, description="images")
+        rows = mapped(run, sources, heatmaps, facts, processes=arguments.processes, description="images")
         return zip(sources, rows, strict=True)
     analyzer = Analyzer(LiteRTClassifier(artifact))
-    pairs = zip(sources, heatmaps, strict=True)
-    one_by_one = ((source, score(analyzer, source, heatmap)) for source, heatmap in pairs)
+    images = zip(sources, heatmaps, facts, strict=True)
+    one_by_one = ((source, score(analyzer, source, heatmap, stated)) for source, heatmap, stated in images)
     return tqdm(one_by_one, total=len(sources), unit="image", disable=None)
 
 
-def print_rows(sources: Sequence[Source], artifact: Artifact, arguments: argparse.Namespace) -> list[Row]:
+def print_rows(sources: Sequence[Source], known: Known, artifact: Artifact, arguments: argparse.Namespace) -> list[Row]:
     """Score and write to standard output as rows come; returns them."""
     writer = csv.DictWriter(sys.stdout, COLUMNS)
     writer.writeheader()
     rows = []
-    for _, row in scored(sources, heatmap_paths(sources, arguments.heatmaps), artifact, arguments):
+    for _, row in scored(sources, heatmap_paths(sources, arguments.heatmaps), known, artifact, arguments):
         writer.writerow(row)
         rows.append(row)
     return rows
 
 
-def write_rows(sources: Sequence[Source], artifact: Artifact, arguments: argparse.Namespace) -> list[Row]:
+def write_rows(sources: Sequence[Source], known: Known, artifact: Artifact, arguments: argparse.Namespace) -> list[Row]:
     """Score what is not done yet and write the table; returns the rows of `sources`."""
     output: Path = arguments.output.resolve()
     if output.exists() and not output.is_file():
         raise FileExistsError(f"expected a file to write, {output} is something else")
     earlier = rows_of_table(output, sources) if arguments.resume else []
-    with Parts(output, artifact, arguments.resume) as parts:
+    with Parts(output, artifact, arguments.facts, arguments.resume) as parts:
         done = [*parts.done().values(), *earlier]
         heatmaps = dict(zip(sources, heatmap_paths(sources, arguments.heatmaps), strict=True))
         left = list(left_over(sources, done))
         scored_now = []
-        for source, row in scored(left, [heatmaps[source] for source in left], artifact, arguments):
+        for source, row in scored(left, [heatmaps[source] for source in left], known, artifact, arguments):
             parts.add(source, row)
             scored_now.append(row)
         parts.finish(sources, earlier)
@@ -99,20 +108,29 @@ def main(argv: Sequence[str] | None = None) -> int:
         sources = once(find_sources(arguments.paths))
         if not sources:
             raise FileNotFoundError("expected at least one image, the folders hold none")
-    except (OSError, SourceUnavailable) as error:
+        known = {} if arguments.facts is None else read_facts(arguments.facts, sources)
+    except (OSError, SourceUnavailable, FactsUnreadable) as error:
         return _end(EXIT_USAGE, error)
     try:
         artifact = load_artifact(arguments.artifact)
         if arguments.heatmaps is not None:
             arguments.heatmaps.mkdir(parents=True, exist_ok=True)
-        rows = (write_rows if arguments.output else print_rows)(sources, artifact, arguments)
+        rows = (write_rows if arguments.output else print_rows)(sources, known, artifact, arguments)
     except (OSError, ArtifactMismatch, ResumeImpossible, RayMissing) as error:
         return _end(EXIT_USAGE, error)
     except (SourceUnavailable, BrokenProcessPool, ClusterFailed) as error:
         return _end(EXIT_CUT_SHORT, f"{error}; run it again with --resume to go on")
     rejected = sum(row["quality"] != "ok" for row in rows)
     print(f"{len(rows)} images, {rejected} rejected", file=sys.stderr)
+    if arguments.facts is not None:
+        print(_use_of_facts(sources, known, artifact), file=sys.stderr)
     return EXIT_REJECTED if rejected else 0
+
+
+def _use_of_facts(sources: Sequence[Source], known: Known, artifact: Artifact) -> str:
+    if artifact.clinical == NO_TERMS:
+        return "this model takes no facts into account"
+    return f"facts given for {len(known)} of {len(sources)} images"
 
 
 def _end(code: int, reason: object) -> int:
@@ -125,6 +143,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("paths", nargs="+", metavar="PATH", help="image files, folders and s3://bucket/prefix")
     parser.add_argument("--output", type=Path, help="CSV or .parquet file to write; default: standard output, as CSV")
     parser.add_argument("--heatmaps", type=Path, help="folder for one overlay and one array an image")
+    parser.add_argument("--facts", type=Path, help="CSV table: image, and age, site or both")
     parser.add_argument("--artifact", type=Path, default=DEFAULT_ARTIFACT, help="weights folder")
     parser.add_argument("--processes", type=_count, default=1, help="how many images at once; default: 1")
     parser.add_argument("--engine", choices=["local", "ray"], default="local", help="ray: on a Ray cluster")

@@ -2,7 +2,7 @@
 
     python -m model.server                                   # http://127.0.0.1:8080, for this machine only
     API_TOKENS=$(openssl rand -hex 16) python -m model.server --address 0.0.0.0
-    curl -H 'Content-Type: image/jpeg' --data-binary @lesion.jpg http://127.0.0.1:8080/v1/predict
+    curl -H 'Content-Type: image/jpeg' --data-binary @lesion.jpg 'http://127.0.0.1:8080/v1/predict?age=60&site=back'
     python -m model.server serve                             # in a SageMaker container
 
 LiteRT only: no TensorFlow, no pandas. Settings are environment variables, see `model.server_settings`.
@@ -26,6 +26,7 @@ from model.answers import NOTICE, Answer, Heatmap, ModelFacts, to_json
 from model.server_bodies import read_upload, request_body
 from model.server_contracts import sagemaker_routes, vertex_routes
 from model.server_dependencies import Client, RecordOf, ServiceOf, authorised_client, held, within_rate
+from model.server_facts import QueryFacts
 from model.server_logging import RequestRecorder, configure_logging, record_of
 from model.server_metrics import MEDIA_TYPE
 from model.server_problems import Problem, Responses, problem_response, problem_responses
@@ -39,7 +40,8 @@ KEEP_ALIVE_SECONDS = 305
 DESCRIPTION = f"""Classifies dermoscopic images into the seven diagnoses of HAM10000. {NOTICE}
 
 An image that cannot be decoded is a problem (422). An image that can be decoded but not judged is an answer (200) with
-`refusal` and without prediction. Errors are `application/problem+json` (RFC 9457) with a stable `reason`."""
+`refusal` and without prediction. Age and body site are optional; `facts` in the answer says what it takes into
+account. Errors are `application/problem+json` (RFC 9457) with a stable `reason`."""
 
 HeatmapQuery = Annotated[
     Heatmap,
@@ -92,9 +94,11 @@ def metrics(service: ServiceOf) -> Response:
     openapi_extra=request_body("image", many=False),
     dependencies=_GUARDED,
 )
-async def predict(request: Request, service: ServiceOf, record: RecordOf, heatmap: HeatmapQuery = "none") -> Response:
+async def predict(
+    request: Request, service: ServiceOf, record: RecordOf, facts: QueryFacts, heatmap: HeatmapQuery = "none"
+) -> Response:
     """Classify one image, sent as it is, as a form or as JSON."""
-    upload = await read_upload(request, "image")
+    upload = await read_upload(request, "image", facts)
     return _json(to_json(await service.answer(upload.images[0], upload.heatmap or heatmap, record)))
 
 
@@ -107,10 +111,18 @@ async def predict(request: Request, service: ServiceOf, record: RecordOf, heatma
     dependencies=_GUARDED,
 )
 async def predict_batch(
-    request: Request, service: ServiceOf, record: RecordOf, client: Client, heatmap: HeatmapQuery = "none"
+    request: Request,
+    service: ServiceOf,
+    record: RecordOf,
+    client: Client,
+    facts: QueryFacts,
+    heatmap: HeatmapQuery = "none",
 ) -> Response:
-    """Classify several images; each gets its own answer or problem, in order."""
-    upload = await read_upload(request, "images", many=True)
+    """Classify several images; each gets its own answer or problem, in order.
+
+    Age and site hold for all of them; in JSON an image may state its own.
+    """
+    upload = await read_upload(request, "images", facts, many=True)
     service.rate_limit.charge(client, len(upload.images) - 1)
     items = await service.items(upload.images, upload.heatmap or heatmap, record)
     return _json(_BATCH.dump_json(Batch(tuple(items))))
@@ -124,9 +136,9 @@ async def predict_batch(
     openapi_extra=request_body("image", many=False),
     dependencies=_GUARDED,
 )
-async def heatmap(request: Request, service: ServiceOf, record: RecordOf) -> Response:
+async def heatmap(request: Request, service: ServiceOf, record: RecordOf, facts: QueryFacts) -> Response:
     """The predicted class's heatmap laid over one image, as PNG. It shows what raised the class score, not disease."""
-    upload = await read_upload(request, "image")
+    upload = await read_upload(request, "image", facts)
     return Response(await service.overlay(upload.images[0], record), media_type="image/png")
 
 

@@ -15,7 +15,9 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
 from model.answers import Heatmap
+from model.clinical import NO_FACTS, ClinicalFacts
 from model.preprocessing import MAX_BYTES
+from model.server_facts import FORM_FIELDS, JSON_FIELDS, facts_of, facts_of_text
 from model.server_problems import Problem
 
 # The largest image in base64, with room for the JSON or the form around it.
@@ -34,28 +36,45 @@ _HEATMAP = {"type": "string", "enum": list(_HEATMAPS), "description": "As the qu
 _BINARY = {"type": "string", "contentMediaType": "application/octet-stream"}
 
 
+def _object(properties: Mapping[str, Any], required: str) -> dict[str, Any]:
+    return {"type": "object", "properties": dict(properties), "required": [required]}
+
+
+def _several(item: Mapping[str, Any]) -> dict[str, Any]:
+    return {"type": "array", "items": item, "minItems": 1, "maxItems": MAX_BATCH}
+
+
+_IMAGE_WITH_FACTS = {
+    "anyOf": [_BASE64, _object({"image": _BASE64, **JSON_FIELDS}, "image")],
+    "description": "An image file in base64, or an object of one and facts that hold for it alone.",
+}
+
+
 def request_body(name: str, many: bool) -> dict[str, Any]:
     """The OpenAPI description of a body that holds one image, or several."""
-    image = {"type": "array", "items": _BASE64, "minItems": 1, "maxItems": MAX_BATCH} if many else _BASE64
-    file = {"type": "array", "items": _BINARY, "minItems": 1, "maxItems": MAX_BATCH} if many else _BINARY
+    image, file = (_several(_IMAGE_WITH_FACTS), _several(_BINARY)) if many else (_BASE64, _BINARY)
     content = {
-        "application/json": {"schema": _object({name: image, "heatmap": _HEATMAP}, name)},
-        "multipart/form-data": {"schema": _object({name: file, "heatmap": _HEATMAP}, name)},
+        "application/json": {"schema": _object({name: image, "heatmap": _HEATMAP, **JSON_FIELDS}, name)},
+        "multipart/form-data": {"schema": _object({name: file, "heatmap": _HEATMAP, **FORM_FIELDS}, name)},
     }
     if not many:
         content |= {kind: {"schema": _BINARY} for kind in ("image/*", *_RAW_TYPES[:2])}
     return {"requestBody": {"required": True, "content": content}}
 
 
-def _object(properties: Mapping[str, Any], required: str) -> dict[str, Any]:
-    return {"type": "object", "properties": dict(properties), "required": [required]}
+@dataclass(frozen=True)
+class SentImage:
+    """An image file's bytes and what is known of its patient."""
+
+    content: bytes
+    facts: ClinicalFacts = NO_FACTS
 
 
 @dataclass(frozen=True)
 class Upload:
-    """The images of a request, as files' bytes, and the heatmap it asks for, where the body says so."""
+    """The images of a request, and the heatmap it asks for, where the body says so."""
 
-    images: tuple[bytes, ...]
+    images: tuple[SentImage, ...]
     heatmap: Heatmap | None = None
 
 
@@ -95,12 +114,13 @@ async def read_body(request: Request) -> bytes:
     return bytes(body)
 
 
-async def read_upload(request: Request, name: str, many: bool = False) -> Upload:
+async def read_upload(request: Request, name: str, facts: ClinicalFacts, many: bool = False) -> Upload:
     """The images of a request.
 
     Args:
         request: body not yet read.
         name: of the field in JSON.
+        facts: what holds of each image where the body says nothing.
         many: whether it may hold more than one image; if so, only as JSON or a form.
 
     Raises:
@@ -109,12 +129,12 @@ async def read_upload(request: Request, name: str, many: bool = False) -> Upload
     kind = media_type(request)
     body = await read_body(request)
     if kind == "multipart/form-data":
-        upload = await _of_form(request, body)
+        upload = await _of_form(request, body, facts)
     elif kind == "application/json":
         # In a thread: 20 MB of base64 take a tenth of a second.
-        upload = await asyncio.to_thread(upload_of_json, body, name, many)
+        upload = await asyncio.to_thread(_of_json, body, name, facts, many)
     elif not many and (kind.startswith("image/") or kind in _RAW_TYPES):
-        upload = Upload((body,))
+        upload = Upload((SentImage(body, facts),))
     else:
         taken = _TAKEN if not many else "a form (multipart/form-data) or application/json"
         raise Problem(
@@ -129,15 +149,22 @@ def media_type(request: Request) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-def upload_of_json(body: bytes, name: str, many: bool) -> Upload:
-    """The images of a JSON object, see `read_upload`."""
+def _of_json(body: bytes, name: str, facts: ClinicalFacts, many: bool) -> Upload:
     document = json_object(body)
     images = document.get(name)
     if not isinstance(images, list if many else str):
         raise _invalid(
             f"a field {name!r} with {'a list of images' if many else 'an image'} in base64", "something else"
         )
-    return Upload(tuple(decode_base64(image) for image in (images if many else [images])), heatmap_of(document))
+    shared = facts_of(document, facts)
+    sent = tuple(_sent_image(image, shared) for image in (images if many else [images]))
+    return Upload(sent, heatmap_of(document))
+
+
+def _sent_image(image: object, facts: ClinicalFacts) -> SentImage:
+    if isinstance(image, dict):
+        return SentImage(decode_base64(image.get("image")), facts_of(image, facts))
+    return SentImage(decode_base64(image), facts)
 
 
 def json_object(body: bytes) -> dict[str, Any]:
@@ -177,7 +204,7 @@ class _InMemoryParser(MultiPartParser):
     spool_max_size = MAX_BODY_BYTES
 
 
-async def _of_form(request: Request, body: bytes) -> Upload:
+async def _of_form(request: Request, body: bytes, facts: ClinicalFacts) -> Upload:
     async def chunks() -> AsyncGenerator[bytes, None]:
         for start in range(0, len(body), 1024 * 1024):
             yield body[start : start + 1024 * 1024]
@@ -190,7 +217,8 @@ async def _of_form(request: Request, body: bytes) -> Upload:
         raise _invalid("a form with image files", "one that cannot be read") from error
     try:
         files = [value for _, value in form.multi_items() if isinstance(value, UploadFile)]
-        return Upload(tuple([await file.read() for file in files]), heatmap_of(form))
+        stated = facts_of_text(form, facts)
+        return Upload(tuple([SentImage(await file.read(), stated) for file in files]), heatmap_of(form))
     finally:
         await form.close()
 

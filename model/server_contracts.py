@@ -17,8 +17,10 @@ from fastapi import APIRouter, Depends, Request, Response
 from pydantic import TypeAdapter
 
 from model.answers import to_json
+from model.clinical import ClinicalFacts
 from model.server_bodies import (
     MAX_BATCH,
+    SentImage,
     Upload,
     decode_base64,
     heatmap_of,
@@ -28,6 +30,7 @@ from model.server_bodies import (
     read_upload,
 )
 from model.server_dependencies import RecordOf, ServiceOf, held
+from model.server_facts import facts_of, facts_of_text
 from model.server_problems import Problem
 from model.server_service import Item
 
@@ -48,7 +51,7 @@ _PREDICTIONS = TypeAdapter(Predictions)
 def sagemaker_routes() -> APIRouter:
     """`GET /ping` and `POST /invocations`, which takes what /v1/predict takes.
 
-    A heatmap is asked for in the JSON body or by the custom attribute `heatmap=png` or `heatmap=maps`.
+    What stands in the query there is a custom attribute here: `heatmap=png,age=60,site=lower extremity`.
     """
     router = APIRouter(include_in_schema=False)
 
@@ -59,8 +62,9 @@ def sagemaker_routes() -> APIRouter:
 
     @router.post("/invocations", dependencies=[Depends(held)])
     async def invocations(request: Request, service: ServiceOf, record: RecordOf) -> Response:
-        upload = await read_upload(request, "image")
-        asked = upload.heatmap or heatmap_of(_attributes(request)) or "none"
+        attributes = _attributes(request)
+        upload = await read_upload(request, "image", facts_of_text(attributes))
+        asked = upload.heatmap or heatmap_of(attributes) or "none"
         return _json(to_json(await service.answer(upload.images[0], asked, record)))
 
     return router
@@ -70,7 +74,8 @@ def vertex_routes(health_route: str | None, predict_route: str) -> APIRouter:
     """Vertex AI's health and prediction routes, at the addresses it names.
 
     `{"instances": [{"b64": "..."}], "parameters": {"heatmap": "maps"}}` gives `{"predictions": [...]}` with an answer
-    or a problem each; `{"image": {"b64": "..."}}` is taken as an instance as well.
+    or a problem each; `{"image": {"b64": "..."}}` is taken as an instance as well. `age` and `site` may stand in an
+    instance or, for all of them, in `parameters`.
     """
     router = APIRouter(include_in_schema=False)
 
@@ -99,12 +104,14 @@ def upload_of_instances(body: bytes) -> Upload:
             "invalid_request",
             f'expected {{"instances": [{{"b64": "..."}}]}} with 1 to {MAX_BATCH} images, received something else',
         )
-    return Upload(tuple(decode_base64(_encoded_image(instance)) for instance in instances), heatmap_of(parameters))
+    shared = facts_of(parameters)
+    return Upload(tuple(_sent_image(instance, shared) for instance in instances), heatmap_of(parameters))
 
 
-def _encoded_image(instance: Any) -> Any:
-    image = instance.get("image", instance) if isinstance(instance, dict) else None
-    return image.get("b64") if isinstance(image, dict) else image
+def _sent_image(instance: Any, facts: ClinicalFacts) -> SentImage:
+    fields = instance if isinstance(instance, dict) else {}
+    image = fields.get("image", fields)
+    return SentImage(decode_base64(image.get("b64") if isinstance(image, dict) else image), facts_of(fields, facts))
 
 
 def _attributes(request: Request) -> dict[str, str]:

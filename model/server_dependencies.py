@@ -7,8 +7,9 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from model.log_lines import RequestRecord
 from model.server_bodies import announced_size
-from model.server_logging import RequestRecord, record_of
+from model.server_logging import record_of
 from model.server_service import Service
 
 

@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import os
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 from model.server_problems import Problem
 
 # Clients whose buckets are remembered; the one that was quiet longest is forgotten first, which gives it a full bucket.
 MAX_CLIENTS = 10_000
-# Bytes of requests that may lie in memory at once. A dermoscopic JPEG has about 0.3 MB, so 500 fit.
+# Bytes of requests that may lie in memory at once. A dermoscopic JPEG has about 0.3 MB, so 500 fit many times.
 MAX_HELD_BYTES = 512 * 1024 * 1024
+# The rest is for the program, its networks and the images it decodes.
+HELD_SHARE_OF_MEMORY = 0.25
+# By control groups of version 2 and 1, as a container sees its own limit.
+MEMORY_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+
+
+def held_bytes(limits: Sequence[Path] = MEMORY_LIMITS) -> int:
+    """How many bytes of requests may be held here: a quarter of the memory, at most `MAX_HELD_BYTES`."""
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    for path in limits:
+        # Without a limit, version 2 says "max", version 1 a number larger than any memory.
+        with contextlib.suppress(OSError, ValueError):
+            memory = min(memory, int(path.read_text(encoding="ascii")))
+    return min(MAX_HELD_BYTES, int(memory * HELD_SHARE_OF_MEMORY))
 
 
 class RateLimit:
@@ -62,7 +79,7 @@ class RateLimit:
 class Admission:
     """Room for requests: so many at once, and so many bytes."""
 
-    def __init__(self, max_requests: int, max_bytes: int = MAX_HELD_BYTES) -> None:
+    def __init__(self, max_requests: int, max_bytes: int) -> None:
         self._max_requests = max_requests
         self._max_bytes = max_bytes
         self._requests = 0

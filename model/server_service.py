@@ -13,12 +13,14 @@ from model.analysis import Analysis
 from model.answers import Answer, Heatmap, ModelFacts, answer_of, model_facts, overlay_png
 from model.artifact import MANIFEST_FILE, Artifact, ArtifactMismatch, load_artifact
 from model.classifier import NetworkOutput
+from model.log_lines import RequestRecord
 from model.pool import AnalyzerPool, Finish
 from model.preprocessing import ImageRejected
 from model.quality import Issue
 from model.server_authorization import authorization_of
-from model.server_limits import Admission, RateLimit
-from model.server_logging import LOGGER, RequestRecord
+from model.server_bodies import SentImage
+from model.server_limits import Admission, RateLimit, held_bytes
+from model.server_logging import LOGGER
 from model.server_metrics import ServerMetrics
 from model.server_problems import Problem, ProblemDetails, rejected
 from model.server_settings import ServerSettings
@@ -50,7 +52,7 @@ class Service:
         self.metrics = ServerMetrics()
         self.authorization = authorization_of(settings)
         self.rate_limit = RateLimit(settings.rate_per_minute)
-        self.admission = Admission(settings.max_waiting)
+        self.admission = Admission(settings.max_waiting, held_bytes())
         self._pool: AnalyzerPool | None = None
         self._files: _FileStates = {}
         self._is_failed = False
@@ -86,44 +88,44 @@ class Service:
             raise _not_ready() from error
         return model_facts(artifact)
 
-    async def answer(self, content: bytes, heatmap: Heatmap, record: RequestRecord) -> Answer:
+    async def answer(self, image: SentImage, heatmap: Heatmap, record: RequestRecord) -> Answer:
         """The answer to one image.
 
         Raises:
             Problem: it cannot be read, the model is not ready, or the answer takes too long.
         """
         artifact = self._ready_pool().artifact
-        answer = await self._analysed(content, partial(answer_of, artifact=artifact, heatmap=heatmap), record)
+        answer = await self._analysed(image, partial(answer_of, artifact=artifact, heatmap=heatmap), record)
         record.reason = answer.refusal or record.reason
         return answer
 
-    async def items(self, contents: Sequence[bytes], heatmap: Heatmap, record: RequestRecord) -> list[Item]:
+    async def items(self, images: Sequence[SentImage], heatmap: Heatmap, record: RequestRecord) -> list[Item]:
         """A result an image, in order. A batch takes no more of the queue than there are networks, so that others
         get their turn; raises Problem only for what concerns all of them."""
         turns = asyncio.Semaphore(self._ready_pool().workers)
-        return list(await asyncio.gather(*(self._item(content, heatmap, record, turns) for content in contents)))
+        return list(await asyncio.gather(*(self._item(image, heatmap, record, turns) for image in images)))
 
-    async def overlay(self, content: bytes, record: RequestRecord) -> bytes:
+    async def overlay(self, image: SentImage, record: RequestRecord) -> bytes:
         """The predicted class's heatmap over the image, as PNG; raises Problem like `answer`, and `refused`."""
-        png, refusal = await self._analysed(content, _overlay_or_refusal, record)
+        png, refusal = await self._analysed(image, _overlay_or_refusal, record)
         if png is None:
             raise Problem("refused", f"expected an image that can be judged, received one that is {refusal}")
         return png
 
-    async def _item(self, content: bytes, heatmap: Heatmap, record: RequestRecord, turns: asyncio.Semaphore) -> Item:
+    async def _item(self, image: SentImage, heatmap: Heatmap, record: RequestRecord, turns: asyncio.Semaphore) -> Item:
         async with turns:
             try:
-                return Item(answer=await self.answer(content, heatmap, record))
+                return Item(answer=await self.answer(image, heatmap, record))
             except Problem as problem:
                 record.reason = problem.reason
                 return Item(problem=problem.details(record.request_id))
 
-    async def _analysed(self, content: bytes, finish: Finish[Value], record: RequestRecord) -> Value:
+    async def _analysed(self, image: SentImage, finish: Finish[Value], record: RequestRecord) -> Value:
         record.images += 1
         limit = self.settings.time_limit_seconds
         try:
             async with asyncio.timeout(limit):
-                finished = await asyncio.wrap_future(self._ready_pool().submit(content, finish))
+                finished = await asyncio.wrap_future(self._ready_pool().submit(image.content, finish, image.facts))
         except TimeoutError as error:
             raise Problem(
                 "time_limit",

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fixtures_clinical import THRESHOLD_WITH_FACTS, artifact_with_terms
 from fixtures_server import black_image, sample
 from PIL import Image
 
@@ -21,6 +22,7 @@ from model.answers import (
     Answer,
     AnswerMalformed,
     Float32Array,
+    PatientFacts,
     answer_of,
     network_output,
     overlay_png,
@@ -28,7 +30,8 @@ from model.answers import (
     to_json,
 )
 from model.artifact import DEFAULT_ARTIFACT, Artifact, MeasuredRate, load_artifact
-from model.classifier import NetworkOutput
+from model.classifier import NetworkOutput, predict
+from model.clinical import ClinicalFacts
 from model.preprocessing import RgbImage
 from model.quality import REFUSED
 from model.runtimes import LiteRTClassifier
@@ -55,6 +58,15 @@ class Remembering:
 def analysed(content: bytes) -> tuple[Analysis, NetworkOutput]:
     classifier = Remembering()
     return Analyzer(classifier).run(content), classifier.output
+
+
+@pytest.fixture(scope="module")
+def informed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Analysis, NetworkOutput, Artifact]:
+    """As `analysed`, of a model with made-up terms, with the facts of a patient."""
+    artifact = load_artifact(artifact_with_terms(tmp_path_factory.mktemp("facts") / "skin"))
+    analysis, output = analysed(sample())
+    prediction = predict(output, artifact, ClinicalFacts(80, "back"))
+    return replace(analysis, prediction=prediction), output, artifact
 
 
 def test_answer_says_what_the_analysis_says(artifact: Artifact) -> None:
@@ -85,6 +97,24 @@ def test_operating_points_flag_from_their_threshold_on(artifact: Artifact) -> No
     assert [(flag.name, flag.is_flagged) for flag in flags] == [("at", True), ("above", False)]
     assert flags[0].sensitivity.value == first.sensitivity.value
     assert flags[0].specificity.n == first.specificity.n
+
+
+def test_answer_states_the_facts_it_takes_into_account(informed: tuple[Analysis, NetworkOutput, Artifact]) -> None:
+    analysis, _, artifact = informed
+    answer = answer_of(*informed)
+    assert analysis.prediction is not None and answer.probabilities is not None
+    assert (answer.facts, answer.prediction) == (PatientFacts(80.0, "back"), "nv")
+    assert answer.population == f"{artifact.calibration.population}, given age 80, back"
+    assert list(answer.probabilities.values()) == list(analysis.prediction.probabilities)
+    assert [flag.threshold for flag in answer.operating_points] == [THRESHOLD_WITH_FACTS] * 2
+    assert read_answer(to_json(answer)) == answer
+
+
+def test_answer_of_a_server_that_knows_no_facts_is_read(artifact: Artifact) -> None:
+    answer = answer_of(*analysed(sample()), artifact, "maps")
+    document = json.loads(to_json(answer))
+    assert document.pop("facts") == {"age": None, "site": "unknown"}
+    assert read_answer(json.dumps(document).encode()) == answer
 
 
 def test_rate_that_cannot_be_said_is_null(artifact: Artifact) -> None:

@@ -25,6 +25,7 @@ from model.batch import COLUMNS, NUMBERS, SOURCE, Row
 from model.batch_rows import score
 from model.batch_sources import S3Object, Source, SourceUnavailable, find_sources, read_source
 from model.bench import Throughput, measure_batch, print_throughputs
+from model.clinical import ClinicalFacts
 from model.predict import main
 from model.preprocessing import MAX_BYTES
 from model.runtimes import LiteRTClassifier
@@ -70,8 +71,8 @@ def scored(monkeypatch: pytest.MonkeyPatch) -> Done:
     names: Done = []
     score = predict.score
 
-    def recording_score(analyzer: Analyzer, source: Source, heatmap: Path | None) -> Row:
-        row = score(analyzer, source, heatmap)
+    def recording_score(analyzer: Analyzer, source: Source, heatmap: Path | None, facts: ClinicalFacts) -> Row:
+        row = score(analyzer, source, heatmap, facts)
         names.append(source.name)
         return row
 
@@ -85,11 +86,11 @@ def cut_short_after_3() -> Iterator[pytest.MonkeyPatch]:
     calls: list[Source] = []
     score = predict.score
 
-    def failing_score(analyzer: Analyzer, source: Source, heatmap: Path | None) -> Row:
+    def failing_score(analyzer: Analyzer, source: Source, heatmap: Path | None, facts: ClinicalFacts) -> Row:
         calls.append(source)
         if len(calls) == 4:
             raise SourceUnavailable("expected a bucket, it has gone")
-        return score(analyzer, source, heatmap)
+        return score(analyzer, source, heatmap, facts)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("model.batch.PART_ROWS", 2)
@@ -262,7 +263,7 @@ def test_process_that_dies_cuts_the_batch_short(
     assert "--resume" in capsys.readouterr().err
 
 
-def die(artifact_folder: Path, source: Source, heatmap: Path | None) -> Row:
+def die(artifact_folder: Path, source: Source, heatmap: Path | None, facts: ClinicalFacts) -> Row:
     os.kill(os.getpid(), signal.SIGKILL)
     raise AssertionError
 

@@ -1,4 +1,4 @@
-"""A batch on a real Ray cluster of two workers on this machine, one of which is killed in the middle."""
+"""A batch with facts on a real Ray cluster of two workers on this machine, one of which is killed in the middle."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
+from fixtures_clinical import artifact_with_terms
 
 from model.predict import main
 
@@ -29,8 +31,8 @@ from model.batch_rows import score_in_process
 
 flag, pids = Path(sys.argv[1]), Path(sys.argv[2])
 
-def dying_score(artifact_folder, source, heatmap):
-    row = score_in_process(artifact_folder, source, heatmap)
+def dying_score(artifact_folder, source, heatmap, facts):
+    row = score_in_process(artifact_folder, source, heatmap, facts)
     (pids / f"{os.getpid()}-{source.stem}").touch()
     if source.stem == "10" and not flag.exists():
         flag.touch()
@@ -53,7 +55,12 @@ def test_worker_that_is_killed_costs_no_row_and_doubles_none(tmp_path: Path) -> 
     done.mkdir()
     for number in range(IMAGES):
         (folder / f"{number:02}.jpg").write_bytes(SAMPLE.read_bytes())
-    command = [sys.executable, "-c", SCRIPT, flag, done, folder, "--engine", "ray", "--output", output]
+    facts = tmp_path / "facts.csv"
+    facts.write_text("image,age,site\n01.jpg,80,\n02.jpg,,back\n03.jpg,80,back\n")
+    command = [
+        sys.executable, "-c", SCRIPT, flag, done, folder, "--engine", "ray", "--output", output,
+        "--artifact", artifact_with_terms(tmp_path / "skin"), "--facts", facts,
+    ]  # fmt: skip
     environ = {**os.environ, "RAY_USAGE_STATS_ENABLED": "0", "PYTHONPATH": str(ROOT)}
     ended = subprocess.run(
         [str(part) for part in command],
@@ -64,7 +71,9 @@ def test_worker_that_is_killed_costs_no_row_and_doubles_none(tmp_path: Path) -> 
     with output.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert [row["image"] for row in rows] == [f"{number:02}.jpg" for number in range(IMAGES)]
-    assert len({json.dumps({**row, "image": "", "runtime_ms": ""}) for row in rows}) == 1
+    groups = Counter(json.dumps({**row, "image": "", "runtime_ms": ""}) for row in rows)
+    # All show one image; the facts of three of them differ.
+    assert sorted(groups.values()) == [1, 1, 1, IMAGES - 3]
     # The image at which a worker was killed was scored by that one and by another.
     assert len({path.name.partition("-")[0] for path in done.glob("*-10")}) == 2
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import CancelledError
+from pathlib import Path
 
 import numpy as np
 import pytest
+from fixtures_clinical import artifact_with_terms
 from fixtures_server import ROOT, black_image, sample
 
 from model.analysis import Analysis, Analyzer
 from model.artifact import DEFAULT_ARTIFACT, Artifact, load_artifact
 from model.classifier import NetworkOutput
+from model.clinical import NO_FACTS, ClinicalFacts
 from model.pool import AnalyzerPool
 from model.preprocessing import ImageRejected, RgbImage
 from model.runtimes import LiteRTClassifier
@@ -135,6 +138,22 @@ def test_refused_image_comes_with_its_forward_pass(artifact: Artifact) -> None:
     pool.close()
     assert finished.analysis.output is None
     assert finished.value.maps.shape[-1] == 7
+
+
+def test_facts_belong_to_the_image_they_came_with(tmp_path: Path) -> None:
+    artifact = load_artifact(artifact_with_terms(tmp_path / "skin"))
+    pool = AnalyzerPool(artifact, 1)
+    facts = [ClinicalFacts(site="back"), NO_FACTS, ClinicalFacts(80)]
+    finished = [future.result(WAIT) for future in [pool.submit(sample(), output_of, one) for one in facts]]
+    pool.close()
+    analyzer = Analyzer(LiteRTClassifier(artifact))
+    for one, stated in zip(finished, facts, strict=True):
+        expected = analyzer.with_facts(analyzer.run(sample()), stated).prediction
+        assert one.analysis.prediction is not None and expected is not None
+        np.testing.assert_array_equal(one.analysis.prediction.probabilities, expected.probabilities)
+        assert one.analysis.prediction.facts == stated
+    predicted = [one.analysis.prediction.dx for one in finished if one.analysis.prediction]
+    assert predicted == ["nv", "mel", "mel"]
 
 
 def test_stages_are_measured(artifact: Artifact) -> None:

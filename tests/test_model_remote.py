@@ -7,17 +7,23 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from fixtures_clinical import artifact_with_terms
 from fixtures_server import black_image, open_app, predict, sample
 
 from data.diagnoses import DX_CODES
+from model.analysis import Analyzer
 from model.artifact import DEFAULT_ARTIFACT, Artifact, load_artifact
+from model.clinical import ClinicalFacts
 from model.preprocessing import RgbImage, decode_image, to_network_input
 from model.remote import Patience, RemoteClassifier, as_png
 from model.remote_failures import RemoteMismatch, RemoteUnavailable, TransientFailure
+from model.server import create_app
+from model.server_settings import ServerSettings
 
 QUICK = Patience(pause=0.001, rest=0)
 Document = dict[str, Any]
@@ -200,6 +206,31 @@ LIES: dict[str, tuple[Callable[[Document], None], str]] = {
 
 def test_true_answer_is_believed() -> None:
     forward(true_answer())
+
+
+def test_server_that_knows_no_facts_is_believed() -> None:
+    document = json.loads(true_answer())
+    document.pop("facts")
+    forward(json.dumps(document).encode())
+
+
+def test_facts_are_never_sent_but_taken_into_account_here(tmp_path: Path) -> None:
+    """The weights there need no terms: what comes back is the image's alone."""
+    informed = load_artifact(artifact_with_terms(tmp_path / "skin"))
+    analyzer = Analyzer(RemoteClassifier(informed, ScriptedEndpoint(true_answer()), QUICK))
+    alone = analyzer.run(sample())
+    told = analyzer.with_facts(alone, ClinicalFacts(site="back"))
+    assert alone.prediction is not None and told.prediction is not None
+    assert (alone.prediction.dx, told.prediction.dx) == ("mel", "nv")
+
+
+def test_probabilities_with_facts_that_nobody_stated_are_not_believed(tmp_path: Path) -> None:
+    app = create_app(ServerSettings(artifact_with_terms(tmp_path / "skin"), rate_per_minute=0, workers=1))
+    png = as_png(network_input(), artifact())
+    answer = predict(app, png, "/v1/predict?heatmap=maps&site=back", **{"content-type": "image/png"}).content
+    app.state.service.close()
+    with pytest.raises(RemoteMismatch, match="follow from the logits"):
+        forward(answer)
 
 
 def test_refused_image_still_brings_its_forward_pass() -> None:

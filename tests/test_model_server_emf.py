@@ -9,8 +9,9 @@ import pytest
 from fixtures_server import black_image, open_app, predict, sample
 
 from data.diagnoses import DX_CODES
+from model.log_lines import JsonFormatter
 from model.server_emf import embedded_metrics
-from model.server_logging import LOGGER, JsonFormatter
+from model.server_logging import LOGGER
 
 ANSWERED = {
     "route": "/v1/predict",

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from fixtures_clinical import artifact_with_terms
 from fixtures_server import sample
 
 from model.server_settings import ServerSettingsError
@@ -24,8 +25,8 @@ Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
-def handler() -> Iterator[Handler]:
-    """The module's handler, loaded as Lambda loads it; the log of the tests is put back."""
+def handler(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Handler]:
+    """The module's handler with made-up terms, loaded as Lambda loads it; the log of the tests is put back."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     loop = asyncio.new_event_loop()
@@ -33,6 +34,7 @@ def handler() -> Iterator[Handler]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ALLOW_ANONYMOUS", "1")
         patch.setenv("API_WORKERS", "1")
+        patch.setenv("MODEL_DIR", str(artifact_with_terms(tmp_path_factory.mktemp("facts") / "skin")))
         sys.modules.pop("model.server_lambda", None)
         yield importlib.import_module("model.server_lambda").handler
     sys.modules.pop("model.server_lambda", None)
@@ -97,6 +99,20 @@ def test_json_in_an_event_is_answered_again_and_again(handler: Handler, event: C
     for _ in range(2):
         response = handler(event("POST", "/v1/predict", body, "application/json", False), None)
         assert (response["statusCode"], json.loads(response["body"])["prediction"]) == (200, "mel")
+
+
+@EVENTS
+def test_facts_in_an_event_s_query_and_body_are_taken_into_account(
+    handler: Handler, event: Callable[..., dict[str, Any]]
+) -> None:
+    image = base64.b64encode(sample()).decode()
+    body = json.dumps({"image": image, "age": 80, "site": "back"})
+    for one in (
+        event("POST", "/v1/predict", image, "image/jpeg", True, age="80", site="back"),
+        event("POST", "/v1/predict", body, "application/json", False),
+    ):
+        answer = json.loads(handler(one, None)["body"])
+        assert (answer["prediction"], answer["facts"]) == ("nv", {"age": 80.0, "site": "back"})
 
 
 @EVENTS

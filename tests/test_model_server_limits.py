@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 
 from model import server_limits
-from model.server_limits import Admission, RateLimit
+from model.server_limits import MAX_HELD_BYTES, Admission, RateLimit, held_bytes
 from model.server_problems import Problem
 
 
@@ -94,3 +97,17 @@ def test_too_many_requests_or_bytes_come_back_later(held: int, asked: int) -> No
         pass
     assert (refused.value.reason, refused.value.status) == ("overloaded", 503)
     assert refused.value.headers == {"Retry-After": "1"}
+
+
+def test_a_small_container_holds_a_quarter_of_its_memory(tmp_path: Path) -> None:
+    limit = tmp_path / "memory.max"
+    limit.write_text(f"{1024**3}\n")
+    assert held_bytes([tmp_path / "none", limit]) == 256 * 1024**2
+
+
+@pytest.mark.parametrize("unlimited", ["max\n", str(2**63 - 4096), ""])
+def test_without_a_limit_the_machine_s_memory_counts(tmp_path: Path, unlimited: str) -> None:
+    limit = tmp_path / "memory.max"
+    limit.write_text(unlimited)
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    assert held_bytes([limit]) == min(MAX_HELD_BYTES, int(memory * 0.25))

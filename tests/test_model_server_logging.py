@@ -11,7 +11,8 @@ import pytest
 from fastapi import FastAPI
 from fixtures_server import black_image, open_app, predict, sample, send
 
-from model.server_logging import LOGGER, JsonFormatter
+from model.log_lines import JsonFormatter
+from model.server_logging import LOGGER
 from model.server_service import Service
 
 
