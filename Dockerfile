@@ -55,6 +55,7 @@ CMD ["python", "-m", "model.server", "--address", "0.0.0.0"]
 
 # Last, so that a build without --target makes it.
 FROM runtime AS dashboard
+ENV JSON_LOGS=1
 COPY --from=build-dashboard /opt/venv /opt/venv
 COPY .streamlit/config.toml .streamlit/config.toml
 COPY data/*.py data/*.csv data/

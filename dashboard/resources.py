@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import logging
+import time
 from pathlib import Path
 
 import pandas as pd
@@ -23,8 +24,9 @@ from model.artifact import Artifact, load_artifact
 from model.evaluation import Evaluation, RocCurve, evaluate, roc_curves
 from model.intervals import BinaryThresholds, Weights, bootstrap_weights
 from model.keras_worker import KerasWorker
+from model.log_lines import RequestRecord
 from model.predictions import Cohort, cohort_of, load_predictions
-from model.preprocessing import MAX_BYTES
+from model.preprocessing import MAX_BYTES, ImageRejected
 from model.runtimes import LiteRTClassifier
 
 SAMPLE_FOLDER = ROOT / "data" / "sample"
@@ -146,17 +148,41 @@ def keras_worker() -> KerasWorker:
     return KerasWorker(artifact().keras_path)
 
 
-# Bounded and for one session only: an upload is nobody else's business.
-@st.cache_resource(max_entries=4, show_spinner=False, scope="session")
 def analysis(content: bytes, max_bytes: int = MAX_BYTES) -> Analysis:
     """What the model says of an upload, or of a case's image; raises `ImageRejected`."""
-    return analyzer().run(content, max_bytes)
+    outcome = _outcome(content, max_bytes)
+    if isinstance(outcome, ImageRejected):
+        raise outcome.with_traceback(None)  # which would grow from rerun to rerun
+    return outcome
+
+
+# Bounded and for one session only: an upload is nobody else's business. A refusal is kept like an answer, so that a
+# rerun neither decodes the image nor writes its line again.
+@st.cache_resource(max_entries=4, show_spinner=False, scope="session")
+def _outcome(content: bytes, max_bytes: int) -> Analysis | ImageRejected:
+    model, record, started = analyzer(), RequestRecord(images=1), time.perf_counter()
+    outcome: Analysis | ImageRejected
+    try:
+        outcome = model.run(content, max_bytes)
+        record.observe(outcome)
+    except ImageRejected as rejected:
+        outcome = rejected
+        record.refuse(rejected.reason)
+    record.reason = next(iter(record.refusals), None)
+    fields = {
+        "request_id": record.request_id,
+        "model_name": model.artifact.name,
+        "model_version": model.artifact.version,
+        **record.fields(time.perf_counter() - started),
+    }
+    _log.info("analysis", extra={"fields": fields})
+    return outcome
 
 
 # Like the upload it is computed of; the bytes are known by their hash.
 @st.cache_resource(max_entries=28, show_spinner=False, scope="session")
 def stability(image_sha256: str, dx: str, _analysis: Analysis) -> float:
-    """How steady the heatmap of a class of an analysed image is (five forward passes); see `Analyzer.stability`."""
+    """How steady the heatmap of a class of an analysed image is (two more forward passes); see `Analyzer.stability`."""
     return analyzer().stability(_analysis, dx)
 
 

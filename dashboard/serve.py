@@ -1,4 +1,4 @@
-"""Serve many users on one machine: nginx before several dashboards and one API, each restarted when it dies.
+"""Serve many users on one machine: nginx before several dashboards and one API, each restarted when it dies or hangs.
 
     python -m dashboard.serve --dashboards 2 --address 127.0.0.1 --port 8501
 
@@ -17,14 +17,17 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.request
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from pathlib import Path
 
 from dashboard.gateway import Gateway, nginx_program
+from dashboard.logs import configure_logging
 from dashboard.settings import ROOT, SettingsError, check_address, settings
 from model.server_settings import ServerSettingsError, server_settings
 from model.server_settings import check_address as check_api_address
@@ -41,6 +44,9 @@ HAND_OVER_SECONDS = 1.0
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 30.0
 # Who has lived that long died of something new, and is not kept waiting.
 STEADY_SECONDS = 30.0
+# A process that serves 250 users may answer late; one that is silent that long, so often in a row, hangs.
+HANG_SECONDS = 60.0
+SILENCES = 2
 
 _log = logging.getLogger(__name__)
 
@@ -67,6 +73,12 @@ class Server:
     port: int
     started: float
     is_told_to_end: bool = False
+    silences: int = 0
+
+    @property
+    def is_hanging(self) -> bool:
+        """Whether `watch` has seen enough."""
+        return self.silences >= SILENCES
 
     def is_dead(self) -> bool:
         """Whether it has ended, for whatever reason."""
@@ -79,6 +91,29 @@ class Server:
                 return bool(answer.status == 200)
         except OSError:
             return False
+
+    def watch(self, path: str, seconds: float) -> None:
+        """Ask until the process has ended or hangs, and count how often in a row nothing came back.
+
+        Args:
+            path: what to ask for.
+            seconds: how long to wait for an answer, and after one.
+        """
+        while not self.is_dead() and not self.is_hanging:
+            if self.is_silent(path, seconds):
+                self.silences += 1
+            else:
+                self.silences = 0
+                time.sleep(seconds)
+
+    def is_silent(self, path: str, seconds: float) -> bool:
+        """Whether nothing at all comes back in that time: an error is an answer, and so is a port not yet open."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=seconds):
+                return False
+        except (OSError, HTTPException) as error:
+            # As it is where nothing was read, as a reason where no connection came about.
+            return isinstance(getattr(error, "reason", error), TimeoutError)
 
 
 @dataclass
@@ -123,11 +158,18 @@ class Service:
 
 
 class Supervisor:
-    """Keeps every service filled and the gateway informed, tick by tick; the last service is the API."""
+    """Keeps every service filled and the gateway informed, tick by tick.
 
-    def __init__(self, services: Sequence[Service], gateway: Gateway) -> None:
+    Args:
+        services: the last one is the API.
+        gateway: before them.
+        hang_seconds: a process that answers nothing for so long, `SILENCES` times in a row, is replaced.
+    """
+
+    def __init__(self, services: Sequence[Service], gateway: Gateway, hang_seconds: float = HANG_SECONDS) -> None:
         self.services = services
         self.gateway = gateway
+        self._hang_seconds = hang_seconds
         self._to_replace: deque[Service] = deque()
         self._ending: list[tuple[Server, float]] = []
         self._gateway_started = 0.0
@@ -145,6 +187,7 @@ class Supervisor:
                 service.coming = self._start(service, now)
             elif service.coming is not None and service.coming.answers(service.health_path):
                 self._take_over(service, now)
+        self._kill_hanging()
         self._keep_gateway(now)
         self._end_replaced(now)
         self._replace_next()
@@ -184,7 +227,10 @@ class Supervisor:
         # A session of its own: Ctrl-C in a terminal reaches the supervisor alone, which ends them in order.
         process = subprocess.Popen(command, cwd=ROOT, start_new_session=True)
         _log.info("%s starts as process %d on port %d", service.name, process.pid, port)
-        return Server(process, port, now)
+        server = Server(process, port, now)
+        # A thread, for it may wait for a minute; a daemon, for nobody waits for it.
+        threading.Thread(target=server.watch, args=(service.health_path, self._hang_seconds), daemon=True).start()
+        return server
 
     def _take_over(self, service: Service, now: float) -> None:
         replaced = service.take_over()
@@ -195,6 +241,14 @@ class Supervisor:
             self.gateway.reload()
         if replaced is not None:
             self._ending.append((replaced, now + HAND_OVER_SECONDS))
+
+    def _kill_hanging(self) -> None:
+        for server in self._servers():
+            if server.is_hanging and not server.is_dead():
+                silent = f"{SILENCES} x {self._hang_seconds:.0f} s"
+                _log.warning("process %d answered nothing for %s and is killed", server.process.pid, silent)
+                server.process.kill()
+                server.silences = 0  # told once
 
     def _keep_gateway(self, now: float) -> None:
         process, back_off = self.gateway.process, self._gateway_back_off
@@ -298,13 +352,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     given = parser.parse_args(argv)
     if given.dashboards < 1:
         parser.error(f"expected at least one dashboard, received {given.dashboards}")
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     try:
         port = given.port or settings().port
         check(given.address, port)
     except (SettingsError, ServerSettingsError) as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
         return 2
+    configure_logging(settings())
     _log.info("process %d; up to %d open files each", os.getpid(), raise_descriptor_limit())
     with tempfile.TemporaryDirectory(prefix="lesionlens-") as folder:
         supervise(Supervisor(services(given.dashboards), Gateway(Path(folder), given.address, port)))

@@ -27,6 +27,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit import config
 
 from dashboard import resources
+from dashboard.logs import JSON_OPTIONS, configure_logging
 from dashboard.settings import SettingsError, check_address, is_sign_in_over_https, settings
 from dashboard.wording import ERROR_TITLES
 from data.case_log import CaseQuery
@@ -179,10 +180,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SettingsError as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
         return 2
+    configure_logging(settings())
     # The server ends in order, then sends itself the signal that ended it; that is no failure.
     for ending in (signal.SIGTERM, signal.SIGINT):
         signal.signal(ending, lambda *_: sys.exit(0))
-    options = {"server.address": given.address, "server.port": given.port or settings().port}
+    options = {
+        "server.address": given.address,
+        "server.port": given.port or settings().port,
+        **(JSON_OPTIONS if settings().json_logs else {}),
+    }
     for name, value in options.items():
         config.set_option(name, value)  # Streamlit would warn that they changed since it read its file
     app.run(config=options)

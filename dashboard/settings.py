@@ -97,6 +97,13 @@ class Settings:
         default=8501,
         metadata={"variable": "PORT", "help": "Where `python -m dashboard.server` listens; `--port` comes before it."},
     )
+    json_logs: bool = field(
+        default=False,
+        metadata={
+            "variable": "JSON_LOGS",
+            "help": "`1` writes the dashboard's log as lines of JSON, as the API's always is; `0` as text.",
+        },
+    )
     auth: str = field(
         default="none",
         metadata={"variable": "AUTH", "help": "`oidc` for sign-in by an OpenID Connect provider, `none` for a laptop."},
@@ -164,6 +171,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
             image_store_endpoint=values.get("IMAGE_STORE_ENDPOINT"),
             is_read_first=_switch(values, "READ_FIRST", defaults.is_read_first),
             port=_port(values) or defaults.port,
+            json_logs=_switch(values, "JSON_LOGS", defaults.json_logs),
             auth=_auth(values) or defaults.auth,
             allow_anonymous=_switch(values, "ALLOW_ANONYMOUS", defaults.allow_anonymous),
             auth_role_claim=values.get("AUTH_ROLE_CLAIM"),

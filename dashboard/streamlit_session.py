@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,10 +24,11 @@ class SessionFailed(Exception):
 
 @dataclass(frozen=True)
 class Widget:
-    """Where a widget is, as the server calls it."""
+    """Where a widget is, as the server calls it, and of which kind."""
 
     widget_id: str
     fragment_id: str
+    kind: str
 
 
 class StreamlitSession:
@@ -79,6 +81,17 @@ class StreamlitSession:
         button = self._widget(label)
         await self._run(WidgetState(id=button.widget_id, trigger_value=True), button.fragment_id)
 
+    async def choose(self, label: str, option: str) -> None:
+        """Choose what is written so, of radio buttons or pills, and wait until it is drawn; raises SessionFailed."""
+        widget = self._widget(label)
+        state = WidgetState(id=widget.widget_id)
+        if widget.kind == "button_group":
+            state.string_array_value.data.append(option)
+        else:
+            state.string_value = option
+        self._states[widget.widget_id] = state
+        await self._run(fragment_id=widget.fragment_id)
+
     async def upload(self, label: str, name: str, content: bytes) -> None:
         """Give a file to the uploader whose label begins so and wait until the page is drawn; raises SessionFailed."""
         uploader = self._widget(label)
@@ -97,7 +110,14 @@ class StreamlitSession:
 
     def shows(self, text: str) -> bool:
         """Whether what was drawn last holds this text."""
-        return any(text.encode() in message for message in self._seen)
+        return self.found(re.escape(text)) is not None
+
+    def found(self, pattern: str) -> str | None:
+        """What was drawn last and looks so; the part in brackets where the pattern has one; None where nothing does."""
+        for message in self._seen:
+            if found := re.search(pattern.encode(), message):
+                return found[found.re.groups].decode()
+        return None
 
     async def draw(self) -> None:
         """Draw the page again; raises SessionFailed or a WebSocketException where the session is gone."""
@@ -160,4 +180,4 @@ class StreamlitSession:
         if kind == "exception":
             raise SessionFailed(f"expected no exception on the page, received {element.type}; see the server's log")
         if getattr(element, "id", "") and getattr(element, "label", ""):
-            self._widgets[element.label] = Widget(element.id, delta.fragment_id)
+            self._widgets[element.label] = Widget(element.id, delta.fragment_id, kind)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from fixtures_server import sample
 
-from dashboard.decision_wording import OWN_READ_HEADING
-from dashboard.review_wording import INTENDED_USE_BUTTON
-from dashboard.streamlit_session import StreamlitSession
+from dashboard.decision_wording import CERTAINTY_LABEL, OWN_READ_HEADING, SAVE, SHOW_ANSWER, choice
+from dashboard.review_wording import INTENDED_USE_BUTTON, name_and_code
+from dashboard.streamlit_session import SessionFailed, StreamlitSession
+from data.cases import Read
+
+READ = Read("nv", "unsure", "follow-up")
 
 
 async def reaches_own_read(address: str, patience: float) -> bool:
@@ -19,3 +24,29 @@ async def reaches_own_read(address: str, patience: float) -> bool:
         return session.shows(OWN_READ_HEADING)
     finally:
         await session.close()
+
+
+async def answered_session(address: str, patience: float, name: str) -> StreamlitSession:
+    """A user who has given `READ` of an uploaded image of this name and sees its answer; `patience` in seconds."""
+    session = StreamlitSession(address, patience)
+    try:
+        await session.open()
+        await session.click(INTENDED_USE_BUTTON)
+        await session.upload("Dermoscopic images", name, sample())
+        await session.choose("Diagnosis", name_and_code(READ.dx))
+        await session.choose(CERTAINTY_LABEL, choice(READ.certainty))
+        await session.choose("Plan", choice(READ.plan))
+        await session.click(SHOW_ANSWER)
+    except BaseException:
+        await session.close()
+        raise
+    return session
+
+
+async def save(session: StreamlitSession) -> UUID:
+    """Save the image of an `answered_session` as a case; the id, which only a saved case shows; else SessionFailed."""
+    await session.click(SAVE)
+    case_id = session.found("case=([0-9a-f-]{36})")
+    if case_id is None:
+        raise SessionFailed("expected the case that was saved, the page shows none")
+    return UUID(case_id)

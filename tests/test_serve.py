@@ -6,21 +6,20 @@ import asyncio
 import os
 import re
 import resource
-import shutil
 import signal
 import socket
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
+from uuid import UUID
 
 import httpx
 import pytest
 from case_log_fixtures import KEY, made_up_draft, made_up_image
 from fixtures_dashboard import environment
-from fixtures_server import ROOT, sample
+from fixtures_serve import COOKIE, PATIENCE_SECONDS, Running, answers, is_alive, needs_nginx, running_serve, wait_until
+from fixtures_server import sample
 from fixtures_session import reaches_own_read
 from ports import free_port
 
@@ -31,15 +30,6 @@ from dashboard.settings import SettingsError
 from data.case_log import CaseQuery, open_case_log
 from data.cases import LOCAL_ACTOR
 from data.storage import open_image_store
-
-PATIENCE_SECONDS = 120  # other work may share the processors
-COOKIE = "lesionlens_process"
-
-
-def needs_nginx() -> None:
-    if shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin") is None:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)("needs nginx (apt-get install nginx-light)")
-
 
 # --- Parts -----------------------------------------------------------------------------------------------------------
 
@@ -143,67 +133,10 @@ def test_missing_nginx_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 # --- The whole -------------------------------------------------------------------------------------------------------
 
 
-class Running:
-    """`python -m dashboard.serve` with two dashboards, its log and its address."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.log = folder, folder / "log"
-        self.store = (f"sqlite:///{folder / 'cases.sqlite3'}", str(folder / "images"))
-        port = free_port()
-        self.address = f"http://127.0.0.1:{port}"
-        self.environ = {"DATABASE_URL": self.store[0], "IMAGE_STORE": self.store[1], "CASE_KEY": KEY}
-        command = [sys.executable, "-m", "dashboard.serve", "--dashboards", "2", "--port", str(port)]
-        with self.log.open("wb") as output:
-            self.process = subprocess.Popen(
-                command, cwd=ROOT, stdout=output, stderr=output, env=os.environ | self.environ | {"API_WORKERS": "1"}
-            )
-
-    def processes(self) -> dict[str, int]:
-        """The process id last started for each service."""
-        found = re.findall(r" (dashboard1|dashboard2|api) starts as process (\d+)", self.log.read_text())
-        return {name: int(number) for name, number in found}
-
-    def cookie(self, **cookies: str) -> str | None:
-        """Which dashboard answers, as the cookie says; None where the browser keeps its own."""
-        answer = httpx.get(f"{self.address}/", cookies=cookies)
-        assert answer.status_code == 200
-        return answer.cookies.get(COOKIE)
-
-
-def wait_until(is_so: Callable[[], bool], log: Path) -> None:
-    until = time.monotonic() + PATIENCE_SECONDS
-    while not is_so():
-        assert time.monotonic() < until, log.read_text()
-        time.sleep(0.1)
-
-
-def is_alive(process_id: int) -> bool:
-    try:
-        os.kill(process_id, 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    needs_nginx()
-    started = Running(tmp_path_factory.mktemp("serve"))
-    try:
-        wait_until(lambda: "ready on" in started.log.read_text() or started.process.poll() is not None, started.log)
-        assert started.process.poll() is None, started.log.read_text()
-        wait_until(lambda: answers(f"{started.address}/_stcore/health"), started.log)
+    with running_serve(tmp_path_factory.mktemp("serve")) as started:
         yield started
-    finally:
-        started.process.terminate()
-        started.process.wait(timeout=PATIENCE_SECONDS)
-
-
-def answers(url: str) -> bool:
-    try:
-        return httpx.get(url).status_code == 200
-    except httpx.TransportError:
-        return False
 
 
 def predict(address: str) -> httpx.Response:
@@ -252,7 +185,9 @@ def test_process_that_dies_is_started_again_and_another_stands_in(running: Runni
 
 def test_replacement_one_by_one_fails_no_request_and_loses_no_case(running: Running) -> None:
     log = open_case_log(running.store[0], open_image_store(running.store[1]), KEY.encode())
-    before, is_over, statuses, saved = running.processes(), threading.Event(), [], []
+    before, is_over = running.processes(), threading.Event()
+    statuses: list[int] = []
+    saved: list[UUID] = []
 
     def use() -> None:
         while not is_over.is_set():
