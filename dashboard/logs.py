@@ -16,7 +16,7 @@ JSON_OPTIONS = {"logger.hideWelcomeMessage": True, "logger.enableRich": False}
 
 def configure_logging(settings: Settings) -> None:
     """Send the log to standard output as the settings say; as JSON, the lines of Streamlit and Uvicorn with it."""
-    log_to_stdout(JsonFormatter() if settings.json_logs else TextFormatter())
+    log_to_stdout(JsonFormatter(settings.cloudwatch_metrics) if settings.json_logs else TextFormatter())
     logging.getLogger("alembic").setLevel(logging.WARNING)  # a dozen lines on itself at every start
     if settings.json_logs:
         logging.captureWarnings(True)

@@ -171,6 +171,8 @@ def _outcome(content: bytes, max_bytes: int) -> Analysis | ImageRejected:
     record.reason = next(iter(record.refusals), None)
     fields = {
         "request_id": record.request_id,
+        "route": "dashboard",
+        "status": 200,
         "model_name": model.artifact.name,
         "model_version": model.artifact.version,
         **record.fields(time.perf_counter() - started),

@@ -104,6 +104,13 @@ class Settings:
             "help": "`1` writes the dashboard's log as lines of JSON, as the API's always is; `0` as text.",
         },
     )
+    cloudwatch_metrics: bool = field(
+        default=False,
+        metadata={
+            "variable": "CLOUDWATCH_METRICS",
+            "help": "`1` adds metrics in CloudWatch's embedded format to the JSON line of each image analysed.",
+        },
+    )
     auth: str = field(
         default="none",
         metadata={"variable": "AUTH", "help": "`oidc` for sign-in by an OpenID Connect provider, `none` for a laptop."},
@@ -172,6 +179,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
             is_read_first=_switch(values, "READ_FIRST", defaults.is_read_first),
             port=_port(values) or defaults.port,
             json_logs=_switch(values, "JSON_LOGS", defaults.json_logs),
+            cloudwatch_metrics=_switch(values, "CLOUDWATCH_METRICS", defaults.cloudwatch_metrics),
             auth=_auth(values) or defaults.auth,
             allow_anonymous=_switch(values, "ALLOW_ANONYMOUS", defaults.allow_anonymous),
             auth_role_claim=values.get("AUTH_ROLE_CLAIM"),

@@ -11,7 +11,7 @@ from typing import Any
 
 from data.diagnoses import DX_CODES
 
-NAMESPACE = "LesionLens/API"
+NAMESPACE = "LesionLens"
 MAX_VALUES = 100  # of one metric in one line, by the specification
 
 
@@ -19,7 +19,7 @@ def embedded_metrics(fields: Mapping[str, Any], milliseconds: int) -> dict[str, 
     """Members to add to a request's log line.
 
     Args:
-        fields: what `RequestRecorder` logs of a request.
+        fields: what is logged of a request, or of an upload to the dashboard, whose route is `dashboard`.
         milliseconds: when, since 1970 UTC.
 
     Returns:

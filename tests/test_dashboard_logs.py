@@ -20,10 +20,11 @@ from ports import free_port
 from dashboard.review_wording import INTENDED_USE_BUTTON
 from dashboard.settings import SettingsError, read_settings
 from dashboard.streamlit_session import StreamlitSession
+from data.diagnoses import DX_CODES
 
 FIELDS = {
     "time", "level", "event", "request_id", "model_name", "model_version", "reason", "images", "predictions",
-    "refusals", "ood_scores", "ms",
+    "refusals", "ood_scores", "ms", "route", "status",
 }  # fmt: skip
 REDRAWS = 3
 
@@ -111,11 +112,13 @@ def lines_of_a_dashboard(folder: Path) -> list[dict[str, Any]]:
         "DATABASE_URL": f"sqlite:///{folder}/cases.db",
         "IMAGE_STORE": str(folder / "images"),
         "CASE_KEY": "k" * 32,
+        "JSON_LOGS": "1",
+        "CLOUDWATCH_METRICS": "1",
     }
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "dashboard.server", "--port", str(port)],
-            cwd=ROOT, env=os.environ | store | {"JSON_LOGS": "1"}, stdout=output, stderr=subprocess.DEVNULL,
+            cwd=ROOT, env=os.environ | store, stdout=output, stderr=subprocess.DEVNULL,
         )  # fmt: skip
     try:
         wait_until(lambda: answers(f"http://127.0.0.1:{port}/_stcore/health"), log)
@@ -129,12 +132,16 @@ def lines_of_a_dashboard(folder: Path) -> list[dict[str, Any]]:
 def test_each_upload_has_one_line_whatever_is_drawn_again(tmp_path: Path) -> None:
     lines = lines_of_a_dashboard(tmp_path)
     answered, dark, rejected = (line for line in lines if line["event"] == "analysis")
-    assert set(answered) == set(dark) == set(rejected) == FIELDS
-    assert (answered["predictions"], answered["refusals"], answered["reason"]) == ({"mel": 1}, {}, None)
-    assert (dark["predictions"], dark["refusals"], dark["reason"]) == ({}, {"too_dark": 1}, "too_dark")
-    assert (rejected["refusals"], rejected["reason"], rejected["ood_scores"]) == (
-        {"not_an_image": 1}, "not_an_image", [],
-    )  # fmt: skip
+    metrics = {"_aws", "latency", "errors", *(f"predicted_{dx}" for dx in DX_CODES), "ood_distance"}
+    assert set(answered) == FIELDS | metrics
+    assert set(dark) == FIELDS | {"_aws", "latency", "errors", "ood_distance"}
+    assert set(rejected) == FIELDS | {"_aws", "latency", "errors"}
+    assert (answered["predicted_mel"], answered["predicted_nv"], answered["errors"]) == (1, 0, 0)
+    assert answered["_aws"]["CloudWatchMetrics"][0]["Namespace"] == "LesionLens"
+    # CloudWatch counts refusals; the reason stands beside.
+    told = [(line["predictions"], line["refusals"], line["reason"]) for line in (answered, dark, rejected)]
+    assert told == [({"mel": 1}, 0, None), ({}, 1, "too_dark"), ({}, 1, "not_an_image")]
+    assert rejected["ood_scores"] == []
     assert len(answered["ood_scores"]) == len(dark["ood_scores"]) == 1
     assert answered["model_name"] == "skin" and answered["ms"]["total"] > 0
     assert len({uuid.UUID(line["request_id"]) for line in (answered, dark, rejected)}) == 3
