@@ -188,8 +188,6 @@ def data_and_training(artifact: Artifact) -> str:
     recipe, part, chosen_on = training["recipe"], training["training"], manifest["calibration"]["chosen_on"]
     averaged = recipe["averaged_epochs"]
     weights = "those of its last epoch" if averaged == 1 else f"the mean of its last {averaged} epochs"
-    if recipe.get("averages_with_init"):
-        weights += ", averaged with those of the run before"
     source_width, source_height = training["source_pixels"]
     calibration = artifact.calibration
     return f"""

@@ -70,7 +70,6 @@ class Recipe:
     split_seed: int
     limit: int | None
     extra: tuple[ExtraSet, ...] = ()
-    averages_with_init: bool = False
 
 
 def uses_masks(recipe: Recipe) -> bool:
@@ -227,5 +226,4 @@ def recipe_from(arguments: argparse.Namespace) -> Recipe:
         split_seed=SPLIT_SEED,
         limit=arguments.limit,
         extra=tuple(describe_extra(folder) for folder in arguments.extra),
-        averages_with_init=arguments.average_with_init,
     )

@@ -301,12 +301,9 @@ def train(recipe: Recipe, folder: Path, is_resumed: bool, checkpoint_minutes: fl
         Path of the trained network.
 
     Raises:
-        RunMismatch: the folder holds a run and `is_resumed` is false, or a run of another recipe; or the network is to
-            be averaged with an earlier one and there is none.
+        RunMismatch: the folder holds a run and `is_resumed` is false, or a run of another recipe.
         DatasetError: the dataset folder is not HAM10000, or an extra set cannot join it (`model.recipe.extra_rows`).
     """
-    if recipe.averages_with_init and not Path(recipe.init).is_dir():
-        raise RunMismatch(f"expected an earlier run or an artifact to average with, received init {recipe.init}")
     rows = _rows_of(recipe)  # before the folder is claimed: a set that cannot be used must not leave a run behind
     _claim(folder, recipe, is_resumed)
     keras.utils.set_random_seed(recipe.seed)
@@ -331,8 +328,6 @@ def train(recipe: Recipe, folder: Path, is_resumed: bool, checkpoint_minutes: fl
             bar.write(_describe(progress.history[-1]))
     pd.DataFrame(progress.history).to_csv(folder / HISTORY_FILE, index=False)
     average_epochs(network, [folder / _epoch_file(epoch) for epoch in averaged])
-    if recipe.averages_with_init:
-        average_with(network, start_network(recipe))
     classifier_of(network).save(folder / NETWORK_FILE, include_optimizer=False)
     return folder / NETWORK_FILE
 
@@ -368,19 +363,6 @@ def average_epochs(network: keras.Model, paths: Sequence[Path]) -> None:
         weights = [weight.astype(np.float64) for weight in network.get_weights()]
         sums = [total + weight for total, weight in zip(sums, weights, strict=True)] if sums else weights
     network.set_weights([total / len(paths) for total in sums])
-
-
-def average_with(network: keras.Model, earlier: keras.Model) -> None:
-    """Give a network the mean of its weights and those of the one it was trained on from. Changes `network`.
-
-    Both lie in one basin of the loss, each fitted to other draws of the training images; their mean is fitted less to
-    either.
-
-    Source:
-        Wortsman et al., ICML 2022, arXiv:2203.05482 (model soups).
-    """
-    pairs = zip(network.get_weights(), earlier.get_weights(), strict=True)
-    network.set_weights([(ours + theirs) / 2 for ours, theirs in pairs])
 
 
 def _claim(folder: Path, recipe: Recipe, is_resumed: bool) -> None:
@@ -510,11 +492,6 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--full-resolution-epochs", type=int, default=3, help="epochs of the upper layers at 192 x 256")
     parser.add_argument("--full-resolution-from", default="block_6_expand", help="first layer trained at 192 x 256")
     parser.add_argument("--averaged-epochs", type=int, default=1, help="the network is the mean of the last so many")
-    parser.add_argument(
-        "--average-with-init",
-        action="store_true",
-        help="the network is the mean of what this run trained and of the earlier run's network that --init names",
-    )
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--head-learning-rate", type=float, default=1e-3, help="peak of the phase's cosine schedule")
     parser.add_argument("--low-resolution-learning-rate", type=float, default=5e-4)

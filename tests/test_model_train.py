@@ -259,34 +259,6 @@ def test_run_goes_on_from_an_earlier_run_of_its_fold_only(
         start_network(recipe_from(build_parser().parse_args([*options, "3"])))
 
 
-def test_network_is_the_mean_of_this_run_s_and_the_earlier_one(
-    dataset: Path, killed_and_resumed: Path, tmp_path: Path
-) -> None:
-    import keras
-
-    from model.train import start_network
-
-    options = ("--full-resolution-epochs", "1", "--average-with-init", "--init", str(killed_and_resumed))
-    # The last --init counts.
-    subprocess.run(train_command(dataset, tmp_path, *options), cwd=ROOT, check=True, capture_output=True)
-    trained = start_network(recipe_of(dataset, *options[2:]))
-    earlier = [weight.copy() for weight in trained.get_weights()]
-    trained.load_weights(next(tmp_path.glob("epoch-*.weights.h5")))
-    mean = [(ours + theirs) / 2 for ours, theirs in zip(trained.get_weights(), earlier, strict=True)]
-    network = keras.models.load_model(tmp_path / "network.keras", compile=False)
-    for saved, expected in zip(network.get_weights(), mean, strict=True):
-        np.testing.assert_allclose(saved, expected, atol=1e-6)
-    assert any(np.abs(weight - before).max() > 1e-6 for weight, before in zip(mean, earlier, strict=True))
-
-
-def test_nothing_is_averaged_with_where_no_run_came_before(dataset: Path, tmp_path: Path) -> None:
-    from model.train import RunMismatch, train
-
-    with pytest.raises(RunMismatch, match="earlier run"):
-        train(recipe_of(dataset, "--init", "none", "--average-with-init"), tmp_path / "run", False, 3.0)
-    assert not (tmp_path / "run").exists()
-
-
 def write_extra_set(folder: Path, dataset: Path, prefix: str = "CASE_") -> Path:
     """One image of each diagnosis of the dataset under other names, as `data.labelled` writes them: no masks."""
     metadata = load_metadata(dataset).groupby("dx").head(1)
