@@ -142,7 +142,7 @@ def _present_model(case: Case, shown: Picture | None) -> None:
     if new.prediction is None:
         st.warning(wording.NO_NEW_ANSWER, icon=":material/block:")
         return
-    point = _same_point(case.result, artifact.points_for(new.prediction.facts))
+    point = _same_point(case.result, artifact)
     image, table = st.columns([7, 4], gap="medium")
     with image:
         leading = review_wording.leading_class(new.prediction, new.prediction.p_malignant >= point.threshold)
@@ -151,9 +151,10 @@ def _present_model(case: Case, shown: Picture | None) -> None:
         _old_and_new(case.result, new, artifact, point)
 
 
-def _same_point(result: ModelResult, present: tuple[OperatingPoint, ...]) -> OperatingPoint:
+def _same_point(result: ModelResult, artifact: Artifact) -> OperatingPoint:
     """The present model's operating point of the saved name, the first where it has none."""
-    return {point.name: point for point in present}.get(result.operating_point, present[0])
+    points = {point.name: point for point in artifact.operating_points}
+    return points.get(result.operating_point, artifact.operating_points[0])
 
 
 def _old_and_new(result: ModelResult, new: Analysis, artifact: Artifact, point: OperatingPoint) -> None:
@@ -174,6 +175,7 @@ def _old_and_new(result: ModelResult, new: Analysis, artifact: Artifact, point: 
     ]
     headers = ("", f"Saved ({wording.plain_model_name(result)})", f"Now ({artifact.name} {artifact.version})", "Points")
     html_table(headers, rows, numeric=(1, 2, 3))
+    st.caption(wording.populations(result.population, new.prediction.population))
 
 
 def _difference(name: str, saved: float, present: float) -> tuple[str, str, str, str]:

@@ -13,6 +13,7 @@ from dashboard.review_wording import name_and_code
 from data.case_log import CaseLogUnavailable, CaseNotFound, CaseSummary, NotAllowed
 from data.cases import Case, ModelResult
 from data.storage import ImageAltered, ImageMissing, StorageUnavailable
+from model.clinical import GIVEN
 
 # --- Errors ----------------------------------------------------------------------------------------------------------
 
@@ -255,10 +256,18 @@ def points(earlier: float, later: float) -> str:
     return f"+{difference}" if difference > 0 else f"−{-difference}" if difference < 0 else "0"
 
 
+def populations(saved: str, present: str) -> str:
+    """For whom the saved and the present answer hold."""
+    saved, present = escape(saved), escape(present)
+    return f"Both are calibrated for {saved}." if saved == present else f"Saved: {saved}. Now: {present}."
+
+
 def other_models(earlier: ModelResult, later: ModelResult) -> str | None:
     """A remark where two answers cannot be compared as they stand."""
     if (earlier.artifact_sha256, earlier.preprocessing_version) == (later.artifact_sha256, later.preprocessing_version):
-        return None
+        if (GIVEN in earlier.population) == (GIVEN in later.population):
+            return None
+        return "One of the two answers takes age or body site into account: their difference may come from that alone."
     return (
         f"The two answers come from different models ({model_name(earlier)}, {model_name(later)}): their difference is "
         "no sign of change in the lesion by itself."

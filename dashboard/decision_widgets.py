@@ -101,7 +101,7 @@ def _form(upload: Upload, case_id: UUID, analysis: Analysis, own_read: Read | No
         key="review_save",
     )
     if is_wanted and decided is not None:
-        point = evidence_widgets.chosen_operating_point(resources.analyzer().artifact, analysis.prediction.facts)
+        point = evidence_widgets.chosen_operating_point(resources.analyzer().artifact)
         result = result_of(analysis, resources.analyzer().artifact, point)
         _save(CaseDraft(case_id, upload.name, patient, lesion, result, own_read, decided), upload.content)
 

@@ -23,7 +23,7 @@ from data.diagnoses import DX_CODES, MALIGNANT_INDICES, diagnosis
 from model.analysis import SIMILAR_CASES, Analysis
 from model.artifact import Artifact, OperatingPoint
 from model.classifier import Prediction
-from model.clinical import ClinicalFacts
+from model.clinical import NO_FACTS, ClinicalFacts
 from model.explain import (
     AGAINST_COLOUR,
     FOR_COLOUR,
@@ -72,10 +72,10 @@ class _Stressed:
     flipped: dict[str, RgbImage]
 
 
-def chosen_operating_point(artifact: Artifact, facts: ClinicalFacts) -> OperatingPoint:
-    """The operating point chosen in an answer that takes these facts into account, the first at the start."""
-    name, points = st.session_state.get(OPERATING_POINT), artifact.points_for(facts)
-    return next((point for point in points if point.name == name), points[0])
+def chosen_operating_point(artifact: Artifact) -> OperatingPoint:
+    """The operating point chosen in the answer, the first at the start."""
+    name = st.session_state.get(OPERATING_POINT)
+    return next((point for point in artifact.operating_points if point.name == name), artifact.operating_points[0])
 
 
 # --- In the answer ---------------------------------------------------------------------------------------------------
@@ -88,7 +88,10 @@ def prediction_set(prediction: Prediction, artifact: Artifact, threshold: float)
     remark = answer_wording.set_without_predicted(prediction)
     if remark is not None:
         st.warning(remark, icon=":material/call_split:")
-    st.caption(answer_wording.set_meaning(artifact.manifest["conformal"]["measured"]))
+    measured = artifact.manifest["conformal"]["measured"]
+    if prediction.facts != NO_FACTS:
+        measured = measured | artifact.manifest["clinical"]["measured"]["with_facts"]["sets"]
+    st.caption(answer_wording.set_meaning(measured))
     agreement = answer_wording.agreement(prediction.member_p_malignant, threshold)
     if agreement is not None:
         sentence, is_one_side = agreement
@@ -267,7 +270,7 @@ def stress_panel(analysis: Analysis) -> None:
     if analysis.prediction is None:
         raise ValueError("expected an answered image")
     facts = analysis.prediction.facts
-    threshold = chosen_operating_point(resources.analyzer().artifact, facts).threshold
+    threshold = chosen_operating_point(resources.analyzer().artifact).threshold
     st.markdown(f"### {wording.STRESS_HEADING}", help=wording.STRESS_HELP)
     stressed: _Stressed | None = st.session_state.get(_STRESSED)
     asked = (analysis.image_sha256, threshold, facts)

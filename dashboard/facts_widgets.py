@@ -22,7 +22,7 @@ def stated(upload: Upload) -> ClinicalFacts:
     kept: Any = st.session_state
     if site_key not in kept:
         found = dicom_facts(upload.content).age
-        kept[age_key], kept[site_key] = None if found is None or found > MAX_AGE else int(found), UNKNOWN
+        kept[age_key], kept[site_key] = None if found is None else int(found), UNKNOWN
     age = kept[age_key]
     return ClinicalFacts(None if age is None else float(age), kept[site_key] or UNKNOWN)
 

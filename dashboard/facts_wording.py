@@ -21,31 +21,26 @@ def intro(section: Mapping[str, Any] | None) -> str:
     """
     if section is None:
         return NO_TERMS
-    measured = section["measured"]
-    alone, informed = (
-        [measured[part][name]["value"] for name in ("balanced_accuracy", "macro_auroc")]
-        for part in ("image_alone", "with_facts")
-    )
+    gain = section["measured"]["gain"]["balanced_accuracy"]
+    low, high = (f"{gain[end] * 100:+.1f}" for end in ("low", "high"))
     return (
-        f"Optional. With both, balanced accuracy on the {measured['lesions']:,} locked test lesions was "
-        f"{informed[0]:.3f} instead of {alone[0]:.3f}, macro AUROC {informed[1]:.3f} instead of {alone[1]:.3f}. What "
-        "is not stated changes nothing."
+        f"Optional. Moves the diagnoses within the malignant and within the benign ones, never the malignant share or "
+        f"the flag. Balanced accuracy on the {section['measured']['lesions']:,} locked test lesions: "
+        f"{gain['value'] * 100:+.1f} points ({low} to {high})."
     )
 
 
 def used(facts: ClinicalFacts, *, is_of_use: bool) -> str:
     """What the answer takes into account."""
     stated = described(facts)
-    is_partial = (facts.age is None) != (facts.site == UNKNOWN)
     if not is_of_use:
         return f"Stated: {stated}." if stated else "Nothing stated."
-    remark = " Thresholds were chosen where both are known." if is_partial else ""
-    return f"The answer takes into account: {stated}.{remark}" if stated else "The answer is of the image alone."
+    return f"The answer takes into account: {stated}." if stated else "The answer is of the image alone."
 
 
 def kept(facts: ClinicalFacts) -> str:
     """What is saved of them, and where they are stated."""
-    return f"{HEADING}: {described(facts) or 'not stated'}. Stated beside the answer, which takes them into account."
+    return f"{HEADING}: {described(facts) or 'not stated'}. Stated beside the answer."
 
 
 def described(facts: ClinicalFacts) -> str:

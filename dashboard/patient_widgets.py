@@ -15,6 +15,7 @@ from dashboard import facts_widgets, facts_wording, identity, resources
 from dashboard.state import Upload
 from data.case_log import CaseQuery, CaseSummary
 from data.cases import MAX_REFERENCE, MAX_TEXT, SEXES, SIDES, Lesion, Patient
+from model.clinical import UNKNOWN
 from model.dicom import dicom_facts
 
 MAX_EARLIER = 50  # cases of one patient that are looked through for their lesions
@@ -125,5 +126,6 @@ def _take_place(case_id: UUID) -> None:
     earlier = st.session_state[_key(case_id, "earlier")]
     lesion_id = st.session_state[_key(case_id, "lesion")]
     if lesion_id in earlier:
-        facts_widgets.state_site(case_id, earlier[lesion_id].site)
+        if earlier[lesion_id].site != UNKNOWN:
+            facts_widgets.state_site(case_id, earlier[lesion_id].site)
         st.session_state[_key(case_id, "side")] = earlier[lesion_id].side

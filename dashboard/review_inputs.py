@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from dashboard import resources, state
+from dashboard import facts_widgets, resources, state
 from dashboard import review_wording as wording
 from dashboard.formats import plain_cell
 from dashboard.state import Progress, Upload
@@ -180,6 +180,6 @@ def queue_table(uploads: list[Upload]) -> None:
 
 def _queue_row(upload: Upload) -> dict[str, str]:
     try:
-        return row_of(upload.name, resources.analysis(upload.content))
+        return row_of(upload.name, facts_widgets.informed(upload, resources.analysis(upload.content)))
     except ImageRejected as rejected:
         return rejected_row(upload.name, rejected.reason)

@@ -102,7 +102,7 @@ def _leading(analysis: Analysis) -> str:
     """The dx code whose heatmap is shown first."""
     if analysis.prediction is None:
         raise ValueError("expected an answered image")
-    threshold = resources.analyzer().artifact.points_for(analysis.prediction.facts)[0].threshold
+    threshold = resources.analyzer().artifact.operating_points[0].threshold
     return wording.leading_class(analysis.prediction, analysis.prediction.p_malignant >= threshold)
 
 
@@ -165,7 +165,7 @@ def _answer(analysis: Analysis) -> None:
     if analysis.prediction is None:
         raise ValueError("expected an answered image")
     artifact = resources.analyzer().artifact
-    point = _operating_point(artifact.points_for(analysis.prediction.facts))
+    point = _operating_point(artifact)
     is_flagged = analysis.prediction.p_malignant >= point.threshold
     st.html(group_bars_html(analysis.prediction, point))
     verdict = wording.verdict(analysis.prediction, point)
@@ -188,13 +188,13 @@ def _redraw_decisions() -> None:
     st.rerun([ANSWER_FRAGMENT, evidence_widgets.STRESS_FRAGMENT])
 
 
-def _operating_point(offered: tuple[OperatingPoint, ...]) -> OperatingPoint:
-    points = {point.name: point for point in offered}
+def _operating_point(artifact: Artifact) -> OperatingPoint:
+    points = {point.name: point for point in artifact.operating_points}
     name = st.segmented_control(
         "Threshold set to",
         list(points),
         format_func=lambda name: wording.operating_point_name(points[name]),
-        default=offered[0].name,
+        default=artifact.operating_points[0].name,
         required=True,
         key=evidence_widgets.OPERATING_POINT,
         on_change=_redraw_decisions,

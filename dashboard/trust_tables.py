@@ -5,18 +5,14 @@ An estimate becomes three columns: its name, `<name>_low` and `<name>_high`. JSO
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 import pandas as pd
 
-from model.artifact import OperatingPoint
-
 Section = Mapping[str, Any]
 
-CLINICAL_METRICS = ("balanced_accuracy", "macro_auroc", "malignant_auroc", "accuracy", "calibration_error")
+CLINICAL_METRICS = ("balanced_accuracy", "macro_auroc", "accuracy", "calibration_error")
 QUESTIONS = ("top_class", "malignant")
 SET_ALL, RETRIEVAL_MEAN = "all", "mean"
 HEATMAP_MEASURES = ("energy_inside", "pointing", "iou", "insertion", "deletion", "faithfulness")
@@ -85,45 +81,22 @@ def _tried_row(metrics: Section) -> dict[str, Any]:
     return {**_counts(metrics), **overall, **least_covered, **estimate_columns({"least_coverage": least["coverage"]})}
 
 
-def clinical_frame(measured: Section, points: Sequence[tuple[OperatingPoint, OperatingPoint]]) -> pd.DataFrame:
-    """What age and body site add: one row a measure, `alone`, `informed` and `gain` with intervals.
+def clinical_frame(measured: Section) -> pd.DataFrame:
+    """What age and body site add: metric, and `alone`, `informed` and `gain` with intervals.
 
-    Args:
-        measured: on the same images with and without them.
-        points: pairs of operating points of one name: of the image alone, and with them.
-
-    Returns:
-        Columns metric (key of a metric), target (sensitivity that a threshold was chosen for, NaN for other measures),
-        and the estimates; `gain` is NaN where it was not measured in pairs.
+    The gain is NaN where it was not measured in pairs.
     """
     alone, informed = measured["image_alone"], measured["with_facts"]
-    rows: list[tuple[str, float, Mapping[str, Any]]] = [
-        (
-            name,
-            math.nan,
-            {"alone": alone[name], "informed": informed[name], "gain": measured["gain"].get(name, _NOTHING)},
-        )
-        for name in CLINICAL_METRICS
-    ]
-    rows += [
-        (
-            rate,
-            before.target_sensitivity,
-            {"alone": asdict(getattr(before, rate)), "informed": asdict(getattr(after, rate)), "gain": _NOTHING},
-        )
-        for before, after in points
-        for rate in ("sensitivity", "specificity")
-    ]
-    rows += [
-        (name, math.nan, {"alone": alone["sets"][name], "informed": informed["sets"][name], "gain": _NOTHING})
-        for name in ("coverage", "mean_size")
-    ]
+    pairs = {name: (alone[name], informed[name]) for name in CLINICAL_METRICS}
+    pairs |= {name: (alone["sets"][name], informed["sets"][name]) for name in ("coverage", "mean_size")}
+    nothing = dict.fromkeys(("value", "low", "high"))
     return pd.DataFrame(
-        [{"metric": name, "target": target} | estimate_columns(estimates) for name, target, estimates in rows]
+        [
+            {"metric": name}
+            | estimate_columns({"alone": before, "informed": after, "gain": measured["gain"].get(name, nothing)})
+            for name, (before, after) in pairs.items()
+        ]
     )
-
-
-_NOTHING = dict.fromkeys(("value", "low", "high"))
 
 
 def heatmap_frame(section: Section) -> pd.DataFrame:

@@ -137,15 +137,14 @@ def clinical_facts() -> None:
     section = _section("clinical")
     if section is None:
         return
-    artifact, measured = resources.artifact(), section["measured"]
+    measured = section["measured"]
     chart_heading(wording.CLINICAL_TITLE, wording.locked_test(measured["images"], measured["lesions"]))
-    table = clinical_frame(measured, list(zip(artifact.operating_points, artifact.clinical_points, strict=True)))
+    table = clinical_frame(measured)
     rows = []
     for row in table.to_dict("records"):
         metric = wording.TRUST_METRICS.get(row["metric"]) or METRICS[row["metric"]]
         cells = [_stacked(row, name, metric) for name in ("alone", "informed")]
-        gain = _with_note(*wording.clinical_gain(row, metric))
-        rows.append((_name(wording.clinical_row_name(metric, row["target"])), *cells, gain))
+        rows.append((metric.name, *cells, _with_note(*wording.clinical_gain(row, metric))))
     html_table(wording.CLINICAL_HEADERS, rows, numeric=(1, 2, 3))
     _quiet(wording.clinical_limits(section["known"], measured["images"]))
     csv_download(table, "age_and_site.csv", key="clinical_csv")

@@ -52,8 +52,8 @@ SECTIONS: dict[str, Section] = {
     ),
     "clinical": Section(
         "Age and body site",
-        "The networks see the image alone. What is stated of the patient moves their probabilities; this is what it is "
-        "worth where both are known. Thresholds were chosen again for such answers, sets were not.",
+        "The networks see the image alone. What is stated of the patient moves the probabilities of the diagnoses "
+        "within the malignant and within the benign ones; the malignant share stays, and with it every flag.",
         "python -m model.clinical_study",
     ),
     "subgroups": Section(
@@ -192,11 +192,6 @@ CLINICAL_HEADERS = ("measure", "image alone", "with age and site", "gain, paired
 NOT_TRIED = "Nothing else was tried: a single fold leaves no images to try it on."
 
 
-def clinical_row_name(metric: Metric, target: float) -> str:
-    """A measure; at a threshold, the sensitivity it was chosen for (NaN for other measures)."""
-    return metric.name if math.isnan(target) else f"{metric.name} at the threshold for {percent(target)} sensitivity"
-
-
 def clinical_found(section: Mapping[str, Any]) -> str:
     """What age and body site add on the locked test lesions, and whether that is more than chance."""
     measured = section["measured"]
@@ -207,7 +202,7 @@ def clinical_found(section: Mapping[str, Any]) -> str:
     )
     gained = clinical_gain(estimate_columns({"gain": measured["gain"][name]}), metric)
     return (
-        f"with both known, {informed}, {metric.name.lower()} of the image alone {alone}; "
+        f"with what HAM10000 states of them, {informed}, {metric.name.lower()} of the image alone {alone}; "
         f"gain {gained[0]} ({gained[1]}), n {measured['images']:,} images."
     )
 

@@ -128,7 +128,7 @@ class ModelResult:
         artifact_sha256: of the serving weights, hexadecimal.
         preprocessing_version: of the way from image to network input.
         probabilities: seven in dx order, sum 1, calibrated for `population`.
-        population: whose class shares the probabilities hold for.
+        population: whose class shares the probabilities hold for, and the age and site they take into account.
         prediction: dx code by the model's decision rule.
         p_malignant: in [0, 1].
         conformal_set: dx codes, the most probable first, at `conformal_level`.

@@ -282,7 +282,7 @@ def _predicted(answer: Answer, prediction: Prediction, artifact: Artifact) -> An
         p_malignant=prediction.p_malignant,
         member_p_malignant=tuple(prediction.member_p_malignant.tolist()),
         conformal_set=ConformalSet(artifact.conformal.level, artifact.conformal.method, prediction.conformal_set),
-        operating_points=tuple(_flag(point, prediction) for point in artifact.points_for(prediction.facts)),
+        operating_points=tuple(_flag(point, prediction) for point in artifact.operating_points),
     )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from data.diagnoses import DX_CODES
-from model.clinical import NO_FACTS, NO_TERMS, ClinicalFacts, ClinicalTerms
+from model.clinical import NO_TERMS, ClinicalTerms
 from model.conformal import ConformalSets
 from model.uncertainty import Calibration
 
@@ -90,7 +90,6 @@ class Artifact:
         weights_sha256: hash of the serving file, hexadecimal.
         manifest: the whole manifest as read, for the About page.
         clinical: what age and body site add; nothing where `model.clinical_study` has not been run.
-        clinical_points: as `operating_points`, once one of them is stated; none likewise.
     """
 
     folder: Path
@@ -106,14 +105,6 @@ class Artifact:
     weights_sha256: str
     manifest: dict[str, Any]
     clinical: ClinicalTerms = NO_TERMS
-    clinical_points: tuple[OperatingPoint, ...] = ()
-
-    def points_for(self, facts: ClinicalFacts) -> tuple[OperatingPoint, ...]:
-        """The operating points of an answer that takes these facts into account, the default first.
-
-        They were chosen where both age and site are known, and hold for one of them as an approximation.
-        """
-        return self.operating_points if facts == NO_FACTS or not self.clinical_points else self.clinical_points
 
     @property
     def litert_path(self) -> Path:
@@ -241,9 +232,6 @@ def _parse(manifest: dict[str, Any], folder: Path) -> Artifact:
         weights_sha256=manifest["files"][LITERT_FILE]["sha256"],
         manifest=manifest,
         clinical=_parse_terms(manifest["clinical"]["terms"]) if "clinical" in manifest else NO_TERMS,
-        clinical_points=tuple(
-            _parse_operating_point(point) for point in manifest.get("clinical", {}).get("operating_points", ())
-        ),
     )
 
 

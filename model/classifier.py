@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from data.diagnoses import DX_CODES
 from model.artifact import Artifact
-from model.clinical import NO_FACTS, NO_TERMS, ClinicalFacts
+from model.clinical import GIVEN, NO_FACTS, NO_TERMS, ClinicalFacts
 from model.metrics import malignant_probability
 from model.preprocessing import RgbImage
 from model.uncertainty import decide
@@ -92,7 +92,7 @@ def predict(output: NetworkOutput, artifact: Artifact, facts: ClinicalFacts = NO
         p_malignant=float(malignant_probability(probabilities)),
         conformal_set=artifact.conformal.codes(probabilities),
         member_p_malignant=malignant_probability(calibrated(output.member_logits)),
-        population=f"{population}, given {facts}" if str(facts) else population,
+        population=f"{population}{GIVEN}{facts}" if str(facts) else population,
         model_name=artifact.name,
         model_version=artifact.version,
         weights_sha256=artifact.weights_sha256,

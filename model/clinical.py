@@ -1,9 +1,11 @@
 """Age and body site beside the image: they move the calibrated probabilities, and what is not known moves nothing.
 
 The networks see the image alone. Each fact adds to the logarithm of every class's probability how much more or less
-often the class was found in such patients than the image alone let expect. The terms are fitted on out-of-fold
-predictions (`model.clinical_study`). Sex is not among the facts: out of fold it added nothing (docs/experiments.md).
-Nor is `dx_type`: how a diagnosis was confirmed is known only afterwards.
+often the class was found in such patients than the image alone let expect, within the malignant and within the benign
+classes. What both groups have stays as the image has it, and with it every flag: melanoma is rarer in young patients,
+and must not be missed more often for that (docs/experiments.md). The terms are fitted on out-of-fold predictions
+(`model.clinical_study`). Sex is not among the facts: out of fold it added nothing. Nor is `dx_type`: how a diagnosis
+was confirmed is known only afterwards.
 """
 
 from __future__ import annotations
@@ -15,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.cases import SITES
-from data.diagnoses import DX_CODES
-from model.metrics import Array, Indices, softmax
+from data.diagnoses import DX_CODES, MALIGNANT_DX
+from model.metrics import Array, Booleans, Indices, softmax
 
 UNKNOWN = "unknown"
 MAX_AGE = 120  # years
@@ -27,6 +29,8 @@ SITE_GROUPS: Mapping[str, str] = {
     **{site: site for site in SITES if site != UNKNOWN},
     **dict.fromkeys(("abdomen", "back", "chest", "trunk"), "trunk"),
 }
+# (7,) bool: the malignant classes, the benign ones.
+GROUPS: tuple[Booleans, Booleans] = (np.isin(DX_CODES, MALIGNANT_DX), ~np.isin(DX_CODES, MALIGNANT_DX))
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,8 @@ class ClinicalFacts:
 
 
 NO_FACTS = ClinicalFacts()
+# Stands between a population and the facts that an answer takes into account.
+GIVEN = ", given "
 
 
 @dataclass(frozen=True)
@@ -86,13 +92,16 @@ class ClinicalTerms:
             facts: of the one patient they all belong to; without any, the probabilities come back as they are.
 
         Returns:
-            (..., 7) float64, sum 1.
+            (..., 7) float64, sum 1; the malignant classes together, and the benign ones, have what they had.
         """
         added = self._added(facts)
         if not added.any():
             return probabilities
-        with np.errstate(divide="ignore"):
-            return softmax(np.log(probabilities) + added)
+        moved = probabilities * np.exp(added)
+        for group in GROUPS:
+            before, after = (one[..., group].sum(axis=-1, keepdims=True) for one in (probabilities, moved))
+            moved[..., group] *= before / np.where(after > 0, after, 1.0)
+        return moved
 
     def _added(self, facts: ClinicalFacts) -> Array:
         added = np.zeros(len(DX_CODES))
@@ -105,7 +114,8 @@ NO_TERMS = ClinicalTerms()
 
 
 def fit_terms(probabilities: Array, dx_true: Indices, facts: Sequence[ClinicalFacts], penalty: float) -> ClinicalTerms:
-    """Fit the terms by penalised maximum likelihood: multinomial logistic regression with the image's answer as offset.
+    """Fit the terms by penalised maximum likelihood: multinomial logistic regression with the image's answer as offset,
+    of the malignant diagnoses among malignant lesions, and of the benign ones among benign lesions.
 
     Args:
         probabilities: (N, 7) calibrated, in dx order, of images no weight was trained on.
@@ -129,8 +139,9 @@ def fit_terms(probabilities: Array, dx_true: Indices, facts: Sequence[ClinicalFa
 
     sites = sorted({SITE_GROUPS[one.site] for one in facts if one.site != UNKNOWN})
     features = _features(facts, sites)
-    offsets = np.log(np.maximum(probabilities, np.finfo(np.float64).tiny))
-    truth = np.eye(len(DX_CODES))[dx_true]
+    truth, is_malignant = np.eye(len(DX_CODES))[dx_true], GROUPS[0]
+    is_of_group = is_malignant[dx_true][:, np.newaxis] == is_malignant
+    offsets = np.where(is_of_group, np.log(np.maximum(probabilities, np.finfo(np.float64).tiny)), -np.inf)
 
     def loss(parameters: Array) -> tuple[float, Array]:
         terms = parameters.reshape(features.shape[1], len(DX_CODES))

@@ -3,9 +3,9 @@
     python -m model.clinical_study
 
 The terms (`model.clinical`) are fitted on the artifact's out-of-fold predictions; what they are worth there is measured
-fold by fold with terms of the other folds, and on those answers the thresholds for malignant against benign are chosen
-again. On the locked test lesions every fact that HAM10000 states is given. Prediction sets stay those of the image
-alone. Writes the section `clinical` of the artifact's manifest.
+fold by fold with terms of the other folds. On the locked test lesions every fact that HAM10000 states is given. The
+thresholds of prediction sets stay those chosen for the image alone; p(malignant) does not move. Writes the section
+`clinical` of the artifact's manifest.
 """
 
 from __future__ import annotations
@@ -32,7 +32,6 @@ from model.intervals import (
     weighted_balanced_accuracy,
 )
 from model.metrics import Array
-from model.operating_points import choose_operating_points
 from model.predictions import Cohort, cohort_of, load_predictions
 from model.report import clinical_table
 from model.uncertainty import decide
@@ -107,7 +106,6 @@ def _gains(alone: Cohort, informed: Cohort, weights: Weights) -> dict[str, Any]:
         return {
             "balanced_accuracy": weighted_balanced_accuracy(cohort.dx_true, cohort.dx_predicted, weights),
             "macro_auroc": np.nanmean([weighted_auroc(cohort.dx_true == k, p, weights) for k, p in columns], axis=0),
-            "malignant_auroc": weighted_auroc(cohort.is_malignant, cohort.p_malignant, weights),
         }
 
     before, after = evaluate(alone, resamples=1), evaluate(informed, resamples=1)
@@ -128,7 +126,6 @@ def study(artifact: Artifact) -> dict[str, Any]:
     terms = fit_terms(held_out.probabilities, held_out.dx_true, facts, PENALTY)
     informed = cross_fitted(held_out, facts, list(folds), PENALTY, prior)
     locked_informed = with_facts(locked, locked_facts, terms, prior)
-    points = choose_operating_points(informed, locked_informed)
     return {
         "chosen_on": artifact.manifest["calibration"]["chosen_on"],
         "penalty": PENALTY,
@@ -137,7 +134,6 @@ def study(artifact: Artifact) -> dict[str, Any]:
             "age": sum(one.age is not None for one in locked_facts),
             "site": sum(one.site != UNKNOWN for one in locked_facts),
         },
-        "operating_points": [asdict(point) for point in points],
         "out_of_fold": compare(held_out, informed, artifact),
         "measured": compare(locked, locked_informed, artifact),
     }

@@ -140,10 +140,7 @@ def clinical_table(section: Section) -> str:
         for metric, gain in part["gain"].items():
             values = (part["image_alone"][metric], part["with_facts"][metric], gain)
             rows.append((f"{name}: {metric.replace('_', ' ')}", *map(estimate_text, values)))
-    for point in section["operating_points"]:
-        name = f"{point['name']}, threshold {point['threshold']:.4f}"
-        rows += [(f"{name}: {rate}", "", estimate_text(point[rate]), "") for rate in ("sensitivity", "specificity")]
-    return table(("Age and body site", "image alone", "with both", "gain"), rows)
+    return table(("Age and body site", "image alone", "with what is known", "gain"), rows)
 
 
 def _reliability(section: Section) -> str:

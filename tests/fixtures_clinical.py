@@ -10,9 +10,6 @@ from model.artifact import DEFAULT_ARTIFACT, MANIFEST_FILE, write_section
 from model.clinical import AGE_KNOTS
 from model.server_bundle import copy_artifact
 
-# No probability reaches it: with facts nothing is flagged.
-THRESHOLD_WITH_FACTS = 1.5
-
 
 def artifact_without_terms(folder: Path) -> Path:
     """A copy of the committed weights whose model takes no facts into account."""
@@ -25,13 +22,11 @@ def artifact_without_terms(folder: Path) -> Path:
 
 
 def artifact_with_terms(folder: Path) -> Path:
-    """A copy of the committed weights to which the back speaks for a naevus and old age for melanoma."""
+    """A copy of the committed weights to which the back speaks for basal cell carcinoma and old age for melanoma."""
     artifact_without_terms(folder)
     nothing = [0.0] * len(DX_CODES)
-    terms = {"age": [nothing] * (len(AGE_KNOTS) - 1) + [_only("mel", 2.0)], "site": {"trunk": _only("nv", 12.0)}}
-    points = json.loads((folder / MANIFEST_FILE).read_text(encoding="utf-8"))["operating_points"]
-    informed = [{**point, "threshold": THRESHOLD_WITH_FACTS} for point in points]
-    write_section(folder, "clinical", {"terms": terms, "operating_points": informed})
+    terms = {"age": [nothing] * (len(AGE_KNOTS) - 1) + [_only("mel", 2.0)], "site": {"trunk": _only("bcc", 12.0)}}
+    write_section(folder, "clinical", {"terms": terms})
     return folder
 
 

@@ -127,7 +127,7 @@ def made_up_subgroup(attribute: str, group: str, value: float | None, malignant_
 
 
 def made_up_gain() -> dict[str, Any]:
-    """The same images without and with age and site: 1.5 points more of everything, of which three were paired."""
+    """The same images without and with age and site: 1.5 points more of everything, of which two were paired."""
     names = ("balanced_accuracy", "macro_auroc", "malignant_auroc", "accuracy", "calibration_error")
     return {
         "images": 63,
@@ -136,7 +136,7 @@ def made_up_gain() -> dict[str, Any]:
         | {"sets": {"coverage": made_up_estimate(0.88), "mean_size": made_up_estimate(1.5)}},
         "with_facts": dict.fromkeys(names, made_up_estimate(0.715))
         | {"sets": {"coverage": made_up_estimate(0.9), "mean_size": made_up_estimate(1.4)}},
-        "gain": dict.fromkeys(names[:3], made_up_estimate(0.015, 0.01)),
+        "gain": dict.fromkeys(names[:2], made_up_estimate(0.015, 0.01)),
     }
 
 
@@ -162,10 +162,6 @@ def made_up_studies() -> dict[str, Any]:
         "clinical": {
             "terms": {"age": [[0.0] * 7] * len(AGE_KNOTS), "site": {"face": [1.0] + [0.0] * 6}},
             "known": {"age": 60, "site": 63},
-            "operating_points": [
-                {"name": "sensitivity_95", "threshold": 0.2, "target_sensitivity": 0.95}
-                | {rate: made_up_estimate(0.92) | {"n": 20} for rate in ("sensitivity", "specificity", "ppv", "npv")}
-            ],
             "out_of_fold": made_up_gain(),
             "measured": made_up_gain(),
         },

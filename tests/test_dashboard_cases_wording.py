@@ -135,6 +135,14 @@ def test_answers_of_two_models_are_not_compared_without_a_word() -> None:
     other = replace(NOT_FLAGGED, artifact_sha256="1" * 64, model_version="0.2")
     assert "no sign of change in the lesion" in (wording.other_models(FLAGGED, other) or "")
     assert wording.other_models(FLAGGED, replace(FLAGGED, preprocessing_version="2")) is not None
+    informed = replace(FLAGGED, population=f"{FLAGGED.population}, given age 60, back")
+    assert "takes age or body site into account" in (wording.other_models(FLAGGED, informed) or "")
+    assert wording.other_models(informed, replace(informed, population="anybody, given age 61, back")) is None
+
+
+def test_populations_are_told_once_where_they_are_the_same() -> None:
+    assert wording.populations("a clinic", "a clinic") == "Both are calibrated for a clinic."
+    assert wording.populations("a clinic", "a clinic, given age 60") == "Saved: a clinic. Now: a clinic, given age 60."
 
 
 @pytest.mark.parametrize(

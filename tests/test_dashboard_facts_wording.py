@@ -12,8 +12,7 @@ def test_answer_says_what_it_takes_into_account() -> None:
     assert wording.used(NO_FACTS, is_of_use=True) == "The answer is of the image alone."
     both = ClinicalFacts(60, "acral")
     assert wording.used(both, is_of_use=True) == "The answer takes into account: age 60, palm or sole (acral)."
-    for one in (ClinicalFacts(60), ClinicalFacts(site="back")):
-        assert wording.used(one, is_of_use=True).endswith("Thresholds were chosen where both are known.")
+    assert wording.used(ClinicalFacts(60), is_of_use=True) == "The answer takes into account: age 60."
 
 
 def test_a_model_without_terms_claims_nothing() -> None:
@@ -22,9 +21,9 @@ def test_a_model_without_terms_claims_nothing() -> None:
     assert wording.intro(None) == wording.NO_TERMS
 
 
-def test_intro_names_both_figures_and_where_they_come_from() -> None:
+def test_intro_names_the_gain_its_interval_and_where_it_comes_from() -> None:
     text = wording.intro(made_up_studies()["clinical"])
-    assert "the 42 locked test lesions was 0.715 instead of 0.700" in text
+    assert "on the 42 locked test lesions: +1.5 points (+0.5 to +2.5)." in text and "never the malignant share" in text
 
 
 def test_form_says_what_is_kept() -> None:

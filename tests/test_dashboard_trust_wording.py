@@ -99,7 +99,7 @@ def test_similar_cases_against_chance() -> None:
 
 def test_gain_of_age_and_site_is_told_in_points_with_its_interval() -> None:
     text = wording.clinical_found(STUDIES["clinical"])
-    assert "with both known, 72 % (62 to 82 %)" in text and "image alone 70 % (60 to 80 %)" in text
+    assert "states of them, 72 % (62 to 82 %)" in text and "image alone 70 % (60 to 80 %)" in text
     assert "gain +1.5 points (+0.5 to +2.5), n 63" in text
     row = {"gain": 0.015, "gain_low": -0.002, "gain_high": 0.03}
     assert wording.clinical_gain(row, METRICS["macro_auroc"]) == ("+0.015", "-0.002 to +0.030")
@@ -107,7 +107,5 @@ def test_gain_of_age_and_site_is_told_in_points_with_its_interval() -> None:
     assert wording.clinical_gain(nothing, METRICS["macro_auroc"]) == ("", "")
 
 
-def test_rows_of_age_and_site_say_the_threshold_and_how_often_they_were_known() -> None:
-    assert wording.clinical_row_name(METRICS["accuracy"], float("nan")) == METRICS["accuracy"].name
-    assert wording.clinical_row_name(METRICS["sensitivity"], 0.95).endswith("at the threshold for 95 % sensitivity")
+def test_it_is_said_how_often_age_and_site_were_known() -> None:
     assert "Known: age 50 %, site 100 % of the images." in wording.clinical_limits({"age": 5, "site": 10}, 10)

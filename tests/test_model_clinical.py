@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from data.diagnoses import DX_CODES
-from model.clinical import AGE_KNOTS, NO_FACTS, NO_TERMS, SITE_GROUPS, ClinicalFacts, ClinicalTerms, fit_terms
+from model.clinical import AGE_KNOTS, GROUPS, NO_FACTS, NO_TERMS, SITE_GROUPS, ClinicalFacts, ClinicalTerms, fit_terms
+from model.metrics import malignant_probability
 
-MEL, NV = DX_CODES.index("mel"), DX_CODES.index("nv")
+BCC, MEL, NV = (DX_CODES.index(dx) for dx in ("bcc", "mel", "nv"))
 EVEN = np.full(7, 1 / 7)
 
 
@@ -42,17 +43,32 @@ def test_unknown_facts_change_nothing_to_the_last_bit() -> None:
     assert TERMS.probabilities(probabilities, ClinicalFacts(site="hand")) is probabilities
 
 
-def test_terms_add_to_the_log_probabilities() -> None:
+def test_terms_add_to_the_log_probabilities_within_a_group() -> None:
     moved = TERMS.probabilities(EVEN, ClinicalFacts(80, "back"))
-    # By hand: mel gets 2 + 1, the others nothing.
-    assert moved[MEL] == pytest.approx(np.exp(3) / (np.exp(3) + 6))
+    # By hand: of the three malignant classes mel gets 2 + 1, the others nothing; the benign ones stay.
+    assert moved[MEL] == pytest.approx(3 / 7 * np.exp(3) / (np.exp(3) + 2))
+    np.testing.assert_allclose(moved[GROUPS[1]], 1 / 7)
     assert moved.sum() == pytest.approx(1)
+
+
+def test_malignant_share_never_moves() -> None:
+    probabilities = np.random.default_rng(2).dirichlet(np.full(7, 0.3), 200)
+    for facts in (ClinicalFacts(20, "face"), ClinicalFacts(80, "back"), ClinicalFacts(8), ClinicalFacts(site="face")):
+        moved = TERMS.probabilities(probabilities, facts)
+        assert np.abs(moved - probabilities).max() > 0.01
+        np.testing.assert_allclose(malignant_probability(moved), malignant_probability(probabilities), atol=1e-12)
+
+
+def test_group_that_the_image_rules_out_stays_out() -> None:
+    benign = np.where(GROUPS[0], 0.0, 0.25)
+    moved = TERMS.probabilities(benign, ClinicalFacts(80, "face"))
+    np.testing.assert_allclose(moved, benign)
 
 
 def test_age_is_linear_between_the_knots_and_stays_beyond_them() -> None:
     def log_odds(age: float) -> float:
         moved = TERMS.probabilities(EVEN, ClinicalFacts(age))
-        return float(np.log(moved[NV] / moved[0]))
+        return float(np.log(moved[NV] / moved[DX_CODES.index("bkl")]))
 
     assert log_odds(20) == pytest.approx(1.0)
     assert log_odds(5) == pytest.approx(1.0)
@@ -91,7 +107,7 @@ def test_fit_recovers_the_terms_that_made_the_diagnoses() -> None:
 
     def log_odds(facts: ClinicalFacts) -> np.ndarray:
         moved = fitted.probabilities(EVEN, facts)
-        return np.log(moved / moved[NV])
+        return np.log(moved / moved[BCC])
 
     old, young = (log_odds(ClinicalFacts(age, "foot")) for age in (80, 20))
     assert old[MEL] - young[MEL] == pytest.approx(2.0, abs=0.3)

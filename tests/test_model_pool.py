@@ -153,7 +153,7 @@ def test_facts_belong_to_the_image_they_came_with(tmp_path: Path) -> None:
         np.testing.assert_array_equal(one.analysis.prediction.probabilities, expected.probabilities)
         assert one.analysis.prediction.facts == stated
     predicted = [one.analysis.prediction.dx for one in finished if one.analysis.prediction]
-    assert predicted == ["nv", "mel", "mel"]
+    assert predicted == ["bcc", "mel", "mel"]
 
 
 def test_stages_are_measured(artifact: Artifact) -> None:

@@ -12,7 +12,7 @@ import httpx
 import numpy as np
 import pytest
 from fastapi import FastAPI
-from fixtures_clinical import THRESHOLD_WITH_FACTS, artifact_with_terms, artifact_without_terms
+from fixtures_clinical import artifact_with_terms, artifact_without_terms
 from fixtures_server import assert_problem, black_image, predict, sample, send
 
 from data.diagnoses import DX_CODES
@@ -84,11 +84,12 @@ def test_facts_give_the_analyzer_s_answer_with_them(app: FastAPI, tmp_path: Any)
     assert answer["population"].endswith("given age 80, foot")
 
 
-def test_facts_have_thresholds_of_their_own(app: FastAPI) -> None:
-    alone = predict(app, sample()).json()["operating_points"]
-    informed = predict(app, sample(), "/v1/predict?age=80").json()["operating_points"]
-    assert [point["is_flagged"] for point in alone] == [True, True]
-    assert [(point["is_flagged"], point["threshold"]) for point in informed] == [(False, THRESHOLD_WITH_FACTS)] * 2
+def test_facts_move_no_flag(app: FastAPI) -> None:
+    alone = predict(app, sample()).json()
+    informed = predict(app, sample(), "/v1/predict?age=80&site=back").json()
+    assert [point["is_flagged"] for point in alone["operating_points"]] == [True, True]
+    assert informed["operating_points"] == alone["operating_points"]
+    assert informed["p_malignant"] == pytest.approx(alone["p_malignant"])
 
 
 def test_every_place_says_the_same(app: FastAPI) -> None:
@@ -144,7 +145,7 @@ def test_vertex_s_instances_have_facts_of_their_own(app: FastAPI) -> None:
 def test_heatmap_is_of_the_class_predicted_with_the_facts(app: FastAPI) -> None:
     query = "site=back&heatmap=png"
     answer = predict(app, sample(), f"/v1/predict?{query}").json()
-    assert (answer["prediction"], answer["overlay"]["dx"]) == ("nv", "nv")
+    assert (answer["prediction"], answer["overlay"]["dx"]) == ("bcc", "bcc")
     picture = predict(app, sample(), "/v1/heatmap?site=back").content
     assert picture == base64.b64decode(answer["overlay"]["png"])
     assert picture != predict(app, sample(), "/v1/heatmap").content

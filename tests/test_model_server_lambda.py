@@ -112,7 +112,7 @@ def test_facts_in_an_event_s_query_and_body_are_taken_into_account(
         event("POST", "/v1/predict", body, "application/json", False),
     ):
         answer = json.loads(handler(one, None)["body"])
-        assert (answer["prediction"], answer["facts"]) == ("nv", {"age": 80.0, "site": "back"})
+        assert (answer["prediction"], answer["facts"]) == ("bcc", {"age": 80.0, "site": "back"})
 
 
 @EVENTS

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
+import numpy as np
 import pytest
 from case_log_fixtures import (
     case_log_of,
@@ -30,6 +31,7 @@ from dashboard.formats import escape, percent
 from data.case_log import CaseLog, CaseLogUnavailable, CaseNotFound, CaseQuery
 from data.cases import LOCAL_ACTOR, Actor, Biopsy, Case, Decision, Lesion, Patient, Read
 from data.diagnoses import DX_CODES
+from model.clinical import ClinicalFacts
 
 ROOT = Path(__file__).resolve().parents[1]
 OTHER_SAMPLE = ROOT / "data" / "sample" / "synthetic_nv_1.jpg"
@@ -387,10 +389,13 @@ def test_case_of_another_model_is_marked_and_compared_on_demand() -> None:
     page.toggle[0].set_value(True).run()
     assert not page.exception
     now = sample_result()
-    melanoma = now.probabilities[DX_CODES.index("mel")]
+    facts = ClinicalFacts(case.patient.age, case.lesion.site)
+    probabilities = resources.artifact().clinical.probabilities(np.array(now.probabilities), facts)
+    melanoma = float(probabilities[DX_CODES.index("mel")])
     row = f'<th scope="row">mel</th><td class="number">5 %</td><td class="number">{percent(melanoma)}</td>'
     assert row in shown(page) and f"{wording.points(0.05, melanoma)}</td>" in shown(page)
     assert "Saved (skin 1.0)" in shown(page)
+    assert "given age 41, acral" in shown(page)
 
 
 # --- Changes ---------------------------------------------------------------------------------------------------------
