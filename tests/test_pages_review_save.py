@@ -320,6 +320,20 @@ def test_same_lesion_as_an_earlier_case(page: AppTest) -> None:
     assert second.case_id != first.case_id and second.lesion.lesion_id == first.lesion.lesion_id
 
 
+def test_an_earlier_case_without_a_site_erases_no_stated_one(page: AppTest) -> None:
+    give_own_read(upload(page, ("first.jpg", SAMPLE.read_bytes())))
+    field(page, "text_input", wording.REFERENCE_LABEL).set_value("No site").run()
+    save(page.run())
+    first = saved_case(page)
+    give_own_read(upload(page, ("second.jpg", SAMPLE.read_bytes())))
+    pills(page, "Body site").set_value("back")
+    field(page, "text_input", wording.REFERENCE_LABEL).set_value("No site").run()
+    selectbox(page, wording.EARLIER_LABEL).set_value(first.lesion.lesion_id).run()
+    assert pills(page, "Body site").value == "back"
+    save(page)
+    assert saved_case(page).lesion.site == "back"
+
+
 def test_earlier_cases_that_cannot_be_looked_up_do_not_stop_saving(
     answered: AppTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -351,14 +365,20 @@ def test_dicom_upload_fills_in_age_and_sex_and_warns_of_text(page: AppTest) -> N
 def test_queue_keeps_each_form_and_counts_what_is_saved(page: AppTest) -> None:
     upload(page, ("first.jpg", SAMPLE.read_bytes()), ("second.jpg", BASAL_CELL.read_bytes()), ("x.png", noise_png()))
     assert "0 saved" in shown(page) and review_wording.TABLE_WAITS in shown(page)
+    field(page, "number_input", "Age, years").set_value(80)
+    pills(page, "Body site").set_value("face")
     give_own_read(page, "mel")
+    assert "The answer takes into account: age 80, face." in shown(page)
     field(page, "text_area", "Note").set_value("of the first")
     selectbox(page, "Diagnosis").set_value("df")
     button(page, "Next").click().run()
     assert "2 of 3" in shown(page)
     assert not page.get("text_area") and button(page, wording.SHOW_ANSWER).disabled
+    assert "The answer is of the image alone." in shown(page)
     give_own_read(page, "bcc")
+    assert not pills(page, "Body site").disabled
     save(page)
+    assert pills(page, "Body site").disabled and field(page, "number_input", "Age, years").disabled
     assert "1 saved" in shown(page) and wording.NEXT_HINT in shown(page)
     button(page, "Next").click().run()
     listed = selectbox(page, review_wording.QUEUE_LIST)
@@ -368,7 +388,15 @@ def test_queue_keeps_each_form_and_counts_what_is_saved(page: AppTest) -> None:
     assert field(page, "text_area", "Note").value == "of the first" and selectbox(page, "Diagnosis").value == "df"
     assert review_wording.TABLE_WAITS not in shown(page)
     page.toggle(key="review_table").set_value(True).run()
-    assert list(page.dataframe[0].value["image"]) == ["first.jpg", "second.jpg", "x.png"]
+    table = page.dataframe[0].value
+    assert list(table["image"]) == ["first.jpg", "second.jpg", "x.png"]
+    facts, analyzer = ClinicalFacts(80, "face"), resources.analyzer()
+    informed = analyzer.with_facts(analyzer.run(SAMPLE.read_bytes()), facts).prediction
+    alone = analyzer.run(BASAL_CELL.read_bytes()).prediction
+    assert informed is not None and alone is not None
+    for row, prediction in enumerate((informed, alone)):
+        shares = [float(table[dx].iloc[row]) for dx in DX_CODES]
+        assert shares == pytest.approx(list(prediction.probabilities), abs=1e-5)
 
 
 def test_file_name_is_no_formula_in_the_csv(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
