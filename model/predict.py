@@ -88,6 +88,11 @@ def write_rows(sources: Sequence[Source], known: Known, artifact: Artifact, argu
     if output.exists() and not output.is_file():
         raise FileExistsError(f"expected a file to write, {output} is something else")
     earlier = rows_of_table(output, sources) if arguments.resume else []
+    if earlier and arguments.facts is not None:
+        raise ResumeImpossible(
+            f"expected no finished table to go on from with --facts, found {output}, which does not say what its rows took "
+            "into account; leave --resume out, or name another output"
+        )
     with Parts(output, artifact, arguments.facts, arguments.resume) as parts:
         done = [*parts.done().values(), *earlier]
         heatmaps = dict(zip(sources, heatmap_paths(sources, arguments.heatmaps), strict=True))

@@ -217,6 +217,17 @@ def test_rows_with_other_facts_are_not_mixed_in(
     assert "expected parts of this model and these facts" in capsys.readouterr().err
 
 
+def test_finished_table_is_not_gone_on_from_with_facts(
+    folder: Path, table: Path, artifact_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = (folder, "--artifact", artifact_folder, "--output", folder.parent / "out.csv")
+    assert run(*arguments) == 0
+    before = (folder.parent / "out.csv").read_bytes()
+    assert run(*arguments, "--facts", table, "--resume") == 2
+    assert "expected no finished table" in capsys.readouterr().err
+    assert (folder.parent / "out.csv").read_bytes() == before
+
+
 def cut_short_after(images: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """A bucket that goes away."""
     done: list[Source] = []
