@@ -90,8 +90,8 @@ def write_rows(sources: Sequence[Source], known: Known, artifact: Artifact, argu
     earlier = rows_of_table(output, sources) if arguments.resume else []
     if earlier and arguments.facts is not None:
         raise ResumeImpossible(
-            f"expected no finished table to go on from with --facts, found {output}, which does not say what its rows took "
-            "into account; leave --resume out, or name another output"
+            f"expected no finished table to go on from with --facts, found {output}, which does not say what its rows "
+            "took into account; leave --resume out, or name another output"
         )
     with Parts(output, artifact, arguments.facts, arguments.resume) as parts:
         done = [*parts.done().values(), *earlier]
