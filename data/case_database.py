@@ -6,6 +6,7 @@ import contextlib
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ MIGRATIONS = Path(__file__).resolve().parent / "migrations"
 _CONNECT_SECONDS = 5
 # How long a save waits for those before it. A save holds the lock for a few milliseconds.
 _LOCK_SECONDS = 10
+_LOOK_AGAIN_SECONDS = 0.02
 # Any number, the same in every process: it names the lock that makes writers go one by one on PostgreSQL.
 _WRITE_LOCK = 4_711_020_181
 # Alembic keeps the migration under way in globals of its module.
@@ -140,13 +142,26 @@ def _sqlite_engine(url: URL) -> Engine:
 def _prepare_sqlite(connection: sqlite3.Connection, _: Any) -> None:
     # Python's driver would begin transactions by itself, too late and not before DDL: `_begin_sqlite` does it.
     connection.isolation_level = None
+    _write_ahead(connection)
     for pragma in (
-        "journal_mode = WAL",  # readers do not wait for the writer
         "synchronous = FULL",  # an acknowledged save survives a power cut
         "foreign_keys = ON",
         "secure_delete = ON",  # what is deleted is overwritten
     ):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Readers do not wait for the writer. SQLite itself does not wait here for others who open a new file as well."""
+    until = time.monotonic() + _LOCK_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+        time.sleep(_LOOK_AGAIN_SECONDS)
 
 
 def _begin_sqlite(connection: Connection) -> None:

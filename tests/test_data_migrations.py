@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -92,6 +94,22 @@ def test_migration_that_is_cut_short_leaves_nothing(database: Database) -> None:
 def test_threads_that_open_at_once_migrate_once(database: Database) -> None:
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda _: database.migrate(begin), range(4)))
+    assert heads(database) == 1
+
+
+def test_a_new_file_that_another_writes_is_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "cases.db"
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    other.execute("CREATE TABLE unrelated (number)")
+    # Not yet in write-ahead mode: here SQLite gives up at once, whatever its time-out.
+    other.execute("BEGIN IMMEDIATE")
+    other.execute("INSERT INTO unrelated VALUES (1)")
+    end = threading.Timer(0.3, other.execute, ["COMMIT"])
+    end.start()
+    database = open_database(f"sqlite:///{path}")
+    database.migrate(begin)
+    end.join()
+    other.close()
     assert heads(database) == 1
 
 
