@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dashboard.decision_wording import site
+from dashboard.trust_wording import clinical_accuracy_gain
 from model.clinical import UNKNOWN, ClinicalFacts
 
 HEADING = "Age and body site"
@@ -21,12 +22,10 @@ def intro(section: Mapping[str, Any] | None) -> str:
     """
     if section is None:
         return NO_TERMS
-    gain = section["measured"]["gain"]["balanced_accuracy"]
-    low, high = (f"{gain[end] * 100:+.1f}" for end in ("low", "high"))
     return (
-        f"Optional. Moves the diagnoses within the malignant and within the benign ones, never the malignant share or "
+        "Optional. Moves the diagnoses within the malignant and within the benign ones, never the malignant share or "
         f"the flag. Balanced accuracy on the {section['measured']['lesions']:,} locked test lesions: "
-        f"{gain['value'] * 100:+.1f} points ({low} to {high})."
+        f"{clinical_accuracy_gain(section)}."
     )
 
 

@@ -142,7 +142,7 @@ def clinical_facts() -> None:
     table = clinical_frame(measured)
     rows = []
     for row in table.to_dict("records"):
-        metric = wording.TRUST_METRICS.get(row["metric"]) or METRICS[row["metric"]]
+        metric = _metric(row["metric"])
         cells = [_stacked(row, name, metric) for name in ("alone", "informed")]
         rows.append((metric.name, *cells, _with_note(*wording.clinical_gain(row, metric))))
     html_table(wording.CLINICAL_HEADERS, rows, numeric=(1, 2, 3))
@@ -319,10 +319,14 @@ def _metric_table(
     before: Sequence[str], rows: Sequence[Sequence[str]], metrics: Sequence[str], after: Sequence[str] = ()
 ) -> None:
     """A table whose metric columns explain themselves; all but the first column are numbers."""
-    explained = [wording.TRUST_METRICS.get(name) or METRICS[name] for name in metrics]
+    explained = [_metric(name) for name in metrics]
     headers = (*before, *(metric.name for metric in explained), *after)
     tooltips = (*[""] * len(before), *(metric.plain_tooltip for metric in explained), *[""] * len(after))
     html_table(headers, rows, numeric=range(1, len(headers)), tooltips=tooltips)
+
+
+def _metric(name: str) -> Metric:
+    return wording.TRUST_METRICS.get(name) or METRICS[name]
 
 
 def _beside(row: Row, name: str, metric: Metric) -> Html:

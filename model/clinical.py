@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.cases import SITES
-from data.diagnoses import DX_CODES, MALIGNANT_DX
-from model.metrics import Array, Booleans, Indices, softmax
+from data.diagnoses import DX_CODES
+from model.metrics import Array, Booleans, Indices, is_malignant, softmax
 
 UNKNOWN = "unknown"
 MAX_AGE = 120  # years
@@ -30,7 +30,8 @@ SITE_GROUPS: Mapping[str, str] = {
     **dict.fromkeys(("abdomen", "back", "chest", "trunk"), "trunk"),
 }
 # (7,) bool: the malignant classes, the benign ones.
-GROUPS: tuple[Booleans, Booleans] = (np.isin(DX_CODES, MALIGNANT_DX), ~np.isin(DX_CODES, MALIGNANT_DX))
+_IS_MALIGNANT = is_malignant(np.arange(len(DX_CODES)))
+GROUPS: tuple[Booleans, Booleans] = (_IS_MALIGNANT, ~_IS_MALIGNANT)
 
 
 @dataclass(frozen=True)
@@ -139,8 +140,8 @@ def fit_terms(probabilities: Array, dx_true: Indices, facts: Sequence[ClinicalFa
 
     sites = sorted({SITE_GROUPS[one.site] for one in facts if one.site != UNKNOWN})
     features = _features(facts, sites)
-    truth, is_malignant = np.eye(len(DX_CODES))[dx_true], GROUPS[0]
-    is_of_group = is_malignant[dx_true][:, np.newaxis] == is_malignant
+    truth = np.eye(len(DX_CODES))[dx_true]
+    is_of_group = is_malignant(dx_true)[:, np.newaxis] == _IS_MALIGNANT
     offsets = np.where(is_of_group, np.log(np.maximum(probabilities, np.finfo(np.float64).tiny)), -np.inf)
 
     def loss(parameters: Array) -> tuple[float, Array]:

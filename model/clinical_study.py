@@ -25,13 +25,12 @@ from model.clinical import UNKNOWN, ClinicalFacts, ClinicalTerms, fit_terms
 from model.conformal import measure_sets
 from model.evaluation import evaluate, to_plain
 from model.intervals import (
-    Weights,
     bootstrap_weights,
     estimate_of,
     weighted_auroc,
     weighted_balanced_accuracy,
 )
-from model.metrics import Array
+from model.metrics import Array, mean_of_finite
 from model.predictions import Cohort, cohort_of, load_predictions
 from model.report import clinical_table
 from model.uncertainty import decide
@@ -77,13 +76,18 @@ def cross_fitted(
 
 def compare(alone: Cohort, informed: Cohort, artifact: Artifact) -> dict[str, Any]:
     """The same images answered without and with the facts: metrics of both, and the paired gain."""
-    weights = bootstrap_weights(alone.lesion_ids)
+    before, after = _measured(alone, artifact), _measured(informed, artifact)
+    drawn_before, drawn_after = _drawn(alone), _drawn(informed)
+    gain = {
+        name: estimate_of(after[name]["value"] - before[name]["value"], drawn_after[name] - values)
+        for name, values in drawn_before.items()
+    }
     return {
         "images": len(alone.dx_true),
         "lesions": len(np.unique(alone.lesion_ids)),
-        "image_alone": _measured(alone, artifact),
-        "with_facts": _measured(informed, artifact),
-        "gain": {name: asdict(one) for name, one in _gains(alone, informed, weights).items()},
+        "image_alone": before,
+        "with_facts": after,
+        "gain": {name: asdict(one) for name, one in gain.items()},
     }
 
 
@@ -100,19 +104,13 @@ def _measured(cohort: Cohort, artifact: Artifact) -> dict[str, Any]:
     }
 
 
-def _gains(alone: Cohort, informed: Cohort, weights: Weights) -> dict[str, Any]:
-    def drawn(cohort: Cohort) -> dict[str, Array]:
-        columns = enumerate(cohort.probabilities.T)
-        return {
-            "balanced_accuracy": weighted_balanced_accuracy(cohort.dx_true, cohort.dx_predicted, weights),
-            "macro_auroc": np.nanmean([weighted_auroc(cohort.dx_true == k, p, weights) for k, p in columns], axis=0),
-        }
-
-    before, after = evaluate(alone, resamples=1), evaluate(informed, resamples=1)
-    drawn_before, drawn_after = drawn(alone), drawn(informed)
+def _drawn(cohort: Cohort) -> dict[str, Array]:
+    """Each metric in every bootstrap sample, which are the same for all cohorts of these lesions."""
+    weights = bootstrap_weights(cohort.lesion_ids)
+    areas = [weighted_auroc(cohort.dx_true == k, share, weights) for k, share in enumerate(cohort.probabilities.T)]
     return {
-        name: estimate_of(getattr(after, name).value - getattr(before, name).value, drawn_after[name] - values)
-        for name, values in drawn_before.items()
+        "balanced_accuracy": weighted_balanced_accuracy(cohort.dx_true, cohort.dx_predicted, weights),
+        "macro_auroc": mean_of_finite(np.array(areas)),
     }
 
 
