@@ -18,10 +18,10 @@ FROM build AS build-api
 COPY requirements-api.txt .
 RUN python -m pip --python /opt/venv/bin/python install -r requirements-api.txt
 WORKDIR /source
-COPY data/*.py data/
+COPY data data
 COPY model model
 # As in the Lambda bundle: the modules, of the weights what serving reads, and no tools of the packages.
-RUN /opt/venv/bin/python -c "from pathlib import Path as P; from model import server_bundle as b; \
+RUN /opt/venv/bin/python -c "from pathlib import Path as P; from model.server import bundle as b; \
     b.copy_artifact(P('model/weights/skin'), P('/app/model/weights/skin')); b.copy_code(P('/app'))" \
     && rm -rf /opt/venv/lib/python3.11/site-packages/ai_edge_litert/tools \
         /opt/venv/lib/python3.11/site-packages/ai_edge_litert/vendors
@@ -58,9 +58,7 @@ FROM runtime AS dashboard
 ENV JSON_LOGS=1
 COPY --from=build-dashboard /opt/venv /opt/venv
 COPY .streamlit/config.toml .streamlit/config.toml
-COPY data/*.py data/*.csv data/
-COPY data/sample data/sample
-COPY data/migrations data/migrations
+COPY data data
 COPY model model
 COPY dashboard dashboard
 COPY pages pages

@@ -59,10 +59,10 @@ export: .venv/installed-dev ## write the artifact of finished runs again
 	$(BIN)/python -m model.export --run $(RUNS) --dataset $(DATASET) --output $(OUTPUT)
 
 studies: .venv/installed-dev ## measure heatmaps, robustness and the quality gate, and add them to the artifact (OUTSIDE=folders)
-	$(BIN)/python -m model.gate_study --artifact $(OUTPUT) --dataset $(DATASET) --outside $(OUTSIDE)
-	$(BIN)/python -m model.heatmap_study --artifact $(OUTPUT) --dataset $(DATASET)
-	$(BIN)/python -m model.clinical_study --artifact $(OUTPUT)
-	$(BIN)/python -m model.robustness --artifact $(OUTPUT) --dataset $(DATASET)
+	$(BIN)/python -m model.studies.gate --artifact $(OUTPUT) --dataset $(DATASET) --outside $(OUTSIDE)
+	$(BIN)/python -m model.studies.heatmaps --artifact $(OUTPUT) --dataset $(DATASET)
+	$(BIN)/python -m model.studies.clinical --artifact $(OUTPUT)
+	$(BIN)/python -m model.studies.robustness --artifact $(OUTPUT) --dataset $(DATASET)
 
 evaluate: .venv/installed ## print every metric with intervals from the committed test predictions
 	$(BIN)/python -m model.evaluate
@@ -74,7 +74,7 @@ samples: .venv/installed-dev ## draw the synthetic sample images again
 	$(BIN)/python -m data.synthetic
 
 counts: .venv/installed ## count HAM10000 again for the Dataset page
-	$(BIN)/python -m data.ham10000 --dataset $(DATASET)
+	$(BIN)/python -m data.datasets.ham10000 --dataset $(DATASET)
 
 .venv/installed-api: requirements-api.txt .venv/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-api.txt

@@ -13,12 +13,13 @@ if str(ROOT) not in sys.path:
 
 import streamlit as st  # noqa: E402 (the path comes first)
 
-from dashboard import sign_in, wording  # noqa: E402
-from dashboard.widgets import explained_errors, page_style, research_banner  # noqa: E402
+from dashboard.access import sign_in  # noqa: E402
+from dashboard.shell.formats import APP_NAME  # noqa: E402
+from dashboard.shell.widgets import explained_errors, page_style, research_banner  # noqa: E402
 
 ASSETS = Path(__file__).with_name("assets")
 
-st.set_page_config(page_title=wording.APP_NAME, page_icon=ASSETS / "icon.svg", layout="wide")
+st.set_page_config(page_title=APP_NAME, page_icon=ASSETS / "icon.svg", layout="wide")
 st.logo(ASSETS / "logo.svg", size="large")
 page_style()
 

@@ -30,10 +30,10 @@ import httpx
 import numpy as np
 from websockets.exceptions import WebSocketException
 
-from dashboard.decision_wording import SKIP_READ
-from dashboard.review_wording import INTENDED_USE_BUTTON
-from dashboard.settings import ROOT
-from dashboard.streamlit_session import SessionFailed, StreamlitSession
+from dashboard.review.decision_wording import SKIP_READ
+from dashboard.review.wording import INTENDED_USE_BUTTON
+from dashboard.serving.streamlit_session import SessionFailed, StreamlitSession
+from dashboard.shell.settings import ROOT
 
 SAMPLE = ROOT / "data" / "sample" / "synthetic_mel_1.jpg"
 USERS = (10, 100, 200, 500)

@@ -26,12 +26,12 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit import config
 
-from dashboard import resources
-from dashboard.logs import JSON_OPTIONS, configure_logging
-from dashboard.settings import SettingsError, check_address, is_sign_in_over_https, settings
-from dashboard.wording import ERROR_TITLES
-from data.case_log import CaseQuery
-from data.cases import Actor
+from dashboard.serving.logs import JSON_OPTIONS, configure_logging
+from dashboard.shell import resources
+from dashboard.shell.errors import ERROR_TITLES
+from dashboard.shell.settings import SettingsError, check_address, is_sign_in_over_https, settings
+from data.cases.case import Actor
+from data.cases.queries import CaseQuery
 
 SCRIPT = Path(__file__).with_name("app.py")
 # Source: OWASP Secure Headers Project; what each part of the policy must allow was tried out in Chromium.

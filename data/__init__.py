@@ -1,0 +1,1 @@
+"""Tasks, datasets, saved cases and synthetic samples; no network and no screen."""

@@ -30,7 +30,7 @@ from pathlib import Path, PurePosixPath
 
 from tqdm import tqdm
 
-from data.ham10000 import MASK_FOLDER, METADATA_FILE, DatasetError, image_path, load_metadata
+from data.datasets.ham10000 import MASK_FOLDER, METADATA_FILE, DatasetError, image_path, load_metadata
 
 # urllib hands a refusal over as an error that can be read like a response.
 Response = http.client.HTTPResponse | urllib.error.HTTPError

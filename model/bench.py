@@ -23,13 +23,15 @@ from pathlib import Path
 
 import numpy as np
 
-from data.diagnoses import class_index
-from model.analysis import Analyzer
-from model.artifact import DEFAULT_ARTIFACT, Artifact, load_artifact
-from model.batch_rows import score_in_process
-from model.explain import explain, overlay
-from model.preprocessing import RgbImage, decode_image, to_network_input
-from model.runtimes import LiteRTClassifier
+from data.tasks.skin import class_index
+from model.analysis.analyzer import Analyzer
+from model.batch.rows import score_in_process
+from model.explain.maps import explain, overlay
+from model.images.decoding import decode_image
+from model.images.framing import to_network_input
+from model.images.rejection import RgbImage
+from model.inference.artifact import DEFAULT_ARTIFACT, Artifact, load_artifact
+from model.inference.runtimes import LiteRTClassifier
 
 MIN_RUNS = 30
 START_RUNS = 5
@@ -40,9 +42,9 @@ SAMPLE = Path(__file__).resolve().parents[1] / "data" / "sample" / "synthetic_nv
 FIRST_PREDICTION = """
 import sys
 from pathlib import Path
-from model.analysis import Analyzer
-from model.artifact import load_artifact
-from model.runtimes import LiteRTClassifier
+from model.analysis.analyzer import Analyzer
+from model.inference.artifact import load_artifact
+from model.inference.runtimes import LiteRTClassifier
 analysis = Analyzer(LiteRTClassifier(load_artifact(Path(sys.argv[1])))).run(Path(sys.argv[2]).read_bytes())
 assert "tensorflow" not in sys.modules and "keras" not in sys.modules
 """
@@ -135,8 +137,8 @@ def measure_usual_way(artifact: Artifact, network_input: RgbImage, runs: int) ->
     """Keras `predict()` and tf-keras-vis' Gradcam of one class, as most public tools do it. Loads TensorFlow."""
     import keras
 
-    from model.architecture import classifier_of
-    from model.keras_worker import build_methods
+    from model.explain.keras_worker import build_methods
+    from model.networks.architecture import classifier_of
 
     network = classifier_of(keras.models.load_model(artifact.keras_path, compile=False))
     gradcam = build_methods(artifact.keras_path)["Grad-CAM"]

@@ -23,11 +23,16 @@ from typing import Any
 import pandas as pd
 from tqdm import tqdm
 
-from data.diagnoses import DX_CODES
-from data.ham10000 import DatasetError
-from data.splits import locked_test_files
+from data.datasets.ham10000 import DatasetError
+from data.datasets.splits import locked_test_files
+from data.tasks.skin import DX_CODES
 from model.arguments import whole_number
-from model.artifact import (
+from model.evaluation.predictions import PredictionsError, check_predictions, cohort_of, load_predictions
+from model.evaluation.report import format_sections, table, text_of
+from model.evaluation.results import Evaluation, evaluate, evaluation_to_dict, to_plain
+from model.images.decoding import decode_image
+from model.images.framing import to_network_input
+from model.inference.artifact import (
     DEFAULT_ARTIFACT,
     MANIFEST_FILE,
     TEST_PREDICTIONS_FILE,
@@ -35,19 +40,9 @@ from model.artifact import (
     ArtifactMismatch,
     load_artifact,
 )
-from model.classifier import predict
-from model.evaluation import Evaluation, evaluate, evaluation_to_dict, to_plain
-from model.intervals import (
-    BOOTSTRAP_SEED,
-    RESAMPLES,
-    BinaryThresholds,
-    ThresholdMetrics,
-    bootstrap_weights,
-)
-from model.predictions import PredictionsError, check_predictions, cohort_of, load_predictions
-from model.preprocessing import decode_image, to_network_input
-from model.report import format_sections, table, text_of
-from model.runtimes import LiteRTClassifier
+from model.inference.classifier import predict
+from model.inference.runtimes import LiteRTClassifier
+from model.measures.intervals import BOOTSTRAP_SEED, RESAMPLES, BinaryThresholds, ThresholdMetrics, bootstrap_weights
 
 
 @dataclass(frozen=True)
@@ -101,7 +96,7 @@ def score_locked_test(artifact: Artifact, dataset: Path) -> pd.DataFrame:
     Every image is scored, also one that the quality gate would refuse: a metric over chosen images would flatter.
 
     Returns:
-        A table as `model.predictions.check_predictions` wants it.
+        A table as `model.evaluation.predictions.check_predictions` wants it.
 
     Raises:
         DatasetError: the folder is not HAM10000, or lacks an image.

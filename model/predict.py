@@ -22,16 +22,16 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from model.analysis import Analyzer
-from model.artifact import DEFAULT_ARTIFACT, Artifact, ArtifactMismatch, load_artifact
-from model.batch import COLUMNS, Parts, ResumeImpossible, Row, left_over, once, rows_of_table
-from model.batch_facts import FactsUnreadable, read_facts
-from model.batch_ray import ClusterFailed, RayMissing, scored_on_ray
-from model.batch_rows import heatmap_paths, score, score_in_process
-from model.batch_sources import Source, SourceUnavailable, find_sources
-from model.clinical import NO_FACTS, NO_TERMS, ClinicalFacts
-from model.processes import mapped
-from model.runtimes import LiteRTClassifier
+from model.analysis.analyzer import Analyzer
+from model.batch.cluster import ClusterFailed, RayMissing, scored_on_ray
+from model.batch.facts import FactsUnreadable, read_facts
+from model.batch.rows import heatmap_paths, score, score_in_process
+from model.batch.sources import Source, SourceUnavailable, find_sources
+from model.batch.table import COLUMNS, Parts, ResumeImpossible, Row, left_over, once, rows_of_table
+from model.inference.artifact import DEFAULT_ARTIFACT, Artifact, ArtifactMismatch, load_artifact
+from model.inference.clinical import NO_FACTS, NO_TERMS, ClinicalFacts
+from model.inference.processes import mapped
+from model.inference.runtimes import LiteRTClassifier
 
 EXIT_REJECTED, EXIT_USAGE, EXIT_CUT_SHORT = 1, 2, 3
 Known = Mapping[Source, ClinicalFacts]
@@ -56,7 +56,7 @@ def scored(
     Raises:
         SourceUnavailable: a bucket cannot be read.
         BrokenProcessPool: a process has died.
-        RayMissing, ClusterFailed: see `model.batch_ray`.
+        RayMissing, ClusterFailed: see `model.batch.cluster`.
     """
     run = partial(score_in_process, artifact.folder.absolute())
     facts = [known.get(source, NO_FACTS) for source in sources]

@@ -1,9 +1,11 @@
 """What LesionLens is for, how well its model does, and what nobody has tested."""
 
+from __future__ import annotations
+
 import streamlit as st
 
-from dashboard import resources
-from dashboard.model_card import model_card
+from dashboard.evaluation.model_card import model_card
+from dashboard.shell import resources
 
 st.title("About")
 model_card(resources.artifact())

@@ -1,10 +1,12 @@
 """The audit trail, for administrators: who did what, and whether anything was changed since."""
 
+from __future__ import annotations
+
 import streamlit as st
 
-from dashboard import audit_widgets as widgets
-from dashboard import sign_in_wording as wording
-from dashboard.widgets import explained_errors
+from dashboard.access import audit as widgets
+from dashboard.access import wording
+from dashboard.shell.widgets import explained_errors
 
 st.title(wording.AUDIT_TITLE)
 st.write(wording.AUDIT_INTRODUCTION)

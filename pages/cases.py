@@ -1,12 +1,14 @@
 """Saved cases: find one, open it as it was, follow a lesion, add what the biopsy found, export."""
 
+from __future__ import annotations
+
 import streamlit as st
 
-from dashboard import cases_widgets as widgets
-from dashboard import cases_wording as wording
-from dashboard.case_view import case_view
-from dashboard.opened_case import asked_case
-from dashboard.widgets import explained_errors
+from dashboard.cases import wording
+from dashboard.cases import worklist as widgets
+from dashboard.cases.case_view import case_view
+from dashboard.cases.opened import asked_case
+from dashboard.shell.widgets import explained_errors
 
 asked = asked_case()
 

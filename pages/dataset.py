@@ -1,11 +1,13 @@
 """Explore HAM10000: who is in it, what was found, and how it was confirmed."""
 
+from __future__ import annotations
+
 import streamlit as st
 
-from dashboard import dataset_widgets as widgets
-from dashboard import resources, wording
-from dashboard.cohort import cohort_size, filter_rows
-from dashboard.widgets import diagnosis_key, explained_errors
+from dashboard.dataset import widgets, wording
+from dashboard.dataset.cohort import cohort_size, filter_rows
+from dashboard.shell import resources
+from dashboard.shell.widgets import diagnosis_key, explained_errors
 
 
 @st.fragment

@@ -1,11 +1,12 @@
 """How far to trust the model: every metric and study of the locked test lesions, with its interval."""
 
+from __future__ import annotations
+
 import streamlit as st
 
-from dashboard import evaluation_widgets as widgets
-from dashboard import resources, wording
-from dashboard import trust_widgets as trust
-from dashboard.widgets import diagnosis_key, explained_errors
+from dashboard.evaluation import trust, widgets, wording
+from dashboard.shell import resources
+from dashboard.shell.widgets import diagnosis_key, explained_errors
 
 
 @st.fragment

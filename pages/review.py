@@ -1,10 +1,13 @@
 """Open a dermoscopic image, read it, see what the classifier makes of it, decide and save."""
 
+from __future__ import annotations
+
 import streamlit as st
 
-from dashboard import decision_widgets, facts_widgets, own_read_widgets
-from dashboard import review_inputs as inputs
-from dashboard import review_widgets as widgets
+from dashboard.review import decision as decision_widgets
+from dashboard.review import facts as facts_widgets
+from dashboard.review import inputs, widgets
+from dashboard.review import own_read as own_read_widgets
 
 st.title("Review a lesion")
 if not inputs.intended_use():

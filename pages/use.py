@@ -1,13 +1,14 @@
 """What use teaches: agreement of clinician and AI, who was right where a biopsy says, drift, and a training set."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import streamlit as st
 
-from dashboard import identity
-from dashboard import use_widgets as widgets
-from dashboard import use_wording as wording
-from dashboard.widgets import explained_errors
+from dashboard.shell import identity
+from dashboard.shell.widgets import explained_errors
+from dashboard.use import widgets, wording
 
 
 @st.fragment

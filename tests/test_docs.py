@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.settings import Settings
-from model.server_settings import ServerSettings
+from dashboard.shell.settings import Settings
+from model.server.settings import ServerSettings
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -38,9 +38,9 @@ def test_every_page_is_named() -> None:
 def test_every_command_line_stage_is_documented() -> None:
     documents = README + (ROOT / "Makefile").read_text()
     stages = [
-        f"{package}.{path.stem}"
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__main__")
         for package in ("model", "data")
-        for path in (ROOT / package).glob("*.py")
+        for path in (ROOT / package).rglob("*.py")
         if all(word in path.read_text(encoding="utf-8") for word in ("ArgumentParser(", "__main__"))
     ]
     assert len(stages) >= 7

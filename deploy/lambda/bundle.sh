@@ -12,7 +12,7 @@ docker run --rm --entrypoint sh --user "$(id -u):$(id -g)" --env HOME=/tmp \
     # What makes the bundle needs the packages that go into it. boto3 does not: the runtime of Lambda brings it.
     python -m venv /tmp/venv
     /tmp/venv/bin/python -m pip install --quiet -r requirements-api.txt
-    /tmp/venv/bin/python -m model.server_bundle --output /tmp/bundle
+    /tmp/venv/bin/python -m model.server.bundle --output /tmp/bundle
     cp deploy/lambda/uploads.py /tmp/bundle/
     /tmp/venv/bin/python -c "import shutil, sys; shutil.make_archive(sys.argv[1], \"zip\", \"/tmp/bundle\")" "/output/$1"
 ' bundle "$(basename "$zip" .zip)"

@@ -1,4 +1,4 @@
-"""The Lambda function: the API of `model.server_lambda`, and images too large for one event, by way of S3.
+"""The Lambda function: the API of `model.server.aws_lambda`, and images too large for one event, by way of S3.
 
     POST /v1/uploads            -> {"upload": "UUID.png", "url": "...", "fields": {...}}: a form for 5 minutes
     POST /v1/uploads/UUID.png   <- {"sha256": "..."} of what was sent; answers as /v1/predict, and deletes the image
@@ -16,10 +16,10 @@ import re
 from typing import Any
 from uuid import uuid4
 
-from data.storage import ImageAltered, ImageMissing, StorageUnavailable, open_image_store
-from model.preprocessing import MAX_BYTES
-from model.server_lambda import handler as answer
-from model.server_problems import MEDIA_TYPE
+from data.cases.storage import ImageAltered, ImageMissing, StorageUnavailable, open_image_store
+from model.images.rejection import MAX_BYTES
+from model.server.aws_lambda import handler as answer
+from model.server.problems import MEDIA_TYPE
 
 _CONTENT_TYPE = "application/octet-stream"
 _UPLOAD = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\.png")

@@ -1,0 +1,77 @@
+"""What people read about signing in, roles and the audit trail."""
+
+from __future__ import annotations
+
+from data.cases.audit import AuditFault, AuditReport
+from data.cases.case import Actor
+
+WELCOME = "Sign in to LesionLens"
+INTENDED_USE = "A research tool for dermoscopic images: it advises, a person decides."
+SIGN_IN = "Sign in"
+SIGN_OUT = "Sign out"
+EXPIRED = "Your sign-in has ended. Sign in again to go on; what was saved is still there."
+NO_ROLE_TITLE = "No role was given to you"
+ADMINISTRATOR = "whoever runs this LesionLens"
+ROLE_NAMES = {"clinician": "Clinician", "researcher": "Researcher", "admin": "Administrator"}
+
+
+def no_role(name: str) -> str:
+    """For a user that neither the allow-list nor a claim knows."""
+    who = f"You are signed in as {name}, but" if name else "You are signed in, but"
+    return (
+        f"{who} LesionLens does not know what you may see. Ask {ADMINISTRATOR} to give you a role, then sign in again."
+    )
+
+
+def not_open(title: str, actor: Actor) -> str:
+    """For a page that the role may not see."""
+    return (
+        f"The page {title} is not open to the role {ROLE_NAMES[actor.role].lower()}. "
+        f"Ask {ADMINISTRATOR} if you need it."
+    )
+
+
+def signed_in_as(actor: Actor) -> str:
+    """Name, role and organisation in the header."""
+    return f"{actor.name} · {ROLE_NAMES[actor.role]} · {actor.organisation}"
+
+
+def ends_soon(seconds: float) -> str:
+    """When a sign-in is about to end."""
+    minutes = max(1, round(seconds / 60))
+    return f"Your sign-in ends in {minutes} min. Save what you are working on."
+
+
+# --- Audit trail -----------------------------------------------------------------------------------------------------
+
+AUDIT_TITLE = "Audit"
+AUDIT_INTRODUCTION = (
+    "Who did what with which case, newest first, for your organisation. Entries are only ever added; each one seals "
+    "those before it, so a later change shows."
+)
+AUDIT_EMPTY = "Nothing was recorded yet. The first sign-in, save or view of a case stands here."
+CHECK = "Check the trail"
+CHECK_HELP = "Reads every entry of all organisations and checks that none was changed, taken out or moved."
+DOWNLOAD = "CSV"
+AUDIT_COLUMNS = ("Time (UTC)", "Who", "Role", "What", "Case", "Details")
+
+
+def whole(report: AuditReport) -> str:
+    """What a check without a fault says; the seal proves later that nothing was put back."""
+    if report.entries == 0:
+        return "The trail is whole; it has no entries yet."
+    count = "1 entry" if report.entries == 1 else f"{report.entries:,} entries"
+    return (
+        f"The trail is whole: {count}, none changed, missing or moved. "
+        f"Keep the seal of the last one elsewhere: {report.last_hash}"
+    )
+
+
+def broken(fault: AuditFault) -> str:
+    """What a check with a fault says."""
+    return f"The trail is not whole: {fault.text}. Keep a copy of the database as it is and tell {ADMINISTRATOR}."
+
+
+def shown_entries(shown: int, limit: int) -> str:
+    """How many entries the table holds."""
+    return f"The latest {shown:,} entries." if shown == limit else f"All entries ({shown:,})."

@@ -1,0 +1,1 @@
+"""An answer on screen and on paper: what Review, Cases, reports and exports share."""

@@ -1,0 +1,106 @@
+"""The heatmap viewer: original and overlay side by side, zoomed and panned together in the browser."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import streamlit as st
+from PIL import Image
+
+from dashboard.answer import wording as answer_wording
+from data.tasks.skin import DIAGNOSES
+from model.analysis.analyzer import Analysis
+from model.explain.maps import MAGMA_STOPS, Explanation, evidence_layer
+from model.images.rejection import RgbImage
+
+ASSETS = Path(__file__).resolve().parents[1] / "assets"
+# The browser enlarges the overlays smoothly, and a heatmap has no finer detail; seven of them are sent at every rerun.
+OVERLAY_SIDE = 200
+
+
+@functools.cache
+def _component() -> Any:
+    """Register the component once a process; Streamlit warns where one name is registered twice."""
+    html, css, js = ((ASSETS / f"viewer.{ending}").read_text(encoding="utf-8") for ending in ("html", "css", "js"))
+    return st.components.v2.component("lesionlens_viewer", html=html, css=css, js=js)
+
+
+def heatmap_viewer(analysis: Analysis, dx: str, on_demand: Mapping[str, Explanation], key: str) -> None:
+    """Draw the viewer; class, method, opacity, zoom and toggle are handled in the browser without a rerun.
+
+    Args:
+        analysis: an image that was answered (it has an explanation).
+        dx: the class whose map is shown first.
+        on_demand: further methods' maps by name, computed for some classes.
+        key: of the component in this session.
+    """
+    if analysis.explanation is None:
+        raise ValueError("expected an analysis with heatmaps, received a refused image")
+    methods = {analysis.explanation.method: analysis.explanation, **on_demand}
+    _component()(
+        key=key,
+        data=_image(analysis.image)
+        | {
+            "dx": dx,
+            "classes": [{"dx": diagnosis.dx, "name": diagnosis.name} for diagnosis in DIAGNOSES],
+            "methods": [{"name": name, "maps": _maps(explanation)} for name, explanation in methods.items()],
+            "ramp": [f"rgb({red} {green} {blue})" for red, green, blue in MAGMA_STOPS],
+        },
+    )
+
+
+def image_viewer(image: RgbImage, key: str) -> None:
+    """Draw an image alone, with zoom and pan; nothing of an answer is sent to the browser.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        key: of the component in this session.
+    """
+    _component()(key=key, data=_image(image) | {"dx": "", "classes": [], "methods": [], "ramp": []})
+
+
+def _image(image: RgbImage) -> dict[str, Any]:
+    height, width = image.shape[:2]
+    return {
+        "image": jpeg_url(image),
+        "alt": answer_wording.ORIGINAL_ALT,
+        "width": width,
+        "height": height,
+        "size": f"{width} x {height} px",
+    }
+
+
+def _maps(explanation: Explanation) -> dict[str, dict[str, Any]]:
+    return {
+        diagnosis.dx: {
+            "url": _data_url(Image.fromarray(_layer(explanation, diagnosis.dx)), "PNG", compress_level=1),
+            "hasEvidence": explanation.has_evidence(diagnosis.dx),
+            "alt": answer_wording.heatmap_alt(diagnosis.name),
+            "note": answer_wording.heatmap_note(explanation, diagnosis.dx),
+        }
+        for diagnosis in DIAGNOSES
+        if diagnosis.dx in explanation.classes
+    }
+
+
+def _layer(explanation: Explanation, dx: str) -> np.ndarray:
+    heatmap = explanation.heatmap(dx)
+    shown = heatmap if explanation.has_evidence(dx) else np.zeros_like(heatmap)
+    return evidence_layer(shown, explanation.framing, OVERLAY_SIDE)
+
+
+def jpeg_url(image: RgbImage) -> str:
+    """An (H, W, 3) uint8 RGB image as the components show it."""
+    return _data_url(Image.fromarray(image), "JPEG", quality=92)
+
+
+def _data_url(image: Image.Image, file_format: str, **options: Any) -> str:
+    buffer = io.BytesIO()
+    image.save(buffer, file_format, **options)
+    return f"data:image/{file_format.lower()};base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"

@@ -1,0 +1,234 @@
+"""Functions that draw one open case as it was saved: image, answer, both reads, and what can be done with it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import partial
+
+import streamlit as st
+
+from dashboard.answer import saved
+from dashboard.answer import wording as answer_wording
+from dashboard.answer.bars import class_bars_html, group_bars_html
+from dashboard.answer.viewer import heatmap_viewer
+from dashboard.answer.wording import name_and_code
+from dashboard.cases import forms as case_forms
+from dashboard.cases import wording
+from dashboard.cases.opened import Picture, close, opened, parsed_id, picture
+from dashboard.cases.timeline import timeline
+from dashboard.cases.worklist import download
+from dashboard.reports import exports as case_exports
+from dashboard.shell import resources
+from dashboard.shell.formats import escape, one_decimal, percent
+from dashboard.shell.identity import actor
+from dashboard.shell.widgets import explained_errors, html_table
+from data.cases.case import Case, ModelResult, probabilities_of
+from data.tasks.skin import DX_CODES
+from model.analysis.analyzer import Analysis
+from model.analysis.case_record import is_of_model, recorded_prediction
+from model.images.rejection import MAX_STORED_BYTES
+from model.inference.artifact import Artifact, MeasuredRate, OperatingPoint
+from model.inference.clinical import ClinicalFacts
+
+
+def case_view(asked: str) -> None:
+    """The case of an address; raises `CaseNotFound`, `CaseLogUnavailable`, `NotAllowed`.
+
+    An image that is missing, altered or out of reach is said in its place; the facts are shown all the same.
+    """
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.title(wording.CASE_TITLE, width="content")
+        st.button("All cases", icon=":material/arrow_back:", on_click=close)
+    case = opened(parsed_id(asked))
+    st.markdown(wording.case_heading(case))
+    image, answer = st.columns([7, 4], gap="medium")
+    with image:
+        shown = _picture(case)
+        _reads(case)
+    with answer, explained_errors():
+        _answer(case)
+    _actions(case, shown)
+    case_forms.case_forms(case)
+    with explained_errors():
+        _present_model(case, shown)
+    with explained_errors():
+        timeline(case)
+    _record(case)
+
+
+def _picture(case: Case) -> Picture | None:
+    with explained_errors():
+        shown = picture(case)
+        explanation = shown.analysis.explanation
+        if explanation is None:
+            raise ValueError("expected a saved case to have heatmaps")
+        leading = answer_wording.leading_class(recorded_prediction(case.result), case.result.is_flagged)
+        heatmap_viewer(shown.analysis, leading, {}, key="cases_viewer")
+        for remark in answer_wording.warnings(shown.analysis.quality, explanation.framing.seen_share):
+            st.warning(remark, icon=":material/warning:")
+        return shown
+    return None
+
+
+# --- What the model said ---------------------------------------------------------------------------------------------
+
+
+def _answer(case: Case) -> None:
+    result = case.result
+    prediction = recorded_prediction(result)
+    st.html(group_bars_html(prediction, saved_point(result)))
+    _verdict(result)
+    st.caption(saved.saved_meaning(result))
+    st.markdown(wording.prediction_set(result))
+    agreement = answer_wording.agreement(result.member_p_malignant, result.threshold)
+    if agreement is not None:
+        sentence, is_one_side = agreement
+        st.caption(sentence) if is_one_side else st.warning(sentence, icon=":material/call_split:")
+    st.html(class_bars_html(prediction, resources.artifact()))
+    st.caption(wording.saved_model(result))
+
+
+def _verdict(result: ModelResult) -> None:
+    # Amber means "a person decides"; nothing on this page is green.
+    if result.is_flagged:
+        st.warning(saved.saved_verdict(result), icon=":material/flag:")
+    else:
+        st.info(saved.saved_verdict(result), icon=":material/person_search:")
+
+
+def saved_point(result: ModelResult) -> OperatingPoint:
+    """The operating point a case was saved at; what the log does not keep of it (intervals, PPV, NPV) is NaN."""
+    unknown = MeasuredRate(math.nan, math.nan, math.nan, 0)
+    sensitivity, specificity = (
+        MeasuredRate(value, math.nan, math.nan, 0) for value in (result.sensitivity, result.specificity)
+    )
+    return OperatingPoint(
+        result.operating_point, result.threshold, math.nan, sensitivity, specificity, unknown, unknown
+    )
+
+
+def _reads(case: Case) -> None:
+    """Who thought what, in the order in which it happened."""
+    own, biopsy = case.own_read, case.biopsy
+    rows = [
+        (wording.OWN_READ_LABEL, name_and_code(own.dx), own.certainty, own.plan, "")
+        if own
+        else (wording.OWN_READ_LABEL, saved.NO_OWN_READ, "", "", ""),
+        (wording.MODEL_LABEL, name_and_code(case.result.prediction), "", "", ""),
+        (
+            wording.DECISION_LABEL,
+            name_and_code(case.decision.dx),
+            "",
+            case.decision.plan,
+            case.decision.reason,
+        ),
+        (wording.BIOPSY_LABEL, name_and_code(biopsy.dx), "", biopsy.reported_on.isoformat(), biopsy.note)
+        if biopsy
+        else (wording.BIOPSY_LABEL, saved.NO_BIOPSY, "", "", ""),
+    ]
+    html_table(("", "Diagnosis", "How sure", "Plan or day", "Remark"), rows, numeric=())
+    st.caption(wording.changed_mind(case))
+    if case.lesion.note:
+        st.markdown(f"**Note:** {escape(case.lesion.note)}")
+
+
+# --- The present model -----------------------------------------------------------------------------------------------
+
+
+def _present_model(case: Case, shown: Picture | None) -> None:
+    artifact = resources.artifact()
+    if is_of_model(case.result, artifact):
+        return
+    st.warning(wording.model_has_changed(case.result, f"{artifact.name} {artifact.version}"), icon=":material/update:")
+    if shown is None or not st.toggle(wording.NEW_ANSWER_BUTTON, key=f"cases_new_{case.case_id}"):
+        return
+    new = informed_by_case(case, resources.analysis(shown.content, MAX_STORED_BYTES))
+    if new.prediction is None:
+        st.warning(wording.NO_NEW_ANSWER, icon=":material/block:")
+        return
+    point = _same_point(case.result, artifact)
+    image, table = st.columns([7, 4], gap="medium")
+    with image:
+        leading = answer_wording.leading_class(new.prediction, new.prediction.p_malignant >= point.threshold)
+        heatmap_viewer(new, leading, {}, key="cases_viewer_new")
+    with table:
+        _old_and_new(case.result, new, artifact, point)
+
+
+def _same_point(result: ModelResult, artifact: Artifact) -> OperatingPoint:
+    """The present model's operating point of the saved name, the first where it has none."""
+    points = {point.name: point for point in artifact.operating_points}
+    return points.get(result.operating_point, artifact.operating_points[0])
+
+
+def _old_and_new(result: ModelResult, new: Analysis, artifact: Artifact, point: OperatingPoint) -> None:
+    if new.prediction is None:
+        raise ValueError("expected an answered image")
+    before, present = probabilities_of(result), new.prediction.probabilities
+    rows = [
+        _difference("Malignant", result.p_malignant, new.prediction.p_malignant),
+        ("Threshold", one_decimal(result.threshold), one_decimal(point.threshold), ""),
+        (
+            "Flag",
+            "flagged" if result.is_flagged else "not flagged",
+            "flagged" if new.prediction.p_malignant >= point.threshold else "not flagged",
+            "",
+        ),
+        ("Cannot rule out", ", ".join(result.conformal_set), ", ".join(new.prediction.conformal_set), ""),
+        *(_difference(dx, float(before[index]), float(present[index])) for index, dx in enumerate(DX_CODES)),
+    ]
+    headers = ("", f"Saved ({saved.plain_model_name(result)})", f"Now ({artifact.name} {artifact.version})", "Points")
+    html_table(headers, rows, numeric=(1, 2, 3))
+    st.caption(wording.populations(result.population, new.prediction.population))
+
+
+def _difference(name: str, saved: float, present: float) -> tuple[str, str, str, str]:
+    return name, percent(saved), percent(present), wording.points(saved, present)
+
+
+# --- What can be done with a case ------------------------------------------------------------------------------------
+
+
+def _actions(case: Case, shown: Picture | None) -> None:
+    with st.container(horizontal=True):
+        if shown is not None:
+            _report("PDF report", case_exports.export_pdf, case, shown, "pdf", "application/pdf")
+            _report("FHIR report", case_exports.export_fhir, case, shown, "fhir.json", "application/fhir+json")
+        if st.button("Delete", icon=":material/delete:", key="cases_delete"):
+            case_forms.confirm_delete(case)
+
+
+def _report(label: str, make: Callable[..., bytes], case: Case, shown: Picture, ending: str, mime: str) -> None:
+    log, by = resources.case_log(), actor()
+    name = f"lesionlens_case_{case.case_id}.{ending}"
+    download(label, partial(make, log, case, shown.analysis, by), name, mime)
+
+
+def _record(case: Case) -> None:
+    """What identifies the case, its image and its model."""
+    result = case.result
+    facts = {
+        "Case": str(case.case_id),
+        "Lesion": str(case.lesion.lesion_id),
+        "Saved": f"{saved.saved_time(case.saved_at)} by {case.saved_by}, {case.organisation}",
+        "File name as given": case.captured_name,
+        "Image": f"{case.image_width} x {case.image_height} px, SHA-256 {case.image_sha256}",
+        "Model": saved.plain_model_name(result),
+        "Weights": f"SHA-256 {result.artifact_sha256}",
+        "Preprocessing": result.preprocessing_version,
+        "Heatmap": result.heatmap_method,
+        "Operating point": result.operating_point,
+        "Quality": result.quality,
+        "Distance from the known images": f"{result.ood_score:.2f}",
+        "Answered in": f"{result.runtime_ms:.0f} ms",
+    }
+    with st.expander("Record"):
+        st.caption(wording.NOT_A_VERDICT)
+        html_table(("Fact", "Value"), list(facts.items()), numeric=())
+
+
+def informed_by_case(case: Case, analysis: Analysis) -> Analysis:
+    """The analysis of a case's image with what the case says of the patient taken into account."""
+    facts = ClinicalFacts(case.patient.age, case.lesion.site)
+    return resources.analyzer().with_facts(analysis, facts)

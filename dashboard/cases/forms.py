@@ -1,0 +1,158 @@
+"""Functions that draw the forms of one open case: decision, biopsy result, facts, deletion.
+
+What is typed stays in the form when saving fails: the error is said, and pressing again is safe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from uuid import UUID, uuid4
+
+import streamlit as st
+
+from dashboard.answer.wording import name_and_code
+from dashboard.cases import wording
+from dashboard.cases.opened import close, keep
+from dashboard.shell import resources
+from dashboard.shell.identity import actor
+from dashboard.shell.widgets import explained_errors
+from data.cases.case import MAX_REFERENCE, MAX_TEXT, PLANS, SEXES, SIDES, SITES, Biopsy, Case, Decision, Lesion, Patient
+from data.cases.log import CaseLog
+from data.cases.queries import CaseQuery
+from data.tasks.skin import DX_CODES
+
+# More lesions of one patient than a picker can show are no timeline any more.
+MAX_OFFERED = 100
+# Stands in the picker for an id that is made when the facts are saved.
+NEW_LESION = UUID(int=0)
+
+
+def case_forms(case: Case) -> None:
+    """The three forms side by side, folded."""
+    decision, biopsy, facts = st.columns(3, gap="medium")
+    with decision, st.expander("Change the decision"):
+        _decision_form(case)
+    with biopsy, st.expander("Biopsy result"):
+        _biopsy_form(case)
+    with facts, st.expander("Patient and lesion"):
+        _facts_form(case)
+
+
+def _change(change: Callable[[CaseLog], Case]) -> None:
+    """Write a change and show the case as it is then; an error is said and the form stays filled in."""
+    with explained_errors():
+        keep(change(resources.case_log()))
+        st.toast("Saved")
+        st.rerun()
+
+
+def _decision_form(case: Case) -> None:
+    with st.form(f"cases_decision_{case.case_id}", border=False):
+        dx = st.selectbox(
+            "Diagnosis",
+            DX_CODES,
+            index=DX_CODES.index(case.decision.dx),
+            format_func=name_and_code,
+            key=f"cases_decision_dx_{case.case_id}",
+        )
+        plan = st.selectbox(
+            "Plan", PLANS, index=PLANS.index(case.decision.plan), key=f"cases_decision_plan_{case.case_id}"
+        )
+        reason = st.text_area(
+            "Why", case.decision.reason, max_chars=MAX_TEXT, key=f"cases_decision_reason_{case.case_id}"
+        )
+        st.caption(wording.DECISION_HINT)
+        if st.form_submit_button("Save the decision"):
+            _change(lambda log: log.decide(case.case_id, Decision(dx, plan, reason), actor()))
+
+
+def _biopsy_form(case: Case) -> None:
+    known, today = case.biopsy, datetime.now(UTC).date()
+    with st.form(f"cases_biopsy_{case.case_id}", border=False):
+        dx = st.selectbox(
+            "Histopathology",
+            DX_CODES,
+            index=DX_CODES.index(known.dx) if known else None,
+            placeholder="Choose a diagnosis",
+            format_func=name_and_code,
+            key=f"cases_biopsy_dx_{case.case_id}",
+        )
+        reported_on = st.date_input(
+            "Day of the report",
+            known.reported_on if known else today,
+            max_value=today,
+            format="YYYY-MM-DD",
+            key=f"cases_biopsy_day_{case.case_id}",
+        )
+        note = st.text_area(
+            "Note", known.note if known else "", max_chars=MAX_TEXT, key=f"cases_biopsy_note_{case.case_id}"
+        )
+        st.caption(wording.BIOPSY_HINT)
+        is_wanted = st.form_submit_button("Save the result")
+    if is_wanted and dx is None:
+        st.warning(wording.NO_BIOPSY_DX, icon=":material/edit:")
+    elif is_wanted and dx is not None:
+        biopsy = Biopsy(dx, reported_on, note)
+        _change(lambda log: log.record_biopsy(case.case_id, biopsy, actor()))
+    if known and st.button("Remove the result", key="cases_biopsy_remove"):
+        _change(lambda log: log.record_biopsy(case.case_id, None, actor()))
+
+
+def _facts_form(case: Case) -> None:
+    lesions = _lesions_of_patient(case)
+    with st.form(f"cases_facts_{case.case_id}", border=False):
+        patient = _patient_fields(case)
+        site = st.selectbox("Site", SITES, index=SITES.index(case.lesion.site), key=f"cases_facts_site_{case.case_id}")
+        side = st.selectbox("Side", SIDES, index=SIDES.index(case.lesion.side), key=f"cases_facts_side_{case.case_id}")
+        note = st.text_area("Note", case.lesion.note, max_chars=MAX_TEXT, key=f"cases_facts_note_{case.case_id}")
+        lesion_id = st.selectbox(
+            "Shows the same lesion as",
+            list(lesions),
+            format_func=lesions.__getitem__,
+            help=wording.SAME_LESION_HELP,
+            key=f"cases_facts_lesion_{case.case_id}",
+        )
+        st.caption(wording.CORRECT_HINT)
+        if st.form_submit_button("Save the facts"):
+            lesion = Lesion(uuid4() if lesion_id == NEW_LESION else lesion_id, site, side, note)
+            _change(lambda log: log.correct(case.case_id, patient, lesion, actor()))
+
+
+def _patient_fields(case: Case) -> Patient:
+    reference = st.text_input(
+        "Patient reference",
+        case.patient.reference,
+        max_chars=MAX_REFERENCE,
+        key=f"cases_facts_reference_{case.case_id}",
+    )
+    # Through the state, not as a default: only a field without one can be emptied again.
+    key = f"cases_facts_age_{case.case_id}"
+    st.session_state.setdefault(key, None if case.patient.age is None else round(case.patient.age))
+    age = st.number_input("Age (years)", 0, 120, None, key=key)
+    sex = st.selectbox("Sex", SEXES, index=SEXES.index(case.patient.sex), key=f"cases_facts_sex_{case.case_id}")
+    return Patient(reference.strip(), None if age is None else float(age), sex)
+
+
+def _lesions_of_patient(case: Case) -> dict[UUID, str]:
+    """Lesions to choose from: the case's own, the others under the same reference, and one of its own."""
+    lesions: dict[UUID, str] = {case.lesion.lesion_id: wording.SAME_LESION_AS_NOW}
+    if case.patient.reference:
+        query = CaseQuery(patient_reference=case.patient.reference, limit=MAX_OFFERED)
+        for number, summary in enumerate(resources.case_log().find(query, actor()), start=1):
+            lesions.setdefault(summary.lesion_id, wording.one_line(number, summary))
+    return {**lesions, NEW_LESION: wording.A_LESION_OF_ITS_OWN}
+
+
+@st.dialog(wording.DELETE_TITLE)
+def confirm_delete(case: Case) -> None:
+    """Say what is removed, and remove it when that is confirmed."""
+    st.markdown(wording.deletion(case))
+    with st.container(horizontal=True):
+        if st.button("Delete the case", type="primary", key="cases_delete_confirmed"):
+            with explained_errors():
+                resources.case_log().delete(case.case_id, actor())
+                close()
+                st.rerun()
+        if st.button("Keep it", key="cases_delete_cancelled"):
+            st.rerun()

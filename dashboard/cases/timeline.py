@@ -1,0 +1,115 @@
+"""Functions that draw one lesion over time: its cases, and two of them side by side at the same zoom."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from dashboard.answer import saved
+from dashboard.answer.viewer import jpeg_url
+from dashboard.cases import wording
+from dashboard.cases.opened import opened, picture
+from dashboard.shell import resources
+from dashboard.shell.formats import percent
+from dashboard.shell.identity import actor
+from dashboard.shell.widgets import html_table
+from data.cases.case import Case, probabilities_of
+from data.cases.queries import CaseSummary
+from data.tasks.skin import DX_CODES
+
+ASSETS = Path(__file__).resolve().parents[1] / "assets"
+
+
+@functools.cache
+def _component() -> Any:
+    """Register the component once a process; Streamlit warns where one name is registered twice."""
+    html, js = ((ASSETS / f"compare.{ending}").read_text(encoding="utf-8") for ending in ("html", "js"))
+    css = (ASSETS / "viewer.css").read_text(encoding="utf-8")
+    return st.components.v2.component("lesionlens_compare", html=html, css=css, js=js)
+
+
+def timeline(case: Case) -> None:
+    """The cases of a lesion, oldest first; two of them can be compared."""
+    visits = resources.case_log().timeline(case.lesion.lesion_id, actor())
+    st.subheader(wording.TIMELINE_HEADING)
+    if len(visits) < 2:
+        st.caption(wording.TIMELINE_ALONE)
+        return
+    _visits_table(visits, case)
+    position = next((index for index, visit in enumerate(visits) if visit.case_id == case.case_id), len(visits) - 1)
+    before = max(position - 1, 0)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        earlier = _pick("Compare", visits, before, "cases_earlier")
+        later = _pick("with", visits, before + 1, "cases_later")
+    _compare(opened(earlier.case_id), opened(later.case_id))
+
+
+def _pick(label: str, visits: Sequence[CaseSummary], index: int, key: str) -> CaseSummary:
+    position = st.selectbox(
+        label,
+        range(len(visits)),
+        index=index,
+        format_func=lambda position: wording.visit(position + 1, visits[position]),
+        key=f"{key}_{visits[index].case_id}",
+        width=320,
+    )
+    return visits[position]
+
+
+def _visits_table(visits: Sequence[CaseSummary], case: Case) -> None:
+    rows = [
+        (
+            wording.visit(number, visit) + (" (this case)" if visit.case_id == case.case_id else ""),
+            wording.days_between(visits[0].saved_at, visit.saved_at),
+            visit.own_dx or "",
+            visit.prediction,
+            percent(visit.p_malignant),
+            "flagged" if visit.is_flagged else "",
+            visit.dx,
+            visit.plan,
+            visit.biopsy_dx or "",
+        )
+        for number, visit in enumerate(visits, start=1)
+    ]
+    headers = ("Visit", "After the first", "Own read", "AI", "Malignant", "Flag", "Decision", "Plan", "Biopsy")
+    html_table(headers, rows, numeric=(4,))
+
+
+# --- Two visits ------------------------------------------------------------------------------------------------------
+
+
+def _compare(earlier: Case, later: Case) -> None:
+    _component()(
+        key="cases_compare",
+        data={"visits": [_visit(earlier), _visit(later)]},
+    )
+    st.caption(wording.COMPARE_NOTE)
+    remark = wording.other_models(earlier.result, later.result)
+    if remark is not None:
+        st.warning(remark, icon=":material/difference:")
+    old, new = probabilities_of(earlier.result), probabilities_of(later.result)
+    rows = [
+        _difference("Malignant", earlier.result.p_malignant, later.result.p_malignant),
+        *(_difference(dx, float(old[index]), float(new[index])) for index, dx in enumerate(DX_CODES)),
+        ("Decision", earlier.decision.dx, later.decision.dx, ""),
+        ("Time between", "", wording.days_between(earlier.saved_at, later.saved_at), ""),
+    ]
+    headers = ("", saved.saved_day(earlier.saved_at), saved.saved_day(later.saved_at), "Points")
+    html_table(headers, rows, numeric=(1, 2, 3))
+
+
+def _difference(name: str, old: float, new: float) -> tuple[str, str, str, str]:
+    return name, percent(old), percent(new), wording.points(old, new)
+
+
+def _visit(case: Case) -> dict[str, str]:
+    taken = saved.saved_time(case.saved_at)
+    return {
+        "image": jpeg_url(picture(case).analysis.image),
+        "alt": f"Dermoscopic image saved {taken}",
+        "caption": f"{taken} · {case.image_width} x {case.image_height} px",
+    }

@@ -1,0 +1,201 @@
+"""Every text of the Cases page that is more than a label; one message for each error of the case log and image store.
+
+Unsure is never shown as safe, also in a case that was saved long ago; what is typed by a user is escaped.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from dashboard.answer.saved import model_name, person, place, saved_time
+from dashboard.answer.wording import name_and_code
+from dashboard.shell.formats import escape, percent
+from data.cases.case import Case, ModelResult
+from data.cases.queries import CaseSummary
+from model.inference.clinical import GIVEN
+
+# --- Worklist --------------------------------------------------------------------------------------------------------
+
+TITLE, CASE_TITLE = "Cases", "Case"
+EMPTY_LOG_TITLE = "No case has been saved yet"
+EMPTY_LOG = (
+    "Open an image on the **Review** page, decide, and press **Save case**. The case then stands here: as it was, with "
+    "its image, its heatmap and both reads."
+)
+NOTHING_FOUND_TITLE = "No case matches this search"
+NOTHING_FOUND = "Widen the dates, shorten the words, or remove a filter. **Reset** shows all cases again."
+SEARCH_HELP = "Words of the note and of the file name, in any case."
+REFERENCE_HELP = "The whole reference, as it was typed when the case was saved; capitals do not matter."
+SAVED_BY_HELP = "The whole name, as the column Saved by shows it."
+TABLE_ALT = "Cases found; the list below opens the same cases"
+TICK_HINT = "Tick rows of the table to export only those."
+MALIGNANT_HELP = "p(mel) + p(bcc) + p(akiec) when the case was saved"
+PICK_CASE = "Open a case of this page"
+ANY = "Any"
+FLAGGED_NAMES = {True: "Flagged", False: "Not flagged"}
+DIFFERS_NAMES = {True: "Differs from the AI", False: "Same as the AI"}
+BIOPSY_NAMES = {True: "With a result", False: "Without a result"}
+ORDER_NAMES: dict[str, str] = {
+    "saved_at": "When saved",
+    "saved_by": "Saved by",
+    "patient_reference": "Patient reference",
+    "age": "Age",
+    "site": "Site",
+    "dx": "Diagnosis",
+    "prediction": "AI's diagnosis",
+    "p_malignant": "Malignant by the AI",
+}
+
+
+def found(count: int, first: int, last: int, is_filtered: bool) -> str:
+    """`10,000 cases, 51 to 100 shown`, `3 cases found by these filters`."""
+    cases = ("1 case" if count == 1 else f"{count:,} cases") + (" found by these filters" if is_filtered else "")
+    return cases if last - first + 1 == count else f"{cases}, {first:,} to {last:,} shown"
+
+
+def one_line(number: int, summary: CaseSummary) -> str:
+    """A case in a list to choose from, as plain text; the number tells two apart that read the same."""
+    patient = summary.patient_reference or "no reference"
+    return f"{number}. {saved_time(summary.saved_at)} · {patient} · {place(summary.site, summary.side)} · {summary.dx}"
+
+
+# --- One case --------------------------------------------------------------------------------------------------------
+
+OWN_READ_LABEL, MODEL_LABEL, DECISION_LABEL, BIOPSY_LABEL = (
+    "Own read before the AI",
+    "AI",
+    "Decision after the AI",
+    "Biopsy",
+)
+DECISION_HINT = "The case keeps the newest decision; the audit trail keeps that it was changed, by whom and when."
+BIOPSY_HINT = "What histopathology found. It becomes the reference when the Use page counts how often the AI was right."
+CORRECT_HINT = "Facts on the patient and the lesion. The image and what the AI said of it are never changed."
+SAME_LESION_HELP = (
+    "Cases of one lesion form a timeline. Offered are the lesions saved under the same patient reference."
+)
+DELETE_TITLE = "Delete this case?"
+SAME_LESION_AS_NOW = "as now"
+A_LESION_OF_ITS_OWN = "no other case: a lesion of its own"
+NO_BIOPSY_DX = "Choose what histopathology found, then save again."
+NEW_ANSWER_BUTTON = "Show the present model's answer beside it"
+NO_NEW_ANSWER = "The present model does not answer this image; its quality check refuses it."
+NOT_A_VERDICT = "Shown as it was saved. Nothing here was computed again."
+
+
+def case_heading(case: Case) -> str:
+    """What is opened, in one line of Markdown."""
+    parts = [
+        f"Saved {saved_time(case.saved_at)} by {escape(case.saved_by)}",
+        escape(case.patient.reference) if case.patient.reference else "no patient reference",
+        person(case),
+        place(case.lesion.site, case.lesion.side),
+    ]
+    return " · ".join(parts)
+
+
+def prediction_set(result: ModelResult) -> str:
+    """The diagnoses that could not be ruled out."""
+    names = ", ".join(name_and_code(dx) for dx in result.conformal_set)
+    return f"**Cannot rule out at {percent(result.conformal_level)}:** {names}."
+
+
+def saved_model(result: ModelResult) -> str:
+    """The line under a saved answer."""
+    return (
+        f"Model {model_name(result)} · weights {result.artifact_sha256[:12]} · preprocessing "
+        f"{escape(result.preprocessing_version)} · calibrated for {escape(result.population)}"
+    )
+
+
+def model_has_changed(result: ModelResult, present: str) -> str:
+    """Said above a case that another model answered."""
+    return (
+        f"This answer was given by model {model_name(result)}. The present model is {escape(present)}: it may answer "
+        "otherwise. The saved answer stands as it was."
+    )
+
+
+def changed_mind(case: Case) -> str:
+    """Whether the clinician's diagnosis changed between the two reads."""
+    if case.has_changed_mind is None:
+        return "No read before the AI was asked for."
+    if not case.has_changed_mind:
+        return "The diagnosis is the same before and after the AI's answer was seen."
+    return "The diagnosis was changed after the AI's answer was seen."
+
+
+def deletion(case: Case) -> str:
+    """What the confirmation says; in words, since it cannot be undone."""
+    return (
+        f"The case of {saved_time(case.saved_at)}, decided as {name_and_code(case.decision.dx)}, is removed from the "
+        "log together with its image: patient reference, notes, both reads, the AI's answer and the biopsy result. The "
+        "audit trail keeps that a case was deleted, by whom and when. This cannot be undone."
+    )
+
+
+# --- Timeline --------------------------------------------------------------------------------------------------------
+
+TIMELINE_HEADING = "This lesion over time"
+TIMELINE_ALONE = "This is the only case of this lesion."
+COMPARE_NOTE = (
+    "Both images at the same zoom, moved together. Switch **Move together** off to line them up, and on again. The "
+    "distance of the camera is not known, so a lesion that looks larger may only be nearer."
+)
+
+
+def visit(number: int, summary: CaseSummary) -> str:
+    """A case of a timeline, from 1, as plain text: `2. 21 Nov 2026, 14:05 UTC`."""
+    return f"{number}. {saved_time(summary.saved_at)}"
+
+
+def days_between(earlier: datetime, later: datetime) -> str:
+    """`same day`, `1 day`, `183 days`; days of the calendar, in UTC."""
+    days = (later.date() - earlier.date()).days
+    if days == 0:
+        return "same day"
+    return "1 day" if days == 1 else f"{days:,} days"
+
+
+def points(earlier: float, later: float) -> str:
+    """A difference of two shares in percentage points, with its sign: `+12`, `−3`, `0`."""
+    difference = round((later - earlier) * 100)
+    return f"+{difference}" if difference > 0 else f"−{-difference}" if difference < 0 else "0"
+
+
+def populations(saved: str, present: str) -> str:
+    """For whom the saved and the present answer hold."""
+    saved, present = escape(saved), escape(present)
+    return f"Both are calibrated for {saved}." if saved == present else f"Saved: {saved}. Now: {present}."
+
+
+def other_models(earlier: ModelResult, later: ModelResult) -> str | None:
+    """A remark where two answers cannot be compared as they stand."""
+    if (earlier.artifact_sha256, earlier.preprocessing_version) == (later.artifact_sha256, later.preprocessing_version):
+        if (GIVEN in earlier.population) == (GIVEN in later.population):
+            return None
+        return "One of the two answers takes age or body site into account: their difference may come from that alone."
+    return (
+        f"The two answers come from different models ({model_name(earlier)}, {model_name(later)}): their difference is "
+        "no sign of change in the lesion by itself."
+    )
+
+
+# --- Exports ---------------------------------------------------------------------------------------------------------
+
+EXPORT_HEADING = "Export"
+EXPORT_NOTE = (
+    "Exports hold what you see, patient references included; every one is written into the audit trail. In CSV a text "
+    "that begins with = + - @ gets an apostrophe in front, so that a spreadsheet does not run it."
+)
+
+
+def export_of(count: int, is_selection: bool) -> str:
+    """What an export holds: `3 selected cases`, `all 512 cases found`."""
+    if is_selection:
+        return "1 selected case" if count == 1 else f"{count:,} selected cases"
+    return "the case found" if count == 1 else f"all {count:,} cases found"
+
+
+def too_many_images(limit: int) -> str:
+    """Why the images cannot be had at once."""
+    return f"Images can be exported for at most {limit:,} cases at once; select rows or filter."

@@ -1,0 +1,281 @@
+"""Functions that draw the worklist of the Cases page: search, filters, one page of cases, and exports."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+import pandas as pd
+import streamlit as st
+
+from dashboard.answer import saved
+from dashboard.answer.wording import name_and_code
+from dashboard.cases import wording
+from dashboard.cases.opened import ask_for, close
+from dashboard.reports import exports as case_exports
+from dashboard.reports.exports import MAX_ZIP_CASES, Selection
+from dashboard.shell import resources
+from dashboard.shell.identity import actor
+from data.cases.case import SITES
+from data.cases.queries import ORDERS, CaseQuery, CaseSummary
+from data.tasks.skin import DX_CODES
+
+CASES_PER_PAGE = 50
+_OPEN_CLICK = "cases_open_click"
+
+# Key and starting value of every filter of the page.
+FILTERS: dict[str, Any] = {
+    "cases_text": "",
+    "cases_reference": "",
+    "cases_dx": None,
+    "cases_prediction": None,
+    "cases_flagged": None,
+    "cases_differs": None,
+    "cases_biopsy": None,
+    "cases_site": None,
+    "cases_from": None,
+    "cases_to": None,
+    "cases_saved_by": "",
+}
+
+
+def worklist() -> None:
+    """Filters, one page of the cases found, and their exports. Only that page is ever read from the log."""
+    close()  # whichever way the reader came back to the list
+    query = _query()
+    count = resources.case_log().count(query, actor())
+    if count == 0:
+        _nothing_found(query)
+        return
+    offset = _headline(query, count)
+    summaries = resources.case_log().find(replace(query, limit=CASES_PER_PAGE, offset=offset), actor())
+    chosen = _table(summaries)
+    _open_by_name(summaries)
+    _exports(query, count, chosen)
+
+
+# --- Search and filters ----------------------------------------------------------------------------------------------
+
+
+def reset_filters() -> None:
+    """Set every filter back to its starting value (a callback: it must run before the filters are drawn)."""
+    st.session_state.update(FILTERS)
+
+
+def _query() -> CaseQuery:
+    """What the filters ask for; their state outlives an opened case and a switch of pages."""
+    for key, value in FILTERS.items():
+        st.session_state.setdefault(key, value)
+    with st.container(border=True):
+        with st.grid(4, min_column_width=210, gap="small"):
+            text = _words("Search", "cases_text", wording.SEARCH_HELP)
+            reference = _words("Patient reference", "cases_reference", wording.REFERENCE_HELP)
+            dx = _choice("Diagnosis", DX_CODES, "cases_dx", name_and_code)
+            is_flagged = _yes_or_no("Flag", "cases_flagged", wording.FLAGGED_NAMES)
+        with st.container(horizontal=True):
+            with st.popover("More filters and order", icon=":material/tune:", width="content"):
+                rest = _further_filters()
+            st.button("Reset", icon=":material/restart_alt:", on_click=reset_filters, help="Undo all filters")
+    return CaseQuery(text=text, patient_reference=reference, dx=dx, is_flagged=is_flagged, **rest)
+
+
+def _further_filters() -> dict[str, Any]:
+    with st.grid(2, min_column_width=210, gap="small"):
+        return {
+            "differs_from_model": _yes_or_no("Diagnosis and AI", "cases_differs", wording.DIFFERS_NAMES),
+            "has_biopsy": _yes_or_no("Biopsy", "cases_biopsy", wording.BIOPSY_NAMES),
+            "prediction": _choice("AI's diagnosis", DX_CODES, "cases_prediction", name_and_code),
+            "site": _choice("Site", SITES, "cases_site", str),
+            "saved_from": _day("Saved from", "cases_from"),
+            "saved_to": _day("Saved until", "cases_to"),
+            "saved_by": _words("Saved by", "cases_saved_by", wording.SAVED_BY_HELP) or None,
+            **_order(),
+        }
+
+
+def _order() -> dict[str, Any]:
+    order_by = st.selectbox(
+        "Order by",
+        ORDERS,
+        format_func=lambda order: wording.ORDER_NAMES.get(order, order),
+        key="cases_order",
+        persist_state="session",
+    )
+    is_descending = st.segmented_control(
+        "Direction",
+        [True, False],
+        format_func={True: "Newest or highest first", False: "Oldest or lowest first"}.__getitem__,
+        default=True,
+        required=True,
+        key="cases_descending",
+        persist_state="session",
+    )
+    return {"order_by": order_by, "is_descending": is_descending}
+
+
+def _words(label: str, key: str, help_text: str) -> str:
+    words = st.text_input(label, key=key, help=help_text, persist_state="session")
+    return words.strip()
+
+
+def _choice(label: str, options: Sequence[str], key: str, name: Callable[[str], str]) -> str | None:
+    return st.selectbox(
+        label,
+        options,
+        format_func=name,
+        index=None,
+        placeholder=wording.ANY,
+        key=key,
+        persist_state="session",
+    )
+
+
+def _yes_or_no(label: str, key: str, names: Mapping[bool, str]) -> bool | None:
+    return st.selectbox(
+        label,
+        list(names),
+        format_func=names.__getitem__,
+        index=None,
+        placeholder=wording.ANY,
+        key=key,
+        persist_state="session",
+    )
+
+
+def _day(label: str, key: str) -> Any:
+    return st.date_input(label, key=key, format="YYYY-MM-DD", persist_state="session", help="Days in UTC")
+
+
+# --- The cases found -------------------------------------------------------------------------------------------------
+
+
+def _is_filtered(query: CaseQuery) -> bool:
+    return replace(query, order_by=CaseQuery.order_by, is_descending=CaseQuery.is_descending) != CaseQuery()
+
+
+def _nothing_found(query: CaseQuery) -> None:
+    title, text = (
+        (wording.NOTHING_FOUND_TITLE, wording.NOTHING_FOUND)
+        if _is_filtered(query)
+        else (wording.EMPTY_LOG_TITLE, wording.EMPTY_LOG)
+    )
+    st.info(f"**{title}.** {text}", icon=":material/folder_open:")
+
+
+def _headline(query: CaseQuery, count: int) -> int:
+    """How many cases were found and the way through their pages; gives the number of cases before the page shown."""
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        said = st.container(width="content")
+        page = 1
+        if count > CASES_PER_PAGE:
+            # A page of its own for each question, so that another question starts at its first page.
+            key = f"cases_page_{hash(query)}"
+            page = st.pagination(-(-count // CASES_PER_PAGE), key=key, persist_state="session")
+    offset = (page - 1) * CASES_PER_PAGE
+    last = min(offset + CASES_PER_PAGE, count)
+    said.markdown(f"**{wording.found(count, offset + 1, last, _is_filtered(query))}**")
+    return offset
+
+
+def _table(summaries: Sequence[CaseSummary]) -> tuple[UUID, ...]:
+    """One page as a table; gives the cases whose rows are ticked."""
+    case_ids = tuple(summary.case_id for summary in summaries)
+    columns = st.column_config
+    event: Any = st.dataframe(
+        pd.DataFrame([_row(summary) for summary in summaries]),
+        hide_index=True,
+        on_select="rerun",
+        selection_mode="multi-row",
+        # Another page is another table, so that ticks never move to other cases.
+        key=f"cases_table_{hash(case_ids)}",
+        alt=wording.TABLE_ALT,
+        column_config={
+            "Open": columns.ButtonColumn(
+                "Open", type="tertiary", on_click=_open_clicked, args=(case_ids,), key=_OPEN_CLICK, pinned=True
+            ),
+            "Saved": columns.DatetimeColumn("Saved (UTC)", format="YYYY-MM-DD HH:mm"),
+            "Age": columns.NumberColumn(format="%.0f"),
+            "Malignant": columns.NumberColumn("Malignant (AI)", format="%.1f %%", help=wording.MALIGNANT_HELP),
+        },
+    )
+    return tuple(case_ids[row] for row in event.selection.rows)
+
+
+def _open_clicked(case_ids: Sequence[UUID]) -> None:
+    ask_for(case_ids[st.session_state[_OPEN_CLICK].row])
+
+
+def _row(summary: CaseSummary) -> dict[str, Any]:
+    return {
+        "Open": ":material/open_in_full: Open",
+        "Saved": summary.saved_at,
+        "Patient": summary.patient_reference,
+        "Age": summary.age,
+        "Sex": summary.sex,
+        "Site": saved.place(summary.site, summary.side),
+        "Own read": summary.own_dx or "",
+        "AI": summary.prediction,
+        "Malignant": summary.p_malignant * 100,
+        "Flag": "flagged" if summary.is_flagged else "",
+        "Decision": summary.dx,
+        "Plan": summary.plan,
+        "Biopsy": summary.biopsy_dx or "",
+        "Saved by": summary.saved_by,
+        "Model": summary.model_version,
+    }
+
+
+def _open_by_name(summaries: Sequence[CaseSummary]) -> None:
+    """A way to open a case that a screen reader and a keyboard know: the table is drawn on a canvas."""
+    lines = {summary.case_id: wording.one_line(number, summary) for number, summary in enumerate(summaries, start=1)}
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        case_id = st.selectbox(
+            wording.PICK_CASE,
+            list(lines),
+            format_func=lines.__getitem__,
+            index=None,
+            placeholder="Choose a case",
+            key="cases_pick",
+            width=420,
+        )
+        if case_id is None:
+            st.button("Open", disabled=True, key="cases_pick_open")
+        else:
+            st.button("Open", on_click=ask_for, args=(case_id,), key="cases_pick_open")
+
+
+# --- Exports ---------------------------------------------------------------------------------------------------------
+
+
+def _exports(query: CaseQuery, count: int, chosen: tuple[UUID, ...]) -> None:
+    selection = Selection(resources.case_log(), actor(), query, chosen)
+    held = len(chosen) or count
+    with st.container(border=True):
+        st.markdown(f"**{wording.EXPORT_HEADING}** {wording.export_of(held, bool(chosen))}", help=wording.EXPORT_NOTE)
+        with st.container(horizontal=True):
+            download("CSV", partial(case_exports.export_csv, selection), "lesionlens_cases.csv", "text/csv")
+            download("JSON", partial(case_exports.export_json, selection), "lesionlens_cases.json", "application/json")
+            is_too_many = held > MAX_ZIP_CASES
+            make_zip = partial(case_exports.export_images, selection)
+            download("Images (ZIP)", make_zip, "lesionlens_images.zip", "application/zip", is_disabled=is_too_many)
+        if not chosen:
+            st.caption(wording.TICK_HINT)
+        if is_too_many:
+            st.caption(wording.too_many_images(MAX_ZIP_CASES))
+
+
+def download(label: str, make: Callable[[], bytes], file_name: str, mime: str, is_disabled: bool = False) -> None:
+    """A button that makes a file when it is pressed; no file name says anything of a patient."""
+    st.download_button(
+        label,
+        data=make,
+        file_name=file_name,
+        mime=mime,
+        key=f"cases_download_{label}",
+        icon=":material/download:",
+        on_click="ignore",
+        disabled=is_disabled,
+    )

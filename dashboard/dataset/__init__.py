@@ -1,0 +1,1 @@
+"""The Dataset page: a cohort of HAM10000, counted and drawn."""

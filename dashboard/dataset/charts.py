@@ -1,0 +1,183 @@
+"""Plotly figures of the Dataset page; see `dashboard.shell.charts` for what all figures share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from dashboard.dataset.cohort import AGE_LABELS, UNKNOWN, Unit
+from dashboard.shell.charts import CARD_HEIGHT, add_share_cells, new_figure
+from dashboard.shell.colours import ACCENT, DX_COLOURS, translucent
+from data.tasks.skin import DX_CODES, diagnosis
+
+AGE_AXIS_TITLE = "age (years, 5-year bands)"
+
+
+def diagnosis_bars(counts: pd.Series, unit: Unit, chosen: tuple[str, ...] = ()) -> go.Figure:
+    """Horizontal bars of counts by diagnosis, the count at each bar's end.
+
+    Args:
+        counts: indexed by dx code, all seven.
+        unit: what is counted.
+        chosen: diagnoses the page is filtered to; the others fade. Empty: none fades.
+    """
+    names = [diagnosis(dx).name for dx in counts.index]
+    opacity = [1.0 if not chosen or dx in chosen else 0.25 for dx in counts.index]
+    figure = new_figure(CARD_HEIGHT, showlegend=False, clickmode="event+select")
+    figure.add_bar(
+        x=counts.to_numpy(),
+        y=list(counts.index),
+        orientation="h",
+        marker={"color": [DX_COLOURS[dx] for dx in counts.index], "opacity": opacity},
+        text=[f"{count:,}" for count in counts],
+        textposition="outside",
+        cliponaxis=False,
+        customdata=names,
+        hovertemplate=f"%{{y}} · %{{customdata}}<br>%{{x:,}} {unit}<extra></extra>",
+        # A click filters; the fading is ours, from the filter, and not Plotly's own.
+        selected={"marker": {"opacity": 1}},
+        unselected={"marker": {"opacity": 1}},
+    )
+    # Room for the number beside the longest bar.
+    figure.update_xaxes(title=f"{unit}", range=[0, max(int(counts.max()), 1) * 1.18], nticks=5, tickformat=",")
+    figure.update_yaxes(autorange="reversed", tickfont={"size": 13})
+    return figure
+
+
+def age_bars(table: pd.DataFrame, unit: Unit) -> go.Figure:
+    """Stacked bars of counts by five-year age band, one colour a diagnosis.
+
+    Args:
+        table: age labels (rows) by dx (columns), see `dashboard.dataset.cohort.cross_count`.
+        unit: what is counted.
+    """
+    figure = new_figure(CARD_HEIGHT, showlegend=False, barmode="stack", bargap=0.12)
+    totals = table.sum(axis=1).to_numpy()
+    for dx in table.columns:
+        figure.add_bar(
+            x=list(table.index),
+            y=table[dx].to_numpy(),
+            name=dx,
+            marker={"color": DX_COLOURS[dx], "line": {"width": 0}},
+            customdata=totals,
+            hovertemplate=f"age %{{x}}<br>{dx} · {diagnosis(dx).name}<br>%{{y:,}} of %{{customdata:,}} {unit}"
+            "<extra></extra>",
+        )
+    _age_axis(figure)
+    figure.update_xaxes(title=AGE_AXIS_TITLE)
+    figure.update_yaxes(title=f"{unit}", nticks=6, tickformat=",")
+    return figure
+
+
+def _age_axis(figure: go.Figure) -> None:
+    """Every age band, present or not, so that the axis stays where it is; a label every 15 years fits a phone."""
+    figure.update_xaxes(
+        type="category",
+        categoryorder="array",
+        categoryarray=AGE_LABELS,
+        range=[-0.6, len(AGE_LABELS) - 0.4],
+        tickvals=[label for label in AGE_LABELS if label == UNKNOWN or int(label) % 15 == 0],
+        tickangle=0,
+    )
+
+
+def site_heatmap(table: pd.DataFrame, unit: Unit) -> go.Figure:
+    """Body site by diagnosis: the cell says how many, the colour which share of the diagnosis lies at that site.
+
+    Args:
+        table: sites (rows) by dx (columns).
+        unit: what is counted.
+    """
+    counts = table.to_numpy(dtype=float)
+    totals = counts.sum(axis=0)
+    shares = np.divide(counts, totals, out=np.zeros_like(counts), where=totals > 0)
+    figure = new_figure(CARD_HEIGHT, showlegend=False)
+    add_share_cells(
+        figure,
+        shares,
+        columns=list(table.columns),
+        rows=list(table.index),
+        text=[[f"{int(count):,}" if count else "" for count in row] for row in counts],
+        customdata=np.dstack([counts, np.broadcast_to(totals, counts.shape)]),
+        hovertemplate=f"%{{x}}, %{{y}}<br>%{{customdata[0]:,}} of %{{customdata[1]:,}} {unit} (%{{z:.0%}})"
+        "<extra></extra>",
+    )
+    figure.update_xaxes(side="top", tickfont={"size": 12})
+    figure.update_yaxes(autorange="reversed")
+    return figure
+
+
+def share_bars(table: pd.DataFrame, unit: Unit, names: Mapping[str, str], colours: Mapping[str, str]) -> go.Figure:
+    """Bars from 0 to 100 %, one a diagnosis, divided by the values of a second column.
+
+    Args:
+        table: values (rows) by dx (columns).
+        unit: what is counted.
+        names: text of each value for the legend, in the order of the divisions.
+        colours: colour of each value.
+    """
+    totals = table.sum(axis=0)
+    shares = table.div(totals.where(totals > 0), axis=1)
+    figure = new_figure(CARD_HEIGHT, barmode="stack", legend={"traceorder": "normal", "itemwidth": 30})
+    for value, name in names.items():
+        if value not in table.index:
+            continue
+        figure.add_bar(
+            x=shares.loc[value].to_numpy(),
+            y=list(table.columns),
+            orientation="h",
+            name=name,
+            marker={"color": colours[value], "line": {"width": 0}},
+            customdata=np.column_stack([table.loc[value], totals]),
+            hovertemplate=f"%{{y}}, {name}<br>%{{customdata[0]:,}} of %{{customdata[1]:,}} {unit} (%{{x:.0%}})"
+            "<extra></extra>",
+        )
+    figure.update_xaxes(title=f"share of the diagnosis' {unit}", tickformat=".0%", range=[0, 1.04], dtick=0.25)
+    figure.update_yaxes(autorange="reversed", tickfont={"size": 13}, categoryarray=list(DX_CODES))
+    return figure
+
+
+def malignant_share_dots(shares: pd.DataFrame, unit: Unit, is_by_age: bool) -> go.Figure:
+    """Share of malignant diagnoses with its 95 % interval, one row a group.
+
+    Args:
+        shares: see `dashboard.dataset.cohort.malignant_share`.
+        unit: what is counted.
+        is_by_age: groups are age bands and run along the horizontal axis; otherwise they are sorted by share and stand
+            below each other.
+    """
+    ordered = shares if is_by_age else shares.sort_values("share", ascending=False, kind="stable")
+    value, group = ("y", "x") if is_by_age else ("x", "y")
+    figure = new_figure(CARD_HEIGHT, showlegend=False)
+    figure.add_scatter(
+        **{value: ordered["share"].to_numpy(), group: list(ordered.index)},
+        **{
+            f"error_{value}": {
+                "type": "data",
+                "symmetric": False,
+                "array": (ordered["high"] - ordered["share"]).fillna(0).to_numpy(),
+                "arrayminus": (ordered["share"] - ordered["low"]).fillna(0).to_numpy(),
+                "color": translucent(ACCENT, 0.6),
+                "thickness": 2,
+                "width": 0,
+            }
+        },
+        mode="markers",
+        marker={"color": ACCENT, "size": 9},
+        customdata=ordered[["malignant", "n", "low", "high", "lesions"]].to_numpy(dtype=float),
+        hovertemplate=f"%{{{group}}}<br>%{{{value}:.0%}} malignant, 95 % interval %{{customdata[2]:.0%}} to "
+        f"%{{customdata[3]:.0%}}<br>%{{customdata[0]:,}} of %{{customdata[1]:,}} {unit}, %{{customdata[4]:,}} lesions"
+        "<extra></extra>",
+    )
+    share_axis = {"title": f"malignant share of {unit}", "tickformat": ".0%", "rangemode": "tozero", "nticks": 6}
+    if is_by_age:
+        _age_axis(figure)
+        figure.update_xaxes(title=AGE_AXIS_TITLE)
+        figure.update_yaxes(**share_axis)
+    else:
+        figure.update_xaxes(**share_axis, showgrid=True)
+        figure.update_yaxes(type="category", autorange="reversed")
+    return figure

@@ -1,0 +1,1 @@
+"""The Evaluation and About pages: how far to trust the model."""

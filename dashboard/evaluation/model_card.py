@@ -1,0 +1,238 @@
+"""The model card of an artifact, drawn from its manifest: every figure on it was written by a command.
+
+Source:
+    Mitchell et al., FAT* 2019, doi:10.1145/3287560.3287596 (model cards).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from dashboard.answer import wording as answer_wording
+from dashboard.evaluation import trust_wording
+from dashboard.evaluation.trust_tables import (
+    estimate_columns,
+    gate_frame,
+    heatmap_differences,
+    retrieval_frame,
+    robustness_frame,
+    sets_frame,
+    subgroup_frame,
+)
+from dashboard.shell.formats import plural
+from data.tasks.skin import DIAGNOSES, DX_CODES
+from model.inference.artifact import Artifact
+from model.studies.heatmap_summary import GRAD_CAM, SPOT
+
+LIMITS = """
+- **Selected lesions.** Lesions in HAM10000 were worth a dermoscopic image; malignant ones are far more common than in
+  screening. Predictive values change with prevalence: see the Evaluation page.
+- **Resolution.** The networks look at {width} x {height} px; they were trained on files of {source_width} x
+  {source_height} px. Larger images are reduced the same way before they see them; fine structures are lost.
+- **Heatmaps** show what raised a class score in these networks, on a coarse grid. They prove nothing.
+"""
+LICENCES = """
+The program is under the MIT licence. The **weights** were trained on HAM10000, which is CC BY-NC 4.0, and may be used
+under CC BY-NC 4.0 only: with attribution, not commercially (`LICENSE-WEIGHTS.md`). They start from ImageNet weights of
+Keras Applications (Apache 2.0). The synthetic samples were drawn by this program and belong to it.
+"""
+
+
+def model_card(artifact: Artifact) -> None:
+    """Draw the card."""
+    manifest = artifact.manifest
+    st.markdown("### Intended use")
+    st.markdown(manifest["model_card"]["intended_use"])
+    st.markdown("### What it was measured to do")
+    st.caption(_measured_on(manifest))
+    left, right = st.columns([4, 5], gap="medium")
+    left.dataframe(summary_table(manifest["metrics"]), hide_index=True, width="stretch")
+    left.dataframe(operating_point_table(artifact), hide_index=True, width="stretch")
+    right.dataframe(class_table(manifest["metrics"]), hide_index=True, width="stretch")
+    st.markdown("### How far to trust it")
+    st.markdown(trust(manifest))
+    st.markdown("### Limits")
+    source_width, source_height = manifest["training"]["source_pixels"]
+    st.markdown(
+        LIMITS.format(
+            width=artifact.width, height=artifact.height, source_width=source_width, source_height=source_height
+        )
+    )
+    st.markdown("### Not tested")
+    st.markdown("\n".join(f"- {line}" for line in manifest["model_card"]["not_tested"]))
+    st.markdown("### Data, split and training")
+    st.markdown(data_and_training(artifact))
+    st.markdown("### Licence")
+    st.markdown(LICENCES)
+    st.markdown("### Provenance")
+    st.markdown(provenance(artifact))
+    with st.expander("The whole manifest"):
+        st.json(manifest, expanded=1)
+
+
+def _measured_on(manifest: dict[str, Any]) -> str:
+    metrics = manifest["metrics"]
+    return (
+        f"{metrics['data']}, {metrics['split']} lesions: {metrics['images']:,} images of "
+        f"{metrics['lesions']:,} lesions that nothing was trained, chosen or calibrated on. "
+        "95 % intervals by bootstrap over lesions."
+    )
+
+
+def _interval(estimate: dict[str, float | None], decimals: int = 3) -> str:
+    if estimate["value"] is None:
+        return "cannot be said"
+    value, low, high = (estimate[name] for name in ("value", "low", "high"))
+    if low is None or high is None:
+        return f"{value:.{decimals}f}"
+    return f"{value:.{decimals}f} ({low:.{decimals}f} to {high:.{decimals}f})"
+
+
+def summary_table(metrics: dict[str, Any]) -> pd.DataFrame:
+    """Overall metrics with their intervals."""
+    nevi = metrics["per_class"][DX_CODES.index("nv")]["images"]
+    names = {
+        "balanced_accuracy": "Balanced accuracy (mean sensitivity of the seven classes)",
+        "macro_auroc": "AUROC, mean of the seven classes",
+        "malignant_auroc": "AUROC, malignant against benign",
+        "calibration_error": "Expected calibration error (0 is perfect)",
+        "accuracy": f"Accuracy (always answering nv scores {nevi / metrics['images']:.3f})",
+    }
+    rows = [(name, _interval(metrics[key])) for key, name in names.items()]
+    return pd.DataFrame(rows, columns=["Metric", "Value (95 % interval)"])
+
+
+def operating_point_table(artifact: Artifact) -> pd.DataFrame:
+    """Thresholds on the malignant probability and what they were measured to do."""
+    rows = [
+        (
+            answer_wording.operating_point_name(point),
+            f"{point.threshold:.3f}",
+            _interval(vars(point.sensitivity)),
+            _interval(vars(point.specificity)),
+        )
+        for point in artifact.operating_points
+    ]
+    return pd.DataFrame(rows, columns=["Set to", "Threshold", "Sensitivity", "Specificity"])
+
+
+def class_table(metrics: dict[str, Any]) -> pd.DataFrame:
+    """Sensitivity, specificity and AUROC of each class against the rest."""
+    rows = [
+        (
+            f"{diagnosis.name} ({diagnosis.dx})",
+            row["images"],
+            _interval(row["sensitivity"], 2),
+            _interval(row["specificity"], 2),
+            _interval(row["auroc"], 2),
+        )
+        for diagnosis, row in zip(DIAGNOSES, metrics["per_class"], strict=True)
+    ]
+    return pd.DataFrame(rows, columns=["Diagnosis", "Images", "Sensitivity", "Specificity", "AUROC"])
+
+
+def trust(manifest: dict[str, Any]) -> str:
+    """What the studies found, a line each; a study that has not been run says what runs it."""
+    lines: dict[str, Callable[[Any], str]] = {
+        "reliability": lambda _: _calibration_found(manifest["metrics"]),
+        "conformal": _sets_found,
+        "clinical": trust_wording.clinical_found,
+        "subgroups": _subgroups_found,
+        "robustness": _robustness_found,
+        "gate": lambda section: trust_wording.gate_found(gate_frame(section)),
+        "heatmaps": _heatmaps_found,
+        "retrieval": _retrieval_found,
+    }
+    found = {key: find(manifest[key]) for key, find in lines.items() if key in manifest}
+    return "\n".join(
+        f"- **{section.heading}:** {found.get(key, trust_wording.not_measured(section.command))}"
+        for key, section in trust_wording.SECTIONS.items()
+    )
+
+
+def _calibration_found(metrics: dict[str, Any]) -> str:
+    row = {"images": metrics["images"], **estimate_columns({"calibration_error": metrics["calibration_error"]})}
+    return trust_wording.calibration_found(row)
+
+
+def _sets_found(section: dict[str, Any]) -> str:
+    table = sets_frame(section["measured"])
+    return trust_wording.sets_found(table, section["sets"]["level"])
+
+
+def _subgroups_found(section: list[dict[str, Any]]) -> str:
+    table = subgroup_frame(section)
+    return " ".join(trust_wording.lowest_and_highest(table, rate) for rate in ("malignant_auroc", "sensitivity"))
+
+
+def _robustness_found(section: dict[str, Any]) -> str:
+    return trust_wording.robustness_found(robustness_frame(section))
+
+
+def _heatmaps_found(section: dict[str, Any]) -> str:
+    return trust_wording.heatmap_meaning(heatmap_differences(section), GRAD_CAM, SPOT)
+
+
+def _retrieval_found(section: dict[str, Any]) -> str:
+    return trust_wording.retrieval_found(retrieval_frame(section), section["count"])
+
+
+def data_and_training(artifact: Artifact) -> str:
+    """How the weights came about, from the manifest."""
+    manifest = artifact.manifest
+    training, split, network = manifest["training"], manifest["split"], manifest["network"]
+    recipe, part, chosen_on = training["recipe"], training["training"], manifest["calibration"]["chosen_on"]
+    averaged = recipe["averaged_epochs"]
+    weights = "those of its last epoch" if averaged == 1 else f"the mean of its last {averaged} epochs"
+    source_width, source_height = training["source_pixels"]
+    calibration = artifact.calibration
+    return f"""
+- **Data:** {training["data"]}; {part["images"]:,} images of {part["lesions"]:,} lesions in training. Diagnoses by
+  histopathology, follow-up, expert consensus or confocal microscopy; how a diagnosis was made never enters the model.
+- **Split:** by `{split["by"]}`, seed {split["seed"]}; {split["test_share"]:.0%} of the lesions of each diagnosis are a
+  locked test part, the others lie in {split["folds"]} folds.
+- **Networks:** {plural(network["members"], "network")}, each trained without one of the folds; the answer is the mean
+  of their scores. `{network["backbone"]}`, {network["parameters"]:,} parameters in all, input
+  {artifact.width} x {artifact.height} px; initial weights `{recipe["init"]}`.
+- **Training:** epochs of each network by phase: {_phases(training["epochs_by_fold"])}; its weights are {weights};
+  class sampling `{recipe["sampling"]}`; seed {recipe["seed"]}; image files of {source_width} x {source_height} px.
+- **Lesion masks:** {_masks(recipe)}
+- **Chosen on out-of-fold predictions** (every image is answered by the network that was not trained on its fold):
+  {chosen_on["images"]:,} images of {chosen_on["lesions"]:,} lesions. From them come the temperature
+  ({calibration.temperature:.2f}) and prior correction of the calibration, for {calibration.population}; the
+  thresholds; the prediction sets; and the out-of-distribution limit, at {manifest["quality"]["gate_acceptance"]:.0%}
+  acceptance.
+- **Decision:** {manifest["decision"]}.
+"""
+
+
+def _phases(epochs_by_fold: dict[str, dict[str, int]]) -> str:
+    """The phases of one network: all go through the same."""
+    phases = next(iter(epochs_by_fold.values()))
+    return ", ".join(f"{phase} {count}" for phase, count in phases.items())
+
+
+def _masks(recipe: dict[str, Any]) -> str:
+    if not (recipe["lesion_weight"] or recipe["map_weight"]):
+        return "not used."
+    return (
+        "in training, two more losses teach the network where the lesion is and that the map of the true class should "
+        f"lie on it (weights {recipe['lesion_weight']:g} and {recipe['map_weight']:g}). An answer needs no mask."
+    )
+
+
+def provenance(artifact: Artifact) -> str:
+    """Version, time, command, commit and hashes."""
+    created = artifact.manifest["created"]
+    files = "\n".join(
+        f"- `{name}`, {entry['bytes'] / 1e3:,.0f} kB, SHA-256 `{entry['sha256']}`"
+        for name, entry in artifact.manifest["files"].items()
+    )
+    return (
+        f"Model **{artifact.name} {artifact.version}**, exported {created['utc']} by `{created['command']}` at commit "
+        f"`{created['commit'][:12]}`.\n\n{files}"
+    )

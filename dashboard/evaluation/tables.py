@@ -1,0 +1,115 @@
+"""Yes/no questions asked of a cohort, and the tables of the Evaluation page: pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from data.tasks.skin import DX_CODES, diagnosis
+from model.evaluation.results import Evaluation
+from model.measures.intervals import Estimate, ThresholdMetrics
+from model.measures.metrics import reweigh_ppv_npv
+
+
+@dataclass(frozen=True)
+class Reweighed:
+    """What a threshold would do where another share of the images is positive.
+
+    Attributes:
+        prevalence: that share, in [0, 1].
+        ppv, npv: in [0, 1]; NaN where nothing would be called positive, or negative.
+        flagged, found, missed: of 1,000 images, rounded.
+    """
+
+    prevalence: float
+    ppv: float
+    npv: float
+    flagged: int
+    found: int
+    missed: int
+
+
+def reweighed(metrics: ThresholdMetrics, prevalence: float) -> Reweighed:
+    """A threshold's predictive values, and counts of 1,000 images, at another prevalence.
+
+    Assumes that sensitivity and specificity stay the same there; see `model.measures.metrics.reweigh_ppv_npv`.
+    """
+    sensitivity, specificity = metrics.sensitivity.value, metrics.specificity.value
+    ppv, npv = reweigh_ppv_npv(sensitivity, specificity, prevalence)
+    found = 1000 * prevalence * sensitivity
+    positives = round(1000 * prevalence)
+    flagged = found + 1000 * (1 - prevalence) * (1 - specificity)
+    return Reweighed(prevalence, ppv, npv, round(flagged), round(found), positives - round(found))
+
+
+def threshold_frame(question: str, metrics: ThresholdMetrics, at_prevalence: Reweighed) -> pd.DataFrame:
+    """The threshold table as numbers, for download: measure, value, low, high, hits, n, threshold, question."""
+    counts = metrics.counts
+    rows = [
+        ("sensitivity", metrics.sensitivity, counts.true_positives, counts.true_positives + counts.false_negatives),
+        ("specificity", metrics.specificity, counts.true_negatives, counts.true_negatives + counts.false_positives),
+        ("ppv", metrics.ppv, counts.true_positives, counts.true_positives + counts.false_positives),
+        ("npv", metrics.npv, counts.true_negatives, counts.true_negatives + counts.false_negatives),
+        ("accuracy", metrics.accuracy, counts.true_positives + counts.true_negatives, counts.n),
+    ]
+    measured = pd.DataFrame(
+        [(name, rate.value, rate.low, rate.high, hits, n) for name, rate, hits, n in rows],
+        columns=["measure", "value", "low", "high", "hits", "n"],
+    )
+    computed = pd.DataFrame(
+        {
+            "measure": [
+                f"ppv at prevalence {at_prevalence.prevalence:g}",
+                f"npv at prevalence {at_prevalence.prevalence:g}",
+            ],
+            "value": [at_prevalence.ppv, at_prevalence.npv],
+        }
+    )
+    return pd.concat([measured, computed], ignore_index=True).assign(question=question, threshold=metrics.threshold)
+
+
+def per_class_frame(evaluation: Evaluation) -> pd.DataFrame:
+    """The per-class table as numbers, for download: each rate with `_low` and `_high` beside it."""
+    rates = ("sensitivity", "specificity", "ppv", "npv", "auroc")
+    return pd.DataFrame(
+        [
+            {"dx": row.dx, "name": diagnosis(row.dx).name, "images": row.images, "lesions": row.lesions}
+            | _columns({rate: getattr(row, rate) for rate in rates})
+            for row in evaluation.per_class
+        ]
+    )
+
+
+def summary_frame(evaluation: Evaluation) -> pd.DataFrame:
+    """The headline metrics as numbers, for download: metric, value, low, high, images, lesions."""
+    names = ("balanced_accuracy", "macro_auroc", "malignant_auroc", "calibration_error", "accuracy")
+    estimates: Sequence[Estimate] = [getattr(evaluation, name) for name in names]
+    return pd.DataFrame(
+        {
+            "metric": names,
+            "value": [estimate.value for estimate in estimates],
+            "low": [estimate.low for estimate in estimates],
+            "high": [estimate.high for estimate in estimates],
+            "images": evaluation.images,
+            "lesions": evaluation.lesions,
+        }
+    )
+
+
+def confusion_frame(confusion: NDArray[np.int64]) -> pd.DataFrame:
+    """The confusion matrix for download: one row a reference diagnosis, one column a prediction."""
+    table = pd.DataFrame(confusion, columns=[f"predicted_{dx}" for dx in DX_CODES])
+    table.insert(0, "dx", list(DX_CODES))
+    return table
+
+
+def _columns(estimates: dict[str, Estimate]) -> dict[str, float]:
+    return {
+        f"{name}{suffix}": getattr(estimate, part)
+        for name, estimate in estimates.items()
+        for suffix, part in (("", "value"), ("_low", "low"), ("_high", "high"))
+    }

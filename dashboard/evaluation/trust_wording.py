@@ -1,0 +1,446 @@
+"""Text on calibration, prediction sets, heatmaps, robustness, subgroups and similar cases, for two pages.
+
+A sentence that compares says "more" or "less" only where the interval leaves out 0.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from dashboard.evaluation.trust_tables import RETRIEVAL_MEAN, SET_ALL
+from dashboard.shell.formats import SEX_NAMES, percent, plural
+from dashboard.shell.metrics import METRICS, Metric, accuracy_gain, gain, interval_range
+from data.tasks.skin import DX_TYPES, diagnosis
+from model.evaluation.subgroups import MIN_LESIONS
+from model.inference.conformal import ADAPTIVE, CLASS_CONDITIONAL, PRIOR_WEIGHTED
+
+Row = Mapping[Any, Any]
+
+
+@dataclass(frozen=True)
+class Section:
+    """A section of the Evaluation page.
+
+    Attributes:
+        heading: a few words.
+        sentence: what it answers.
+        command: measures it.
+    """
+
+    heading: str
+    sentence: str
+    command: str
+
+
+# By the key in the manifest.
+SECTIONS: dict[str, Section] = {
+    "reliability": Section(
+        "Calibration",
+        "Of the images that are given a probability, does that share turn out so? On the diagonal it does; below it, "
+        "the model is too sure.",
+        "python -m model.export",
+    ),
+    "conformal": Section(
+        "Prediction sets",
+        "A set names every diagnosis that cannot be ruled out, instead of the likeliest one alone.",
+        "python -m model.export",
+    ),
+    "clinical": Section(
+        "Age and body site",
+        "The networks see the image alone. What is stated of the patient moves the probabilities of the diagnoses "
+        "within the malignant and within the benign ones; the malignant share stays, and with it every flag.",
+        "python -m model.studies.clinical",
+    ),
+    "subgroups": Section(
+        "Subgroups",
+        "The same metrics in parts of the test data. Parts differ in their mix of diagnoses as well, so a difference "
+        "is not yet one of age, sex or site.",
+        "python -m model.export",
+    ),
+    "robustness": Section(
+        "Robustness",
+        "Ink, rulers and hair are drawn onto the test images, light and camera are changed: how many decisions flip, "
+        "though the lesion is the same?",
+        "python -m model.studies.robustness",
+    ),
+    "gate": Section(
+        "What is refused",
+        "An image that is no dermoscopic lesion should get no label; a lesion should get one.",
+        "python -m model.studies.gate",
+    ),
+    "heatmaps": Section(
+        "Heatmaps against lesion masks",
+        "Does the heatmap lie on the lesion that people outlined, and does the score depend on where it is hot? A "
+        "plain spot in the middle, which knows nothing of the image, is the baseline to beat.",
+        "python -m model.studies.heatmaps",
+    ),
+    "retrieval": Section(
+        "Similar cases",
+        "How many of the most similar training lesions have the diagnosis of the image asked about?",
+        "python -m model.export",
+    ),
+}
+
+TRUST_METRICS: dict[str, Metric] = {
+    "refused": Metric(
+        "Refused",
+        "The share of images that get no label, whatever the reason.",
+        "images refused / images",
+        "share",
+    ),
+    "coverage": Metric(
+        "Coverage",
+        "The share of images whose set holds the reference diagnosis.",
+        "images whose set holds it / images",
+        "share",
+    ),
+    "mean_size": Metric(
+        "Mean size",
+        "How many diagnoses a set holds on average; 1 says most, 7 says nothing.",
+        "diagnoses in all sets / sets",
+        "area",
+    ),
+    "energy_inside": Metric(
+        "Energy inside",
+        "The share of the heatmap that lies on the lesion.",
+        "sum of the map on the lesion / sum of the map",
+        "share",
+    ),
+    "pointing": Metric(
+        "Pointing game",
+        "The share of images whose hottest point lies on the lesion.",
+        "images whose maximum is inside the mask / images",
+        "share",
+    ),
+    "iou": Metric(
+        "IoU",
+        "How well the hot area and the lesion cover each other; 1 is the same area.",
+        "intersection / union, at the threshold that is best on the other half of the lesions",
+        "area",
+    ),
+    "insertion": Metric(
+        "Insertion",
+        "The probability while the image appears out of a blur, hottest part first; high is good.",
+        "area under the curve of p(predicted class)",
+        "area",
+    ),
+    "deletion": Metric(
+        "Deletion",
+        "The probability while the image is blurred, hottest part first; low is good.",
+        "area under the curve of p(predicted class)",
+        "area",
+    ),
+    "faithfulness": Metric(
+        "Faithfulness",
+        "Whether the probability depends on where the map is hot; a map that has nothing to do with the network is "
+        "at 0.",
+        "insertion - deletion",
+        "area",
+    ),
+    "decision_flips": Metric(
+        "Decisions that flip",
+        "The share of images that are flagged as malignant before or after the change, but not both.",
+        "images whose flag changes / images",
+        "error",
+    ),
+    "melanoma_auroc": Metric(
+        "Melanoma AUROC",
+        "How often a melanoma gets a higher melanoma probability than an image of another diagnosis; 0.5 is chance.",
+        "area under the ROC curve of p(mel)",
+        "area",
+    ),
+    "precision": Metric(
+        "Precision",
+        "The share of the most similar lesions that have the diagnosis of the image.",
+        "mean over the images of (similar lesions of the same diagnosis / similar lesions)",
+        "share",
+    ),
+}
+
+RELIABILITY_TITLES = {"top_class": "The likeliest diagnosis", "malignant": "Malignant against benign"}
+RELIABILITY_AXES = {"top_class": "share that was right", "malignant": "share that was malignant"}
+RELIABILITY_NOTE = "A dot is a bin of probabilities; the larger, the more images. Small dots may lie anywhere."
+COVERAGE_TITLE = "Coverage by diagnosis"
+COVERAGE_NOTE = "Tick: the share aimed at."
+SET_TABLE_TITLE = "Coverage and size by diagnosis"
+SIZES_TITLE = "How many diagnoses a set holds"
+TRIED_TITLE = "Ways to make sets that were tried"
+FLIPS_TITLE = "Decisions that flip"
+FLIPS_NOTE = "Blue: something drawn into the picture. Grey: how it was taken, stored or sent."
+ROBUSTNESS_TABLE_TITLE = "What is left of the metrics"
+HEATMAP_TITLE = "Heatmap of the predicted class, by method"
+RETRIEVAL_NOTE = "Tick: the same for lesions drawn at random from the training data."
+SUBGROUP_TITLES = {
+    "age": "By age (years)",
+    "sex": "By sex",
+    "site": "By site",
+    "dx_type": "By how the diagnosis was made",
+}
+SET_METHODS = {
+    CLASS_CONDITIONAL: "a threshold for each diagnosis, so that rare ones are covered as well",
+    ADAPTIVE: "one threshold for all, so that the average lesion is covered",
+    PRIOR_WEIGHTED: "lower thresholds for rare diagnoses, so that the average lesion is covered and rare ones better "
+    "than with one threshold",
+}
+CLINICAL_TITLE = "With and without what is known of the patient"
+CLINICAL_HEADERS = ("measure", "image alone", "with age and site", "gain, paired")
+NOT_TRIED = "Nothing else was tried: a single fold leaves no images to try it on."
+
+
+def clinical_found(section: Mapping[str, Any]) -> str:
+    """What age and body site add on the locked test lesions, and whether that is more than chance."""
+    measured = section["measured"]
+    name, metric = "balanced_accuracy", METRICS["balanced_accuracy"]
+    alone, informed = (
+        with_interval(metric, *(measured[part][name][bound] for bound in ("value", "low", "high")))
+        for part in ("image_alone", "with_facts")
+    )
+    return (
+        f"with what HAM10000 states of them, {informed}, {metric.name.lower()} of the image alone {alone}; "
+        f"gain {accuracy_gain(section)}, n {measured['images']:,} images."
+    )
+
+
+def clinical_gain(row: Row, metric: Metric) -> tuple[str, str]:
+    """What the facts add and its interval, in points of a hundred for shares; nothing where it was not measured."""
+    value, low, high = (row[f"gain{suffix}"] for suffix in ("", "_low", "_high"))
+    return gain(value, low, high, metric)
+
+
+def clinical_limits(known: Mapping[str, int], images: int) -> str:
+    """For how many images which fact was known, and what the terms may have learned beside medicine."""
+    stated = ", ".join(f"{name} {percent(count / images)}" for name, count in known.items())
+    return (
+        f"Known: {stated} of the images. The terms hold for the clinics HAM10000 comes from: who is seen there, and "
+        "which places are photographed, may differ from yours."
+    )
+
+
+def not_measured(command: str) -> str:
+    """The one sentence of a section without results."""
+    return f"Not measured for this model yet; `{command}` measures it."
+
+
+def locked_test(images: int, lesions: int) -> str:
+    """The data of a study."""
+    return f"locked test lesions of HAM10000, {plural(images, 'image')}, {plural(lesions, 'lesion')}"
+
+
+def out_of_fold(chosen_on: Row, folds: int) -> str:
+    """The data of every choice: `out-of-fold predictions (5 folds), 8,500 images, 6,350 lesions`."""
+    return (
+        f"out-of-fold predictions ({plural(folds, 'fold')}), {plural(chosen_on['images'], 'image')}, "
+        f"{plural(chosen_on['lesions'], 'lesion')}"
+    )
+
+
+def with_interval(metric: Metric, value: float, low: float, high: float) -> str:
+    """`83 % (75 to 88 %)`; what cannot be said is a dash."""
+    if math.isnan(value):
+        return metric.format(value)
+    return f"{metric.format(value)} ({interval_range(low, high, metric)})"
+
+
+def estimate_in(row: Row, name: str, metric: Metric) -> str:
+    """The estimate of a table's row, with its interval."""
+    return with_interval(metric, row[name], row[f"{name}_low"], row[f"{name}_high"])
+
+
+def set_purpose(level: float) -> str:
+    """What the sets promise."""
+    return (
+        f"Sets are made so that {percent(level)} of new lesions of this population have the reference diagnosis in "
+        "theirs, and of no other population."
+    )
+
+
+def set_method(method: str) -> str:
+    """Which way of making sets is used, and how the ways were compared."""
+    return (
+        f"In use: {method}, {SET_METHODS[method]}. Each fold was tried with thresholds of the others; the thresholds "
+        "in use come from all folds."
+    )
+
+
+def set_row_name(dx: str) -> str:
+    return "all images" if dx == SET_ALL else dx
+
+
+def retrieval_row_name(dx: str) -> str:
+    return "mean" if dx == RETRIEVAL_MEAN else dx
+
+
+def calibration_found(row: Row) -> str:
+    """The calibration error in a sentence.
+
+    Args:
+        row: images, and the estimate calibration_error.
+    """
+    error = estimate_in(row, "calibration_error", METRICS["calibration_error"])
+    return f"The stated probability of the likeliest diagnosis misses how often it is right by {error}, {_n(row)}."
+
+
+def sets_found(sets: pd.DataFrame, level: float) -> str:
+    """What sets were measured to do, overall and where they do worst.
+
+    Args:
+        sets: of `dashboard.evaluation.trust_tables.sets_frame`.
+        level: share of lesions aimed at.
+    """
+    metric, overall = TRUST_METRICS["coverage"], sets.iloc[0]
+    classes = sets[sets["dx"] != SET_ALL].dropna(subset=["coverage"])
+    least = classes.loc[classes["coverage"].idxmin()]
+    return (
+        f"Made to hold the reference diagnosis of {percent(level)} of lesions, they held that of "
+        f"{estimate_in(overall, 'coverage', metric)} of the images, {_n(overall)}, with {overall['mean_size']:.1f} "
+        f"diagnoses on average; least for {diagnosis(least['dx']).name.lower()}, "
+        f"{estimate_in(least, 'coverage', metric)}, {_n(least)}."
+    )
+
+
+def gate_found(refusals: pd.DataFrame) -> str:
+    """What share of each source of images is refused, in a sentence; of `trust_tables.gate_frame`."""
+    metric = TRUST_METRICS["refused"]
+    parts = [f"{row['source']} {estimate_in(row, 'refused', metric)}, {_n(row)}" for _, row in refusals.iterrows()]
+    return f"Refused: {'; '.join(parts)}."
+
+
+def retrieval_found(retrieval: pd.DataFrame, count: int) -> str:
+    """How many similar lesions have the image's diagnosis, in a sentence.
+
+    Args:
+        retrieval: of `dashboard.evaluation.trust_tables.retrieval_frame`.
+        count: similar lesions looked at.
+    """
+    metric, mean = TRUST_METRICS["precision"], retrieval.iloc[0]
+    return (
+        f"Of the {count} most similar training lesions, {estimate_in(mean, 'precision', metric)} have the diagnosis of "
+        f"the image (mean of the diagnoses), {_n(mean)}; at random, {percent(mean['chance'])}."
+    )
+
+
+def _n(row: Row) -> str:
+    return f"n {row['images']:,}"
+
+
+def flips_of(threshold: float) -> str:
+    """Which decision flips."""
+    return (
+        f"The decision is malignant against benign at the default threshold of {threshold * 100:.1f} %. One image a "
+        "lesion; the check that refuses unusable images is not asked."
+    )
+
+
+def robustness_found(robustness: pd.DataFrame) -> str:
+    """Which change turns over the most decisions, and which costs the most balanced accuracy.
+
+    Args:
+        robustness: of `dashboard.evaluation.trust_tables.robustness_frame`.
+    """
+    before, changes = robustness.iloc[0], robustness.iloc[1:]
+    most = changes.iloc[0]
+    worst = changes.loc[changes["balanced_accuracy"].idxmin()]
+    flips, accuracy = TRUST_METRICS["decision_flips"], METRICS["balanced_accuracy"]
+    return (
+        f"Of {len(changes)} simulated changes, the most decisions flip under: {_lower(most['name'])}, "
+        f"{estimate_in(most, 'decision_flips', flips)}, {_n(most)}. Balanced accuracy is lowest under: "
+        f"{_lower(worst['name'])}, {estimate_in(worst, 'balanced_accuracy', accuracy)} instead of "
+        f"{estimate_in(before, 'balanced_accuracy', accuracy)}."
+    )
+
+
+def _lower(name: str) -> str:
+    return name[:1].lower() + name[1:]
+
+
+def heatmap_meaning(differences: pd.DataFrame, method: str, baseline: str) -> str:
+    """What the study means: where the map lies and whether the score depends on it, against the baseline.
+
+    Args:
+        differences: of `dashboard.evaluation.trust_tables.heatmap_differences`.
+        method, baseline: names in it.
+
+    Returns:
+        One sentence, also where the two were not compared.
+    """
+    pairs = [row for row in differences.to_dict("records") if (row["method"], row["other"]) == (method, baseline)]
+    if not pairs:
+        return f"{method} was not compared with the baseline ({baseline})."
+    row = pairs[0]
+    return (
+        f"Compared with the baseline ({baseline}), {method} overlaps the lesion {_compared(row, 'iou', 'images')}, and "
+        f"the score depends on where it is hot {_compared(row, 'faithfulness', 'faithfulness_images')}; neither shows "
+        "that the reason is a medical one."
+    )
+
+
+def _compared(row: Row, name: str, images: str) -> str:
+    """`more (IoU +0.12, +0.08 to +0.16, n 200)`, or `about as much` where the interval holds 0."""
+    value, low, high = (row[f"{name}{suffix}"] for suffix in ("", "_low", "_high"))
+    word = "more" if low > 0 else "less" if high < 0 else "about as much"
+    return f"{word} ({TRUST_METRICS[name].name} {value:+.2f}, {low:+.2f} to {high:+.2f}, n {row[images]:,})"
+
+
+def without_evidence(row: Row) -> str:
+    """How many maps showed nothing; empty where every map showed something."""
+    return f"{row['without_evidence']:,} without evidence" if row["without_evidence"] else ""
+
+
+def group_name(attribute: str, group: str) -> str:
+    """A subgroup as the screen names it."""
+    if attribute == "sex":
+        return SEX_NAMES.get(group, group)
+    return DX_TYPES.get(group, group) if attribute == "dx_type" else group
+
+
+def group_in_full(row: Row) -> str:
+    """The same where its attribute is not beside it: `age 30 to 44`, `site face`, `sex female`."""
+    name = group_name(row["attribute"], row["group"])
+    return f"{'confirmed by' if row['attribute'] == 'dx_type' else row['attribute']} {_lower(name)}"
+
+
+def group_size(row: Row) -> str:
+    """`n 69 (15 / 41)`: images, malignant and benign lesions."""
+    return f"n {row['images']:,} ({row['malignant_lesions']:,} / {row['benign_lesions']:,})"
+
+
+def subgroup_rates(threshold: float) -> str:
+    """What the columns are about."""
+    return (
+        f"Sensitivity and specificity: malignant against benign at the default threshold of {threshold * 100:.1f} %. "
+        "Balanced accuracy is over the diagnoses that a group has, and compares groups with the same ones only. "
+        "n: images (malignant / benign lesions)."
+    )
+
+
+def too_small(groups: pd.DataFrame) -> str:
+    """Names the groups whose rates are left out; empty where there are none."""
+    names = [group_in_full(row) for row in groups[groups["is_too_small"]].to_dict("records")]
+    if not names:
+        return ""
+    return (
+        f"Fewer than {MIN_LESIONS} malignant or {MIN_LESIONS} benign lesions, too few for every rate: "
+        f"{', '.join(names)}."
+    )
+
+
+def lowest_and_highest(groups: pd.DataFrame, name: str) -> str:
+    """The subgroups at both ends of a rate, each with interval and n; says so where there are not two.
+
+    Args:
+        groups: of `dashboard.evaluation.trust_tables.subgroup_frame`.
+        name: one of `dashboard.evaluation.trust_tables.SUBGROUP_RATES`.
+    """
+    measured = groups.dropna(subset=[name]).sort_values(name, kind="stable").to_dict("records")
+    if len(measured) < 2:
+        return f"{METRICS[name].name}: too few groups with enough lesions to compare."
+    lowest, highest = (
+        f"{group_in_full(row)}, {estimate_in(row, name, METRICS[name])}, {_n(row)}"
+        for row in (measured[0], measured[-1])
+    )
+    return f"{METRICS[name].name}: lowest for {lowest}; highest for {highest}."

@@ -1,0 +1,303 @@
+"""One case as a FHIR R4 DiagnosticReport: one JSON document with everything it refers to contained in it.
+
+The patient is the clinic's reference where there is one, and nobody in particular where there is none: a made-up or
+hashed identifier would promise a link that no other system can follow.
+
+Source:
+    HL7 FHIR R4 (4.0.1), https://hl7.org/fhir/R4/diagnosticreport.html and the resources it names.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import json
+import math
+import unicodedata
+from datetime import UTC
+from typing import Any
+
+from dashboard.answer.saved import place
+from dashboard.answer.wording import name_and_code
+from dashboard.reports import wording
+from dashboard.reports.codes import (
+    AGE,
+    BODY_SITES,
+    DERMOSCOPIC_PHOTOGRAPHY,
+    DERMOSCOPY_MODALITY,
+    IMAGE_MEDIA,
+    IMAGING_OBSERVATION,
+    IMAGING_SECTION,
+    Code,
+    dx_code,
+)
+from data.cases.case import Biopsy, Case, Decision, Read
+from data.tasks.skin import DIAGNOSES
+
+Json = dict[str, Any]
+
+UCUM = "http://unitsofmeasure.org"
+PATIENT, ORGANISATION, READER, MODEL, IMAGE = "patient", "organisation", "reader", "model", "image"
+
+
+def diagnostic_report(case: Case, pdf: bytes | None) -> str:
+    """A saved case as FHIR JSON.
+
+    Args:
+        case: from the log.
+        pdf: its printed report, to be enclosed; None for none.
+
+    Returns:
+        A DiagnosticReport, always `preliminary`: a model for research took part in it. Probabilities have all their
+        digits. Text that a user typed loses control characters, which FHIR does not allow.
+    """
+    observations = _observations(case)
+    conclusion = _conclusion(case)
+    report = {
+        "resourceType": "DiagnosticReport",
+        "id": str(case.case_id),
+        "language": "en",
+        "text": _narrative(conclusion),
+        "contained": [_patient(case), _organisation(case), _reader(case), _model(case), _image(case), *observations],
+        "identifier": [{"system": "urn:ietf:rfc:3986", "value": case.case_id.urn}],
+        "status": "preliminary",
+        "category": [_concept(IMAGING_SECTION)],
+        "code": _concept(DERMOSCOPIC_PHOTOGRAPHY, "Dermoscopic image with a classifier's answer, research use only"),
+        "subject": _reference(PATIENT),
+        "effectiveDateTime": _instant(case),
+        "issued": _instant(case),
+        "performer": [_reference(ORGANISATION)],
+        "resultsInterpreter": [_reference(READER)],
+        "result": [_reference(observation["id"]) for observation in observations],
+        "media": [{"link": _reference(IMAGE)}],
+        "conclusion": conclusion,
+        "conclusionCode": [_concept(dx_code(case.decision.dx))],
+    }
+    if pdf is not None:
+        report["presentedForm"] = [_attachment(case, pdf)]
+    return json.dumps(report, ensure_ascii=False, allow_nan=False, indent=1)
+
+
+def _conclusion(case: Case) -> str:
+    return (
+        f"{name_and_code(case.decision.dx)}; plan: {case.decision.plan}. {wording.changed(case)} "
+        f"{wording.verdict(case.result)} {wording.measured_meaning(case.result)} {wording.LIMITS[0]}"
+    )
+
+
+# --- Who, with what --------------------------------------------------------------------------------------------------
+
+
+def _patient(case: Case) -> Json:
+    patient: Json = {"resourceType": "Patient", "id": PATIENT, "gender": case.patient.sex}
+    reference = _plain(case.patient.reference)
+    if reference:
+        patient["identifier"] = [{"value": reference, "assigner": {"display": _named(case.organisation)}}]
+    return patient
+
+
+def _organisation(case: Case) -> Json:
+    return {"resourceType": "Organization", "id": ORGANISATION, "name": _named(case.organisation)}
+
+
+def _reader(case: Case) -> Json:
+    return {"resourceType": "Practitioner", "id": READER, "name": [{"text": _named(case.saved_by)}]}
+
+
+def _model(case: Case) -> Json:
+    result = case.result
+    return {
+        "resourceType": "Device",
+        "id": MODEL,
+        "type": {"text": "Classifier of dermoscopic images, research use only"},
+        "deviceName": [{"name": result.model_name, "type": "model-name"}],
+        "version": [
+            {"type": {"text": "model"}, "value": result.model_version},
+            {"type": {"text": "SHA-256 of the weights, hexadecimal"}, "value": result.artifact_sha256},
+            {"type": {"text": "preprocessing"}, "value": result.preprocessing_version},
+        ],
+    }
+
+
+def _image(case: Case) -> Json:
+    """The image by its hash; its pixels stay in the image store."""
+    return _on_site(
+        case,
+        {
+            "resourceType": "Media",
+            "id": IMAGE,
+            "identifier": [{"type": {"text": "SHA-256 of the image, hexadecimal"}, "value": case.image_sha256}],
+            "status": "completed",
+            "type": _concept(IMAGE_MEDIA),
+            "modality": _concept(DERMOSCOPY_MODALITY),
+            "subject": _reference(PATIENT),
+            "width": case.image_width,
+            "height": case.image_height,
+            "content": {"contentType": "image/png"},
+        },
+    )
+
+
+# --- What was seen ---------------------------------------------------------------------------------------------------
+
+
+def _observations(case: Case) -> list[Json]:
+    found = [_malignant(case), *(_probability(case, index) for index in range(len(DIAGNOSES)))]
+    if case.own_read is not None:
+        found.append(_own_read(case, case.own_read))
+    found.append(_decision(case, case.decision))
+    if case.biopsy is not None:
+        found.append(_biopsy(case, case.biopsy))
+    if case.patient.age is not None:
+        found.append(_observation(case, "age", AGE.display, coding=AGE) | {"valueQuantity": _years(case.patient.age)})
+    return found
+
+
+def _malignant(case: Case) -> Json:
+    result = case.result
+    measured = {
+        "Threshold": result.threshold,
+        "Sensitivity at the threshold, locked test lesions of HAM10000": result.sensitivity,
+        "Specificity at the threshold, locked test lesions of HAM10000": result.specificity,
+    }
+    components: list[Json] = [
+        {"code": {"text": name}, "valueQuantity": _share(value)}
+        for name, value in measured.items()
+        if not math.isnan(value)
+    ]
+    return _of_model(
+        case,
+        "p-malignant",
+        "Probability of the malignant group (akiec, bcc, mel)",
+        {
+            "valueQuantity": _share(result.p_malignant),
+            "interpretation": [{"text": wording.verdict(result)}],
+            "component": [*components, {"code": {"text": "Flagged"}, "valueBoolean": result.is_flagged}],
+        },
+    )
+
+
+def _probability(case: Case, index: int) -> Json:
+    result, diagnosis = case.result, DIAGNOSES[index]
+    in_set = f"Cannot be ruled out at a level of {result.conformal_level:g}"
+    return _of_model(
+        case,
+        f"p-{diagnosis.dx}",
+        f"Probability of {name_and_code(diagnosis.dx)}",
+        {
+            "valueQuantity": _share(result.probabilities[index]),
+            "component": [{"code": {"text": in_set}, "valueBoolean": diagnosis.dx in result.conformal_set}],
+        },
+    )
+
+
+def _of_model(case: Case, name: str, text: str, values: Json) -> Json:
+    """What the model said of the image; whose class shares its probabilities hold for is part of the method."""
+    of_model = {
+        "category": [_concept(IMAGING_OBSERVATION)],
+        "method": {"text": f"Image classifier, calibrated for {case.result.population}"},
+        "device": _reference(MODEL),
+        "derivedFrom": [_reference(IMAGE)],
+    }
+    return _on_site(case, _observation(case, name, text) | values | of_model)
+
+
+def _own_read(case: Case, read: Read) -> Json:
+    said = {"Certainty": read.certainty, "Plan": read.plan}
+    return _read(case, "own-read", "Reader's diagnosis before the model's answer was shown", read.dx, said)
+
+
+def _decision(case: Case, decision: Decision) -> Json:
+    text = "Reader's diagnosis after the model's answer was seen"
+    return _read(case, "decision", text, decision.dx, {"Plan": decision.plan}, decision.reason)
+
+
+def _biopsy(case: Case, biopsy: Biopsy) -> Json:
+    read = _read(case, "biopsy", "Histopathology", biopsy.dx, {}, biopsy.note)
+    # Who examined it is not known, only who entered it.
+    del read["performer"]
+    return read | {"effectiveDateTime": biopsy.reported_on.isoformat()}
+
+
+def _read(case: Case, name: str, text: str, dx: str, said: dict[str, str], note: str = "") -> Json:
+    read = _observation(case, name, text) | {
+        "performer": [_reference(READER)],
+        "valueCodeableConcept": _concept(dx_code(dx)),
+    }
+    if said:
+        read["component"] = [{"code": {"text": key}, "valueString": value} for key, value in said.items()]
+    if _plain(note):
+        read["note"] = [{"text": _plain(note)}]
+    return _on_site(case, read)
+
+
+def _observation(case: Case, name: str, text: str, coding: Code | None = None) -> Json:
+    return {
+        "resourceType": "Observation",
+        "id": name,
+        "status": "preliminary",
+        "code": {"text": text} if coding is None else _concept(coding),
+        "subject": _reference(PATIENT),
+        "effectiveDateTime": _instant(case),
+    }
+
+
+def _on_site(case: Case, resource: Json) -> Json:
+    """The resource with the lesion's site, where that is known; its side is in words."""
+    site = case.lesion.site
+    if site == "unknown":
+        return resource
+    words = place(site, case.lesion.side)
+    return resource | {"bodySite": _concept(BODY_SITES[site], words) if site in BODY_SITES else {"text": words}}
+
+
+# --- Data types ------------------------------------------------------------------------------------------------------
+
+
+def _concept(code: Code, text: str | None = None) -> Json:
+    coding = {"system": code.system, "code": code.code, "display": code.display}
+    return {"coding": [coding], "text": text or code.display}
+
+
+def _reference(name: str) -> Json:
+    return {"reference": f"#{name}"}
+
+
+def _share(value: float) -> Json:
+    return {"value": value, "system": UCUM, "code": "1"}
+
+
+def _years(value: float) -> Json:
+    return {"value": value, "unit": "years", "system": UCUM, "code": "a"}
+
+
+def _instant(case: Case) -> str:
+    """When the case was saved; when the image was taken is not known."""
+    return case.saved_at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _attachment(case: Case, pdf: bytes) -> Json:
+    return {
+        "contentType": "application/pdf",
+        "language": "en",
+        "data": base64.b64encode(pdf).decode(),
+        "size": len(pdf),
+        # FHIR R4 asks for SHA-1; it guards against accidents here, not against an attacker.
+        "hash": base64.b64encode(hashlib.sha1(pdf, usedforsecurity=False).digest()).decode(),
+        "title": wording.title(case.case_id),
+    }
+
+
+def _narrative(text: str) -> Json:
+    return {"status": "generated", "div": f'<div xmlns="http://www.w3.org/1999/xhtml">{html.escape(text)}</div>'}
+
+
+def _named(name: str) -> str:
+    return _plain(name) or wording.NOT_STATED
+
+
+def _plain(text: str) -> str:
+    """User text without what FHIR strings may not hold (R4, datatypes: string): control characters, surrogates."""
+    kept = (one for one in text if one in "\r\n\t" or unicodedata.category(one) not in ("Cc", "Cs"))
+    return "".join(kept).strip()

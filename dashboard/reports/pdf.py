@@ -1,0 +1,326 @@
+"""One case as a PDF to print or to file: A4, the image first, the decision, what the model said, how it came about."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+from fpdf import FPDF
+from fpdf.enums import MethodReturnValue, XPos, YPos
+from fpdf.fonts import TextStyle
+from fpdf.prefs import ViewerPreferences
+from PIL import Image
+
+from dashboard.answer.saved import NO_BIOPSY, NO_OWN_READ, person, place, saved_time
+from dashboard.answer.wording import leading_class, name_and_code
+from dashboard.reports import wording
+from dashboard.reports.printable import FAMILY, OPENING, SPELLED_NOTE, font_files, printable
+from dashboard.shell.colours import ACCENT, DX_COLOURS, NEUTRAL
+from dashboard.shell.formats import APP_NAME, RESEARCH_USE, percent
+from data.cases.case import Actor, Biopsy, Case, ModelResult
+from data.tasks.skin import DIAGNOSES
+from model.analysis.analyzer import Analysis
+from model.explain.maps import Explanation, colour, overlay
+from model.images.rejection import RgbImage
+
+# Millimetres.
+MARGIN = 15.0
+WIDTH = 210.0 - 2 * MARGIN
+GAP = 6.0
+IMAGE_WIDTH, IMAGE_HEIGHT = (WIDTH - GAP) / 2, (WIDTH - GAP) * 3 / 8
+LABEL_WIDTH = 40.0
+BAR_LABEL_WIDTH, BAR_VALUE_WIDTH, BAR_HEIGHT = 78.0, 16.0, 2.6
+LINE = 4.4
+BOX_INDENT = 4.0
+HEADING_HEIGHT = 9.0
+# Points.
+BODY, SMALL, HEADING = 9.0, 7.5, 10.5
+# 300 pixels an inch over `IMAGE_WIDTH`: more is not seen on paper.
+MAX_IMAGE_SIDE = 1100
+JPEG_QUALITY = 92
+INK, QUIET, RULE = (32, 38, 42), (92, 102, 108), (214, 218, 220)
+# As on the screen: amber means that a person decides; no colour means safe.
+AMBER, AMBER_FILL = (204, 136, 0), (255, 246, 224)
+NEUTRAL_MARK, NEUTRAL_FILL = (125, 138, 146), (243, 245, 246)
+# Stands for the number of pages, up to 99, until it is known; private characters, which `printable` takes out of users'
+# text. The longest notes, of one letter a line, fill 58.
+TOTAL_PAGES = "\ue000\ue001"
+
+
+def case_pdf(case: Case, analysis: Analysis, printed_by: Actor, printed_at: datetime) -> bytes:
+    """The report of a saved case.
+
+    Args:
+        case: from the log.
+        analysis: `model.analysis.case_record.recorded_analysis` of it.
+        printed_by: who asked for it.
+        printed_at: UTC.
+
+    Returns:
+        PDF bytes: one to two pages, more where the notes are long. Its metadata name no patient.
+
+    Raises:
+        ValueError: the analysis is of a refused image.
+    """
+    if analysis.prediction is None or analysis.explanation is None:
+        raise ValueError("expected the analysis of an answered image, received one of a refused image")
+    with tempfile.TemporaryDirectory() as folder:
+        report = _Report(case, printed_at, Path(folder))
+        report.add_page()
+        _patient(report, case)
+        dx = leading_class(analysis.prediction, case.result.is_flagged)
+        _images(report, case, analysis.image, analysis.explanation, dx)
+        _decision(report, case)
+        _answer(report, case.result)
+        _record(report, case, printed_by, printed_at)
+        _limits(report, case, analysis.explanation)
+        return bytes(report.output())
+
+
+class _Report(FPDF):
+    """A4 pages with the report's fonts, head and foot."""
+
+    def __init__(self, case: Case, printed_at: datetime, folder: Path) -> None:
+        super().__init__(format="A4", unit="mm")
+        self._case_id = case.case_id
+        for style, path in font_files(folder).items():
+            self.add_font(FAMILY, style, path)
+        # Ligatures of Latin letters would hide letters of a hash.
+        self.set_text_shaping(True, features={"liga": False})
+        self.alias_nb_pages(TOTAL_PAGES)
+        self.set_margins(MARGIN, MARGIN, MARGIN)
+        self.set_auto_page_break(True, MARGIN + 3)
+        self.c_margin = 0
+        self.set_lang("en")
+        self.set_title(wording.title(case.case_id))
+        self.set_subject(wording.SUBJECT)
+        self.set_creator(APP_NAME)
+        self.set_creation_date(printed_at)
+        self.viewer_preferences = ViewerPreferences(display_doc_title=True)
+        self.set_section_title_styles(TextStyle(FAMILY, "B", HEADING, INK, t_margin=3.0, b_margin=1.2))
+
+    def header(self) -> None:
+        self.set_font(FAMILY, "B", 13)
+        self.set_text_color(*INK)
+        self.cell(WIDTH / 3, 6, APP_NAME)
+        self.set_font(FAMILY, "", SMALL)
+        self.set_text_color(*QUIET)
+        self.cell(WIDTH * 2 / 3, 6, RESEARCH_USE, align="R", new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+        self.set_draw_color(*RULE)
+        self.line(MARGIN, self.y + 0.5, MARGIN + WIDTH, self.y + 0.5)
+        self.set_y(self.y + 2.5)
+
+    def footer(self) -> None:
+        self.set_y(-MARGIN + 2)
+        self.set_font(FAMILY, "", SMALL)
+        self.set_text_color(*QUIET)
+        self.cell(WIDTH, 4, wording.footer(self._case_id, self.page_no(), TOTAL_PAGES), align="C")
+
+
+# --- Pieces ----------------------------------------------------------------------------------------------------------
+
+
+def _section(report: FPDF, name: str, height: float = 3 * LINE) -> None:
+    """A heading, on a new page where less than `height` would fit below it."""
+    if report.will_page_break(HEADING_HEIGHT + height):
+        report.add_page()
+    report.start_section(name)
+
+
+def _text(
+    report: FPDF, text: str, width: float = WIDTH, style: str = "", size: float = BODY, quiet: bool = False
+) -> None:
+    """A paragraph at the present place; the place moves below it, at the same left edge."""
+    report.set_font(FAMILY, style, size)
+    report.set_text_color(*(QUIET if quiet else INK))
+    report.multi_cell(width, LINE * size / BODY, text, align="L", new_x=XPos.LEFT, new_y=YPos.NEXT)
+
+
+def _facts(report: FPDF, facts: Sequence[tuple[str, str]]) -> None:
+    """Rows of a quiet label and a value."""
+    for label, value in facts:
+        report.set_font(FAMILY, "", BODY)
+        if report.will_page_break(LINE):
+            report.add_page()
+        report.set_text_color(*QUIET)
+        report.cell(LABEL_WIDTH, LINE, label)
+        _text(report, value, WIDTH - LABEL_WIDTH)
+        report.set_x(MARGIN)
+
+
+# --- Sections --------------------------------------------------------------------------------------------------------
+
+
+def _patient(report: FPDF, case: Case) -> None:
+    _section(report, "Case")
+    _facts(
+        report,
+        [
+            ("Patient reference", printable(case.patient.reference) or wording.NOT_STATED),
+            ("Patient", person(case)),
+            ("Lesion", place(case.lesion.site, case.lesion.side)),
+            ("Saved", f"{saved_time(case.saved_at)} by {printable(case.saved_by)}, {printable(case.organisation)}"),
+            *([("Note", printable(case.lesion.note))] if case.lesion.note else []),
+        ],
+    )
+
+
+def _images(report: FPDF, case: Case, image: RgbImage, explanation: Explanation, dx: str) -> None:
+    _section(report, "Image and heatmap", IMAGE_HEIGHT + 4 * LINE)
+    top, right = report.y, MARGIN + IMAGE_WIDTH + GAP
+    framing = explanation.framing.scaled(MAX_IMAGE_SIDE)
+    shown = np.asarray(Image.fromarray(image).resize((framing.image_width, framing.image_height)))
+    # A map without evidence would be noise stretched to full colour.
+    laid_over = overlay(shown, explanation.heatmap(dx), framing) if explanation.has_evidence(dx) else shown
+    caption = wording.heatmap_caption(explanation, dx)
+    _image(report, shown, MARGIN, top, wording.image_alt(case.image_width, case.image_height))
+    _image(report, laid_over, right, top, caption)
+    below = top + IMAGE_HEIGHT + 1
+    report.set_xy(MARGIN, below)
+    _text(report, f"Image, {case.image_width} x {case.image_height} pixels", IMAGE_WIDTH, size=SMALL, quiet=True)
+    _legend(report, right, below)
+    report.set_xy(right, below + LINE)
+    _text(report, caption, IMAGE_WIDTH, size=SMALL, quiet=True)
+    report.set_x(MARGIN)
+
+
+def _image(report: FPDF, image: RgbImage, left: float, top: float, alt: str) -> None:
+    """An image in its box, whole and undistorted."""
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, "JPEG", quality=JPEG_QUALITY)
+    report.image(file, left, top, IMAGE_WIDTH, IMAGE_HEIGHT, alt_text=alt, keep_aspect_ratio=True)
+
+
+def _legend(report: FPDF, left: float, top: float) -> None:
+    """The colours of the heatmap from 0 to 1."""
+    strip = io.BytesIO()
+    Image.fromarray(colour(np.linspace(0, 1, 256, dtype=np.float32)[np.newaxis])).save(strip, "PNG")
+    report.set_font(FAMILY, "", SMALL)
+    report.set_text_color(*QUIET)
+    report.text(left, top + 2.6, "0")
+    report.image(strip, left + 3, top + 0.6, IMAGE_WIDTH - 6, 2.2, alt_text="Colours of the heatmap, from 0 to 1")
+    report.text(left + IMAGE_WIDTH - 2, top + 2.6, "1")
+
+
+def _decision(report: FPDF, case: Case) -> None:
+    _section(report, "Decision")
+    read = case.own_read
+    own = f"{name_and_code(read.dx)}, {read.certainty}, {read.plan}" if read else NO_OWN_READ
+    _facts(
+        report,
+        [
+            ("Read before the AI", own),
+            ("Decision after it", f"{name_and_code(case.decision.dx)}, {case.decision.plan}"),
+            *([("Why", printable(case.decision.reason))] if case.decision.reason else []),
+            ("Compared", wording.changed(case)),
+            ("Histopathology", _histopathology(case.biopsy)),
+        ],
+    )
+
+
+def _histopathology(biopsy: Biopsy | None) -> str:
+    if biopsy is None:
+        return NO_BIOPSY
+    facts = f"{name_and_code(biopsy.dx)}, reported on {biopsy.reported_on.isoformat()}"
+    return f"{facts}. {printable(biopsy.note)}" if biopsy.note else facts
+
+
+def _answer(report: FPDF, result: ModelResult) -> None:
+    _section(report, "What the model said")
+    _boxed(report, wording.verdict(result), wording.measured_meaning(result), result.is_flagged)
+    _bar(report, "Malignant (akiec, bcc, mel)", result.p_malignant, ACCENT, result.threshold)
+    _bar(report, "Benign (bkl, df, nv, vasc)", 1 - result.p_malignant, NEUTRAL)
+    report.set_y(report.y + 1.5)
+    for diagnosis, share in sorted(zip(DIAGNOSES, result.probabilities, strict=True), key=lambda pair: -pair[1]):
+        _bar(report, f"{diagnosis.name} ({diagnosis.dx})", share, DX_COLOURS[diagnosis.dx])
+    report.set_y(report.y + 1)
+    for sentence in (*wording.answer_notes(result), wording.MARK_NOTE):
+        _text(report, sentence, size=SMALL + 0.5, quiet=sentence == wording.MARK_NOTE)
+
+
+def _boxed(report: FPDF, first: str, second: str, is_flagged: bool) -> None:
+    """Two sentences on a tint with a mark at the left: amber where the image is flagged, grey where it is not."""
+    height = _height(report, first, "B") + _height(report, second, "") + 3
+    if report.will_page_break(height):
+        report.add_page()
+    top = report.y
+    report.set_fill_color(*(AMBER_FILL if is_flagged else NEUTRAL_FILL))
+    report.rect(MARGIN, top, WIDTH, height, "F")
+    report.set_fill_color(*(AMBER if is_flagged else NEUTRAL_MARK))
+    report.rect(MARGIN, top, 1.2, height, "F")
+    report.set_xy(MARGIN + BOX_INDENT, top + 1.5)
+    _text(report, first, WIDTH - 2 * BOX_INDENT, "B")
+    _text(report, second, WIDTH - 2 * BOX_INDENT)
+    report.set_xy(MARGIN, top + height + 2)
+
+
+def _height(report: FPDF, text: str, style: str) -> float:
+    """Of a paragraph in the box, millimetres."""
+    report.set_font(FAMILY, style, BODY)
+    width = WIDTH - 2 * BOX_INDENT
+    return float(report.multi_cell(width, LINE, text, align="L", dry_run=True, output=MethodReturnValue.HEIGHT))  # type: ignore[arg-type]
+
+
+def _bar(report: FPDF, name: str, share: float, hue: str, threshold: float | None = None) -> None:
+    """One probability in words and as a bar."""
+    if report.will_page_break(LINE):
+        report.add_page()
+    top, left = report.y, MARGIN + BAR_LABEL_WIDTH + BAR_VALUE_WIDTH + 3
+    length = MARGIN + WIDTH - left
+    report.set_font(FAMILY, "", BODY)
+    report.set_text_color(*INK)
+    report.cell(BAR_LABEL_WIDTH, LINE, name)
+    report.cell(BAR_VALUE_WIDTH, LINE, percent(share), align="R")
+    bar_top = top + (LINE - BAR_HEIGHT) / 2
+    report.set_fill_color(236, 239, 240)
+    report.rect(left, bar_top, length, BAR_HEIGHT, "F")
+    report.set_fill_color(hue)
+    report.rect(left, bar_top, length * share, BAR_HEIGHT, "F")
+    if threshold is not None:
+        report.set_fill_color(*INK)
+        report.rect(left + length * threshold - 0.2, bar_top - 0.6, 0.4, BAR_HEIGHT + 1.2, "F")
+    report.set_xy(MARGIN, top + LINE)
+
+
+def _record(report: FPDF, case: Case, printed_by: Actor, printed_at: datetime) -> None:
+    result = case.result
+    _section(report, "How this came about", 9 * LINE)
+    printed = f"{saved_time(printed_at)} by {printable(printed_by.name)}, {printable(printed_by.organisation)}"
+    _facts(
+        report,
+        [
+            ("Case", str(case.case_id)),
+            ("Lesion", str(case.lesion.lesion_id)),
+            ("Image SHA-256", case.image_sha256),
+            ("Image quality", wording.quality(result)),
+            ("Model", wording.model(result)),
+            ("Weights SHA-256", result.artifact_sha256),
+            ("Operating point", wording.operating_point(result)),
+            ("Heatmap", result.heatmap_method),
+            ("Printed", printed),
+        ],
+    )
+
+
+def _limits(report: FPDF, case: Case, explanation: Explanation) -> None:
+    _section(report, "What this report does not prove")
+    rows, columns = explanation.heatmaps.shape[1:]
+    spelled = [SPELLED_NOTE] if OPENING in printable("".join(_typed(case))) else []
+    for sentence in (*wording.limits(rows, columns), *spelled):
+        report.set_x(MARGIN)
+        report.set_font(FAMILY, "", SMALL + 0.5)
+        if report.will_page_break(LINE):
+            report.add_page()
+        report.cell(4, LINE, "·")
+        _text(report, sentence, WIDTH - 4, size=SMALL + 0.5)
+        report.set_x(MARGIN)
+
+
+def _typed(case: Case) -> list[str]:
+    """Everything in a case that a user typed."""
+    biopsy = case.biopsy.note if case.biopsy else ""
+    return [case.patient.reference, case.lesion.note, case.decision.reason, biopsy, case.saved_by, case.organisation]

@@ -1,0 +1,120 @@
+"""Every text of the printed report of a case.
+
+The rules of `dashboard.review.wording` hold on paper as well: unsure is never shown as safe, and nobody is told what to
+do. Nothing here is Markdown, and nothing a user typed is in it.
+"""
+
+from __future__ import annotations
+
+import math
+from uuid import UUID
+
+from dashboard.answer.saved import finds_and_flags, plain_model_name, verdict_parts
+from dashboard.answer.wording import HEATMAP_LIMITS, agreement, heatmap_note, name_and_code
+from dashboard.shell.formats import one_decimal, percent
+from data.cases.case import Case, ModelResult
+from data.tasks.skin import DX_CODES
+from model.explain.maps import Explanation
+
+TITLE = "LesionLens case report"
+SUBJECT = "Research report on one dermoscopic image"
+NOT_STATED = "not stated"
+MARK_NOTE = "The mark on the bar of malignant is the threshold."
+LIMITS = (
+    "For research use only. LesionLens is no medical device; it advises, and the person who sees the patient decides.",
+    "The model knows seven diagnoses, learned from one dataset (HAM10000). Any other is forced into one of the seven.",
+    "The figures on the threshold come from the locked test lesions of HAM10000; expect worse with other clinics, "
+    "cameras and skin types. Their intervals stand on the Evaluation page of the model named above.",
+)
+_QUALITY_WORDS = {
+    "ok": "sharp enough, exposure usable",
+    "blurred": "blurred: the answer is less certain than its numbers say",
+}
+
+
+def title(case_id: UUID) -> str:
+    """Of the document's metadata: no patient in it."""
+    return f"{TITLE} {case_id}"
+
+
+def verdict(result: ModelResult) -> str:
+    """Whether the image was flagged, never that it is safe."""
+    return " ".join(verdict_parts(result))
+
+
+def measured_meaning(result: ModelResult) -> str:
+    """What the threshold was measured to do, in one sentence."""
+    if math.isnan(result.sensitivity) or math.isnan(result.specificity):
+        return "What this threshold does could not be measured."
+    return f"{finds_and_flags(result)}."
+
+
+def prediction_set(result: ModelResult) -> str:
+    """The diagnoses that could not be ruled out."""
+    names = ", ".join(name_and_code(dx) for dx in result.conformal_set)
+    return f"Cannot rule out at {percent(result.conformal_level)}: {names}."
+
+
+def answer_notes(result: ModelResult) -> list[str]:
+    """Sentences below the probabilities, in reading order."""
+    agreed = agreement(result.member_p_malignant, result.threshold)
+    stands_out = (
+        f"Raised most against its share of the dataset: {name_and_code(result.prediction)}."
+        if result.prediction != most_probable(result)
+        else ""
+    )
+    population = f"Probabilities are calibrated for {result.population}."
+    return [text for text in (prediction_set(result), stands_out, agreed[0] if agreed else "", population) if text]
+
+
+def most_probable(result: ModelResult) -> str:
+    """The dx code with the highest probability; the first in dx order on a tie."""
+    return DX_CODES[max(range(len(DX_CODES)), key=lambda index: result.probabilities[index])]
+
+
+def heatmap_caption(explanation: Explanation, dx: str) -> str:
+    """Whose heatmap it is, and how it compares with the others."""
+    return f"{explanation.method}, {name_and_code(dx)}. {heatmap_note(explanation, dx)}"
+
+
+def image_alt(width: int, height: int) -> str:
+    """The image for those who do not see it."""
+    return f"Dermoscopic image of the lesion, {width} by {height} pixels"
+
+
+def quality(result: ModelResult) -> str:
+    """What was remarked on the image, and how far it is from the known ones."""
+    remarks = ", ".join(_QUALITY_WORDS.get(issue, issue.replace("_", " ")) for issue in result.quality.split("|"))
+    return f"{remarks}; distance from the training images {result.ood_score:.2f}"
+
+
+def changed(case: Case) -> str:
+    """Whether the diagnosis changed between the two reads, and whether it is the model's."""
+    verb = "agrees with" if case.agrees_with_model else "differs from"
+    compared = f"{verb} the AI's diagnosis, {name_and_code(case.result.prediction)}."
+    if case.has_changed_mind is None:
+        return f"No read before the AI was asked for. The decision {compared}"
+    kept = "was changed" if case.has_changed_mind else "stayed the same"
+    return f"The diagnosis {kept} after the AI's answer was seen; it {compared}"
+
+
+def operating_point(result: ModelResult) -> str:
+    """`sensitivity_95, threshold 18.0 %`."""
+    return f"{result.operating_point}, threshold {one_decimal(result.threshold)}"
+
+
+def model(result: ModelResult) -> str:
+    """`skin 2.0, preprocessing 1`."""
+    return f"{plain_model_name(result)}, preprocessing {result.preprocessing_version}"
+
+
+def limits(rows: int, columns: int) -> list[str]:
+    """What the report does not prove: of the heatmap, whose grid is `rows` x `columns`, and of the model."""
+    heatmap = HEATMAP_LIMITS.format(rows=rows, columns=columns).replace("**", "").strip()
+    bullets = [" ".join(bullet.split()) for bullet in heatmap.removeprefix("- ").split("\n- ")]
+    return [*bullets, *LIMITS]
+
+
+def footer(case_id: UUID, page: int, total: str) -> str:
+    """At the foot of every page."""
+    return f"Research use only  ·  case {case_id}  ·  page {page} of {total}"

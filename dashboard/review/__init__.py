@@ -1,0 +1,1 @@
+"""The Review page: an upload, the own read, the answer with its evidence, the decision."""

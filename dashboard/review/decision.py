@@ -1,0 +1,208 @@
+"""Functions that draw the decision about an image: the form, saving it as a case, and what was saved."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import streamlit as st
+
+from dashboard.answer.wording import name_and_code
+from dashboard.review import decision_wording as wording
+from dashboard.review import evidence as evidence_widgets
+from dashboard.review import facts as facts_widgets
+from dashboard.review import state
+from dashboard.review.patient import lesion_fields, patient_fields
+from dashboard.review.state import Upload
+from dashboard.review.wording import DECISION_ANCHOR
+from dashboard.shell import errors, identity, resources
+from dashboard.shell.settings import ROOT
+from data.cases.case import MAX_TEXT, PLANS, Case, CaseDraft, Decision, Read
+from data.cases.log import CaseNotFound
+from data.tasks.skin import DX_CODES
+from model.analysis.analyzer import Analysis
+from model.analysis.case_record import image_to_store, result_of
+
+# Ctrl+S reaches the button while the cursor is still in a field, whose text the browser sends when it loses the focus.
+_SEND_TYPED_TEXT = """
+export default function () {
+  const send = (event) => {
+    if (!(event.ctrlKey || event.metaKey) || event.key.toLowerCase() !== "s") return;
+    const field = document.activeElement;
+    field?.blur?.();
+    field?.focus?.();
+  };
+  document.addEventListener("keydown", send, true);
+  return () => document.removeEventListener("keydown", send, true);
+}
+"""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Before:
+    """What the decision's form starts from and is compared with.
+
+    Attributes:
+        dx, plan, reason: what the form starts with; None for nothing.
+        own_read: None where it was skipped.
+        prediction: the AI's dx code.
+    """
+
+    dx: str | None
+    plan: str | None
+    reason: str
+    own_read: Read | None
+    prediction: str
+
+
+@functools.cache
+def _sender() -> Any:
+    """Register the component once a process; Streamlit warns where one name is registered twice."""
+    return st.components.v2.component("lesionlens_send_typed_text", js=_SEND_TYPED_TEXT)
+
+
+def decision(upload: Upload, analysis: Analysis) -> None:
+    """The form of an image that is not saved, or what was saved of it."""
+    st.subheader(wording.DECISION_HEADING, anchor=DECISION_ANCHOR)
+    if upload.case_id is None:
+        st.info(wording.SAMPLE_NOT_SAVED, icon=":material/science:")
+        return
+    progress = state.progress(upload.case_id)
+    st.markdown(wording.own_read(progress.own_read))
+    if progress.saved is None:
+        _form(upload, upload.case_id, analysis, progress.own_read)
+    else:
+        _saved(progress.saved)
+
+
+@st.fragment
+def _form(upload: Upload, case_id: UUID, analysis: Analysis, own_read: Read | None) -> None:
+    """A fragment: choosing redraws the form and nothing else."""
+    if analysis.prediction is None:
+        raise ValueError("expected an answered image")
+    if facts_widgets.informed(upload, analysis) is not analysis:
+        st.rerun()  # an earlier case of the lesion has said where it is
+    decision_column, patient_column, lesion_column = st.columns(3, gap="medium")
+    with decision_column:
+        dx, plan = (own_read.dx, own_read.plan) if own_read else (None, None)
+        decided = _decision_fields(f"decision_{case_id}", _Before(dx, plan, "", own_read, analysis.prediction.dx))
+    with patient_column:
+        patient = patient_fields(upload, case_id)
+    with lesion_column:
+        lesion = lesion_fields(upload, case_id)
+    _sender()(key="review_send_typed_text")
+    is_wanted = st.button(
+        wording.SAVE,
+        type="primary",
+        icon=":material/save:",
+        shortcut="Ctrl+S",
+        help=wording.SAVE_HELP,
+        key="review_save",
+    )
+    if is_wanted and decided is not None:
+        point = evidence_widgets.chosen_operating_point(resources.analyzer().artifact)
+        result = result_of(analysis, resources.analyzer().artifact, point)
+        _save(CaseDraft(case_id, upload.name, patient, lesion, result, own_read, decided), upload.content)
+
+
+def _decision_fields(key: str, before: _Before) -> Decision | None:
+    """Diagnosis, plan and, where the diagnosis differs, why; None, and what is missing, until both are chosen."""
+    dx = st.selectbox(
+        "Diagnosis",
+        DX_CODES,
+        index=None if before.dx is None else DX_CODES.index(before.dx),
+        format_func=name_and_code,
+        placeholder="Choose a diagnosis",
+        key=f"{key}_dx",
+        persist_state="session",
+        filter_mode=None,
+    )
+    plan = st.pills(
+        "Plan",
+        PLANS,
+        default=before.plan,
+        format_func=wording.choice,
+        key=f"{key}_plan",
+        wrap=True,
+        persist_state="session",
+    )
+    question = wording.reason_label(dx, before.own_read, before.prediction)
+    reason = _reason(question, before.reason, f"{key}_reason") if question else ""
+    missing = [name for name, value in (("diagnosis", dx), ("plan", plan)) if value is None]
+    if missing:
+        st.caption(wording.still_to_pick(missing))
+    return None if dx is None or plan is None else Decision(dx, plan, reason)
+
+
+def _reason(question: str, start: str, key: str) -> str:
+    text = st.text_area(
+        question,
+        start,
+        max_chars=MAX_TEXT,
+        key=key,
+        on_change="ignore",
+        persist_state="session",
+        height=80,
+        placeholder="Optional",
+    )
+    return (text or "").strip()
+
+
+def _save(draft: CaseDraft, content: bytes) -> None:
+    try:
+        case = resources.case_log().save(draft, image_to_store(content), identity.actor())
+    except tuple(errors.SAVE_ERRORS) as error:
+        _failed("The case was not saved", error)
+        st.caption(wording.KEPT)
+        return
+    state.keep_progress(draft.case_id, saved=case)
+    st.rerun()
+
+
+def _failed(what: str, error: Exception) -> None:
+    _log.warning("%s: %s", what, type(error).__name__)
+    st.error(wording.failed(what, error), icon=":material/error:")
+
+
+# --- Saved -----------------------------------------------------------------------------------------------------------
+
+
+@st.fragment
+def _saved(case: Case) -> None:
+    """What was saved, the way to it, and the decision to change."""
+    st.info(wording.saved(case), icon=":material/inventory_2:")
+    st.caption(wording.facts(case.patient, case.lesion))
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.page_link(
+            st.Page(ROOT / "pages" / "cases.py"),
+            label=wording.OPEN_CASE,
+            icon=":material/folder_open:",
+            query_params={"case": str(case.case_id)},
+            width="content",
+        )
+        if len(state.uploads()) > 1:
+            st.caption(wording.NEXT_HINT, width="content")
+    with st.expander(wording.CHANGE_DECISION):
+        _change(case)
+
+
+def _change(case: Case) -> None:
+    chosen = case.decision
+    before = _Before(chosen.dx, chosen.plan, chosen.reason, case.own_read, case.result.prediction)
+    decided = _decision_fields(f"changed_{case.case_id}", before)
+    if not st.button(wording.CHANGE_DECISION, key="review_change_decision") or decided is None:
+        return
+    try:
+        changed = resources.case_log().decide(case.case_id, decided, identity.actor())
+    except tuple(errors.SAVE_ERRORS) as error:
+        _failed("The decision was not changed", error)
+        if isinstance(error, CaseNotFound):
+            state.keep_progress(case.case_id, saved=None)
+        return
+    state.keep_progress(case.case_id, saved=changed)
+    st.rerun()

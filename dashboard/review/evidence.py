@@ -1,0 +1,331 @@
+"""Functions that draw the Review page's panels beside and below the answer; each is a fragment of its own.
+
+The slow ones come last on the page, so that the answer is on the screen before they start.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from html import escape
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+from PIL import Image
+
+from dashboard.answer import wording as answer_wording
+from dashboard.review import evidence_wording as wording
+from dashboard.review import wording as review_wording
+from dashboard.shell import resources
+from dashboard.shell.colours import DX_COLOURS
+from dashboard.shell.metrics import METRICS
+from dashboard.shell.widgets import explained_errors, html_table
+from data.tasks.skin import DX_CODES, MALIGNANT_INDICES, diagnosis
+from model.analysis.analyzer import SIMILAR_CASES, Analysis
+from model.explain.maps import (
+    AGAINST_COLOUR,
+    FOR_COLOUR,
+    LESION_THRESHOLD,
+    Explanation,
+    Heatmap,
+    contrast,
+    contrast_overlay,
+    share_inside,
+)
+from model.explain.neighbours import Neighbour
+from model.explain.stability import SHIFT
+from model.explain.stress import STRESS_KEYS, StressResult, stress_test
+from model.images.perturbations import PERTURBATIONS
+from model.images.rejection import RgbImage
+from model.inference.artifact import Artifact, OperatingPoint
+from model.inference.classifier import Prediction
+from model.inference.clinical import NO_FACTS, ClinicalFacts
+from model.measures.metrics import reweigh_ppv_npv, reweigh_probability
+
+MIN_PREVALENCE, MAX_PREVALENCE, PREVALENCE_STEP = 0.005, 0.5, 0.005
+# The contrast map is coarse, and the viewer above shows the image at full size.
+CONTRAST_SIDE = 640  # pixels
+SIMILAR_CARD_WIDTH = 150  # pixels; six side by side on a wide screen, two on a phone
+# Of an image from itself: float16 storage moves a distance by less (`model.explain.neighbours.NeighbourIndex`).
+SAME_IMAGE_DISTANCE = 0.001
+# A drawn ruler needs no more, and drawing takes its time.
+STRESS_SIDE = 1024  # pixels
+FLIP_SIDE = 320  # pixels
+STRESS_SEED = 0
+OPERATING_POINT = "review_operating_point"
+STRESS_FRAGMENT = "review_stress_panel"
+_STRESSED = "review_stress"
+
+
+@dataclass(frozen=True)
+class _Stressed:
+    """The stress test of one image at one threshold, with a picture of each change that turned the decision.
+
+    Attributes:
+        facts: that the answers took into account.
+        flipped: (H, W, 3) uint8 RGB by the key of the change.
+    """
+
+    image_sha256: str
+    threshold: float
+    facts: ClinicalFacts
+    result: StressResult
+    flipped: dict[str, RgbImage]
+
+
+def chosen_operating_point(artifact: Artifact) -> OperatingPoint:
+    """The operating point chosen in the answer, the first at the start."""
+    name = st.session_state.get(OPERATING_POINT)
+    return next((point for point in artifact.operating_points if point.name == name), artifact.operating_points[0])
+
+
+# --- In the answer ---------------------------------------------------------------------------------------------------
+
+
+def prediction_set(prediction: Prediction, artifact: Artifact, threshold: float) -> None:
+    """The diagnoses that cannot be ruled out, what such sets were measured to hold, how far the networks agree."""
+    sets = artifact.conformal
+    st.markdown(answer_wording.prediction_set(prediction.conformal_set, sets.level), help=review_wording.set_help(sets))
+    remark = review_wording.set_without_predicted(prediction)
+    if remark is not None:
+        st.warning(remark, icon=":material/call_split:")
+    measured = artifact.manifest["conformal"]["measured"]
+    if prediction.facts != NO_FACTS:
+        measured = measured | artifact.manifest["clinical"]["measured"]["with_facts"]["sets"]
+    st.caption(review_wording.set_meaning(measured))
+    agreement = answer_wording.agreement(prediction.member_p_malignant, threshold)
+    if agreement is not None:
+        sentence, is_one_side = agreement
+        st.caption(sentence) if is_one_side else st.warning(sentence, icon=":material/call_split:")
+
+
+@st.fragment
+def other_prevalence(prediction: Prediction, artifact: Artifact, point: OperatingPoint) -> None:
+    """What a flag, no flag and this image's probability mean where another share of the lesions is malignant."""
+    share = sum(artifact.calibration.prior[index] for index in MALIGNANT_INDICES)
+    with st.expander(wording.PREVALENCE_HEADING):
+        prevalence = st.slider(
+            wording.PREVALENCE_LABEL,
+            MIN_PREVALENCE,
+            MAX_PREVALENCE,
+            value=min(max(share, MIN_PREVALENCE), MAX_PREVALENCE),
+            step=PREVALENCE_STEP,
+            format="percent",
+            key="review_prevalence",
+            persist_state="session",
+        )
+        (ppv, npv), (ppv_low, npv_low), (ppv_high, npv_high) = (
+            reweigh_ppv_npv(getattr(point.sensitivity, end), getattr(point.specificity, end), prevalence)
+            for end in ("value", "low", "high")
+        )
+        st.markdown(wording.flagged_at(ppv, ppv_low, ppv_high), help=METRICS["ppv"].tooltip)
+        st.markdown(wording.unflagged_at(npv, npv_low, npv_high), help=METRICS["npv"].tooltip)
+        reweighed = reweigh_probability(prediction.p_malignant, share, prevalence)
+        st.markdown(wording.this_image_at(prediction.p_malignant, reweighed, share, prevalence))
+        st.caption(wording.prevalence_limits(point))
+
+
+# --- Evidence of one class -------------------------------------------------------------------------------------------
+
+
+@st.fragment
+def evidence(analysis: Analysis, dx: str) -> None:
+    """Where a class's heatmap lies and whether it stays there; `dx` is the class chosen first."""
+    if analysis.explanation is None or analysis.output is None:
+        raise ValueError("expected an answered image")
+    st.markdown(f"### {wording.EVIDENCE_HEADING}")
+    choice, inside, stability = st.columns(3, gap="medium")
+    with choice:
+        chosen = _class_selectbox(wording.EVIDENCE_CLASS, DX_CODES, dx, analysis)
+    if not analysis.explanation.has_evidence(chosen):
+        st.info(answer_wording.no_evidence(chosen), icon=":material/filter_none:")
+        return
+    with inside:
+        share = _share_inside(analysis.explanation, analysis.output.lesion, chosen)
+        st.metric(wording.INSIDE_LABEL, wording.inside_value(share), help=wording.INSIDE_HELP)
+        st.caption(wording.inside_meaning(share))
+    with stability, explained_errors(), st.spinner(wording.COMPUTING_STABILITY):
+        correlation = resources.stability(analysis.image_sha256, chosen, analysis)
+        help_text = wording.STABILITY_HELP.format(pixels=SHIFT)
+        st.metric(wording.STABILITY_LABEL, wording.stability_value(correlation), help=help_text)
+        st.caption(wording.stability_meaning(correlation))
+
+
+def _share_inside(explanation: Explanation, lesion: Heatmap, dx: str) -> float:
+    """NaN where the networks see no lesion: a share of 0 would say that they see one elsewhere."""
+    has_lesion = bool((lesion >= LESION_THRESHOLD).any())
+    return share_inside(explanation.heatmap(dx), lesion) if has_lesion else float("nan")
+
+
+def _class_selectbox(label: str, options: tuple[str, ...], dx: str, analysis: Analysis) -> str:
+    """A choice of class that starts at `dx` for every new image."""
+    return st.selectbox(
+        label,
+        options,
+        index=options.index(dx),
+        format_func=answer_wording.name_and_code,
+        key=f"review_{label}_{analysis.image_sha256}",
+        filter_mode=None,
+    )
+
+
+# --- Contrast --------------------------------------------------------------------------------------------------------
+
+
+@st.fragment
+def contrast_panel(analysis: Analysis) -> None:
+    """Where the image speaks for one class rather than another."""
+    if analysis.prediction is None or analysis.explanation is None or analysis.output is None:
+        raise ValueError("expected an answered image")
+    st.markdown(f"### {wording.CONTRAST_HEADING}")
+    first, second = wording.contrast_pair(analysis.prediction)
+    height, width = analysis.image.shape[:2]
+    picture, choice = st.columns([3, 2] if width >= height else [2, 3], gap="medium")
+    with choice:
+        dx = _class_selectbox("Why", DX_CODES, first, analysis)
+        others = tuple(code for code in DX_CODES if code != dx)
+        other = _class_selectbox("rather than", others, second if second != dx else first, analysis)
+        difference = contrast(analysis.output.maps, dx, other)
+        st.html(contrast_legend_html(dx, other))
+        st.markdown(wording.contrast_balance(difference, dx, other))
+        st.caption(wording.CONTRAST_LIMITS)
+    image = _small(analysis.image, CONTRAST_SIDE)
+    picture.image(
+        contrast_overlay(image, difference, analysis.explanation.framing.scaled(CONTRAST_SIDE)),
+        width="stretch",
+        output_format="JPEG",
+        alt=wording.contrast_alt(dx, other),
+    )
+
+
+def _small(image: RgbImage, max_side: int) -> RgbImage:
+    """The image at the size that `Framing.scaled` gives it."""
+    small = Image.fromarray(image)
+    small.thumbnail((max_side, max_side))
+    return np.asarray(small)
+
+
+def contrast_legend_html(dx: str, other: str) -> str:
+    """What the two colours say, in words."""
+    rows = "".join(
+        f"<div role='listitem'><i style='background:rgb{colour}'></i>{name} speaks for "
+        f"{escape(diagnosis(code).name)} <b>{code}</b></div>"
+        for name, colour, code in (("Orange", FOR_COLOUR, dx), ("Blue", AGAINST_COLOUR, other))
+    )
+    clear = "<div role='listitem'><i></i>Clear: speaks for neither more</div>"
+    return f"<div class='lens-legend' role='list' aria-label='Colours of the map'>{rows}{clear}</div>"
+
+
+# --- Similar cases ---------------------------------------------------------------------------------------------------
+
+
+@st.fragment
+def similar_cases(analysis: Analysis) -> None:
+    """The nearest training lesions with what is known of them."""
+    if analysis.prediction is None or analysis.output is None:
+        raise ValueError("expected an answered image")
+    analyzer = resources.analyzer()
+    nearest, *others = analyzer.similar_cases(analysis.output, SIMILAR_CASES + 1)
+    is_seen = nearest.distance < SAME_IMAGE_DISTANCE
+    neighbours = others if is_seen else [nearest, *others][:SIMILAR_CASES]
+    st.markdown(f"### {wording.SIMILAR_HEADING}", help=wording.SIMILAR_HELP)
+    if is_seen:
+        st.warning(wording.seen_in_training(nearest), icon=":material/school:")
+    remark = wording.neighbours_disagree(neighbours, analysis.prediction.dx)
+    if remark is not None:
+        st.warning(remark, icon=":material/compare:")
+    thumbnails = [resources.thumbnail(neighbour.image_id) for neighbour in neighbours]
+    with st.grid(SIMILAR_CASES, min_column_width=SIMILAR_CARD_WIDTH, gap="small") as grid:
+        for neighbour, thumbnail in zip(neighbours, thumbnails, strict=True):
+            with grid.cell():
+                _similar_case(neighbour, thumbnail)
+    if "retrieval" in analyzer.artifact.manifest:
+        st.caption(wording.retrieval(analyzer.artifact.manifest["retrieval"]))
+    if not any(thumbnails):
+        st.caption(wording.NO_THUMBNAILS)
+
+
+def _similar_case(neighbour: Neighbour, thumbnail: bytes | None) -> None:
+    if thumbnail is not None:
+        name = diagnosis(neighbour.dx).name
+        st.image(thumbnail, width="stretch", alt=f"Dermoscopic image {neighbour.image_id}, {name}")
+    st.html(neighbour_html(neighbour))
+
+
+def neighbour_html(neighbour: Neighbour) -> str:
+    """The facts of a similar case under the colour of its diagnosis."""
+    return (
+        f"<div class='lens-case' style='border-color:{DX_COLOURS[neighbour.dx]}'>"
+        f"<p><b>{neighbour.dx}</b> {escape(diagnosis(neighbour.dx).name)}</p>"
+        f"<p>{escape(wording.confirmed_by(neighbour))}</p><p>{escape(wording.neighbour_facts(neighbour))}</p>"
+        f"<p>distance {neighbour.distance:.2f}</p></div>"
+    )
+
+
+# --- Stress test -----------------------------------------------------------------------------------------------------
+
+
+@st.fragment(key=STRESS_FRAGMENT)
+def stress_panel(analysis: Analysis) -> None:
+    """Ask again about changed copies of the image when the user wants it; flips count at the chosen threshold."""
+    if analysis.prediction is None:
+        raise ValueError("expected an answered image")
+    facts = analysis.prediction.facts
+    threshold = chosen_operating_point(resources.analyzer().artifact).threshold
+    st.markdown(f"### {wording.STRESS_HEADING}", help=wording.STRESS_HELP)
+    stressed: _Stressed | None = st.session_state.get(_STRESSED)
+    asked = (analysis.image_sha256, threshold, facts)
+    if stressed is None or (stressed.image_sha256, stressed.threshold, stressed.facts) != asked:
+        offer = st.empty()
+        with offer.container():
+            st.markdown(wording.STRESS_INTRO)
+            is_wanted = st.button(wording.STRESS_BUTTON, key="review_run_stress", icon=":material/bolt:")
+        if not is_wanted:
+            return
+        offer.empty()
+        stressed = None
+        with explained_errors():
+            stressed = st.session_state[_STRESSED] = _stressed(analysis, threshold, facts)
+        if stressed is None:
+            return
+    _stress_result(stressed, most_probable=DX_CODES[int(np.argmax(analysis.prediction.probabilities))])
+
+
+def _stressed(analysis: Analysis, threshold: float, facts: ClinicalFacts) -> _Stressed:
+    """Runs the test behind a progress bar."""
+    analyzer, image = resources.analyzer(), _small(analysis.image, STRESS_SIDE)
+    progress, done = st.progress(0.0, wording.stress_progress(0)), 0
+
+    def answer(changed: RgbImage) -> NDArray[np.float64]:
+        nonlocal done
+        probabilities = analyzer.probabilities(changed, facts)
+        done += 1
+        progress.progress(done / (len(STRESS_KEYS) + 1), wording.stress_progress(done))
+        return probabilities
+
+    result = stress_test(image, answer, threshold, STRESS_SEED)
+    progress.empty()
+    flipped = {
+        change.key: _small(change.apply(image, STRESS_SEED), FLIP_SIDE)
+        for change in PERTURBATIONS
+        if change.key in result.flips
+    }
+    return _Stressed(analysis.image_sha256, threshold, facts, result, flipped)
+
+
+def _stress_result(stressed: _Stressed, most_probable: str) -> None:
+    result = stressed.result
+    st.markdown(wording.stress_range(result))
+    flips = wording.stress_flips(result, stressed.threshold)
+    st.warning(flips, icon=":material/swap_vert:") if result.flips else st.markdown(flips)
+    if result.flips:
+        with st.grid(SIMILAR_CASES, min_column_width=SIMILAR_CARD_WIDTH, gap="small") as grid:
+            for outcome in result.outcomes:
+                if outcome.is_flipped:
+                    with grid.cell():
+                        caption = wording.stress_caption(outcome)
+                        st.image(stressed.flipped[outcome.key], caption, width="stretch", alt=caption)
+    with st.expander(wording.stress_table_label(result)):
+        html_table(
+            wording.STRESS_TABLE_HEADERS, wording.stress_rows(result, stressed.threshold, most_probable), numeric=(1,)
+        )

@@ -1,0 +1,74 @@
+"""Functions that draw what is known of an image's patient, which moves the answer: age and body site."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+import streamlit as st
+
+from dashboard.review import decision_wording
+from dashboard.review import facts_wording as wording
+from dashboard.review.state import Upload
+from dashboard.shell import resources
+from data.cases.case import SITES
+from model.analysis.analyzer import Analysis
+from model.images.dicom import dicom_facts
+from model.inference.clinical import MAX_AGE, NO_TERMS, UNKNOWN, ClinicalFacts
+
+
+def stated(upload: Upload) -> ClinicalFacts:
+    """What the user stated so far; the age that a DICOM upload says stands there at first."""
+    age_key, site_key = (_key(_owner(upload), name) for name in ("age", "site"))
+    kept: Any = st.session_state
+    if site_key not in kept:
+        found = dicom_facts(upload.content).age
+        kept[age_key], kept[site_key] = None if found is None else int(found), UNKNOWN
+    age = kept[age_key]
+    return ClinicalFacts(None if age is None else float(age), kept[site_key] or UNKNOWN)
+
+
+def state_site(case_id: UUID, site: str) -> None:
+    """Callback: the lesion is where an earlier case of it said."""
+    st.session_state[_key(case_id, "site")] = site
+
+
+def informed(upload: Upload, analysis: Analysis) -> Analysis:
+    """The analysis with what was stated taken into account."""
+    return resources.analyzer().with_facts(analysis, stated(upload))
+
+
+def facts_popover(upload: Upload, *, is_saved: bool = False) -> None:
+    """Two fields that need no room until they are wanted, and what of them the answer takes into account.
+
+    Args:
+        upload: the fields are kept with it.
+        is_saved: the case is in the log, so that the answer stays as it was saved.
+    """
+    owner, facts = _owner(upload), stated(upload)  # first: it sets what the fields start with
+    with st.popover(wording.HEADING, icon=":material/person:", width="stretch", key=_key(owner, "facts")):
+        st.caption(wording.intro(resources.artifact().manifest.get("clinical")))
+        st.number_input(
+            "Age, years", 0, MAX_AGE, value=None, key=_key(owner, "age"), disabled=is_saved, persist_state="session"
+        )
+        st.pills(
+            "Body site",
+            SITES,
+            required=True,
+            format_func=decision_wording.site,
+            key=_key(owner, "site"),
+            wrap=True,
+            disabled=is_saved,
+            persist_state="session",
+        )
+        if is_saved:
+            st.caption(wording.SAVED)
+    st.caption(wording.used(facts, is_of_use=resources.artifact().clinical != NO_TERMS))
+
+
+def _owner(upload: Upload) -> UUID | str:
+    return upload.case_id or upload.name
+
+
+def _key(owner: UUID | str, field: str) -> str:
+    return f"facts_{owner}_{field}"

@@ -1,0 +1,49 @@
+"""Every text about age and body site beside the image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from dashboard.review.decision_wording import site
+from dashboard.shell.metrics import accuracy_gain
+from model.inference.clinical import UNKNOWN, ClinicalFacts
+
+HEADING = "Age and body site"
+SAVED = "The case is saved, and its answer with it. Facts are corrected on the Cases page; the answer stays as it was."
+NO_TERMS = "Kept with the case. This model answers from the image alone."
+
+
+def intro(section: Mapping[str, Any] | None) -> str:
+    """Why to state them: what they were measured to add.
+
+    Args:
+        section: `clinical` of the manifest; None where it was not measured.
+    """
+    if section is None:
+        return NO_TERMS
+    return (
+        "Optional. Moves the diagnoses within the malignant and within the benign ones, never the malignant share or "
+        f"the flag. Balanced accuracy on the {section['measured']['lesions']:,} locked test lesions: "
+        f"{accuracy_gain(section)}."
+    )
+
+
+def used(facts: ClinicalFacts, *, is_of_use: bool) -> str:
+    """What the answer takes into account."""
+    stated = described(facts)
+    if not is_of_use:
+        return f"Stated: {stated}." if stated else "Nothing stated."
+    return f"The answer takes into account: {stated}." if stated else "The answer is of the image alone."
+
+
+def kept(facts: ClinicalFacts) -> str:
+    """What is saved of them, and where they are stated."""
+    return f"{HEADING}: {described(facts) or 'not stated'}. Stated beside the answer."
+
+
+def described(facts: ClinicalFacts) -> str:
+    """The facts as on a form, `age 60, back`; empty where nothing is known."""
+    age = "" if facts.age is None else f"age {facts.age:g}"
+    place = "" if facts.site == UNKNOWN else site(facts.site).lower()
+    return ", ".join(word for word in (age, place) if word)

@@ -1,0 +1,187 @@
+"""Functions that draw how images come to the Review page: intended use, uploader, camera, samples, queue."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+from streamlit.runtime.uploaded_file_manager import UploadedFile
+
+from dashboard.review import facts as facts_widgets
+from dashboard.review import state, wording
+from dashboard.review.state import Progress, Upload
+from dashboard.shell import resources
+from dashboard.shell.formats import plain_cell
+from dashboard.shell.widgets import csv_download
+from data.tasks.skin import diagnosis
+from model.batch.rows import rejected_row, row_of
+from model.batch.table import COLUMNS
+from model.images.decoding import IMAGE_SUFFIXES
+from model.images.rejection import MAX_BYTES, ImageRejected
+
+UPLOADER, CAMERA = "review_upload", "review_camera"
+_GO_TO = "review_go_to"
+
+
+# --- Intended use ----------------------------------------------------------------------------------------------------
+
+
+def intended_use() -> bool:
+    """Whether the user knows in this session what LesionLens is for; asks where they have not said so."""
+    if state.is_intended_use_accepted():
+        return True
+    with st.container(border=True, width=720, key="review_intended_use"):
+        st.subheader(wording.INTENDED_USE_HEADING)
+        st.markdown(resources.artifact().manifest["model_card"]["intended_use"])
+        st.markdown(wording.INTENDED_USE_KEPT)
+        st.button(wording.INTENDED_USE_BUTTON, type="primary", on_click=state.accept_intended_use)
+    return False
+
+
+# --- Input -----------------------------------------------------------------------------------------------------------
+
+
+def image_inputs() -> list[Upload]:
+    """Uploader, camera and samples. A sample, once opened, is shown; else the user's own images, as a queue."""
+    st.subheader(wording.OPEN_HEADING, anchor=wording.OPEN_ANCHOR)
+    upload_column, sample_column = st.columns(2, gap="medium")
+    with upload_column:
+        files = st.file_uploader(
+            "Dermoscopic images (JPEG, PNG, TIFF, WebP, BMP, DICOM; one lesion each)",
+            type=[suffix.removeprefix(".") for suffix in IMAGE_SUFFIXES],
+            accept_multiple_files=True,
+            max_upload_size=MAX_BYTES // 2**20,
+            key=UPLOADER,
+            on_change=state.forget_uploads,
+        )
+        given = [_opened(file) for file in [*files, *_camera()]]
+        # The uploader forgets its files when the user looks at another page; the session does not.
+        if given:
+            state.keep_uploads(given)
+        _kept_uploads(is_in_uploader=bool(given))
+    with sample_column:
+        _sample_buttons()
+    sample = state.chosen_sample()
+    if sample is not None:
+        return [Upload(sample, resources.sample_content(sample))]
+    return state.uploads()
+
+
+def _kept_uploads(is_in_uploader: bool) -> None:
+    """Ways back to the user's own images, and to be rid of them where the uploader no longer lists them."""
+    kept = state.uploads()
+    if kept and state.chosen_sample() is not None:
+        st.button(wording.back_to(len(kept)), on_click=state.choose_sample, args=(None,), icon=":material/undo:")
+    elif kept and not is_in_uploader:
+        st.button(wording.close(len(kept)), on_click=state.forget_uploads, icon=":material/close:")
+
+
+def _camera() -> list[UploadedFile]:
+    if not st.toggle("Use the camera", key="review_uses_camera", help="For a phone with a dermatoscope attached"):
+        return []
+    photograph = st.camera_input("Photograph through the dermatoscope", key=CAMERA, on_change=state.forget_uploads)
+    return [photograph] if photograph else []
+
+
+def _opened(file: UploadedFile) -> Upload:
+    return Upload(file.name, file.getvalue(), state.case_id(file.file_id))
+
+
+def _sample_buttons() -> None:
+    st.markdown("Or open a synthetic sample", help=wording.SAMPLES_NOTE)
+    with st.container(horizontal=True, gap="small"):
+        for sample in resources.samples().itertuples():
+            with st.container(width=80, gap="xxsmall"):
+                st.image(
+                    resources.sample_thumbnail(sample.file),
+                    width="stretch",
+                    alt=f"Synthetic sample: {sample.description}",
+                )
+                st.button(
+                    sample.intended_dx,
+                    key=f"sample_{sample.file}",
+                    help=f"Open {sample.file}: drawn to resemble {diagnosis(sample.intended_dx).name}",
+                    on_click=state.choose_sample,
+                    args=(sample.file,),
+                    width="stretch",
+                )
+    st.caption(wording.SAMPLES_NOTE)
+
+
+def empty_state() -> None:
+    """What to do first."""
+    st.markdown(wording.EMPTY)
+
+
+# --- Queue -----------------------------------------------------------------------------------------------------------
+
+
+def shown_image(uploads: list[Upload]) -> Upload:
+    """The image of the queue that is shown."""
+    return uploads[state.position(len(uploads))]
+
+
+def queue_navigation(uploads: list[Upload]) -> None:
+    """Where the reader is in a queue of several images, with buttons, keys and a list to go through it."""
+    position, length = state.position(len(uploads)), len(uploads)
+    if length == 1:
+        return
+    with st.container(horizontal=True, vertical_alignment="center", key="review_queue"):
+        st.markdown(wording.queue_position(position, _progresses(uploads)), width="content")
+        _move_button("Previous", -1, length, position == 0, "p")
+        _move_button("Next", 1, length, position == length - 1, "n")
+        _list_of_images(uploads, position)
+
+
+def _progresses(uploads: list[Upload]) -> list[Progress]:
+    return [state.progress(upload.case_id) for upload in uploads]
+
+
+def _move_button(label: str, steps: int, length: int, is_disabled: bool, shortcut: str) -> None:
+    st.button(label, on_click=state.move, args=(steps, length), disabled=is_disabled, shortcut=shortcut)
+
+
+def _list_of_images(uploads: list[Upload], position: int) -> None:
+    """Every image with its state; choosing one shows it."""
+    names = [
+        wording.queue_entry(number, upload.name, state.progress(upload.case_id))
+        for number, upload in enumerate(uploads, start=1)
+    ]
+    st.session_state[_GO_TO] = position
+    st.selectbox(
+        wording.QUEUE_LIST,
+        range(len(uploads)),
+        format_func=names.__getitem__,
+        key=_GO_TO,
+        on_change=lambda: state.go_to(st.session_state[_GO_TO]),
+        label_visibility="collapsed",
+        width=320,
+    )
+
+
+@st.fragment
+def queue_table(uploads: list[Upload]) -> None:
+    """All images of a queue as one table and CSV, in the columns of `python -m model.predict`."""
+    if len(uploads) < 2:
+        return
+    if not all(progress.is_read or progress.is_refused for progress in _progresses(uploads)):
+        st.caption(wording.TABLE_WAITS)
+        return
+    if not st.toggle(f"Table of all {len(uploads)} images", key="review_table"):
+        return
+    progress = st.progress(0.0, "Analysing ...")
+    rows = []
+    for done, upload in enumerate(uploads, start=1):
+        rows.append(_queue_row(upload))
+        progress.progress(done / len(uploads), f"Analysed {done} of {len(uploads)}")
+    progress.empty()
+    table = pd.DataFrame(rows, columns=list(COLUMNS))
+    st.dataframe(table, hide_index=True)
+    names = table["image"].map(plain_cell)
+    csv_download(table.assign(image=names), "lesionlens_predictions.csv", key="review_csv")
+
+
+def _queue_row(upload: Upload) -> dict[str, str]:
+    try:
+        return row_of(upload.name, facts_widgets.informed(upload, resources.analysis(upload.content)))
+    except ImageRejected as rejected:
+        return rejected_row(upload.name, rejected.reason)

@@ -1,0 +1,204 @@
+"""Functions that draw what the Review page makes of an image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import streamlit as st
+
+from dashboard.answer import wording as answer_wording
+from dashboard.answer.bars import class_bars_html, group_bars_html
+from dashboard.answer.viewer import heatmap_viewer
+from dashboard.review import evidence as evidence_widgets
+from dashboard.review import facts as facts_widgets
+from dashboard.review import state, wording
+from dashboard.review.state import Upload
+from dashboard.shell import resources
+from dashboard.shell.formats import escape as escape_markdown
+from data.tasks.skin import DX_CODES, diagnosis
+from model.analysis.analyzer import Analysis
+from model.explain.keras_worker import METHODS, WorkerFailed
+from model.explain.maps import Explanation, explanation_of
+from model.images.dicom import dicom_facts, is_dicom
+from model.images.rejection import ImageRejected
+from model.inference.artifact import Artifact, OperatingPoint
+
+ANSWER_FRAGMENT = "review_answer"
+
+
+# --- Result ----------------------------------------------------------------------------------------------------------
+
+
+def analyse(upload: Upload) -> Analysis | None:
+    """Analyse an image; draws the reason and returns None where it gets no answer."""
+    try:
+        analysis = resources.analysis(upload.content)
+    except ImageRejected as rejected:
+        state.keep_progress(upload.case_id, is_refused=True)
+        st.warning(wording.rejection(upload.name, rejected), icon=":material/block:")
+        return None
+    if analysis.prediction is None:
+        state.keep_progress(upload.case_id, is_refused=True)
+        _refused(upload, analysis)
+        return None
+    return analysis
+
+
+def _refused(upload: Upload, analysis: Analysis) -> None:
+    image, reason = st.columns([1, 2], gap="medium")
+    image.image(analysis.image, width="stretch", alt="The image that was not answered")
+    with reason:
+        st.warning(
+            f"**{escape_markdown(upload.name)}**  \n{wording.refusal(analysis.quality)}", icon=":material/block:"
+        )
+        limit = resources.analyzer().artifact.quality.max_ood_score
+        st.caption(
+            f"Distance from the images the model knows: {analysis.quality.ood_score:.2f}; the limit is {limit:.2f}."
+        )
+
+
+def result(upload: Upload, analysis: Analysis) -> None:
+    """Image and heatmap at the left, large; what the model says at the right; what speaks for it below.
+
+    On a phone the panels below come last; on a wide screen the style sheet puts them under the image.
+    """
+    leading = _leading(analysis)
+    with st.container(key="review_result"):
+        picture, answer, panels = st.columns([7, 3, 7], gap="medium")
+        with picture:
+            _picture(upload, analysis, leading)
+        with answer:
+            facts_widgets.facts_popover(upload, is_saved=state.progress(upload.case_id).saved is not None)
+            _answer(analysis)
+    with panels:
+        evidence_widgets.evidence(analysis, leading)
+        evidence_widgets.contrast_panel(analysis)
+
+
+def further_evidence(analysis: Analysis) -> None:
+    """What takes longer, and so comes last."""
+    evidence_widgets.similar_cases(analysis)
+    evidence_widgets.stress_panel(analysis)
+
+
+def image_caption(upload: Upload, analysis: Analysis, *links: str) -> None:
+    """The name of an image, what the checks found usable, and where to go on (Markdown links)."""
+    name = f"**Synthetic sample** {escape_markdown(upload.name)}" if upload.is_sample else escape_markdown(upload.name)
+    limit = resources.analyzer().artifact.quality.max_ood_score
+    st.markdown(" · ".join([name, wording.usable(analysis.quality, limit), *links, wording.OPEN_ANOTHER]))
+
+
+def image_warnings(upload: Upload, analysis: Analysis) -> None:
+    """Amber remarks on an image that was not good enough, not seen as a whole, or may show text."""
+    if analysis.explanation is None:
+        raise ValueError("expected an answered image")
+    for remark in answer_wording.warnings(analysis.quality, analysis.explanation.framing.seen_share):
+        st.warning(remark, icon=":material/warning:")
+    if is_dicom(upload.content) and not dicom_facts(upload.content).is_text_excluded:
+        st.warning(wording.BURNT_IN_TEXT, icon=":material/badge:")
+
+
+def _leading(analysis: Analysis) -> str:
+    """The dx code whose heatmap is shown first."""
+    if analysis.prediction is None:
+        raise ValueError("expected an answered image")
+    threshold = resources.analyzer().artifact.operating_points[0].threshold
+    return answer_wording.leading_class(analysis.prediction, analysis.prediction.p_malignant >= threshold)
+
+
+def _picture(upload: Upload, analysis: Analysis, leading: str) -> None:
+    if analysis.explanation is None:
+        raise ValueError("expected an answered image")
+    image_caption(upload, analysis, wording.TO_DECISION)
+    heatmap_viewer(analysis, leading, _by_method(analysis), key="review_viewer")
+    image_warnings(upload, analysis)
+    rows, columns = analysis.explanation.heatmaps.shape[1:]
+    with st.expander("What a heatmap does not prove"):
+        st.markdown(answer_wording.HEATMAP_LIMITS.format(rows=rows, columns=columns))
+    with st.expander("Other heatmap methods (computed on demand)"):
+        _on_demand_form(analysis)
+
+
+def _by_method(analysis: Analysis) -> Mapping[str, Explanation]:
+    """Explanations computed on demand, the classes of one method together."""
+    maps: dict[str, dict[str, Explanation]] = {}
+    for (method, dx), explanation in state.on_demand(analysis.image_sha256).items():
+        maps.setdefault(method, {})[dx] = explanation
+    return {
+        method: explanation_of(method, {dx: one.heatmap(dx) for dx, one in by_dx.items()}, analysis.explanation.framing)
+        for method, by_dx in maps.items()
+        if analysis.explanation is not None
+    }
+
+
+def _on_demand_form(analysis: Analysis) -> None:
+    prediction, explanation = analysis.prediction, analysis.explanation
+    if prediction is None or explanation is None:
+        raise ValueError("expected an answered image")
+    st.markdown(wording.ON_DEMAND)
+    with st.form("review_on_demand_form", border=False):
+        method_column, class_column = st.columns(2)
+        method = method_column.selectbox("Method", [method for method in METHODS if method != explanation.method])
+        dx = class_column.selectbox(
+            "Class",
+            DX_CODES,
+            index=DX_CODES.index(prediction.dx),
+            format_func=lambda code: f"{diagnosis(code).name} ({code})",
+        )
+        is_wanted = st.form_submit_button("Compute")
+    if not is_wanted:
+        return
+    worker = resources.keras_worker()
+    with st.spinner(wording.computing(method, is_first=worker.pid is None), show_time=True):
+        try:
+            heatmap = worker.heatmap(method, analysis.network_input, DX_CODES.index(dx))
+        except WorkerFailed as failed:
+            st.error(wording.worker_failed(failed), icon=":material/error:")
+            return
+    state.keep_on_demand(analysis.image_sha256, dx, explanation_of(method, {dx: heatmap}, explanation.framing))
+    st.rerun()
+
+
+@st.fragment(key=ANSWER_FRAGMENT)
+def _answer(analysis: Analysis) -> None:
+    """A fragment: moving the threshold redraws the answer and nothing else."""
+    if analysis.prediction is None:
+        raise ValueError("expected an answered image")
+    artifact = resources.analyzer().artifact
+    point = _operating_point(artifact)
+    is_flagged = analysis.prediction.p_malignant >= point.threshold
+    st.html(group_bars_html(analysis.prediction, point))
+    verdict = wording.verdict(analysis.prediction, point)
+    # Amber means "a person decides"; nothing on this page is green.
+    st.warning(verdict, icon=":material/flag:") if is_flagged else st.info(verdict, icon=":material/person_search:")
+    st.caption(wording.measured_meaning(point))
+    evidence_widgets.prediction_set(analysis.prediction, artifact, point.threshold)
+    st.html(class_bars_html(analysis.prediction, artifact))
+    st.markdown(wording.headline(analysis.prediction, artifact, is_flagged))
+    st.caption(answer_wording.population(artifact))
+    evidence_widgets.other_prevalence(analysis.prediction, artifact, point)
+    st.caption(
+        f"Model {artifact.name} {artifact.version} · weights {artifact.weights_sha256[:12]} · "
+        f"{analysis.runtime_ms:.0f} ms · answered by {escape_markdown(resources.answering_runtime())}"
+    )
+
+
+def _redraw_decisions() -> None:
+    """The answer and the stress test speak of the chosen threshold; nothing else does."""
+    st.rerun([ANSWER_FRAGMENT, evidence_widgets.STRESS_FRAGMENT])
+
+
+def _operating_point(artifact: Artifact) -> OperatingPoint:
+    points = {point.name: point for point in artifact.operating_points}
+    name = st.segmented_control(
+        "Threshold set to",
+        list(points),
+        format_func=lambda name: answer_wording.operating_point_name(points[name]),
+        default=artifact.operating_points[0].name,
+        required=True,
+        key=evidence_widgets.OPERATING_POINT,
+        on_change=_redraw_decisions,
+        persist_state="session",
+        help="Thresholds were chosen out of fold for this share of malignant lesions, and measured on other lesions.",
+    )
+    return points[name]

@@ -1,0 +1,233 @@
+"""Every text of the Review page that is more than a label.
+
+Three rules: unsure is never shown as safe; a number carries its interval and its n; nobody is told what to do, only
+what was measured.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from dashboard.answer.wording import leading_class, name_and_code, of_100
+from dashboard.review.state import Progress
+from dashboard.shell.formats import escape, one_decimal, percent
+from data.tasks.skin import DX_CODES, diagnosis
+from model.analysis.quality import Issue, Quality
+from model.explain.keras_worker import WorkerFailed
+from model.images.rejection import ImageRejected
+from model.inference.artifact import Artifact, MeasuredRate, OperatingPoint
+from model.inference.classifier import Prediction
+from model.inference.conformal import ADAPTIVE, CLASS_CONDITIONAL, PRIOR_WEIGHTED, ConformalSets
+
+EMPTY = (
+    "Drop a dermoscopic image below, photograph one with a phone attachment, or open a sample. It is analysed in the "
+    "memory of the server that runs LesionLens; nothing is stored before you save a case."
+)
+INTENDED_USE_HEADING = "Before you start"
+INTENDED_USE_KEPT = (
+    "**What is kept.** Images are analysed in the memory of the server that runs LesionLens. Nothing is stored before "
+    "you press **Save case**. Open no image on which a name, a face or another person can be recognised."
+)
+INTENDED_USE_BUTTON = "I have read this"
+QUEUE_LIST = "Images of the queue"
+TABLE_WAITS = "The table of all images opens when each has your own read, because it holds the AI's answers."
+BURNT_IN_TEXT = (
+    "The DICOM file does not say whether text is burnt into the image. Look for names and numbers in it before you "
+    "save it."
+)
+OPEN_HEADING, OPEN_ANCHOR = "Open an image", "open-an-image"
+DECISION_ANCHOR = "decide-and-save"
+TO_DECISION = f"[decide and save](#{DECISION_ANCHOR})"
+OPEN_ANOTHER = f"[open another image](#{OPEN_ANCHOR})"
+SAMPLES_NOTE = "Synthetic images, drawn by LesionLens. They show no patient and carry no diagnosis."
+
+ON_DEMAND = (
+    "The heatmap above comes with the prediction itself. These methods of tf-keras-vis look at the same network in "
+    "another way; where they disagree with it, trust neither too much."
+)
+
+_REFUSALS: dict[Issue, str] = {
+    "too_dark": "Not answered: the image is too dark. Check that the dermatoscope's light is on and take it again.",
+    "too_bright": "Not answered: the image is over-exposed. Lower the exposure, avoid reflections, and take it again.",
+    "no_contrast": "Not answered: the image shows almost no structure. Focus on the lesion and take it again.",
+    "out_of_distribution": (
+        "Not answered: this does not look like the dermoscopic images the model knows, so any answer would be a guess. "
+        "Use a dermatoscope, fill the frame with one lesion, and take it again. Photographs without a dermatoscope, "
+        "other parts of the body, documents and drawings cannot be judged."
+    ),
+    "blurred": "Not answered: the image is blurred.",
+}
+_REJECTIONS: dict[str, str] = {
+    "empty": "This file is empty.",
+    "too_many_bytes": "This file is too large.",
+    "not_an_image": "This file is not an image that can be read.",
+    "too_many_pixels": "This image has too many pixels.",
+    "too_small": "This image is too small to judge.",
+    "damaged": "This image file is damaged.",
+    "burnt_in_text": "This image may show who the patient is.",
+    "unsupported_dicom": "This DICOM file is of a kind that cannot be read.",
+}
+
+_SET_METHODS: dict[str, str] = {
+    CLASS_CONDITIONAL: (
+        "Each diagnosis has a threshold of its own, which {level} of the held-out lesions that truly had it reached. "
+        "A diagnosis is ruled out when its probability stays below that."
+    ),
+    ADAPTIVE: (
+        "Diagnoses enter the set by falling probability until it is large enough to have held the true one in {level} "
+        "of the held-out lesions."
+    ),
+    PRIOR_WEIGHTED: (
+        "A diagnosis is ruled out when its probability is small compared with how common it is; the line was drawn "
+        "where the sets of {level} of the held-out lesions still held the true one."
+    ),
+}
+
+
+def back_to(images: int) -> str:
+    """The way back from a sample to the user's own images."""
+    return "Back to your image" if images == 1 else f"Back to your {images} images"
+
+
+def close(images: int) -> str:
+    """Forget the user's own images."""
+    return "Close your image" if images == 1 else f"Close your {images} images"
+
+
+def queue_position(position: int, progresses: Sequence[Progress]) -> str:
+    """`Image 3 of 12, 2 saved`; the position counts from 0."""
+    saved = sum(progress.saved is not None for progress in progresses)
+    return f"Image **{position + 1} of {len(progresses)}**, {saved} saved"
+
+
+def queue_entry(number: int, name: str, progress: Progress) -> str:
+    """`3. lesion.jpg: saved`, plain text, as a list of choices shows it."""
+    return f"{number}. {name}: {_queue_state(progress)}"
+
+
+def _queue_state(progress: Progress) -> str:
+    if progress.saved is not None:
+        return "saved"
+    if progress.is_refused:
+        return "refused"
+    return "read" if progress.is_read else "open"
+
+
+def rejection(name: str, rejected: ImageRejected) -> str:
+    """What was wrong with a file and what to do; no part of a path is shown."""
+    return f"**{escape(name)}**: {_REJECTIONS[rejected.reason]} {_sentence(str(rejected))}"
+
+
+def refusal(quality: Quality) -> str:
+    """Why a readable image got no answer, and what to retake."""
+    if quality.refusal is None:
+        raise ValueError("expected a refused image")
+    return _REFUSALS[quality.refusal]
+
+
+def usable(quality: Quality, limit: float) -> str:
+    """One quiet line on an image that passed the checks."""
+    sharpness = "blurred" if "blurred" in quality.issues else "sharp enough"
+    return f"{sharpness} · exposure usable · distance from known images {quality.ood_score / limit:.0%} of the limit"
+
+
+def verdict(prediction: Prediction, point: OperatingPoint) -> str:
+    """Whether the image is flagged, never that it is safe."""
+    # One decimal: a p just below the threshold must not read "3 % against 3 %".
+    compared = f"malignant {one_decimal(prediction.p_malignant)}, threshold {one_decimal(point.threshold)}"
+    if prediction.p_malignant >= point.threshold:
+        return f"**Flagged as possibly malignant** ({compared})."
+    return f"**Not flagged** ({compared}). That is not an all-clear: {missed(point.sensitivity)}"
+
+
+def missed(sensitivity: MeasuredRate) -> str:
+    """How many malignant images the threshold was measured to miss; its upper bound where it missed none."""
+    if math.isnan(sensitivity.value):
+        return "how many malignant lesions it misses could not be measured."
+    # Rounded outwards, but not by the last bits of a float.
+    low = math.floor(round((1 - sensitivity.high) * 100, 6))
+    high = math.ceil(round((1 - sensitivity.low) * 100, 6))
+    value = (1 - sensitivity.value) * 100
+    shown = "fewer than 1" if value < 0.5 else f"{value:.0f}"
+    return (
+        f"at this threshold {shown} of 100 malignant test images ({low} to {high}) were not flagged "
+        f"either (n = {sensitivity.n:,})."
+    )
+
+
+def measured_meaning(point: OperatingPoint) -> str:
+    """What the threshold was measured to do, with intervals."""
+    flagged = MeasuredRate(
+        1 - point.specificity.value, 1 - point.specificity.high, 1 - point.specificity.low, point.specificity.n
+    )
+    return (
+        f"Chosen out of fold for {point.target_sensitivity:.0%} sensitivity. On locked test lesions of "
+        f"HAM10000 it flagged {of_100(point.sensitivity)} malignant and {of_100(flagged)} benign."
+    )
+
+
+def headline(prediction: Prediction, artifact: Artifact, is_flagged: bool) -> str:
+    """The leading class in words, and the class that the decision rule names where that is another."""
+    leading = leading_class(prediction, is_flagged)
+    kind = "Most probable malignant diagnosis" if is_flagged else "Most probable diagnosis"
+    share = float(prediction.probabilities[DX_CODES.index(leading)])
+    sentences = [f"{kind}: **{diagnosis(leading).name} ({leading})**, {percent(share)}."]
+    if prediction.dx != leading:
+        sentences.append(
+            f"Raised most against its share of the dataset: {_class_and_share(prediction.dx, prediction, artifact)}."
+        )
+    return " ".join(sentences)
+
+
+def _class_and_share(dx: str, prediction: Prediction, artifact: Artifact) -> str:
+    index = DX_CODES.index(dx)
+    probability, share = float(prediction.probabilities[index]), artifact.calibration.prior[index]
+    return (
+        f"**{diagnosis(dx).name} ({dx})**, {percent(probability)}, {probability / share:.1f} times its share in "
+        f"HAM10000 ({percent(share)})"
+    )
+
+
+def set_help(sets: ConformalSets) -> str:
+    """How the sets are made."""
+    return _SET_METHODS[sets.method].format(level=percent(sets.level))
+
+
+def set_meaning(measured: dict[str, Any]) -> str:
+    """What such sets were measured to hold; `measured` is a `SetMetrics` as the manifest stores it."""
+    coverage = measured["coverage"]
+    if coverage["value"] is None:
+        return "How often such sets hold the right diagnosis could not be measured."
+    rate = MeasuredRate(coverage["value"], coverage["low"], coverage["high"], measured["images"])
+    return (
+        f"On the locked test lesions such sets held the right diagnosis in {of_100(rate)}, "
+        f"{measured['mean_size']['value']:.1f} diagnoses on average."
+    )
+
+
+def set_without_predicted(prediction: Prediction) -> str | None:
+    """A remark where the decision rule names a class that is not in the set."""
+    if prediction.dx in prediction.conformal_set:
+        return None
+    return (
+        f"{name_and_code(prediction.dx)} stands out most against its share of the dataset, but its probability is too "
+        "low for this set: the two rules disagree on this image."
+    )
+
+
+def computing(method: str, is_first: bool) -> str:
+    """What is happening while the reader waits."""
+    start = (
+        "Starting TensorFlow in a process of its own (only the first time), then computing" if is_first else "Computing"
+    )
+    return f"{start} {method} ..."
+
+
+def worker_failed(failed: WorkerFailed) -> str:
+    return f"The heatmap could not be computed: {_sentence(str(failed))} The probabilities and the first heatmap stand."
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")

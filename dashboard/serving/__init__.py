@@ -1,0 +1,1 @@
+"""What `dashboard.server` and `dashboard.serve` run on: processes, nginx, logs, a client of Streamlit sessions."""

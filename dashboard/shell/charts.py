@@ -1,0 +1,145 @@
+"""Plotly figures of the Dataset page, and the one template of all figures. Nothing here draws on the screen.
+
+Text colours, background and grid lines come from the page's theme (Streamlit fills them in, light or dark); a figure
+names only the colours that mean something. Titles stand above a chart as text, because a Plotly title does not wrap.
+"""
+
+from __future__ import annotations
+
+from textwrap import wrap
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from dashboard.shell.colours import NEUTRAL, SHARE_SCALE, translucent
+
+TRANSPARENT = "rgba(0,0,0,0)"
+CELL_TEXT_SIZE = 12
+CARD_HEIGHT = 360  # pixels; fifteen body sites still have a readable row each
+ROW_HEIGHT, AXIS_HEIGHT = 32, 70
+NAME_LENGTH = 28  # characters a line
+
+TEMPLATE = go.layout.Template(
+    layout=go.Layout(
+        paper_bgcolor=TRANSPARENT,
+        plot_bgcolor=TRANSPARENT,
+        separators=".,",
+        bargap=0.25,
+        hoverlabel={"align": "left"},
+        xaxis={"zeroline": False, "automargin": True},
+        yaxis={"zeroline": False, "automargin": True},
+    )
+)
+
+
+def new_figure(height: int, **layout: object) -> go.Figure:
+    """An empty figure in the project's template; dragging does not zoom, so that a phone can scroll past it.
+
+    Args:
+        height: pixels.
+        layout: further layout attributes.
+    """
+    return go.Figure(
+        layout=go.Layout(
+            template=TEMPLATE,
+            height=height,
+            margin={"l": 8, "r": 12, "t": 12, "b": 8},
+            dragmode=False,
+            font={"size": 13},
+            legend={
+                "orientation": "h",
+                "x": 0,
+                "y": 1.02,
+                "yanchor": "bottom",
+                "xanchor": "left",
+                "title": {"text": ""},
+            },
+        )
+    ).update_layout(**layout)
+
+
+def add_share_cells(
+    figure: go.Figure,
+    shares: np.ndarray,
+    columns: list[str],
+    rows: list[str],
+    text: list[list[str]],
+    customdata: np.ndarray,
+    hovertemplate: str,
+) -> None:
+    """Add a heatmap of shares in [0, 1] with text in its cells to a figure.
+
+    The text is a trace of its own because a trace's text takes the theme's colour, while a heatmap's own text is black
+    or white by a cell colour that Plotly computes without knowing the page's background.
+    """
+    figure.add_heatmap(
+        z=shares,
+        x=columns,
+        y=rows,
+        zmin=0,
+        zmax=1,
+        colorscale=SHARE_SCALE,
+        showscale=False,
+        xgap=2,
+        ygap=2,
+        customdata=customdata,
+        hovertemplate=hovertemplate,
+    )
+    figure.add_scatter(
+        x=columns * len(rows),
+        y=[row for row in rows for _ in columns],
+        mode="text",
+        text=[cell for row in text for cell in row],
+        textfont={"size": CELL_TEXT_SIZE},
+        hoverinfo="skip",
+    )
+    figure.update_xaxes(type="category", showgrid=False, ticks="")
+    figure.update_yaxes(type="category", showgrid=False, ticks="")
+
+
+def neutral_line(dash: str = "dot") -> dict[str, object]:
+    """A quiet reference line: diagonals, limits."""
+    return {"color": NEUTRAL, "width": 1, "dash": dash}
+
+
+def interval_dots(table: pd.DataFrame, axis_title: str, reference_name: str) -> go.Figure:
+    """A dot with its 95 % interval a row, and a tick where the reference lies.
+
+    Args:
+        table: name, value, low, high, reference (shares; NaN draws nothing), images, colour; drawn from the top.
+        axis_title: of the shares.
+        reference_name: what the ticks are, for the hover.
+    """
+    figure = new_figure(ROW_HEIGHT * len(table) + AXIS_HEIGHT, showlegend=False, hovermode="closest")
+    # Long names would leave no room for the dots on a phone.
+    table = table.assign(name=["<br>".join(wrap(name, NAME_LENGTH)) for name in table["name"]])
+    figure.add_scatter(
+        x=table["reference"],
+        y=table["name"],
+        mode="markers",
+        marker={"symbol": "line-ns-open", "size": 14, "color": NEUTRAL, "line": {"width": 2}},
+        hovertemplate=f"{reference_name} %{{x:.1%}}<extra></extra>",
+    )
+    for row in table.itertuples():
+        figure.add_scatter(
+            x=[row.value],
+            y=[row.name],
+            error_x={
+                "type": "data",
+                "symmetric": False,
+                "array": [row.high - row.value],
+                "arrayminus": [row.value - row.low],
+                "color": translucent(row.colour, 0.6),
+                "thickness": 2,
+                "width": 0,
+            },
+            mode="markers",
+            cliponaxis=False,
+            marker={"color": row.colour, "size": 9},
+            hovertemplate=f"%{{y}}<br>%{{x:.1%}}, 95 % interval {row.low:.1%} to {row.high:.1%}<br>"
+            f"{row.images:,} images<extra></extra>",
+        )
+    figure.update_xaxes(title=axis_title, tickformat=".0%", rangemode="tozero", nticks=6, showgrid=True)
+    figure.update_yaxes(type="category", categoryorder="array", categoryarray=list(table["name"])[::-1], showgrid=False)
+    return figure

@@ -1,0 +1,43 @@
+"""How numbers and users' text are written on the screen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+# A spreadsheet runs a cell that begins with one of these. Source: OWASP, "CSV Injection",
+# https://owasp.org/www-community/attacks/CSV_Injection
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+
+def percent(share: float) -> str:
+    """A share as a clinician reads it: whole percents, `< 1 %` and `> 99 %` instead of a false 0 or 100."""
+    if 0 < share < 0.01:
+        return "< 1 %"
+    if 0.99 < share < 1:
+        return "> 99 %"
+    return f"{share * 100:.0f} %"
+
+
+def one_decimal(share: float) -> str:
+    """A share in percent with one decimal, for comparing it with a threshold."""
+    return f"{share * 100:.1f} %"
+
+
+def escape(text: str) -> str:
+    """User text, such as a file name, without any Markdown or HTML meaning."""
+    return "".join(f"\\{character}" if character in r"\`*_{}[]()<>#+-.!|~$:&" else character for character in text)
+
+
+def plain_cell(value: Any) -> Any:
+    """A cell that no spreadsheet runs: a text that begins like a formula gets an apostrophe in front."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_STARTS) else value
+
+
+APP_NAME = "LesionLens"
+RESEARCH_USE = "Research use only. LesionLens advises, a person decides."
+SEX_NAMES = {"female": "Female", "male": "Male", "unknown": "Unknown"}
+
+
+def plural(count: int, noun: str) -> str:
+    """`1 image`, `10,015 images`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

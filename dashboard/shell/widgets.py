@@ -1,0 +1,139 @@
+"""Functions that draw what several pages share."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from dashboard.shell import errors as wording
+from dashboard.shell import formats
+from dashboard.shell.colours import DX_COLOURS
+from data.tasks.skin import DIAGNOSES
+
+STYLE_FILE = Path(__file__).resolve().parents[1] / "assets" / "style.css"
+CARD_WIDTH = 400  # pixels; three cards side by side on a wide screen, one on a phone
+CHART_CONFIG = {"displayModeBar": False, "scrollZoom": False, "doubleClick": False}
+
+_log = logging.getLogger(__name__)
+
+
+def page_style() -> None:
+    """The few rules of style that the theme cannot state."""
+    st.html(STYLE_FILE)
+
+
+def research_banner() -> None:
+    """The quiet line on every page."""
+    st.html(f'<p class="lens-banner">{escape(formats.RESEARCH_USE)}</p>')
+
+
+@contextmanager
+def explained_errors() -> Iterator[None]:
+    """Draw the message of an error that a user can meet, in place of what the block would have drawn."""
+    try:
+        yield
+    except tuple(wording.ERROR_TITLES) as error:
+        _log.warning("%s: %s", type(error).__name__, error)
+        st.error(wording.error_message(error), icon=":material/error:")
+
+
+def card_grid(width: int = CARD_WIDTH, columns: int = 3) -> Any:
+    """A grid of bordered cards, as many side by side as fit."""
+    return st.grid(columns, min_column_width=width, border=True, gap="small")
+
+
+def chart_heading(title: str, data: str) -> None:
+    """What a chart shows, and on what data."""
+    st.html(f'<p class="lens-title">{escape(title)}</p><p class="lens-data">{escape(data)}</p>')
+
+
+def chart(
+    title: str, data: str, figure: go.Figure, key: str, note: str = "", has_heading: bool = True, **plotly: Any
+) -> Any:
+    """A figure under its title.
+
+    Args:
+        title: what is shown.
+        data: on what data, with n; title and data are also the text for screen readers.
+        figure: the figure.
+        key: stable identity, so that the chart changes in place.
+        note: a quiet line under the figure.
+        has_heading: whether to draw title and data; False where the caller has placed them.
+        plotly: further arguments of `st.plotly_chart`.
+    """
+    if has_heading:
+        chart_heading(title, data)
+    event = st.plotly_chart(figure, key=key, config=CHART_CONFIG, alt=f"{title}. {data}.", **plotly)
+    if note:
+        st.html(f'<p class="lens-data">{escape(note)}</p>')
+    return event
+
+
+def diagnosis_key() -> None:
+    """The colour, code and name of each diagnosis, once for all charts of a page."""
+    chips = "".join(
+        f'<div role="listitem" title="{escape(item.summary)} ({item.group})">'
+        f'<i style="background:{DX_COLOURS[item.dx]}"></i><b>{item.dx}</b> {escape(item.name)}</div>'
+        for item in DIAGNOSES
+    )
+    st.html(f'<div class="lens-key" role="list" aria-label="Colours of the diagnoses">{chips}</div>')
+
+
+def csv_download(table: pd.DataFrame, file_name: str, key: str, label: str = "CSV") -> None:
+    """A button that writes a table as CSV when it is pressed."""
+    st.download_button(
+        label,
+        data=lambda: table.to_csv(index=False).encode(),
+        file_name=file_name,
+        mime="text/csv",
+        key=key,
+        icon=":material/download:",
+        on_click="ignore",
+        help=f"Download {file_name}",
+    )
+
+
+class Html(str):
+    """Text that is markup already and is not escaped again."""
+
+
+def html_table(
+    headers: Sequence[str], rows: Iterable[Sequence[str]], numeric: Sequence[int], tooltips: Sequence[str] = ()
+) -> None:
+    """A small table that a screen reader can read and a phone can scroll; the first column heads its row.
+
+    Args:
+        headers: one a column.
+        rows: cells; `Html` stands as it is, other text is escaped.
+        numeric: columns to set flush right.
+        tooltips: one a column, shown over its header; empty for none.
+    """
+    explained = tooltips or [""] * len(headers)
+    head = "".join(
+        f'<th scope="col"{_flush(column, numeric)} title="{escape(tooltip)}">{escape(header)}</th>'
+        for column, (header, tooltip) in enumerate(zip(headers, explained, strict=True))
+    )
+    body = "".join(
+        f"<tr>{''.join(_cell(column, cell, numeric) for column, cell in enumerate(row))}</tr>" for row in rows
+    )
+    st.html(
+        f'<div class="lens-table" tabindex="0"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    )
+
+
+def _cell(column: int, cell: str, numeric: Sequence[int]) -> str:
+    content = cell if isinstance(cell, Html) else escape(cell)
+    tag = 'th scope="row"' if column == 0 else "td"
+    return f"<{tag}{_flush(column, numeric)}>{content}</{tag[:2]}>"
+
+
+def _flush(column: int, numeric: Sequence[int]) -> str:
+    return ' class="number"' if column in numeric else ""

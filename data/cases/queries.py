@@ -1,0 +1,164 @@
+"""What is asked of the case log: a query, the lines of a list, and both as SQL."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from datetime import UTC, date, datetime, time
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Row, Select, func, select
+
+from data.cases.tables import CaseRow, reference_hash, searchable
+
+# What a list can be sorted by.
+ORDERS: tuple[str, ...] = (
+    "saved_at",
+    "saved_by",
+    "patient_reference",
+    "age",
+    "site",
+    "dx",
+    "prediction",
+    "p_malignant",
+)
+
+
+@dataclass(frozen=True)
+class CaseQuery:
+    """Which cases, in what order. A field left as it is asks for nothing.
+
+    Attributes:
+        text: words that must all occur in the note or the file name, in any case.
+        patient_reference: the whole reference, in any case; found by its hash.
+        dx: of the decision; `prediction` is the model's.
+        is_flagged: whether p(malignant) reached the threshold.
+        differs_from_model: whether the decision's dx is another than the prediction.
+        saved_from, saved_to: days in UTC, both included.
+        order_by: one of `ORDERS`; cases equal in it stand newest first, an unknown age last.
+        limit, offset: how many, after how many.
+    """
+
+    text: str = ""
+    patient_reference: str = ""
+    dx: str | None = None
+    prediction: str | None = None
+    site: str | None = None
+    is_flagged: bool | None = None
+    has_biopsy: bool | None = None
+    differs_from_model: bool | None = None
+    saved_by: str | None = None
+    saved_from: date | None = None
+    saved_to: date | None = None
+    lesion_id: UUID | None = None
+    order_by: str = "saved_at"
+    is_descending: bool = True
+    limit: int | None = None
+    offset: int = 0
+
+    def __post_init__(self) -> None:
+        if self.order_by not in ORDERS:
+            raise ValueError(f"expected an order ({', '.join(ORDERS)}), received {self.order_by!r}")
+        if self.offset < 0 or (self.limit is not None and self.limit < 0):
+            raise ValueError(f"expected limit and offset of at least 0, received {self.limit} and {self.offset}")
+
+    @property
+    def asks_for_names(self) -> bool:
+        """Whether the answer would tell something of a patient's reference, a free text or a user's name."""
+        is_filtered = bool(self.text or self.patient_reference) or self.saved_by is not None
+        return is_filtered or self.order_by in ("saved_by", "patient_reference")
+
+
+@dataclass(frozen=True)
+class CaseSummary:
+    """A case as one line of a list; `dx` and `plan` are the decision's."""
+
+    case_id: UUID
+    saved_at: datetime
+    saved_by: str
+    patient_reference: str
+    age: float | None
+    sex: str
+    lesion_id: UUID
+    site: str
+    side: str
+    dx: str
+    plan: str
+    own_dx: str | None
+    prediction: str
+    p_malignant: float
+    is_flagged: bool
+    model_version: str
+    artifact_sha256: str
+    biopsy_dx: str | None
+    image_key: str
+
+
+_IS_FLAGGED = CaseRow.p_malignant >= CaseRow.threshold
+_SUMMARY = tuple(
+    _IS_FLAGGED.label("is_flagged") if field.name == "is_flagged" else getattr(CaseRow, field.name)
+    for field in fields(CaseSummary)
+)
+
+
+def summaries_statement(query: CaseQuery, organisation: str, reference_key: bytes) -> Select[Any]:
+    """The lines of a list; each row goes to `summary_of`."""
+    return _ordered(select(*_SUMMARY).where(*_conditions(query, organisation, reference_key)), query)
+
+
+def ids_statement(query: CaseQuery, organisation: str, reference_key: bytes) -> Select[UUID]:
+    """The case ids of a list, in its order."""
+    return _ordered(select(CaseRow.case_id).where(*_conditions(query, organisation, reference_key)), query)
+
+
+def count_statement(query: CaseQuery, organisation: str, reference_key: bytes) -> Select[int]:
+    """How many cases match, whatever limit and offset."""
+    return select(func.count()).select_from(CaseRow).where(*_conditions(query, organisation, reference_key))
+
+
+def summary_of(row: Row[Any]) -> CaseSummary:
+    """A row of `summaries_statement`."""
+    values = row._asdict()
+    return CaseSummary(**values | {"is_flagged": bool(values["is_flagged"])})
+
+
+def _conditions(query: CaseQuery, organisation: str, reference_key: bytes) -> list[ColumnElement[bool]]:
+    conditions = [CaseRow.organisation == organisation]
+    conditions += [
+        getattr(CaseRow, name) == getattr(query, name)
+        for name in ("dx", "prediction", "site", "saved_by", "lesion_id")
+        if getattr(query, name) is not None
+    ]
+    facts = {
+        "is_flagged": _IS_FLAGGED,
+        "has_biopsy": CaseRow.biopsy_dx.is_not(None),
+        "differs_from_model": CaseRow.dx != CaseRow.prediction,
+    }
+    conditions += [
+        fact if getattr(query, name) else ~fact for name, fact in facts.items() if getattr(query, name) is not None
+    ]
+    if query.patient_reference.strip():
+        conditions.append(CaseRow.reference_hash == reference_hash(query.patient_reference, reference_key))
+    conditions += [CaseRow.search_text.contains(word, autoescape=True) for word in searchable(query.text).split()]
+    return conditions + _days(query)
+
+
+def _days(query: CaseQuery) -> list[ColumnElement[bool]]:
+    conditions = []
+    if query.saved_from is not None:
+        conditions.append(CaseRow.saved_at >= datetime.combine(query.saved_from, time.min, UTC))
+    if query.saved_to is not None:
+        conditions.append(CaseRow.saved_at <= datetime.combine(query.saved_to, time.max, UTC))
+    return conditions
+
+
+def _ordered(statement: Select[Any], query: CaseQuery) -> Select[Any]:
+    column = getattr(CaseRow, query.order_by)
+    first = column.desc() if query.is_descending else column.asc()
+    if query.order_by == "saved_at":
+        # The order of the index, so that a page of the list is read without sorting.
+        statement = statement.order_by(first, CaseRow.case_id.desc() if query.is_descending else CaseRow.case_id.asc())
+    else:
+        first = first.nulls_last() if query.order_by == "age" else first
+        statement = statement.order_by(first, CaseRow.saved_at.desc(), CaseRow.case_id.desc())
+    return statement.limit(query.limit).offset(query.offset or None)

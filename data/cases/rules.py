@@ -1,0 +1,71 @@
+"""Who may do what with a case, and what may be written into one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from data.cases.case import Actor, Case, CaseDraft, check_draft
+from data.tasks.skin import DX_CODES
+
+MAX_NAME = 255  # characters kept of a file name
+CLINICAL_ROLES = ("clinician", "admin")  # may see patients
+
+
+class NotAllowed(Exception):
+    """The actor's role does not allow this."""
+
+
+def check_clinical(actor: Actor) -> None:
+    """Raises `NotAllowed` for a role that may not see patients."""
+    if actor.role not in CLINICAL_ROLES:
+        raise not_allowed(actor)
+
+
+def check_admin(actor: Actor) -> None:
+    """Raises `NotAllowed` for any role but admin."""
+    if actor.role != "admin":
+        raise not_allowed(actor)
+
+
+def not_allowed(actor: Actor) -> NotAllowed:
+    """The error to raise for an actor."""
+    return NotAllowed(
+        f"expected a role that may do this, received {actor.role!r}; ask an administrator for another role"
+    )
+
+
+def checked_draft(draft: CaseDraft) -> CaseDraft:
+    """The draft as it can be kept: its file name is shortened, all else is as given.
+
+    Raises:
+        ValueError: an unknown word, a text that is too long or cannot be kept, or a probability that is none.
+    """
+    check_draft(draft)
+    check_texts(draft.patient.reference, draft.lesion.note, draft.decision.reason)
+    result = draft.result
+    numbers = (*result.probabilities, *result.member_p_malignant, result.p_malignant, result.threshold)
+    if len(result.probabilities) != len(DX_CODES) or not all(0 <= number <= 1 for number in numbers):
+        raise ValueError(f"expected {len(DX_CODES)} probabilities in [0, 1], received {result.probabilities}")
+    # A file name is the browser's, not typed: what cannot be kept of it must not keep the case from being saved.
+    name = draft.captured_name.encode(errors="replace").decode().replace("\0", "?")
+    return replace(draft, captured_name=name[:MAX_NAME])
+
+
+def check_texts(*texts: str) -> None:
+    """Raises ValueError for what PostgreSQL (NUL) or any database (half a surrogate pair) cannot keep or compare."""
+    for text in texts:
+        if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
+            raise ValueError("expected text of whole characters, received NUL or half a pair; type it again")
+
+
+def de_identified(case: Case) -> Case:
+    """The case without anything that names a person or was typed freely."""
+    return replace(
+        case,
+        saved_by="",
+        captured_name="",
+        patient=replace(case.patient, reference=""),
+        lesion=replace(case.lesion, note=""),
+        decision=replace(case.decision, reason=""),
+        biopsy=case.biopsy and replace(case.biopsy, note=""),
+    )

@@ -1,0 +1,291 @@
+"""The tables of the case log, and a case as a row. A change here needs a migration in
+`data/cases/migrations/versions`."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import math
+import unicodedata
+from datetime import UTC, date, datetime
+from typing import ClassVar
+from uuid import UUID
+
+from sqlalchemy import JSON, Date, DateTime, Double, Index, LargeBinary, MetaData, String, Text
+from sqlalchemy.engine import Dialect
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.types import TypeDecorator
+
+from data.cases.case import Actor, Biopsy, Case, CaseDraft, Decision, Lesion, ModelResult, Patient, Read, StoredImage
+from data.tasks.skin import DX_CODES
+
+_SHA256 = String(64)  # hexadecimal
+# Columns that only say again, for searching, what others say.
+DERIVED = ("reference_hash", "search_text")
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """An aware time, UTC on both sides; SQLite itself knows no time zones."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None or value.tzinfo is not None:
+            return None if value is None else value.astimezone(UTC)
+        return value.replace(tzinfo=UTC)
+
+
+class NumberOrNaN(TypeDecorator[float]):
+    """A double that may be NaN, kept as NULL: SQLite has no NaN."""
+
+    impl = Double
+    cache_ok = True
+
+    def process_bind_param(self, value: float | None, dialect: Dialect) -> float | None:
+        return None if value is None or math.isnan(value) else value
+
+    def process_result_value(self, value: float | None, dialect: Dialect) -> float:
+        return math.nan if value is None else value
+
+
+class Base(DeclarativeBase):
+    """What all tables share: names for their constraints, so that a migration can name them."""
+
+    metadata = MetaData(naming_convention={"pk": "pk_%(table_name)s", "uq": "uq_%(table_name)s_%(column_0_name)s"})
+    type_annotation_map: ClassVar = {str: Text, float: Double, datetime: UtcTime}
+
+
+class CaseRow(Base):
+    """One saved case. `evidence` stands last, so that a list can read a row without it."""
+
+    __tablename__ = "cases"
+
+    case_id: Mapped[UUID] = mapped_column(primary_key=True)
+    organisation: Mapped[str]
+    saved_at: Mapped[datetime]
+    saved_by: Mapped[str]
+    captured_name: Mapped[str]
+    patient_reference: Mapped[str]
+    reference_hash: Mapped[str | None] = mapped_column(_SHA256)
+    age: Mapped[float | None]
+    sex: Mapped[str]
+    lesion_id: Mapped[UUID]
+    site: Mapped[str]
+    side: Mapped[str]
+    note: Mapped[str]
+    search_text: Mapped[str]
+    image_key: Mapped[str] = mapped_column(unique=True)
+    image_sha256: Mapped[str] = mapped_column(_SHA256)
+    image_width: Mapped[int]
+    image_height: Mapped[int]
+    own_dx: Mapped[str | None]
+    own_certainty: Mapped[str | None]
+    own_plan: Mapped[str | None]
+    dx: Mapped[str]
+    plan: Mapped[str]
+    reason: Mapped[str]
+    biopsy_dx: Mapped[str | None]
+    biopsy_reported_on: Mapped[date | None] = mapped_column(Date)
+    biopsy_note: Mapped[str | None]
+    model_name: Mapped[str]
+    model_version: Mapped[str]
+    artifact_sha256: Mapped[str]
+    preprocessing_version: Mapped[str]
+    population: Mapped[str]
+    prediction: Mapped[str]
+    p_malignant: Mapped[float]
+    p_akiec: Mapped[float]
+    p_bcc: Mapped[float]
+    p_bkl: Mapped[float]
+    p_df: Mapped[float]
+    p_mel: Mapped[float]
+    p_nv: Mapped[float]
+    p_vasc: Mapped[float]
+    conformal_set: Mapped[str]  # codes joined by |
+    conformal_level: Mapped[float]
+    member_p_malignant: Mapped[list[float]] = mapped_column(JSON)
+    quality: Mapped[str]
+    ood_score: Mapped[float] = mapped_column(NumberOrNaN, nullable=True)
+    operating_point: Mapped[str]
+    threshold: Mapped[float]
+    sensitivity: Mapped[float] = mapped_column(NumberOrNaN, nullable=True)
+    specificity: Mapped[float] = mapped_column(NumberOrNaN, nullable=True)
+    heatmap_method: Mapped[str]
+    runtime_ms: Mapped[float]
+    evidence: Mapped[bytes] = mapped_column(LargeBinary)
+
+    # Each ends as the list is sorted, so that SQLite picks it without statistics.
+    __table_args__ = (
+        Index("ix_cases_saved_at", "organisation", "saved_at", "case_id"),
+        Index("ix_cases_reference_hash", "organisation", "reference_hash", "saved_at", "case_id"),
+        Index("ix_cases_lesion_id", "organisation", "lesion_id", "saved_at", "case_id"),
+    )
+
+
+class AuditRow(Base):
+    """One entry of the audit trail (`data.cases.audit`). Triggers refuse to change or delete it."""
+
+    __tablename__ = "audit_entries"
+
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    at: Mapped[datetime]
+    actor: Mapped[str]
+    organisation: Mapped[str]
+    role: Mapped[str]
+    action: Mapped[str]
+    case_id: Mapped[UUID | None]
+    details: Mapped[str]
+    previous_hash: Mapped[str] = mapped_column(_SHA256)
+    hash: Mapped[str] = mapped_column(_SHA256)
+
+
+class AuditHeadRow(Base):
+    """The one row that says how far the audit trail goes, whose log it is, and which key made it."""
+
+    __tablename__ = "audit_head"
+
+    log_id: Mapped[UUID] = mapped_column(primary_key=True)
+    key_check: Mapped[str] = mapped_column(_SHA256)
+    number: Mapped[int]
+    hash: Mapped[str] = mapped_column(_SHA256)
+    seal: Mapped[str] = mapped_column(_SHA256)
+
+
+def row_of(draft: CaseDraft, image: StoredImage, image_key: str, actor: Actor, reference_key: bytes) -> CaseRow:
+    """A draft as the row that is inserted, saved now."""
+    result, own = draft.result, draft.own_read
+    row = CaseRow(
+        case_id=draft.case_id,
+        organisation=actor.organisation,
+        saved_at=datetime.now(UTC),
+        saved_by=actor.name,
+        captured_name=draft.captured_name,
+        image_key=image_key,
+        image_sha256=image.sha256,
+        image_width=image.width,
+        image_height=image.height,
+        own_dx=None if own is None else own.dx,
+        own_certainty=None if own is None else own.certainty,
+        own_plan=None if own is None else own.plan,
+        model_name=result.model_name,
+        model_version=result.model_version,
+        artifact_sha256=result.artifact_sha256,
+        preprocessing_version=result.preprocessing_version,
+        population=result.population,
+        prediction=result.prediction,
+        p_malignant=result.p_malignant,
+        conformal_set="|".join(result.conformal_set),
+        conformal_level=result.conformal_level,
+        member_p_malignant=list(result.member_p_malignant),
+        quality=result.quality,
+        ood_score=result.ood_score,
+        operating_point=result.operating_point,
+        threshold=result.threshold,
+        sensitivity=result.sensitivity,
+        specificity=result.specificity,
+        heatmap_method=result.heatmap_method,
+        runtime_ms=result.runtime_ms,
+        evidence=result.evidence,
+        **{f"p_{dx}": value for dx, value in zip(DX_CODES, result.probabilities, strict=True)},
+    )
+    set_facts(row, draft.patient, draft.lesion, reference_key)
+    set_decision(row, draft.decision)
+    return row
+
+
+def set_facts(row: CaseRow, patient: Patient, lesion: Lesion, reference_key: bytes) -> None:
+    """Write patient and lesion into a row, with what they are searched by."""
+    row.patient_reference = patient.reference
+    row.reference_hash = reference_hash(patient.reference, reference_key)
+    row.age = patient.age
+    row.sex = patient.sex
+    row.lesion_id = lesion.lesion_id
+    row.site = lesion.site
+    row.side = lesion.side
+    row.note = lesion.note
+    row.search_text = searchable(f"{lesion.note}\n{row.captured_name}")
+
+
+def set_decision(row: CaseRow, decision: Decision) -> None:
+    """Write a decision into a row."""
+    row.dx, row.plan, row.reason = decision.dx, decision.plan, decision.reason
+
+
+def set_biopsy(row: CaseRow, biopsy: Biopsy | None) -> None:
+    """Write a biopsy into a row, or take it out."""
+    row.biopsy_dx = None if biopsy is None else biopsy.dx
+    row.biopsy_reported_on = None if biopsy is None else biopsy.reported_on
+    row.biopsy_note = None if biopsy is None else biopsy.note
+
+
+def case_of(row: CaseRow) -> Case:
+    """A row as a case."""
+    return Case(
+        case_id=row.case_id,
+        saved_at=row.saved_at,
+        saved_by=row.saved_by,
+        organisation=row.organisation,
+        captured_name=row.captured_name,
+        patient=Patient(row.patient_reference, row.age, row.sex),
+        lesion=Lesion(row.lesion_id, row.site, row.side, row.note),
+        image_key=row.image_key,
+        image_sha256=row.image_sha256,
+        image_width=row.image_width,
+        image_height=row.image_height,
+        result=_result_of(row),
+        own_read=_own_read_of(row),
+        decision=Decision(row.dx, row.plan, row.reason),
+        biopsy=_biopsy_of(row),
+    )
+
+
+def reference_hash(reference: str, key: bytes) -> str | None:
+    """What a patient reference is searched by: HMAC-SHA256, the same in any capitals; None without a reference."""
+    text = searchable(reference).strip()
+    return hmac.new(key, text.encode(), hashlib.sha256).hexdigest() if text else None
+
+
+def searchable(text: str) -> str:
+    """A text as it is compared: in any case, and whichever way its accents are encoded."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
+
+
+def _result_of(row: CaseRow) -> ModelResult:
+    return ModelResult(
+        model_name=row.model_name,
+        model_version=row.model_version,
+        artifact_sha256=row.artifact_sha256,
+        preprocessing_version=row.preprocessing_version,
+        probabilities=tuple(getattr(row, f"p_{dx}") for dx in DX_CODES),
+        population=row.population,
+        prediction=row.prediction,
+        p_malignant=row.p_malignant,
+        conformal_set=tuple(row.conformal_set.split("|")) if row.conformal_set else (),
+        conformal_level=row.conformal_level,
+        member_p_malignant=tuple(row.member_p_malignant),
+        quality=row.quality,
+        ood_score=row.ood_score,
+        operating_point=row.operating_point,
+        threshold=row.threshold,
+        sensitivity=row.sensitivity,
+        specificity=row.specificity,
+        heatmap_method=row.heatmap_method,
+        evidence=row.evidence,
+        runtime_ms=row.runtime_ms,
+    )
+
+
+def _own_read_of(row: CaseRow) -> Read | None:
+    if row.own_dx is None or row.own_certainty is None or row.own_plan is None:
+        return None
+    return Read(row.own_dx, row.own_certainty, row.own_plan)
+
+
+def _biopsy_of(row: CaseRow) -> Biopsy | None:
+    if row.biopsy_dx is None or row.biopsy_reported_on is None:
+        return None
+    return Biopsy(row.biopsy_dx, row.biopsy_reported_on, row.biopsy_note or "")

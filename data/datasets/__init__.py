@@ -1,0 +1,1 @@
+"""Public datasets as tables, and how they are split."""

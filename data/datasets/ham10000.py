@@ -1,0 +1,131 @@
+"""Read, check and describe HAM10000; find its images.
+
+    python -m data.datasets.ham10000 --dataset ../shared/ham10000     # rewrites data/ham10000_counts.csv
+
+HAM10000 ("human against machine"): 10,015 dermoscopic images of 7,470 lesions, collected over twenty years at the
+Medical University of Vienna and a practice in Queensland, Australia. Diagnoses by histopathology (more than half),
+follow-up, expert consensus or confocal microscopy. Licence CC BY-NC 4.0. Known gaps: 57 ages missing, sex and site
+sometimes "unknown", no skin type, mostly light skin, several images of one lesion.
+
+Source:
+    Tschandl, Rosendahl, Kittler, Scientific Data 2018;5:180161, doi:10.1038/sdata.2018.161;
+    data doi:10.7910/DVN/DBW86T.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from pathlib import Path
+
+import pandas as pd
+
+from data.tasks.skin import DX_CODES, DX_TYPES
+
+METADATA_COLUMNS: tuple[str, ...] = ("lesion_id", "image_id", "dx", "dx_type", "age", "sex", "localization")
+METADATA_FILE = "HAM10000_metadata.csv"
+# The original archive names the same table without an extension, or .tab when Dataverse has converted it.
+METADATA_FILES: tuple[str, ...] = (METADATA_FILE, "HAM10000_metadata", "HAM10000_metadata.tab")
+MASK_FOLDER = "HAM10000_segmentations_lesion_tschandl"
+IMAGE_FOLDERS: tuple[str, ...] = ("HAM10000_images_part_1", "HAM10000_images_part_2", "images", ".")
+COUNTED_COLUMNS: tuple[str, ...] = ("dx", "dx_type", "age", "sex", "localization")
+COUNTS_PATH = Path(__file__).resolve().parents[1] / "ham10000_counts.csv"
+
+
+class DatasetError(Exception):
+    """A dataset folder or table that is not what HAM10000 should be; the message says what was expected."""
+
+
+def load_metadata(dataset: Path) -> pd.DataFrame:
+    """The metadata table of a HAM10000 folder, checked.
+
+    Args:
+        dataset: folder that holds `HAM10000_metadata.csv` (comma- or tab-separated).
+
+    Returns:
+        One row an image with the seven original columns; `age` float64 in years, NaN where missing.
+
+    Raises:
+        DatasetError: file missing or no table, columns missing, an unknown dx or dx_type, or an image_id given twice.
+    """
+    path = next((dataset / name for name in METADATA_FILES if (dataset / name).is_file()), None)
+    if path is None:
+        raise DatasetError(f"expected {METADATA_FILE} in {dataset}, found none; run: python -m data.download")
+    try:
+        # sep=None lets pandas find out whether commas or tabs separate: the original archive has had both.
+        metadata = pd.read_csv(path, sep=None, engine="python")
+    # csv.Error comes from the search for the separator, the others from reading an empty file or one that is no text.
+    except (csv.Error, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise DatasetError(f"{path}: expected a comma- or tab-separated table, received something else") from error
+    return check_metadata(metadata, source=path.name)
+
+
+def check_metadata(metadata: pd.DataFrame, source: str) -> pd.DataFrame:
+    """The seven columns of a HAM10000-shaped table, or a DatasetError that names the first row at fault.
+
+    Args:
+        metadata: any table.
+        source: file name for the message.
+    """
+    missing = [column for column in METADATA_COLUMNS if column not in metadata.columns]
+    if missing:
+        raise DatasetError(f"{source}: expected columns {', '.join(METADATA_COLUMNS)}; missing {', '.join(missing)}")
+    checked = metadata.loc[:, list(METADATA_COLUMNS)].copy()
+    for column, allowed in (("dx", DX_CODES), ("dx_type", tuple(DX_TYPES))):
+        wrong = checked.index[~checked[column].isin(allowed)]
+        if len(wrong):
+            raise DatasetError(
+                f"{source}, row {wrong[0] + 2}: expected {column} in {', '.join(allowed)}, "
+                f"received {checked.at[wrong[0], column]!r}"
+            )
+    repeated = checked.index[checked["image_id"].duplicated()]
+    if len(repeated):
+        raise DatasetError(
+            f"{source}, row {repeated[0] + 2}: image_id {checked.at[repeated[0], 'image_id']} stands twice"
+        )
+    checked["age"] = pd.to_numeric(checked["age"], errors="coerce").astype("float64")
+    return checked
+
+
+def image_path(dataset: Path, image_id: str) -> Path | None:
+    """Path of one image's JPEG in a HAM10000 folder, or None where the folder does not hold it."""
+    candidates = (dataset / folder / f"{image_id}.jpg" for folder in IMAGE_FOLDERS)
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def mask_path(dataset: Path, image_id: str) -> Path | None:
+    """Path of one image's lesion mask (PNG, 255 inside) in a HAM10000 folder, or None where it holds none."""
+    path = dataset / MASK_FOLDER / f"{image_id}_segmentation.png"
+    return path if path.is_file() else None
+
+
+def count_images_and_lesions(metadata: pd.DataFrame) -> pd.DataFrame:
+    """Image and lesion counts for each combination of diagnosis, confirmation, age, sex and site.
+
+    Returns:
+        Columns dx, dx_type, age (NaN where missing), sex, localization, images, lesions. `lesions` counts each lesion
+        once over the whole table, in the group of its first image, so that the column adds up to the number of
+        lesions even where two images of one lesion carry different metadata.
+    """
+    first_of_lesion = ~metadata["lesion_id"].duplicated()
+    counted = metadata.assign(images=1, lesions=first_of_lesion.astype(int))
+    return counted.groupby(list(COUNTED_COLUMNS), dropna=False, as_index=False)[["images", "lesions"]].sum()
+
+
+def load_counts(path: Path = COUNTS_PATH) -> pd.DataFrame:
+    """The committed counts table (see `count_images_and_lesions`); works without the dataset."""
+    return pd.read_csv(path)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--dataset", type=Path, default=Path("data/raw/ham10000"), help="HAM10000 folder")
+    parser.add_argument("--output", type=Path, default=COUNTS_PATH, help="table to write")
+    arguments = parser.parse_args()
+    counts = count_images_and_lesions(load_metadata(arguments.dataset))
+    counts.to_csv(arguments.output, index=False)
+    print(f"{arguments.output}: {counts['images'].sum():,} images, {counts['lesions'].sum():,} lesions")
+
+
+if __name__ == "__main__":
+    main()

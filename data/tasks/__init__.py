@@ -1,0 +1,1 @@
+"""Tasks: what is told apart, in which order, and the words for it."""

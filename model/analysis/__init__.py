@@ -1,0 +1,1 @@
+"""One image in, one analysis out, and how it is logged, recorded and sent."""

@@ -1,0 +1,349 @@
+"""What the model answers over HTTP: an `Analysis` as JSON, and a forward pass read back from it.
+
+The server writes it (`answer_of`, `to_json`); whoever runs the network elsewhere reads it (`read_answer`,
+`network_output`). Dataclasses, so that the OpenAPI document is made of the same definitions.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from functools import cache
+from typing import Literal
+
+import numpy as np
+from PIL import Image
+from pydantic import TypeAdapter, ValidationError
+
+from data.tasks.skin import DX_CODES, diagnosis
+from model.analysis.analyzer import Analysis
+from model.analysis.quality import Issue, Quality
+from model.explain.maps import overlay
+from model.inference.artifact import Artifact, MeasuredRate, OperatingPoint
+from model.inference.classifier import NetworkOutput, Prediction
+from model.inference.clinical import UNKNOWN
+
+Heatmap = Literal["none", "png", "maps"]
+
+NOTICE = "Research use only. It advises; a person decides."
+ADVICE: Mapping[Issue, str] = {
+    "too_dark": "The image is too dark. Check that the dermatoscope's light is on and take it again.",
+    "too_bright": "The image is over-exposed. Lower the exposure, avoid reflections, and take it again.",
+    "no_contrast": "The image shows almost no structure. Focus on the lesion and take it again.",
+    "out_of_distribution": (
+        "This does not look like the dermoscopic images the model knows. "
+        "Use a dermatoscope, fill the frame with one lesion, and take it again."
+    ),
+    "blurred": "The image is blurred; the answer is less certain than its numbers say. Take a sharper image.",
+}
+# As the storage module found for images of this size: twice as fast as Pillow's default, a sixth larger.
+_PNG_LEVEL = 1
+_FLOAT32 = np.dtype("<f4")
+# Arrays of a forward pass and how many dimensions they have; a class axis is the last one.
+_DIMENSIONS = {"logits": 1, "member_logits": 2, "embedding": 1, "texture": 1, "maps": 3, "lesion": 2}
+_BY_CLASS = ("logits", "member_logits", "maps")
+
+
+class AnswerMalformed(Exception):
+    """Bytes that are no answer of this API, or arrays in it that no network of ours would give."""
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """The model that answered; `weights_sha256` is that of the serving file, hexadecimal."""
+
+    name: str
+    version: str
+    weights_sha256: str
+
+
+@dataclass(frozen=True)
+class PatientFacts:
+    """What an answer takes into account beside the image: `age` in years, null if unknown, and body `site`."""
+
+    age: float | None = None
+    site: str = UNKNOWN
+
+
+@dataclass(frozen=True)
+class QualityFacts:
+    """What was measured on the image at the network's input size; `issues` worst first, empty for a usable image.
+
+    `sharpness`, `brightness` and `contrast` are in grey levels; `ood_score` is about 1 for an image like the training
+    images, and null where it is no number. `advice` says what to do about the worst issue.
+    """
+
+    sharpness: float
+    brightness: float
+    contrast: float
+    ood_score: float | None
+    max_ood_score: float
+    issues: tuple[Issue, ...]
+    advice: str | None
+
+
+@dataclass(frozen=True)
+class Rate:
+    """A share measured on the locked test lesions, its 95 % interval, and n; null where n is 0."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+
+
+@dataclass(frozen=True)
+class Flag:
+    """Whether one operating point flags the image: p(malignant) >= threshold."""
+
+    name: str
+    threshold: float
+    is_flagged: bool
+    sensitivity: Rate
+    specificity: Rate
+
+
+@dataclass(frozen=True)
+class ConformalSet:
+    """The classes that cannot be ruled out at `level`, the most probable first."""
+
+    level: float
+    method: str
+    classes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Overlay:
+    """The predicted class's heatmap laid over the image, `png` in base64.
+
+    It shows what raised the class score; it is no outline of the lesion and no proof. `has_evidence` is false where
+    nothing in the image raised the score noticeably.
+    """
+
+    dx: str
+    method: str
+    has_evidence: bool
+    png: str
+
+
+@dataclass(frozen=True)
+class Float32Array:
+    """An array of little-endian float32 numbers, row by row, in base64."""
+
+    shape: tuple[int, ...]
+    base64: str
+
+
+@dataclass(frozen=True)
+class NetworkArrays:
+    """One forward pass, as `model.inference.classifier.NetworkOutput` holds it; class axes are in dx order."""
+
+    logits: Float32Array
+    member_logits: Float32Array
+    embedding: Float32Array
+    texture: Float32Array
+    maps: Float32Array
+    lesion: Float32Array
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the model says about one image.
+
+    A refused image can be decoded but not judged: `refusal` names the reason, `quality.advice` what to do, and
+    prediction, probabilities, conformal set and operating points are null or empty. `probabilities` hold for
+    `population`, take `facts` into account and sum to 1; a model that uses no facts answers with none. `overlay` comes
+    with heatmap=png; `network` comes with heatmap=maps, also of a refused image, for programs that hold the same
+    weights' manifest and judge the quality themselves.
+    """
+
+    notice: str
+    model: ModelFacts
+    population: str
+    quality: QualityFacts
+    refusal: Issue | None
+    prediction: str | None
+    prediction_name: str | None
+    probabilities: dict[str, float] | None
+    p_malignant: float | None
+    member_p_malignant: tuple[float, ...]
+    conformal_set: ConformalSet | None
+    operating_points: tuple[Flag, ...]
+    overlay: Overlay | None
+    network: NetworkArrays | None
+    runtime_ms: float
+    # Last and with a default: older servers do not send it.
+    facts: PatientFacts = PatientFacts()
+
+
+def answer_of(analysis: Analysis, output: NetworkOutput, artifact: Artifact, heatmap: Heatmap = "none") -> Answer:
+    """An analysis as the API answers it.
+
+    Args:
+        analysis: of an image, refused or not.
+        output: its forward pass, which a refused analysis does not hold.
+        artifact: the model that answered.
+        heatmap: `png` adds the overlay of the predicted class, `maps` the whole forward pass.
+    """
+    answer = Answer(
+        notice=NOTICE,
+        model=model_facts(artifact),
+        population=artifact.calibration.population,
+        quality=_quality(analysis.quality, artifact.quality.max_ood_score),
+        refusal=analysis.quality.refusal,
+        prediction=None,
+        prediction_name=None,
+        probabilities=None,
+        p_malignant=None,
+        member_p_malignant=(),
+        conformal_set=None,
+        operating_points=(),
+        overlay=_overlay(analysis) if heatmap == "png" else None,
+        network=_arrays(output) if heatmap == "maps" else None,
+        runtime_ms=analysis.runtime_ms,
+    )
+    return answer if analysis.prediction is None else _predicted(answer, analysis.prediction, artifact)
+
+
+def model_facts(artifact: Artifact) -> ModelFacts:
+    """Which model an artifact is."""
+    return ModelFacts(artifact.name, artifact.version, artifact.weights_sha256)
+
+
+def overlay_png(analysis: Analysis) -> bytes | None:
+    """The predicted class's heatmap laid over the image, as PNG at the size of `Analysis.image`; None if refused."""
+    if analysis.prediction is None or analysis.explanation is None:
+        return None
+    heatmap = analysis.explanation.heatmap(analysis.prediction.dx)
+    file = io.BytesIO()
+    laid_over = overlay(analysis.image, heatmap, analysis.explanation.framing)
+    Image.fromarray(laid_over).save(file, "PNG", compress_level=_PNG_LEVEL)
+    return file.getvalue()
+
+
+def to_json(answer: Answer) -> bytes:
+    """An answer as JSON."""
+    return _adapter().dump_json(answer)
+
+
+def read_answer(content: bytes) -> Answer:
+    """Read what `to_json` wrote.
+
+    Raises:
+        AnswerMalformed: no JSON, a field missing or of another type.
+    """
+    try:
+        return _adapter().validate_json(content)
+    except ValidationError as error:
+        # The first place only, and no value: it may be anything that a server sent.
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the document"
+        raise AnswerMalformed(
+            f"expected an answer of /v1/predict, received one where {place} is wrong ({first['type']}); "
+            "check that the address leads to a LesionLens server of the same version"
+        ) from error
+
+
+def network_output(answer: Answer) -> NetworkOutput:
+    """The forward pass that an answer with heatmap=maps carries.
+
+    Raises:
+        AnswerMalformed: no arrays, or arrays of another shape than a network of the seven classes gives, or with
+            numbers that are not finite.
+    """
+    if answer.network is None:
+        raise AnswerMalformed("expected a forward pass in the answer, received none; ask with heatmap=maps")
+    arrays = {name: _decoded(name, getattr(answer.network, name)) for name in _DIMENSIONS}
+    if arrays["maps"].shape[:2] != arrays["lesion"].shape:
+        raise AnswerMalformed(
+            f"expected maps and lesion of one size, received {arrays['maps'].shape} and {arrays['lesion'].shape}; "
+            "check which model the server runs"
+        )
+    return NetworkOutput(**arrays)
+
+
+@cache
+def _adapter() -> TypeAdapter[Answer]:
+    return TypeAdapter(Answer)
+
+
+def _predicted(answer: Answer, prediction: Prediction, artifact: Artifact) -> Answer:
+    return replace(
+        answer,
+        population=prediction.population,
+        facts=PatientFacts(prediction.facts.age, prediction.facts.site),
+        prediction=prediction.dx,
+        prediction_name=diagnosis(prediction.dx).name,
+        probabilities=dict(zip(DX_CODES, prediction.probabilities.tolist(), strict=True)),
+        p_malignant=prediction.p_malignant,
+        member_p_malignant=tuple(prediction.member_p_malignant.tolist()),
+        conformal_set=ConformalSet(artifact.conformal.level, artifact.conformal.method, prediction.conformal_set),
+        operating_points=tuple(_flag(point, prediction) for point in artifact.operating_points),
+    )
+
+
+def _quality(quality: Quality, max_ood_score: float) -> QualityFacts:
+    return QualityFacts(
+        sharpness=quality.sharpness,
+        brightness=quality.brightness,
+        contrast=quality.contrast,
+        ood_score=_finite(quality.ood_score),
+        max_ood_score=max_ood_score,
+        issues=quality.issues,
+        advice=ADVICE[quality.refusal or quality.issues[0]] if quality.issues else None,
+    )
+
+
+def _flag(point: OperatingPoint, prediction: Prediction) -> Flag:
+    return Flag(
+        name=point.name,
+        threshold=point.threshold,
+        is_flagged=prediction.p_malignant >= point.threshold,
+        sensitivity=_rate(point.sensitivity),
+        specificity=_rate(point.specificity),
+    )
+
+
+def _rate(rate: MeasuredRate) -> Rate:
+    return Rate(_finite(rate.value), _finite(rate.low), _finite(rate.high), rate.n)
+
+
+def _finite(value: float) -> float | None:
+    """JSON has no NaN and no infinity."""
+    return float(value) if math.isfinite(value) else None
+
+
+def _overlay(analysis: Analysis) -> Overlay | None:
+    png = overlay_png(analysis)
+    if png is None or analysis.prediction is None or analysis.explanation is None:
+        return None
+    dx, explanation = analysis.prediction.dx, analysis.explanation
+    return Overlay(dx, explanation.method, explanation.has_evidence(dx), base64.b64encode(png).decode("ascii"))
+
+
+def _arrays(output: NetworkOutput) -> NetworkArrays:
+    return NetworkArrays(**{field.name: _encoded(getattr(output, field.name)) for field in fields(NetworkArrays)})
+
+
+def _encoded(array: np.ndarray) -> Float32Array:
+    return Float32Array(array.shape, base64.b64encode(array.astype(_FLOAT32).tobytes()).decode("ascii"))
+
+
+def _decoded(name: str, encoded: Float32Array) -> np.ndarray:
+    shape = encoded.shape
+    try:
+        values = np.frombuffer(base64.b64decode(encoded.base64, validate=True), _FLOAT32)
+        is_possible = values.size == math.prod(shape) and min(shape, default=0) > 0 and bool(np.isfinite(values).all())
+    except (binascii.Error, ValueError) as error:
+        raise AnswerMalformed(f"expected {name} as float32 in base64, received something else") from error
+    is_ours = len(shape) == _DIMENSIONS[name] and (name not in _BY_CLASS or shape[-1] == len(DX_CODES))
+    if not (is_possible and is_ours):
+        raise AnswerMalformed(
+            f"expected {name} with {_DIMENSIONS[name]} dimensions of finite numbers, received shape {shape} and "
+            f"{values.size} numbers; check which model the server runs"
+        )
+    return values.reshape(shape).astype(np.float32)

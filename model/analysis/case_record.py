@@ -1,0 +1,136 @@
+"""An analysis as the case log keeps it, and back: a saved case is shown as it was, without asking the model again."""
+
+from __future__ import annotations
+
+import io
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data.cases.case import Case, ModelResult, StoredImage
+from data.cases.storage import stored_image
+from model.analysis.analyzer import Analysis, reduced
+from model.analysis.quality import Issue, Quality
+from model.explain.maps import explain
+from model.images.decoding import decode_image
+from model.images.framing import PREPROCESSING_VERSION, to_network_input
+from model.images.rejection import MAX_STORED_BYTES
+from model.inference.artifact import Artifact, OperatingPoint
+from model.inference.classifier import NetworkOutput, Prediction
+
+# Of a forward pass, what a screen shows; embedding and texture serve searches in the model's own version only.
+_OUTPUTS = ("logits", "member_logits", "maps", "lesion")
+_MEASURES = ("sharpness", "brightness", "contrast")
+
+
+def result_of(analysis: Analysis, artifact: Artifact, point: OperatingPoint) -> ModelResult:
+    """What the log keeps of an answered image.
+
+    Args:
+        analysis: with a prediction.
+        artifact: the model that answered.
+        point: the operating point the clinician had chosen.
+
+    Raises:
+        ValueError: the image was refused, so there is no answer to keep.
+    """
+    prediction, explanation, output = analysis.prediction, analysis.explanation, analysis.output
+    if prediction is None or explanation is None or output is None:
+        raise ValueError("expected an answered image, received a refused one; it cannot be saved as a case")
+    return ModelResult(
+        model_name=prediction.model_name,
+        model_version=prediction.model_version,
+        artifact_sha256=prediction.weights_sha256,
+        preprocessing_version=PREPROCESSING_VERSION,
+        probabilities=tuple(float(value) for value in prediction.probabilities),
+        population=prediction.population,
+        prediction=prediction.dx,
+        p_malignant=prediction.p_malignant,
+        conformal_set=prediction.conformal_set,
+        conformal_level=artifact.conformal.level,
+        member_p_malignant=tuple(float(value) for value in prediction.member_p_malignant),
+        quality="|".join(analysis.quality.issues) or "ok",
+        ood_score=analysis.quality.ood_score,
+        operating_point=point.name,
+        threshold=point.threshold,
+        sensitivity=point.sensitivity.value,
+        specificity=point.specificity.value,
+        heatmap_method=explanation.method,
+        evidence=_packed(analysis, output, explanation.min_peak),
+        runtime_ms=analysis.runtime_ms,
+    )
+
+
+def image_to_store(content: bytes) -> StoredImage:
+    """An upload as the image store keeps it: its pixels, upright, and nothing else; raises `ImageRejected`."""
+    return stored_image(decode_image(content))
+
+
+def recorded_analysis(case: Case, content: bytes) -> Analysis:
+    """The analysis a case was saved with, heatmaps included, of its stored image.
+
+    Args:
+        case: from the log.
+        content: PNG bytes of its image, from the store.
+
+    Returns:
+        The analysis as it was; embedding and texture of its forward pass are empty, since the log does not keep them.
+    """
+    image = decode_image(content, MAX_STORED_BYTES)
+    outputs, measures, network_size, min_peak = _unpacked(case.result.evidence)
+    network_input, framing = to_network_input(image, *network_size)
+    shown = reduced(image)
+    return Analysis(
+        image=shown,
+        image_sha256=case.image_sha256,
+        network_input=network_input,
+        quality=Quality(**measures, ood_score=case.result.ood_score, issues=_issues(case.result.quality)),
+        prediction=recorded_prediction(case.result),
+        explanation=explain(outputs.maps, framing.scaled(max(shown.shape[:2])), min_peak),
+        output=outputs,
+        runtime_ms=case.result.runtime_ms,
+    )
+
+
+def recorded_prediction(result: ModelResult) -> Prediction:
+    """The prediction a case was saved with."""
+    return Prediction(
+        probabilities=np.asarray(result.probabilities, dtype=np.float64),
+        dx=result.prediction,
+        p_malignant=result.p_malignant,
+        conformal_set=result.conformal_set,
+        member_p_malignant=np.asarray(result.member_p_malignant, dtype=np.float64),
+        population=result.population,
+        model_name=result.model_name,
+        model_version=result.model_version,
+        weights_sha256=result.artifact_sha256,
+    )
+
+
+def is_of_model(result: ModelResult, artifact: Artifact) -> bool:
+    """Whether this model, prepared in this way, gave the result: if not, the page shows the new answer beside it."""
+    return result.artifact_sha256 == artifact.weights_sha256 and result.preprocessing_version == PREPROCESSING_VERSION
+
+
+def _issues(quality: str) -> tuple[Issue, ...]:
+    return () if quality == "ok" else cast("tuple[Issue, ...]", tuple(quality.split("|")))
+
+
+def _packed(analysis: Analysis, output: NetworkOutput, min_peak: float) -> bytes:
+    file = io.BytesIO()
+    arrays: dict[str, NDArray[Any]] = {name: getattr(output, name) for name in _OUTPUTS}
+    arrays["measures"] = np.array([getattr(analysis.quality, name) for name in _MEASURES])
+    arrays["network_size"] = np.array(analysis.network_input.shape[:2])
+    arrays["min_peak"] = np.array(min_peak)
+    np.savez_compressed(file, allow_pickle=False, **arrays)
+    return file.getvalue()
+
+
+def _unpacked(evidence: bytes) -> tuple[NetworkOutput, dict[str, float], tuple[int, int], float]:
+    with np.load(io.BytesIO(evidence), allow_pickle=False) as arrays:
+        nothing: NDArray[np.float32] = np.empty(0, dtype=np.float32)
+        output = NetworkOutput(embedding=nothing, texture=nothing, **{name: arrays[name] for name in _OUTPUTS})
+        height, width = (int(value) for value in arrays["network_size"])
+        measures = {name: float(value) for name, value in zip(_MEASURES, arrays["measures"], strict=True)}
+        return output, measures, (height, width), float(arrays["min_peak"])

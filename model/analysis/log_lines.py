@@ -1,0 +1,123 @@
+"""Lines of a log: what is told of analysed images, by the API and the dashboard alike, as JSON or as text.
+
+No image, file name, token, user or address is among the fields, and of an exception a JSON line holds the class and
+where it arose, not its message.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import traceback
+import uuid
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from model.analysis.analyzer import Analysis
+from model.analysis.cloudwatch import embedded_metrics
+
+
+@dataclass
+class RequestRecord:
+    """What is known of one request, or of one upload to the dashboard; its log line is made of it.
+
+    Attributes:
+        request_id: the caller's, where it is a UUID, or a new one.
+        images: how many the request brought.
+        reason: of a problem or refusal; of the last image in a batch.
+        seconds: by stage, summed over the images.
+        predictions: images by predicted dx code.
+        refusals: images that cannot be judged or read, by reason.
+        ood_scores: each image's distance from the training images.
+    """
+
+    request_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    images: int = 0
+    reason: str | None = None
+    seconds: dict[str, float] = field(default_factory=dict)
+    predictions: dict[str, int] = field(default_factory=dict)
+    refusals: dict[str, int] = field(default_factory=dict)
+    ood_scores: list[float] = field(default_factory=list)
+
+    def observe(self, analysis: Analysis) -> None:
+        """Add what an image was answered with."""
+        self.ood_scores.append(round(analysis.quality.ood_score, 3))
+        if analysis.prediction is not None:
+            self.predictions[analysis.prediction.dx] = self.predictions.get(analysis.prediction.dx, 0) + 1
+        elif analysis.quality.refusal is not None:
+            self.refuse(analysis.quality.refusal)
+
+    def refuse(self, reason: str) -> None:
+        """Add an image that was not answered."""
+        self.refusals[reason] = self.refusals.get(reason, 0) + 1
+
+    def add(self, seconds: dict[str, float]) -> None:
+        """Add the stages of one image."""
+        for stage, value in seconds.items():
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + value
+
+    def fields(self, seconds: float) -> dict[str, Any]:
+        """Fields of the log line, without the id; `seconds` from first to last."""
+        stages = self.seconds | {"total": seconds}
+        return {
+            "reason": self.reason,
+            "images": self.images,
+            "predictions": self.predictions,
+            "refusals": self.refusals,
+            "ood_scores": self.ood_scores,
+            "ms": {stage: round(value * 1000, 2) for stage, value in stages.items()},
+        }
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line; of an exception its class and place only.
+
+    With `has_metrics`, a request's line is in CloudWatch's embedded metric format as well
+    (`model.analysis.cloudwatch`).
+    """
+
+    def __init__(self, has_metrics: bool = False) -> None:
+        super().__init__()
+        self._has_metrics = has_metrics
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "event": record.getMessage(),
+            **getattr(record, "fields", {}),
+        }
+        if record.exc_info and record.exc_info[1] is not None:
+            line |= where(record.exc_info[1])
+        if self._has_metrics and "ms" in line:
+            line |= embedded_metrics(line, int(record.created * 1000))
+        return json.dumps(line)
+
+
+class TextFormatter(logging.Formatter):
+    """Time, message and fields for a person who reads along; traces in full."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(message)s")
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        fields = getattr(record, "fields", {})
+        return " ".join([super().formatMessage(record), *(f"{name}={value}" for name, value in fields.items())])
+
+
+def log_to_stdout(formatter: logging.Formatter) -> None:
+    """Send the log of this process, from level info, to standard output; replaces what was configured before."""
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(formatter)
+    logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
+
+
+def where(error: BaseException) -> dict[str, Any]:
+    """The class of an exception and the last three frames it came from: fields of a line."""
+    frames = traceback.extract_tb(error.__traceback__)[-3:]
+    return {
+        "error": type(error).__name__,
+        "at": [f"{frame.filename.rsplit('/', 1)[-1]}:{frame.lineno} {frame.name}" for frame in frames],
+    }

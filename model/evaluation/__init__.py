@@ -1,0 +1,1 @@
+"""How good answers are: predictions as tables, their metrics with intervals, subgroups, use and drift."""

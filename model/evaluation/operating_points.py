@@ -1,0 +1,39 @@
+"""Thresholds for malignant against benign: chosen on out-of-fold answers, measured on the locked test lesions."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from model.evaluation.predictions import Cohort
+from model.inference.artifact import MeasuredRate, OperatingPoint
+from model.measures.intervals import BinaryThresholds
+from model.measures.metrics import threshold_for_sensitivity
+
+TARGET_SENSITIVITIES: dict[str, float] = {"sensitivity_95": 0.95, "sensitivity_90": 0.90}
+
+
+def choose_operating_points(held_out: Cohort, test: Cohort) -> list[OperatingPoint]:
+    """One point for each of `TARGET_SENSITIVITIES`, in their order.
+
+    Args:
+        held_out: images no weight was trained on, on which thresholds are chosen.
+        test: other lesions, on which nothing is chosen.
+    """
+    thresholds = BinaryThresholds(test.is_malignant, test.p_malignant, test.lesion_ids)
+    points = []
+    for name, target in TARGET_SENSITIVITIES.items():
+        threshold = threshold_for_sensitivity(held_out.is_malignant, held_out.p_malignant, target)
+        measured = thresholds.at(threshold)
+        counts = measured.counts
+        denominators = {
+            "sensitivity": counts.true_positives + counts.false_negatives,
+            "specificity": counts.true_negatives + counts.false_positives,
+            "ppv": counts.true_positives + counts.false_positives,
+            "npv": counts.true_negatives + counts.false_negatives,
+        }
+        rates = {
+            rate: MeasuredRate(**asdict(getattr(measured, rate)), n=denominator)
+            for rate, denominator in denominators.items()
+        }
+        points.append(OperatingPoint(name, threshold, target, **rates))
+    return points

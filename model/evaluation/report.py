@@ -1,0 +1,165 @@
+"""What the studies stored in an artifact's manifest, as text tables for `python -m model.evaluate`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from model.measures.intervals import Estimate
+
+Section = Mapping[str, Any]
+
+
+def text_of(estimate: Estimate) -> str:
+    """An estimate as `0.802 (0.764 to 0.836)`; `-` for what cannot be said."""
+    if math.isnan(estimate.value):
+        return "-"
+    return f"{estimate.value:.3f} ({estimate.low:.3f} to {estimate.high:.3f})"
+
+
+def estimate_text(stored: Section) -> str:
+    """The same of an estimate as a manifest holds it, with None for NaN."""
+    return text_of(Estimate(*(math.nan if stored[name] is None else stored[name] for name in ("value", "low", "high"))))
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Aligned columns: the first to the left, the others to the right."""
+    lines = [header, *rows]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        "  ".join(
+            cell.rjust(width) if i else cell.ljust(width)
+            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
+        )
+        for line in lines
+    )
+
+
+def format_sections(manifest: Section) -> str:
+    """Every study in a manifest as a table; one that has not been run is named with the command that runs it."""
+    return "\n\n".join(
+        write(manifest[name]) if name in manifest else f"{title}: not measured; run {command}"
+        for name, (title, command, write) in _SECTIONS.items()
+    )
+
+
+def _sets(section: Section) -> str:
+    measured, level = section["measured"], section["sets"]["level"]
+    sizes = ", ".join(f"{n}: {share:.1%}" for n, share in enumerate(measured["size_shares"], start=1) if share)
+    rows = [
+        ("all", f"{measured['images']:,}", estimate_text(measured["coverage"]), f"{measured['mean_size']['value']:.2f}")
+    ]
+    rows += [
+        (one["dx"], f"{one['images']:,}", estimate_text(one["coverage"]), _number(one["mean_size"]))
+        for one in measured["coverage_by_dx"]
+    ]
+    title = f"Sets at {level:.0%} ({section['sets']['method']})"
+    return table((title, "images", "coverage", "mean size"), rows) + f"\nsizes: {sizes}"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None or math.isnan(value) else f"{value:.2f}"
+
+
+def gate_table(section: Section) -> str:
+    """What share of each source the quality gate refused."""
+    rows = [
+        (
+            row["source"],
+            f"{row['images']:,}",
+            estimate_text(row["refused"]),
+            "refused" if row["should_be_refused"] else "answered",
+        )
+        for row in section["sources"]
+    ]
+    return table(("Quality gate", "images", "share refused", "should be"), rows)
+
+
+def _heatmaps(section: Section) -> str:
+    names = ("energy_inside", "pointing", "iou", "insertion", "deletion", "faithfulness")
+    rows = [
+        (row["method"], str(row["images"]), *(estimate_text(row["measures"][name]) for name in names))
+        for row in section["methods"]
+    ]
+    return table(("Heatmaps against lesion masks", "images", *(name.replace("_", " ") for name in names)), rows)
+
+
+def robustness_table(section: Section) -> str:
+    """What each perturbation does to decisions and metrics, below the unperturbed images."""
+    effects = ("decision_flips", "class_changes", "balanced_accuracy_difference")
+    metrics = tuple(section["unperturbed"])
+    rows = [("unperturbed", *[""] * len(effects), *(estimate_text(section["unperturbed"][name]) for name in metrics))]
+    rows += [
+        (
+            row["name"],
+            *(estimate_text(row[name]) for name in effects),
+            *(estimate_text(row["metrics"][name]) for name in metrics),
+        )
+        for row in section["perturbations"]
+    ]
+    header = (
+        f"Robustness, {section['images']:,} images",
+        "decisions flipped",
+        "classes changed",
+        "bal. acc. difference",
+    )
+    return table((*header, *(name.replace("_", " ") for name in metrics)), rows)
+
+
+def _retrieval(section: Section) -> str:
+    rows = [("mean of classes", "", estimate_text(section["macro"]), f"{section['macro_chance']:.3f}")]
+    rows += [
+        (row["dx"], f"{row['images']:,}", estimate_text(row["precision"]), f"{row['chance']:.3f}")
+        for row in section["per_class"]
+    ]
+    return table((f"Similar cases: precision at {section['count']}", "images", "value", "at random"), rows)
+
+
+def _subgroups(section: Sequence[Section]) -> str:
+    names = ("balanced_accuracy", "malignant_auroc", "sensitivity", "specificity")
+    rows = [
+        (
+            f"{row['attribute']}: {row['group']}",
+            f"{row['images']:,}",
+            f"{row['malignant_lesions']:,}/{row['benign_lesions']:,}",
+            *(estimate_text(row[name]) for name in names),
+            "too small" if row["is_too_small"] else "",
+        )
+        for row in section
+    ]
+    header = ("Subgroups", "images", "malignant/benign lesions", *(name.replace("_", " ") for name in names), "")
+    return table(header, rows)
+
+
+def clinical_table(section: Section) -> str:
+    """What age and body site add to the image, on held-out folds and on the locked test lesions."""
+    rows = []
+    for key, name in (("out_of_fold", "out of fold"), ("measured", "locked test")):
+        part = section[key]
+        for metric, gain in part["gain"].items():
+            values = (part["image_alone"][metric], part["with_facts"][metric], gain)
+            rows.append((f"{name}: {metric.replace('_', ' ')}", *map(estimate_text, values)))
+    return table(("Age and body site", "image alone", "with what is known", "gain"), rows)
+
+
+def _reliability(section: Section) -> str:
+    bins = section["top_class"]
+    rows = [
+        (f"{stated:.3f}", f"{observed:.3f}", f"{images:,}")
+        for stated, observed, images in zip(bins["stated"], bins["observed"], bins["images"], strict=True)
+        if images
+    ]
+    return table(("Most probable class: stated", "observed", "images"), rows)
+
+
+_SECTIONS: dict[str, tuple[str, str, Callable[[Any], str]]] = {
+    "reliability": ("Reliability", "python -m model.export", _reliability),
+    "conformal": ("Prediction sets", "python -m model.export", _sets),
+    "clinical": ("Age and body site", "python -m model.studies.clinical", clinical_table),
+    "gate": ("Quality gate", "python -m model.studies.gate", gate_table),
+    "heatmaps": ("Heatmaps", "python -m model.studies.heatmaps", _heatmaps),
+    "robustness": ("Robustness", "python -m model.studies.robustness", robustness_table),
+    "retrieval": ("Similar cases", "python -m model.export", _retrieval),
+    "subgroups": ("Subgroups", "python -m model.export", _subgroups),
+}

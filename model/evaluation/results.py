@@ -1,0 +1,245 @@
+"""Every metric of a cohort with its 95 % interval by lesion, and the ROC curves with their bands."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data.tasks.skin import DX_CODES
+from model.evaluation.predictions import Cohort
+from model.measures.intervals import (
+    BOOTSTRAP_SEED,
+    RESAMPLES,
+    Estimate,
+    Weights,
+    bootstrap_weights,
+    calibration_estimate,
+    estimate_of,
+    percentile_interval,
+    rate_estimates,
+    share_estimates,
+    weighted_auroc,
+    weighted_balanced_accuracy,
+    weighted_sensitivity_at,
+)
+from model.measures.metrics import (
+    Array,
+    Booleans,
+    auroc,
+    balanced_accuracy,
+    confusion_matrix,
+    macro_auroc,
+    mean_of_finite,
+    roc_curve,
+)
+
+MACRO, MALIGNANT = "macro", "malignant"
+ROC_GRID = np.linspace(0, 1, 101)
+
+
+@dataclass(frozen=True)
+class ClassMetrics:
+    """One class against the rest: the rates of the predicted class, and the AUROC of its probability."""
+
+    dx: str
+    images: int
+    lesions: int
+    sensitivity: Estimate
+    specificity: Estimate
+    ppv: Estimate
+    npv: Estimate
+    auroc: Estimate
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Every metric of a cohort; all in [0, 1], NaN where it cannot be said.
+
+    Attributes:
+        images, lesions: how many were measured.
+        resamples, seed: of the bootstrap by lesion.
+        balanced_accuracy: mean per-class sensitivity of the predicted class.
+        macro_auroc: mean one-against-rest AUROC.
+        malignant_auroc: of the summed probability of the malignant classes.
+        calibration_error: of the highest probability, 15 bins.
+        per_class: seven, in dx order.
+        confusion: (7, 7) int64 images, row reference, column predicted class.
+    """
+
+    images: int
+    lesions: int
+    resamples: int
+    seed: int
+    accuracy: Estimate
+    balanced_accuracy: Estimate
+    macro_auroc: Estimate
+    malignant_auroc: Estimate
+    calibration_error: Estimate
+    per_class: tuple[ClassMetrics, ...]
+    confusion: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class RocCurve:
+    """One ROC curve with its pointwise 95 % band; NaN where a group is empty.
+
+    Attributes:
+        name: a dx code (against the rest), `macro` or `malignant`.
+        false_positive_rate, sensitivity, threshold: (K,) from (0, 0) to (1, 1); the mean curve `macro` has no
+            thresholds, they are NaN.
+        band_grid: (101,) false-positive rates.
+        band_low, band_high: (101,) bounds of the sensitivity at `band_grid`.
+        auroc: area; that of `macro` is the mean of the classes' areas.
+        positives, negatives: images; those of `macro` are summed over the classes in the mean.
+    """
+
+    name: str
+    false_positive_rate: Array
+    sensitivity: Array
+    threshold: Array
+    band_grid: Array
+    band_low: Array
+    band_high: Array
+    auroc: Estimate
+    positives: int
+    negatives: int
+
+
+def evaluate(cohort: Cohort, resamples: int = RESAMPLES, seed: int = BOOTSTRAP_SEED) -> Evaluation:
+    """Every metric of a cohort with its 95 % interval.
+
+    Args:
+        cohort: the images; none gives NaN everywhere.
+        resamples: bootstrap samples of lesions, at least 1.
+        seed: of the bootstrap.
+
+    Raises:
+        ValueError: fewer than one resample.
+    """
+    weights = bootstrap_weights(cohort.lesion_ids, resamples, seed)
+    truth, predicted = cohort.dx_true, cohort.dx_predicted
+    areas = np.array([weighted_auroc(truth == k, cohort.probabilities[:, k], weights) for k in range(len(DX_CODES))])
+    per_class = tuple(_class_metrics(cohort, index, areas[index], weights) for index in range(len(DX_CODES)))
+    is_correct = (truth == predicted)[:, np.newaxis]
+    return Evaluation(
+        images=len(truth),
+        lesions=len(np.unique(cohort.lesion_ids)),
+        resamples=resamples,
+        seed=seed,
+        accuracy=share_estimates(is_correct, np.ones_like(is_correct), cohort.lesion_ids, weights)[0],
+        balanced_accuracy=estimate_of(
+            balanced_accuracy(truth, predicted), weighted_balanced_accuracy(truth, predicted, weights)
+        ),
+        macro_auroc=estimate_of(macro_auroc(truth, cohort.probabilities), mean_of_finite(areas)),
+        malignant_auroc=estimate_of(
+            auroc(cohort.is_malignant, cohort.p_malignant),
+            weighted_auroc(cohort.is_malignant, cohort.p_malignant, weights),
+        ),
+        calibration_error=calibration_estimate(truth, cohort.probabilities, weights),
+        per_class=per_class,
+        confusion=confusion_matrix(truth, predicted),
+    )
+
+
+def _class_metrics(cohort: Cohort, index: int, areas: Array, weights: Weights) -> ClassMetrics:
+    is_class = cohort.dx_true == index
+    is_called = cohort.dx_predicted == index
+    sensitivity, specificity, ppv, npv, _ = rate_estimates(is_class, is_called, cohort.lesion_ids, weights)
+    return ClassMetrics(
+        dx=DX_CODES[index],
+        images=int(is_class.sum()),
+        lesions=len(np.unique(cohort.lesion_ids[is_class])),
+        sensitivity=sensitivity,
+        specificity=specificity,
+        ppv=ppv,
+        npv=npv,
+        auroc=estimate_of(auroc(is_class, cohort.probabilities[:, index]), areas),
+    )
+
+
+def roc_curves(cohort: Cohort, resamples: int = RESAMPLES, seed: int = BOOTSTRAP_SEED) -> tuple[RocCurve, ...]:
+    """Nine ROC curves: each class against the rest in dx order, their mean `macro`, and `malignant` against benign.
+
+    Args:
+        cohort: the images.
+        resamples: bootstrap samples of lesions, at least 1.
+        seed: of the bootstrap; the same as in `evaluate` gives the same intervals of the areas.
+
+    Raises:
+        ValueError: fewer than one resample.
+    """
+    questions = [(dx, cohort.dx_true == index, cohort.probabilities[:, index]) for index, dx in enumerate(DX_CODES)]
+    questions.append((MALIGNANT, cohort.is_malignant, cohort.p_malignant))
+    # The first row of ones is the cohort as measured; one bootstrap sample a row follows.
+    drawn = bootstrap_weights(cohort.lesion_ids, resamples, seed)
+    weights = np.vstack([np.ones((1, drawn.shape[1]), dtype=np.float32), drawn])
+    sensitivities = np.array([weighted_sensitivity_at(*question[1:], weights, ROC_GRID) for question in questions])
+    areas = np.array([weighted_auroc(*question[1:], weights) for question in questions])
+    curves = [
+        _roc_curve(name, roc_curve(is_positive, score), sensitivities[i], areas[i], _group_sizes(is_positive))
+        for i, (name, is_positive, score) in enumerate(questions)
+    ]
+    *per_class, malignant = curves
+    usable = [(curve.positives, curve.negatives) for curve in per_class if curve.positives and curve.negatives]
+    mean_sensitivities = mean_of_finite(sensitivities[: len(per_class)])
+    macro = _roc_curve(
+        MACRO,
+        # The grid starts at the top of the rise at false-positive rate 0; the drawn curve starts at its foot.
+        (np.array([0, *ROC_GRID]), np.array([0, *mean_sensitivities[0]]), np.full(len(ROC_GRID) + 1, np.nan)),
+        mean_sensitivities,
+        mean_of_finite(areas[: len(per_class)]),
+        (sum(positives for positives, _ in usable), sum(negatives for _, negatives in usable)),
+    )
+    return (*per_class, macro, malignant)
+
+
+def _group_sizes(is_positive: Booleans) -> tuple[int, int]:
+    return int(is_positive.sum()), int((~is_positive).sum())
+
+
+def _roc_curve(
+    name: str, points: tuple[Array, Array, Array], sensitivities: Array, areas: Array, sizes: tuple[int, int]
+) -> RocCurve:
+    low, high = percentile_interval(sensitivities[1:])
+    return RocCurve(name, *points, ROC_GRID, low, high, estimate_of(areas[0], areas[1:]), *sizes)
+
+
+def evaluation_to_dict(evaluation: Evaluation) -> dict[str, Any]:
+    """An evaluation as JSON holds it: plain numbers, text, lists and dicts, with None for NaN."""
+    return to_plain(asdict(evaluation))
+
+
+def evaluation_from_dict(stored: dict[str, Any]) -> Evaluation:
+    """The evaluation that `evaluation_to_dict` wrote; further keys (data, split) are ignored.
+
+    Raises:
+        KeyError: an entry is missing.
+    """
+    rows = [{field.name: _read_field(row[field.name]) for field in fields(ClassMetrics)} for row in stored["per_class"]]
+    return Evaluation(
+        **{field.name: _read_field(stored[field.name]) for field in fields(Evaluation)}
+        | {
+            "per_class": tuple(ClassMetrics(**row) for row in rows),
+            "confusion": np.array(stored["confusion"], dtype=np.int64),
+        }
+    )
+
+
+def _read_field(stored: Any) -> Any:
+    if not isinstance(stored, dict):
+        return stored
+    return Estimate(*(math.nan if stored[key] is None else float(stored[key]) for key in ("value", "low", "high")))
+
+
+def to_plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: to_plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | np.ndarray):
+        return [to_plain(item) for item in value]
+    if isinstance(value, np.generic):
+        return to_plain(value.item())
+    return None if isinstance(value, float) and math.isnan(value) else value

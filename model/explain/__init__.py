@@ -1,0 +1,1 @@
+"""Heatmaps, what they are worth, similar images and stress tests."""

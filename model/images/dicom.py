@@ -1,0 +1,299 @@
+"""DICOM files as uploads: the pixels, the patient's age and sex, and nothing else of what such a file holds.
+
+Read are single colour images of 8 bits: Dermoscopic Photography and VL Photographic, and Secondary Capture where it
+says that no text is burnt into it (such objects are often screenshots, with a name in a corner).
+
+Source:
+    DICOM PS3.3 (A.32.4 VL Photographic, A.32.11 Dermoscopic Photography, A.8.1 Secondary Capture, C.7.6.3 Image
+    Pixel), PS3.5 (8.2 encapsulated pixel data, Annex G RLE); https://www.dicomstandard.org/current
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import struct
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from model.images.rejection import MAX_PIXELS, ImageRejected, RgbImage, check_size
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+DERMOSCOPIC = "1.2.840.10008.5.1.4.1.1.77.1.7"
+VL_PHOTOGRAPHIC = "1.2.840.10008.5.1.4.1.1.77.1.4"
+SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
+IMPLICIT, EXPLICIT, DEFLATED = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99"
+RLE = "1.2.840.10008.1.2.5"
+PILLOW_FORMATS: dict[str, str] = {
+    "1.2.840.10008.1.2.4.50": "JPEG",
+    "1.2.840.10008.1.2.4.90": "JPEG2000",
+    "1.2.840.10008.1.2.4.91": "JPEG2000",
+}
+# Colours by transfer syntax. Lossless JPEG, JPEG-LS and HTJ2K would need libraries that we do without.
+_COLOURS: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys((IMPLICIT, EXPLICIT, DEFLATED), ("RGB", "YBR_FULL", "YBR_FULL_422")),
+    RLE: ("RGB", "YBR_FULL"),
+    "1.2.840.10008.1.2.4.50": ("RGB", "YBR_FULL", "YBR_FULL_422"),
+    **dict.fromkeys(("1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.91"), ("RGB", "YBR_ICT", "YBR_RCT")),
+}
+# All that is ever decoded of a file: no name, no number, no place of a patient.
+_KEYWORDS = (
+    "SOPClassUID NumberOfFrames SamplesPerPixel PhotometricInterpretation PlanarConfiguration Rows Columns "
+    "BitsAllocated BitsStored BurnedInAnnotation PatientAge PatientBirthDate PatientSex StudyDate PixelData"
+).split()
+# A deflated file may hold the largest image that is accepted, and a megabyte of words.
+_MAX_INFLATED = MAX_PIXELS * 3 + 2**20
+_PER_YEAR = {"Y": 1.0, "M": 12.0, "W": 365.25 / 7, "D": 365.25}
+_SEXES = {"F": "female", "M": "male"}
+_MAX_AGE = 120  # years, as in data.cases.case
+
+
+@dataclass(frozen=True)
+class DicomFacts:
+    """What an upload says of the patient, for a form to begin with.
+
+    Attributes:
+        age: years at the study; None where the file does not say.
+        sex: `female`, `male` or `unknown`.
+        is_text_excluded: the file states that no text is burnt into the image; False where it says nothing.
+    """
+
+    age: float | None = None
+    sex: str = "unknown"
+    is_text_excluded: bool = False
+
+
+@dataclass(frozen=True)
+class DicomImage:
+    """The image of a DICOM file, (H, W, 3) uint8 RGB, and what the file says of the patient."""
+
+    image: RgbImage
+    facts: DicomFacts
+
+
+def is_dicom(content: bytes) -> bool:
+    """Whether bytes begin as a DICOM file does (PS3.10, 7.1)."""
+    return content.startswith(b"DICM", 128)
+
+
+def dicom_facts(content: bytes) -> DicomFacts:
+    """Age and sex of an upload; nothing is known of one that is no DICOM file, or one that cannot be read."""
+    if not is_dicom(content):
+        return DicomFacts()
+    try:
+        with _damage_said():
+            return _facts(_read(content)[0])
+    except ImageRejected:
+        return DicomFacts()
+
+
+def read_dicom(content: bytes) -> DicomImage:
+    """The image of a DICOM file of at most `MAX_BYTES`; `model.images.decoding.decode_image` takes any upload.
+
+    Raises:
+        ImageRejected: `burnt_in_text` where the file says that text is burnt in, or a Secondary Capture does not deny
+            it; `unsupported_dicom` for objects of another kind, grey images, several frames, other than 8 bits or a
+            compression that cannot be read; `too_many_pixels` and `too_small`, known before pixels are decoded;
+            `damaged`.
+    """
+    with _damage_said():
+        dataset, syntax = _read(content)
+        _check_kind(dataset)
+        _check_text(dataset)
+        check_size(int(dataset.Columns), int(dataset.Rows))
+        _check_samples(dataset, _COLOURS[syntax])
+        return DicomImage(_pixels(dataset, syntax), _facts(dataset))
+
+
+@contextmanager
+def _damage_said() -> Iterator[None]:
+    try:
+        yield
+    except ImageRejected:
+        raise
+    # What a broken file makes pydicom, Pillow and numpy raise is an open list: values that are missing or doubled,
+    # lengths beyond the end, frames that are none, endless nesting.
+    except Exception as error:
+        raise ImageRejected(
+            "damaged", "expected a complete image, received a damaged or truncated DICOM file; export it again"
+        ) from error
+
+
+def _read(content: bytes) -> tuple[Dataset, str]:
+    """The data set, of `_KEYWORDS` only, and its transfer syntax."""
+    # Here, since it takes 0.2 s that a start without DICOM files need not pay.
+    from pydicom import config
+    from pydicom.datadict import tag_for_keyword
+    from pydicom.filereader import read_dataset
+    from pydicom.tag import BaseTag, Tag
+
+    # Warnings on values would carry them into the log.
+    config.settings.reading_validation_mode = config.IGNORE
+    file = io.BytesIO(content)
+    file.seek(132)
+    meta = read_dataset(file, False, True, stop_when=lambda tag, vr, length: tag >> 16 != 2)
+    syntax = str(meta.TransferSyntaxUID)
+    if syntax not in _COLOURS:
+        raise _unsupported("pixels as they are, or in RLE, JPEG baseline or JPEG 2000", "another encoding")
+    body = _inflated(file.read()) if syntax == DEFLATED else file.read()
+    tags: list[BaseTag | int] = [Tag(tag) for tag in map(tag_for_keyword, _KEYWORDS) if tag is not None]
+    return read_dataset(io.BytesIO(body), syntax == IMPLICIT, True, specific_tags=tags), syntax
+
+
+def _inflated(body: bytes) -> bytes:
+    """A deflated data set laid open, up to a limit: a megabyte can hold a gigabyte of zeros."""
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    inflated = inflater.decompress(body, _MAX_INFLATED)
+    if inflater.unconsumed_tail:
+        raise ImageRejected(
+            "too_many_pixels",
+            f"expected at most {MAX_PIXELS // 1_000_000} megapixels, received far more; upload a smaller export",
+        )
+    return inflated
+
+
+def _check_kind(dataset: Dataset) -> None:
+    kind, frames = str(dataset.SOPClassUID), int(dataset.get("NumberOfFrames") or 1)
+    if kind not in (DERMOSCOPIC, VL_PHOTOGRAPHIC, SECONDARY_CAPTURE):
+        raise _unsupported("Dermoscopic Photography, VL Photographic or Secondary Capture", _kind_name(kind))
+    if frames != 1:
+        raise _unsupported("one frame", f"{frames} frames")
+
+
+def _kind_name(kind: str) -> str:
+    from pydicom.uid import UID_dictionary
+
+    # The standard's name; never what the file itself says.
+    return UID_dictionary[kind][0] if kind in UID_dictionary else "an object of another kind"
+
+
+def _check_text(dataset: Dataset) -> None:
+    said = _burnt_in(dataset)
+    if said == "YES" or (said != "NO" and dataset.SOPClassUID == SECONDARY_CAPTURE):
+        received = "one that says it has" if said == "YES" else "a Secondary Capture that does not say so"
+        raise ImageRejected(
+            "burnt_in_text",
+            f"expected an image without text burnt into its pixels (DICOM tag 0028,0301), received {received}; "
+            "crop the text away and upload the image as JPEG or PNG",
+        )
+
+
+def _burnt_in(dataset: Dataset) -> str:
+    return str(dataset.get("BurnedInAnnotation") or "").strip().upper()
+
+
+def _check_samples(dataset: Dataset, colours: tuple[str, ...]) -> None:
+    photometric = str(dataset.PhotometricInterpretation)
+    if photometric not in colours:
+        received = "a grey image" if photometric.startswith("MONOCHROME") else "colours of another kind"
+        raise _unsupported(f"a colour image ({', '.join(colours)})", received)
+    samples, allocated, stored = int(dataset.SamplesPerPixel), int(dataset.BitsAllocated), int(dataset.BitsStored)
+    if (samples, allocated, stored) != (3, 8, 8):
+        raise _unsupported("3 samples of 8 bits a pixel", f"{samples} of {stored} bits in {allocated}")
+
+
+def _unsupported(expected: str, received: str) -> ImageRejected:
+    return ImageRejected(
+        "unsupported_dicom",
+        f"expected a DICOM file with {expected}, received {received}; export the image as JPEG or PNG",
+    )
+
+
+# --- Pixels ----------------------------------------------------------------------------------------------------------
+
+
+def _pixels(dataset: Dataset, syntax: str) -> RgbImage:
+    if syntax in PILLOW_FORMATS:
+        return _compressed_pixels(dataset, PILLOW_FORMATS[syntax])
+    samples = _rle_samples(dataset) if syntax == RLE else _plain_samples(dataset)
+    is_rgb = dataset.PhotometricInterpretation == "RGB"
+    # Pillow's YCbCr is JFIF's, which is DICOM's YBR_FULL (PS3.3, C.7.6.3.1.2).
+    return samples if is_rgb else np.asarray(Image.fromarray(samples, "YCbCr").convert("RGB"))
+
+
+def _compressed_pixels(dataset: Dataset, file_format: str) -> RgbImage:
+    """Of JPEG and JPEG 2000, whose own markers say how the colours are coded; the tags beside them are often wrong."""
+    with Image.open(io.BytesIO(_first_frame(dataset)), formats=(file_format,)) as image:
+        if image.size != (int(dataset.Columns), int(dataset.Rows)) or image.mode != "RGB":
+            raise ValueError("expected a frame as the tags describe it")
+        return np.asarray(image)
+
+
+def _first_frame(dataset: Dataset) -> bytes:
+    from pydicom.encaps import generate_frames
+
+    return next(generate_frames(dataset.PixelData, number_of_frames=1))
+
+
+def _plain_samples(dataset: Dataset) -> RgbImage:
+    rows, columns = int(dataset.Rows), int(dataset.Columns)
+    if dataset.PhotometricInterpretation == "YBR_FULL_422":
+        return _full_chroma(np.frombuffer(dataset.PixelData, np.uint8, rows * columns * 2).reshape(rows, -1, 4))
+    values = np.frombuffer(dataset.PixelData, np.uint8, rows * columns * 3)
+    if int(dataset.get("PlanarConfiguration") or 0) == 1:
+        return np.ascontiguousarray(np.moveaxis(values.reshape(3, rows, columns), 0, -1))
+    return values.reshape(rows, columns, 3)
+
+
+def _full_chroma(pairs: NDArray[np.uint8]) -> RgbImage:
+    """(H, W, 3) of (H, W / 2, 4): two pixels of Y Y Cb Cr share their chroma (PS3.3, C.7.6.3.1.2)."""
+    rows, half_columns = pairs.shape[:2]
+    luma = pairs[..., :2].reshape(rows, half_columns * 2, 1)
+    return np.concatenate([luma, np.repeat(pairs[..., 2:], 2, axis=1)], axis=2)
+
+
+def _rle_samples(dataset: Dataset) -> RgbImage:
+    """Three planes of packed bytes behind a header of 16 numbers: how many segments, and where each begins."""
+    frame = _first_frame(dataset)
+    count, *starts = struct.unpack("<4L", frame[:16])
+    if count != 3:
+        raise ValueError("expected three segments")
+    rows, columns = int(dataset.Rows), int(dataset.Columns)
+    # As one long line: some writers let a run cross the end of a row. Pillow unpacks no more than the line holds.
+    planes = [
+        Image.frombytes("L", (rows * columns, 1), frame[start:end], "packbits", "L")
+        for start, end in zip(starts, [*starts[1:], len(frame)], strict=True)
+    ]
+    return np.dstack([np.asarray(plane).reshape(rows, columns) for plane in planes])
+
+
+# --- Patient ---------------------------------------------------------------------------------------------------------
+
+
+def _facts(dataset: Dataset) -> DicomFacts:
+    sex = _SEXES.get(str(dataset.get("PatientSex") or "").strip().upper(), "unknown")
+    return DicomFacts(_age(dataset), sex, _burnt_in(dataset) == "NO")
+
+
+def _age(dataset: Dataset) -> float | None:
+    """Years, as stated or from the dates of birth and study; None outside of what a case may hold."""
+    stated = re.fullmatch(r"(\d{1,3})([YMWD])", str(dataset.get("PatientAge") or "").strip().upper())
+    if stated is not None:
+        age = int(stated[1]) / _PER_YEAR[stated[2]]
+        return age if age <= _MAX_AGE else None
+    return _years_between(_date(dataset.get("PatientBirthDate")), _date(dataset.get("StudyDate")))
+
+
+def _years_between(birth: date | None, study: date | None) -> float | None:
+    if birth is None or study is None:
+        return None
+    years = study.year - birth.year - ((study.month, study.day) < (birth.month, birth.day))
+    return float(years) if 0 <= years <= _MAX_AGE else None
+
+
+def _date(value: object) -> date | None:
+    """A DICOM date, `YYYYMMDD`; None where there is none or no such day."""
+    try:
+        return datetime.strptime(str(value or ""), "%Y%m%d").date()
+    except ValueError:
+        return None

@@ -1,0 +1,41 @@
+"""What an image must be to be looked at, and the error that says what it is instead."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+RgbImage = NDArray[np.uint8]
+MAX_BYTES = 20 * 1024 * 1024
+MAX_PIXELS = 50_000_000
+# A case's image is kept without loss, so it may be larger than the upload: three bytes a pixel and a rest.
+MAX_STORED_BYTES = 4 * MAX_PIXELS
+MIN_SIDE = 64
+
+
+class ImageRejected(Exception):
+    """An upload that cannot be used.
+
+    Attributes:
+        reason: a code for logs and tables: `empty`, `too_many_bytes`, `not_an_image`, `too_many_pixels`, `too_small`,
+            `damaged`, and of DICOM files `burnt_in_text` or `unsupported_dicom`.
+    """
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+def check_size(width: int, height: int) -> None:
+    """Whether an image of this size, in pixels, may be decoded; raises `ImageRejected` where it may not."""
+    if width * height > MAX_PIXELS:
+        raise ImageRejected(
+            "too_many_pixels",
+            f"expected at most {MAX_PIXELS // 1_000_000} megapixels, received {width} x {height} px; "
+            "upload a smaller export",
+        )
+    if min(width, height) < MIN_SIDE:
+        raise ImageRejected(
+            "too_small",
+            f"expected at least {MIN_SIDE} px a side, received {width} x {height} px; upload the original image",
+        )

@@ -1,0 +1,1 @@
+"""A trained artifact and its answers: loading, runtimes, calibration, prediction sets."""

@@ -1,0 +1,261 @@
+"""A weights folder and its manifest: what the network is, what it was measured to do, and that no byte has changed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from data.tasks.skin import DX_CODES
+from model.inference.calibration import Calibration
+from model.inference.clinical import NO_TERMS, ClinicalTerms
+from model.inference.conformal import ConformalSets
+
+SCHEMA_VERSION = 2
+MANIFEST_FILE = "manifest.json"
+LITERT_FILE = "model.tflite"
+KERAS_FILE = "model.keras"
+HISTORY_FILE = "history.csv"
+TEST_PREDICTIONS_FILE = "test_predictions.csv"
+OUT_OF_FOLD_FILE = "out_of_fold_predictions.csv"
+GATE_FILE = "gate.npz"
+NEIGHBOURS_FILE = "neighbours.npz"
+# Name of the LiteRT file's one signature: `image` to what `model.inference.classifier.NetworkOutput` holds.
+SIGNATURE = "serving_default"
+# Without these nothing can be answered, so a manifest must vouch for them.
+SERVING_FILES: tuple[str, ...] = (LITERT_FILE, GATE_FILE, NEIGHBOURS_FILE)
+DEFAULT_ARTIFACT = Path(__file__).resolve().parents[1] / "weights" / "skin"
+
+
+class ArtifactMismatch(Exception):
+    """A weights folder that is incomplete, altered, or made for other classes; the message says which."""
+
+
+@dataclass(frozen=True)
+class MeasuredRate:
+    """A share measured on named images, its 95 % interval by lesion, and n, the images it is a share of (NaN if 0)."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+
+@dataclass(frozen=True)
+class OperatingPoint:
+    """A threshold on the malignant probability and what it was measured to do on the locked test lesions.
+
+    Attributes:
+        name: key in settings and on screen, for example `sensitivity_95`.
+        threshold: images with p(malignant) >= threshold are flagged.
+        target_sensitivity: what the threshold was chosen for, on the out-of-fold images.
+        sensitivity, specificity, ppv, npv: measured on the locked test lesions.
+    """
+
+    name: str
+    threshold: float
+    target_sensitivity: float
+    sensitivity: MeasuredRate
+    specificity: MeasuredRate
+    ppv: MeasuredRate
+    npv: MeasuredRate
+
+
+@dataclass(frozen=True)
+class QualityLimits:
+    """Limits of `model.analysis.quality`, measured on the training images; see `model.analysis.quality.Quality` for
+    the units."""
+
+    min_sharpness: float
+    min_brightness: float
+    max_brightness: float
+    min_contrast: float
+    max_ood_score: float
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A checked weights folder.
+
+    Attributes:
+        folder: where it lies.
+        name, version: for example `skin`, `1.0`.
+        height, width: network input, pixels; it takes RGB 0-255 and rescales itself.
+        calibration: logits to probabilities.
+        operating_points: malignant against benign, the default first.
+        conformal: probabilities to sets of classes.
+        min_peak: a class map whose maximum is below it shows no positive evidence.
+        quality: limits for usable images.
+        weights_sha256: hash of the serving file, hexadecimal.
+        manifest: the whole manifest as read, for the About page.
+        clinical: what age and body site add; nothing where `model.studies.clinical` has not been run.
+    """
+
+    folder: Path
+    name: str
+    version: str
+    height: int
+    width: int
+    calibration: Calibration
+    operating_points: tuple[OperatingPoint, ...]
+    conformal: ConformalSets
+    min_peak: float
+    quality: QualityLimits
+    weights_sha256: str
+    manifest: dict[str, Any]
+    clinical: ClinicalTerms = NO_TERMS
+
+    @property
+    def litert_path(self) -> Path:
+        return self.folder / LITERT_FILE
+
+    @property
+    def keras_path(self) -> Path:
+        return self.folder / KERAS_FILE
+
+    @property
+    def gate_path(self) -> Path:
+        return self.folder / GATE_FILE
+
+    @property
+    def neighbours_path(self) -> Path:
+        return self.folder / NEIGHBOURS_FILE
+
+    @property
+    def history_path(self) -> Path:
+        return self.folder / HISTORY_FILE
+
+    @property
+    def out_of_fold_path(self) -> Path:
+        return self.folder / OUT_OF_FOLD_FILE
+
+    @property
+    def test_predictions_path(self) -> Path:
+        return self.folder / TEST_PREDICTIONS_FILE
+
+
+def sha256_of(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def load_artifact(folder: Path) -> Artifact:
+    """Read a weights folder and check every file's hash and the class list.
+
+    Raises:
+        ArtifactMismatch: no manifest, one that cannot be read, another schema, other classes or another order, a file
+            missing or unlisted, or a file whose SHA-256 differs from the manifest's.
+    """
+    manifest_path = folder / MANIFEST_FILE
+    if not manifest_path.is_file():
+        raise ArtifactMismatch(
+            f"expected {MANIFEST_FILE} in {folder}, found none; run: make train, or restore the folder"
+        )
+    try:
+        manifest = json.loads(manifest_path.read_text(encoding="utf-8"))
+        _check_manifest(manifest, folder)
+        return _parse(manifest, folder)
+    # Broken JSON and bad UTF-8 are ValueErrors; AttributeError is a list where an object was expected.
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ArtifactMismatch(
+            f"expected a manifest of schema {SCHEMA_VERSION} in {manifest_path}, "
+            f"could not read it ({type(error).__name__}: {error}); restore the file or export the model again"
+        ) from error
+
+
+def write_section(folder: Path, name: str, value: Any) -> None:
+    """Write what a study measured on an artifact into its manifest, replacing what stood there under this name.
+
+    Args:
+        folder: artifact folder.
+        name: key in the manifest, for example `robustness`.
+        value: what JSON holds: plain numbers, text, lists and dicts, None for what cannot be said.
+
+    Raises:
+        ArtifactMismatch: the folder holds no usable artifact.
+    """
+    manifest = {**load_artifact(folder).manifest, name: value}
+    temporary = folder / f"{MANIFEST_FILE}.tmp"
+    temporary.write_text(json.dumps(manifest, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    temporary.replace(folder / MANIFEST_FILE)
+
+
+def _check_manifest(manifest: dict[str, Any], folder: Path) -> None:
+    if manifest["schema_version"] != SCHEMA_VERSION:
+        raise ArtifactMismatch(
+            f"expected manifest schema {SCHEMA_VERSION}, received {manifest['schema_version']}; export the model again"
+        )
+    if tuple(manifest["classes"]) != DX_CODES:
+        raise ArtifactMismatch(
+            f"expected classes {', '.join(DX_CODES)}, received {', '.join(manifest['classes'])}; "
+            "these weights were made for other diagnoses or another order"
+        )
+    unlisted = next((name for name in SERVING_FILES if name not in manifest["files"]), None)
+    if unlisted is not None:
+        raise ArtifactMismatch(
+            f"expected the SHA-256 of {unlisted} in {folder / MANIFEST_FILE}, found none; export the model again"
+        )
+    for name, expected in manifest["files"].items():
+        path = folder / name
+        if not path.is_file():
+            raise ArtifactMismatch(f"expected {name} in {folder}, found none; restore it or export the model again")
+        if sha256_of(path) != expected["sha256"]:
+            raise ArtifactMismatch(
+                f"{path} has changed since it was exported (its SHA-256 differs from the manifest's); restore it"
+            )
+
+
+def _parse(manifest: dict[str, Any], folder: Path) -> Artifact:
+    calibration = manifest["calibration"]
+    return Artifact(
+        folder=folder,
+        name=manifest["name"],
+        version=manifest["version"],
+        height=int(manifest["input"]["height"]),
+        width=int(manifest["input"]["width"]),
+        calibration=Calibration(
+            temperature=float(calibration["temperature"]),
+            offsets=_one_a_class(calibration["offsets"]),
+            population=calibration["population"],
+            prior=_one_a_class(calibration["prior"]),
+        ),
+        operating_points=tuple(_parse_operating_point(point) for point in manifest["operating_points"]),
+        conformal=ConformalSets(
+            method=manifest["conformal"]["sets"]["method"],
+            level=float(manifest["conformal"]["sets"]["level"]),
+            thresholds=_one_a_class(manifest["conformal"]["sets"]["thresholds"]),
+        ),
+        min_peak=float(manifest["evidence"]["min_peak"]),
+        quality=QualityLimits(**manifest["quality"]["limits"]),
+        weights_sha256=manifest["files"][LITERT_FILE]["sha256"],
+        manifest=manifest,
+        clinical=_parse_terms(manifest["clinical"]["terms"]) if "clinical" in manifest else NO_TERMS,
+    )
+
+
+def _parse_terms(stored: dict[str, Any]) -> ClinicalTerms:
+    return ClinicalTerms(
+        age=tuple(_one_a_class(row) for row in stored["age"]),
+        site={site: _one_a_class(row) for site, row in stored["site"].items()},
+    )
+
+
+def _one_a_class(stored: list[float]) -> tuple[float, ...]:
+    """Fewer numbers than classes would be spread over all of them by numpy, without an error."""
+    if len(stored) != len(DX_CODES):
+        raise ValueError(f"expected {len(DX_CODES)} numbers, one a class, received {len(stored)}")
+    return tuple(float(value) for value in stored)
+
+
+def _parse_operating_point(point: dict[str, Any]) -> OperatingPoint:
+    measured = {rate: _parse_rate(point[rate]) for rate in ("sensitivity", "specificity", "ppv", "npv")}
+    return OperatingPoint(point["name"], float(point["threshold"]), float(point["target_sensitivity"]), **measured)
+
+
+def _parse_rate(stored: dict[str, Any]) -> MeasuredRate:
+    """JSON has no NaN: a rate that cannot be said is stored as null."""
+    value, low, high = (float("nan") if stored[name] is None else stored[name] for name in ("value", "low", "high"))
+    return MeasuredRate(value, low, high, stored["n"])

@@ -1,0 +1,100 @@
+"""What a classifier answers, whatever runs it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data.tasks.skin import DX_CODES
+from model.images.rejection import RgbImage
+from model.inference.artifact import Artifact
+from model.inference.calibration import decide
+from model.inference.clinical import GIVEN, NO_FACTS, NO_TERMS, ClinicalFacts
+from model.measures.metrics import malignant_probability
+
+
+@dataclass(frozen=True)
+class NetworkOutput:
+    """One forward pass on one image.
+
+    Attributes:
+        logits: (7,) float32 in dx order: the mean of the members'.
+        member_logits: (M, 7) float32, one row a network of the ensemble.
+        embedding: (K,) float32, the pooled last activations of all members.
+        texture: (T,) float32, channel statistics from the middle of the first member, for the out-of-distribution gate.
+        maps: (h, w, 7) float32, class-activation maps, signed: what each position adds to the logit or takes from it.
+        lesion: (h, w) float32 in [0, 1], where the networks see the lesion.
+    """
+
+    logits: NDArray[np.float32]
+    member_logits: NDArray[np.float32]
+    embedding: NDArray[np.float32]
+    texture: NDArray[np.float32]
+    maps: NDArray[np.float32]
+    lesion: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Calibrated probabilities of one image and where they come from.
+
+    Attributes:
+        probabilities: (7,) float64 in dx order, sum 1, calibrated for `population`.
+        dx: the predicted class: the one whose probability stands out most against its share of the population
+            (`model.inference.calibration.decide`), which is not always the one with the highest probability.
+        p_malignant: sum of the malignant classes' probabilities, in [0, 1].
+        conformal_set: the classes that cannot be ruled out at the artifact's level, the most probable first.
+        member_p_malignant: (M,) float64, the same of each network of the ensemble: how far they agree.
+        population: whose class shares the probabilities hold for, and which facts about the patient they take into
+            account, in words.
+        model_name, model_version, weights_sha256: the model that answered.
+        facts: those facts; of a saved case's answer, only `population` says them.
+    """
+
+    probabilities: NDArray[np.float64]
+    dx: str
+    p_malignant: float
+    conformal_set: tuple[str, ...]
+    member_p_malignant: NDArray[np.float64]
+    population: str
+    model_name: str
+    model_version: str
+    weights_sha256: str
+    facts: ClinicalFacts = NO_FACTS
+
+
+class Classifier(Protocol):
+    """Anything that runs the network of an artifact: LiteRT in this process, Keras, a remote endpoint."""
+
+    artifact: Artifact
+
+    def forward(self, network_input: RgbImage) -> NetworkOutput:
+        """Run the network on one image of its input size, (height, width, 3) uint8 RGB 0-255; safe in threads."""
+        ...
+
+
+def predict(output: NetworkOutput, artifact: Artifact, facts: ClinicalFacts = NO_FACTS) -> Prediction:
+    """Turn a forward pass, and what is known of the patient, into a `Prediction` by the artifact's calibration."""
+    if artifact.clinical == NO_TERMS:
+        facts = NO_FACTS
+
+    def calibrated(logits: NDArray[np.float32]) -> NDArray[np.float64]:
+        return artifact.clinical.probabilities(artifact.calibration.probabilities(logits.astype(np.float64)), facts)
+
+    probabilities = calibrated(output.logits)
+    population = artifact.calibration.population
+    return Prediction(
+        probabilities=probabilities,
+        dx=DX_CODES[int(decide(probabilities, np.asarray(artifact.calibration.prior)))],
+        p_malignant=float(malignant_probability(probabilities)),
+        conformal_set=artifact.conformal.codes(probabilities),
+        member_p_malignant=malignant_probability(calibrated(output.member_logits)),
+        population=f"{population}{GIVEN}{facts}" if str(facts) else population,
+        model_name=artifact.name,
+        model_version=artifact.version,
+        weights_sha256=artifact.weights_sha256,
+        facts=facts,
+    )

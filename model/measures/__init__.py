@@ -1,0 +1,1 @@
+"""Pure numbers: metrics and intervals, which know no task, no image and no network."""

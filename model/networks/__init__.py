@@ -1,0 +1,1 @@
+"""Keras networks: backbones, heads and losses."""

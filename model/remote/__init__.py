@@ -1,0 +1,1 @@
+"""A model that runs elsewhere: over HTTP, SageMaker, Vertex AI or Lambda."""

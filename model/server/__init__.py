@@ -1,0 +1,1 @@
+"""The model over HTTP, with the contracts of SageMaker, Vertex AI and Lambda."""

@@ -1,0 +1,1 @@
+"""Commands that measure a finished artifact and write what they found into its manifest."""

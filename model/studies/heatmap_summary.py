@@ -1,0 +1,265 @@
+"""What heatmaps were measured to be, summed up: means with 95 % intervals by lesion, and differences of methods."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from model.evaluation.report import text_of
+from model.evaluation.results import to_plain
+from model.explain.faithfulness import IOU_THRESHOLDS, STEPS, cross_fitted_iou, halves_by_lesion
+from model.measures.intervals import (
+    BOOTSTRAP_SEED,
+    RESAMPLES,
+    Estimate,
+    Weights,
+    bootstrap_weights,
+    estimate_of,
+    share_estimates,
+)
+from model.measures.metrics import Array, mean_of_finite
+
+GRAD_CAM, PREDICTED_LESION, SPOT, NOISE = "Grad-CAM", "Predicted lesion", "Centred Gaussian", "Random"
+KERAS_METHODS: tuple[str, ...] = ("Grad-CAM++", "Score-CAM")
+METHODS: tuple[str, ...] = (GRAD_CAM, PREDICTED_LESION, *KERAS_METHODS, SPOT, NOISE)
+# Of the draw of images, of the halves that thresholds are chosen on, and with an image's number of its noise.
+STUDY_SEED = 1
+
+
+@dataclass(frozen=True)
+class HeatmapMeasures:
+    """What one method's heatmap of one image was measured to be; see `model.explain.faithfulness`.
+
+    Attributes:
+        method: one of `METHODS`.
+        image_id, lesion_id: as in HAM10000.
+        energy_inside: in [0, 1]; NaN for a map of zeros.
+        points_inside: whether its maximum lies on the lesion.
+        ious: (T,) overlap at each of `IOU_THRESHOLDS`.
+        insertion, deletion: areas in [0, 1]; NaN where they were not measured.
+    """
+
+    method: str
+    image_id: str
+    lesion_id: str
+    energy_inside: float
+    points_inside: bool
+    ious: Array
+    insertion: float
+    deletion: float
+
+
+@dataclass(frozen=True)
+class Measures:
+    """The six measures over a set of images, or their differences between two methods; NaN where it cannot be said.
+
+    Attributes:
+        energy_inside: share of the map on the lesion, over the images with evidence.
+        pointing: share of the images whose maximum lies on the lesion.
+        iou: overlap at the threshold that is best on the other half of the lesions. Its interval holds these
+            thresholds fixed.
+        insertion, deletion: areas under the curves of the calibrated probability of the predicted class.
+        faithfulness: insertion - deletion.
+    """
+
+    energy_inside: Estimate
+    pointing: Estimate
+    iou: Estimate
+    insertion: Estimate
+    deletion: Estimate
+    faithfulness: Estimate
+
+
+MEASURES: tuple[str, ...] = tuple(field.name for field in fields(Measures))
+
+
+@dataclass(frozen=True)
+class MethodResult:
+    """One method on its images.
+
+    Attributes:
+        method: one of `METHODS`.
+        images: how many were measured, one a lesion.
+        without_evidence: how many of them had a map of zeros: left out of the energy, a miss when pointing, an overlap
+            of 0.
+        faithfulness_images: on how many insertion and deletion were measured.
+        iou_thresholds: used on the first and on the second half of the lesions, shares of a map's maximum.
+        measures: the means.
+    """
+
+    method: str
+    images: int
+    without_evidence: int
+    faithfulness_images: int
+    iou_thresholds: tuple[float, float]
+    measures: Measures
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Mean differences `method` minus `other`, pair by pair, on the images that both were measured on."""
+
+    method: str
+    other: str
+    images: int
+    faithfulness_images: int
+    measures: Measures
+
+
+@dataclass(frozen=True)
+class HeatmapStudy:
+    """Every method with its intervals, as it stands in the manifest.
+
+    Attributes:
+        images, lesions: how many were measured by any method.
+        seed: of the draw of images.
+        steps: of insertion and deletion.
+        resamples, bootstrap_seed: of the intervals.
+        methods: one result each.
+        comparisons: Grad-CAM with each other method; none where it was not measured.
+    """
+
+    images: int
+    lesions: int
+    seed: int
+    steps: int
+    resamples: int
+    bootstrap_seed: int
+    methods: tuple[MethodResult, ...]
+    comparisons: tuple[Comparison, ...]
+
+
+def summarise(measured: Sequence[HeatmapMeasures]) -> HeatmapStudy:
+    """Means with intervals of every method, and Grad-CAM compared with each other method.
+
+    Args:
+        measured: of any number of methods and images, each pair once; at least two lesions a method.
+
+    Raises:
+        ValueError: a method with fewer than two lesions.
+    """
+    methods = list(dict.fromkeys(one.method for one in measured))
+    tables, thresholds = {}, {}
+    for method in methods:
+        tables[method], thresholds[method] = _table_of([one for one in measured if one.method == method])
+    others = [method for method in methods if method != GRAD_CAM] if GRAD_CAM in methods else []
+    return HeatmapStudy(
+        images=len({one.image_id for one in measured}),
+        lesions=len({one.lesion_id for one in measured}),
+        seed=STUDY_SEED,
+        steps=STEPS,
+        resamples=RESAMPLES,
+        bootstrap_seed=BOOTSTRAP_SEED,
+        methods=tuple(_result_of(method, tables[method], thresholds[method]) for method in methods),
+        comparisons=tuple(_compare(GRAD_CAM, other, tables[GRAD_CAM], tables[other]) for other in others),
+    )
+
+
+def _table_of(measured: Sequence[HeatmapMeasures]) -> tuple[pd.DataFrame, tuple[float, float]]:
+    """One row an image, indexed by image_id, a column for each of `Measures`; and the thresholds of the overlap."""
+    lesion_ids = np.array([one.lesion_id for one in measured])
+    ious, (on_first, on_second) = cross_fitted_iou(
+        np.array([one.ious for one in measured]), halves_by_lesion(lesion_ids, STUDY_SEED)
+    )
+    table = pd.DataFrame(
+        {
+            "lesion_id": lesion_ids,
+            "energy_inside": [one.energy_inside for one in measured],
+            "pointing": [float(one.points_inside) for one in measured],
+            "iou": ious,
+            "insertion": [one.insertion for one in measured],
+            "deletion": [one.deletion for one in measured],
+            "faithfulness": [one.insertion - one.deletion for one in measured],
+        },
+        index=[one.image_id for one in measured],
+    )
+    return table, (float(IOU_THRESHOLDS[on_first]), float(IOU_THRESHOLDS[on_second]))
+
+
+def _result_of(method: str, table: pd.DataFrame, thresholds: tuple[float, float]) -> MethodResult:
+    is_pointing = table[["pointing"]].to_numpy() == 1
+    lesion_ids = table["lesion_id"].to_numpy(dtype=str)
+    weights = bootstrap_weights(lesion_ids)
+    # A share, so that a method that never misses still gets an interval.
+    (pointing,) = share_estimates(is_pointing, np.ones_like(is_pointing), lesion_ids, weights)
+    return MethodResult(
+        method=method,
+        images=len(table),
+        without_evidence=int(table["energy_inside"].isna().sum()),
+        faithfulness_images=int(table["faithfulness"].notna().sum()),
+        iou_thresholds=thresholds,
+        measures=replace(_means(table, weights), pointing=pointing),
+    )
+
+
+def _compare(method: str, other: str, table: pd.DataFrame, other_table: pd.DataFrame) -> Comparison:
+    shared = table.index.intersection(other_table.index)
+    differences = table.loc[shared, list(MEASURES)] - other_table.loc[shared, list(MEASURES)]
+    weights = bootstrap_weights(table.loc[shared, "lesion_id"].to_numpy(dtype=str))
+    return Comparison(
+        method=method,
+        other=other,
+        images=len(shared),
+        faithfulness_images=int(differences["faithfulness"].notna().sum()),
+        measures=_means(differences, weights),
+    )
+
+
+def _means(table: pd.DataFrame, weights: Weights) -> Measures:
+    return Measures(**{name: mean_estimate(table[name].to_numpy(dtype=np.float64), weights) for name in MEASURES})
+
+
+def mean_estimate(values: Array, weights: Weights) -> Estimate:
+    """Mean of the values that can be said, with its interval.
+
+    Args:
+        values: (N,), NaN where it cannot be said; those are left out.
+        weights: (B, N) of `bootstrap_weights`.
+
+    Returns:
+        The mean, in the values' unit; NaN where there is no value.
+    """
+    is_finite = np.isfinite(values)
+    counted = weights @ is_finite.astype(np.float64)
+    resampled = weights @ np.where(is_finite, values, 0.0) / np.where(counted > 0, counted, np.nan)
+    return estimate_of(float(mean_of_finite(values)), resampled)
+
+
+def study_to_dict(study: HeatmapStudy) -> dict[str, Any]:
+    """A study as the manifest holds it: plain numbers, text, lists and dicts, with None for NaN."""
+    return {"data": "HAM10000", "split": "locked test", **to_plain(asdict(study))}
+
+
+def format_report(study: HeatmapStudy, title: str) -> str:
+    """Both tables as text; a mean is followed by its 95 % interval, `-` stands for what cannot be said."""
+    heading = [
+        f"{title}: heatmaps of the predicted class, {study.images:,} locked test images of {study.lesions:,} lesions, "
+        "the classes in turn",
+        f"Intervals: {study.resamples:,} bootstrap samples of lesions, seed {study.bootstrap_seed}",
+    ]
+    methods = [
+        _line(
+            f"{one.method} ({one.without_evidence} without evidence)", one.images, one.faithfulness_images, one.measures
+        )
+        for one in study.methods
+    ]
+    comparisons = [
+        _line(f"{one.method} minus {one.other}", one.images, one.faithfulness_images, one.measures)
+        for one in study.comparisons
+    ]
+    lines = [*heading, "", _header("Method"), *methods]
+    return "\n".join([*lines, "", _header("Paired difference"), *comparisons] if comparisons else lines)
+
+
+def _header(first: str) -> str:
+    names = "".join(f"{name.replace('_', ' '):>27}" for name in MEASURES)
+    return f"{first:<40}{'images':>8}{'faithful':>10}{names}"
+
+
+def _line(name: str, images: int, faithfulness_images: int, measures: Measures) -> str:
+    texts = "".join(f"{text_of(getattr(measures, measure)):>27}" for measure in MEASURES)
+    return f"{name:<40}{images:>8,}{faithfulness_images:>10,}{texts}"

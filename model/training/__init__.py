@@ -1,0 +1,1 @@
+"""From a dataset to an artifact: recipe, batches, runs, scoring, what the manifest states."""

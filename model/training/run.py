@@ -1,0 +1,410 @@
+"""One training run: its phases, epochs, losses and validation, and the folder that keeps them."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from data.datasets.ham10000 import load_metadata
+from data.tasks.skin import DX_CODES
+from model.images.rejection import RgbImage
+from model.inference.artifact import load_artifact
+from model.measures.metrics import accuracy, balanced_accuracy, macro_auroc, softmax
+from model.networks.architecture import (
+    CLASS_MAPS_LAYER,
+    LESION_BRANCH,
+    LESION_LAYER,
+    LOGITS_LAYER,
+    build_training_network,
+    classifier_of,
+    finds_lesion,
+    member_of,
+    set_trainable,
+)
+from model.networks.backbones import BACKBONES
+from model.networks.losses import class_map_loss, lesion_loss
+from model.training.batches import load_images, load_masks, training_batches
+from model.training.checkpoints import Checkpoints, Progress
+from model.training.recipe import (
+    HEIGHT,
+    RUN_FILE,
+    WIDTH,
+    Recipe,
+    class_indices,
+    draw_epoch,
+    extra_rows,
+    select_rows,
+    uses_masks,
+)
+
+LOW_RESOLUTION = (96, 128)
+# Multiples of 32, so that positions at strides 16 and 32 fit onto each other; a slightly wider crop.
+MIDDLE_RESOLUTION = (160, 224)
+HEAD = "head"
+NETWORK_FILE = "network.keras"
+HISTORY_FILE = "history.csv"
+
+
+class RunMismatch(Exception):
+    """A run folder that cannot be resumed, or one that would be overwritten; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A stretch of training with one input size, one set of trainable layers and one learning-rate schedule."""
+
+    name: str
+    epochs: int
+    height: int
+    width: int
+    first_trainable: str
+    is_batch_norm_frozen: bool
+    learning_rate: float
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One epoch of the plan."""
+
+    number: int
+    phase: Phase
+    is_first: bool
+
+
+@dataclass(frozen=True)
+class Part:
+    """Images of one part of the split at one size, with their class indices; an empty mask is one not known."""
+
+    images: RgbImage
+    masks: NDArray[np.uint8] | None
+    class_indices: NDArray[np.int64]
+
+
+def plan_phases(recipe: Recipe) -> list[Phase]:
+    """The phases of a run in order; a phase of 0 epochs is left out."""
+    phases = [
+        Phase("head", recipe.head_epochs, *LOW_RESOLUTION, HEAD, True, recipe.head_learning_rate),
+        Phase(
+            "low resolution",
+            recipe.low_resolution_epochs,
+            *LOW_RESOLUTION,
+            "image",
+            False,
+            recipe.low_resolution_learning_rate,
+        ),
+        Phase(
+            "middle resolution",
+            recipe.middle_resolution_epochs,
+            *MIDDLE_RESOLUTION,
+            recipe.middle_resolution_from,
+            True,
+            recipe.middle_resolution_learning_rate,
+        ),
+        Phase(
+            "full resolution",
+            recipe.full_resolution_epochs,
+            HEIGHT,
+            WIDTH,
+            recipe.full_resolution_from,
+            True,
+            recipe.full_resolution_learning_rate,
+        ),
+    ]
+    return [phase for phase in phases if phase.epochs]
+
+
+def plan_epochs(recipe: Recipe) -> list[Epoch]:
+    """The epochs of a run in order, numbered from 0."""
+    steps = [(phase, turn == 0) for phase in plan_phases(recipe) for turn in range(phase.epochs)]
+    return [Epoch(number, phase, is_first) for number, (phase, is_first) in enumerate(steps)]
+
+
+def start_network(recipe: Recipe) -> keras.Model:
+    """The training network a recipe starts from, for any input size.
+
+    Raises:
+        RunMismatch: the recipe starts from a run or an artifact that has no network trained without the recipe's fold.
+    """
+    start = Path(recipe.init)
+    if (start / RUN_FILE).is_file():
+        return build_training_network(_network_of_run(start, recipe.validation_fold))
+    if start.is_dir():
+        return build_training_network(_member_of_fold(start, recipe.validation_fold))
+    init = None if recipe.init == "none" else recipe.init
+    return build_training_network(BACKBONES[recipe.backbone](None, None, init))
+
+
+def _network_of_run(folder: Path, fold: int) -> keras.Model:
+    """The network of an earlier run that was trained without a fold, so that the fold stays unseen."""
+    trained_without = json.loads((folder / RUN_FILE).read_text())["recipe"]["validation_fold"]
+    if trained_without != fold:
+        raise RunMismatch(f"{folder} holds a network trained without fold {trained_without}, not without fold {fold}")
+    return keras.models.load_model(folder / NETWORK_FILE, compile=False)
+
+
+def _member_of_fold(folder: Path, fold: int) -> keras.Model:
+    """The network of an artifact that was trained without a fold, so that the fold stays unseen."""
+    artifact = load_artifact(folder)
+    folds = artifact.manifest["split"]["out_of_fold"]
+    if fold not in folds:
+        raise RunMismatch(f"{folder} has networks trained without folds {folds}, none without fold {fold}")
+    return member_of(keras.models.load_model(artifact.keras_path, compile=False), folds.index(fold))
+
+
+def compile_for(network: keras.Model, recipe: Recipe, phase: Phase, steps: int) -> None:
+    """Freeze and free layers and give the network its optimizer for a phase of `steps` batches."""
+    head = LESION_BRANCH if finds_lesion(network) else CLASS_MAPS_LAYER
+    first_trainable = head if phase.first_trainable == HEAD else phase.first_trainable
+    set_trainable(network, first_trainable, phase.is_batch_norm_frozen)
+    warmup = max(min(200, steps // 10), 1)
+    schedule = keras.optimizers.schedules.CosineDecay(
+        phase.learning_rate / 20, max(steps - warmup, 1), 0.01, warmup_target=phase.learning_rate, warmup_steps=warmup
+    )
+    network.compile(
+        optimizer=keras.optimizers.AdamW(schedule, weight_decay=recipe.weight_decay, clipnorm=1.0),
+        loss={
+            LOGITS_LAYER: keras.losses.CategoricalCrossentropy(
+                from_logits=True, label_smoothing=recipe.label_smoothing
+            ),
+            **({LESION_LAYER: lesion_loss, CLASS_MAPS_LAYER: class_map_loss} if uses_masks(recipe) else {}),
+        },
+        loss_weights={
+            LOGITS_LAYER: 1.0,
+            **({LESION_LAYER: recipe.lesion_weight, CLASS_MAPS_LAYER: recipe.map_weight} if uses_masks(recipe) else {}),
+        },
+        metrics={
+            LOGITS_LAYER: [
+                "accuracy",
+                keras.metrics.AUC(multi_label=True, num_labels=len(DX_CODES), from_logits=True, name="auc"),
+            ]
+        },
+        jit_compile=False,  # XLA was seven times slower than oneDNN on a CPU: depthwise convolutions
+    )
+
+
+class _BatchWatcher(keras.callbacks.Callback):
+    """Moves the progress bar and saves a checkpoint when one is due."""
+
+    def __init__(self, bar: tqdm, checkpoints: Checkpoints, progress: Progress) -> None:
+        super().__init__()
+        self._bar, self._checkpoints, self._progress = bar, checkpoints, progress
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        self._progress.step += 1
+        self._bar.update()
+        self._bar.set_postfix({name: f"{value:.3f}" for name, value in (logs or {}).items()}, refresh=False)
+        if self._checkpoints.is_due():
+            self._checkpoints.save(self.model, self._progress)
+
+
+def validate(network: keras.Model, part: Part) -> dict[str, float]:
+    """Loss, accuracy, macro AUROC and balanced accuracy (prior-corrected decisions are `model.evaluate`'s business)."""
+    logits = predict_logits(network, part.images)
+    probabilities = softmax(logits)
+    likelihood = probabilities[np.arange(len(logits)), part.class_indices]
+    return {
+        "val_loss": float(-np.log(np.maximum(likelihood, 1e-12)).mean()),
+        "val_accuracy": accuracy(part.class_indices, logits.argmax(axis=1)),
+        "val_auc": macro_auroc(part.class_indices, probabilities),
+        "val_balanced_accuracy": balanced_accuracy(part.class_indices, logits.argmax(axis=1)),
+    }
+
+
+def predict_logits(network: keras.Model, images: RgbImage, batch_size: int = 64) -> NDArray[np.float64]:
+    """(N, 7) float64 logits of (N, H, W, 3) uint8 images."""
+    batches = [images[start : start + batch_size].astype(np.float32) for start in range(0, len(images), batch_size)]
+    return np.concatenate([network.predict_on_batch(batch)[LOGITS_LAYER] for batch in batches]).astype(np.float64)
+
+
+def train(recipe: Recipe, folder: Path, is_resumed: bool, checkpoint_minutes: float) -> Path:
+    """Run or resume a training; writes `network.keras`, `history.csv`, `run.json` into `folder`.
+
+    Args:
+        recipe: what to compute.
+        folder: run folder; created.
+        is_resumed: go on from the folder's checkpoint; it must hold a run of the same recipe.
+        checkpoint_minutes: at most so much work is lost by a kill.
+
+    Returns:
+        Path of the trained network.
+
+    Raises:
+        RunMismatch: the folder holds a run and `is_resumed` is false, or a run of another recipe.
+        DatasetError: the dataset folder is not HAM10000, or an extra set cannot join it
+            (`model.training.recipe.extra_rows`).
+    """
+    rows = _rows_of(recipe)  # before the folder is claimed: a set that cannot be used must not leave a run behind
+    _claim(folder, recipe, is_resumed)
+    keras.utils.set_random_seed(recipe.seed)
+    epochs = plan_epochs(recipe)
+    steps_per_epoch = _steps_per_epoch(rows[0], recipe)
+    averaged = epochs_to_average(epochs, recipe.averaged_epochs)
+    checkpoints = Checkpoints(folder, checkpoint_minutes)
+    restored = checkpoints.restore() if is_resumed else None
+    network, progress = restored or (start_network(recipe), Progress(0, 0, []))
+    done = progress.epoch * steps_per_epoch + progress.step
+    with tqdm(total=len(epochs) * steps_per_epoch, initial=done, unit="batch", desc="training", mininterval=1.0) as bar:
+        parts: tuple[Part, Part] | None = None
+        for epoch in epochs[progress.epoch :]:
+            if parts is None or parts[0].images.shape[1] != epoch.phase.height:
+                parts = _load_parts(rows, recipe, epoch.phase)
+            if epoch.is_first and progress.step == 0:
+                compile_for(network, recipe, epoch.phase, steps_per_epoch * epoch.phase.epochs)
+            _run_epoch(network, recipe, epoch, parts, progress, _BatchWatcher(bar, checkpoints, progress))
+            if epoch in averaged:
+                network.save_weights(folder / _epoch_file(epoch))
+            checkpoints.save(network, progress)
+            bar.write(_describe(progress.history[-1]))
+    pd.DataFrame(progress.history).to_csv(folder / HISTORY_FILE, index=False)
+    average_epochs(network, [folder / _epoch_file(epoch) for epoch in averaged])
+    classifier_of(network).save(folder / NETWORK_FILE, include_optimizer=False)
+    return folder / NETWORK_FILE
+
+
+def _rows_of(recipe: Recipe) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Training rows, those of the extra sets last, and validation rows."""
+    metadata = load_metadata(Path(recipe.dataset))
+    training, validation = select_rows(metadata, recipe)
+    return pd.concat([training, extra_rows(metadata, recipe)], ignore_index=True), validation
+
+
+def epochs_to_average(epochs: Sequence[Epoch], count: int) -> list[Epoch]:
+    """The last `count` epochs, as far as they belong to the last phase: another phase's weights lie elsewhere."""
+    return [epoch for epoch in epochs[-count:] if epoch.phase == epochs[-1].phase]
+
+
+def _epoch_file(epoch: Epoch) -> str:
+    return f"epoch-{epoch.number + 1:03d}.weights.h5"
+
+
+def average_epochs(network: keras.Model, paths: Sequence[Path]) -> None:
+    """Give a network the mean of several epochs' weights, batch-norm statistics included. Changes `network`.
+
+    Epochs near the end of a run lie around the middle of a flat region of the loss; their mean overfits less than any
+    one of them, at no cost in serving.
+
+    Source:
+        Izmailov et al., UAI 2018, arXiv:1803.05407 (stochastic weight averaging).
+    """
+    sums: list[NDArray[np.float64]] = []
+    for path in paths:
+        network.load_weights(path)
+        weights = [weight.astype(np.float64) for weight in network.get_weights()]
+        sums = [total + weight for total, weight in zip(sums, weights, strict=True)] if sums else weights
+    network.set_weights([total / len(paths) for total in sums])
+
+
+def _claim(folder: Path, recipe: Recipe, is_resumed: bool) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    run_path = folder / RUN_FILE
+    if run_path.is_file():
+        if not is_resumed:
+            raise RunMismatch(f"{folder} already holds a run: add --resume, or choose another --run folder")
+        # A run from before there were extra sets has none. By way of JSON, which knows no tuples.
+        earlier = {"extra": [], **json.loads(run_path.read_text())["recipe"]}
+        wanted = json.loads(json.dumps(asdict(recipe)))
+        differing = [name for name, value in wanted.items() if earlier.get(name) != value]
+        if differing:
+            raise RunMismatch(
+                f"{folder} holds a run with another {', '.join(differing)}: resume it with the same options"
+            )
+        return
+    run_path.write_text(json.dumps({"recipe": asdict(recipe)}, indent=2))
+
+
+def _steps_per_epoch(training: pd.DataFrame, recipe: Recipe) -> int:
+    drawn = len(draw_epoch(class_indices(training), recipe.sampling, recipe.seed, 0))
+    return max(drawn // recipe.batch_size, 1)
+
+
+def _load_parts(rows: tuple[pd.DataFrame, pd.DataFrame], recipe: Recipe, phase: Phase) -> tuple[Part, Part]:
+    dataset, size = Path(recipe.dataset), (phase.height, phase.width)
+    training, validation = (list(part["image_id"]) for part in rows)
+    extra = [Path(extra.folder) for extra in recipe.extra]
+    return (
+        Part(
+            load_images(dataset, training, *size, extra),
+            _load_masks(recipe, training, size) if uses_masks(recipe) else None,
+            class_indices(rows[0]),
+        ),
+        Part(load_images(dataset, validation, *size), None, class_indices(rows[1])),
+    )
+
+
+def _load_masks(recipe: Recipe, training: list[str], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Masks of the dataset's images, then empty ones of the extra sets'."""
+    unknown = sum(sum(extra.images_by_dx) for extra in recipe.extra)
+    masks = load_masks(Path(recipe.dataset), training[: len(training) - unknown], *size)
+    return np.concatenate([masks, np.zeros((unknown, *size), dtype=np.uint8)]) if unknown else masks
+
+
+def _run_epoch(
+    network: keras.Model,
+    recipe: Recipe,
+    epoch: Epoch,
+    parts: tuple[Part, Part],
+    progress: Progress,
+    watcher: _BatchWatcher,
+) -> None:
+    training, validation = parts
+    started = time.monotonic()
+    drawn = draw_epoch(training.class_indices, recipe.sampling, recipe.seed, epoch.number)
+    batches = training_batches(
+        training.images,
+        training.masks,
+        training.class_indices,
+        drawn,
+        recipe.batch_size,
+        recipe.seed * 1000 + epoch.number,
+        progress.step,
+    )
+    fitted = network.fit(batches, epochs=1, verbose=0, shuffle=False, callbacks=[watcher]).history
+    progress.history.append(
+        {
+            "epoch": epoch.number + 1,
+            "phase": epoch.phase.name,
+            "height": epoch.phase.height,
+            "width": epoch.phase.width,
+            **_fitted(fitted),
+            **validate(network, validation),
+            "learning_rate": float(network.optimizer.learning_rate),
+            "seconds": round(time.monotonic() - started, 1),
+        }
+    )
+    progress.epoch, progress.step = epoch.number + 1, 0
+
+
+def _fitted(fitted: dict[str, list[float]]) -> dict[str, float]:
+    """What `fit` reported of the epoch, by the names of the history's columns."""
+    last = {name: float(values[-1]) for name, values in fitted.items()}
+    columns = {
+        "loss": f"{LOGITS_LAYER}_loss",
+        "accuracy": f"{LOGITS_LAYER}_accuracy",
+        "auc": f"{LOGITS_LAYER}_auc",
+        "lesion_loss": f"{LESION_LAYER}_loss",
+        "map_loss": f"{CLASS_MAPS_LAYER}_loss",
+    }
+    # With one output, Keras leaves its name out.
+    return {
+        column: last.get(name, last.get(column, float("nan")))
+        for column, name in columns.items()
+        if name in last or column in last
+    }
+
+
+def _describe(row: dict[str, Any]) -> str:
+    return (
+        f"epoch {row['epoch']} ({row['phase']}, {row['width']} x {row['height']} px): "
+        f"loss {row.get('loss', float('nan')):.3f}, validation loss {row['val_loss']:.3f}, AUROC {row['val_auc']:.3f}, "
+        f"balanced accuracy {row['val_balanced_accuracy']:.3f}, {row['seconds']:.0f} s"
+    )

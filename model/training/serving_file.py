@@ -1,0 +1,63 @@
+"""Trained networks as the two files of an artifact: `model.keras` and `model.tflite`."""
+
+from __future__ import annotations
+
+import tempfile
+import zipfile
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from model.inference.artifact import (
+    KERAS_FILE,
+    SIGNATURE,
+)
+from model.networks.architecture import build_serving_network, fix_input_size, fold_batch_norm
+from model.training.run import NETWORK_FILE
+
+
+def load_member(run: Path, height: int, width: int) -> keras.Model:
+    """The network of a run for one input size, ready to serve; see `ready_to_serve`."""
+    trained = keras.models.load_model(run / NETWORK_FILE, compile=False)
+    return ready_to_serve(fix_input_size(trained, height, width))
+
+
+def ready_to_serve(network: keras.Model) -> keras.Model:
+    """A network without batch norm, its weights rounded to half precision, as the serving file holds them.
+
+    Rounding here keeps the Keras file and the serving file the same network. The given network is not changed.
+    """
+    folded = fold_batch_norm(network)
+    folded.set_weights([weight.astype(np.float16).astype(np.float32) for weight in folded.get_weights()])
+    return folded
+
+
+def save_keras(network: keras.Model, path: Path) -> None:
+    """Save a network as a .keras file, compressed: half of the bits of weights rounded to half precision are zero."""
+    with tempfile.TemporaryDirectory() as folder:
+        plain = Path(folder) / KERAS_FILE
+        network.save(plain)
+        with zipfile.ZipFile(plain) as source, zipfile.ZipFile(path, "w") as file:
+            for name in source.namelist():
+                file.writestr(zipfile.ZipInfo(name), source.read(name), zipfile.ZIP_DEFLATED, compresslevel=9)
+
+
+def to_litert(network: keras.Model, height: int, width: int) -> bytes:
+    """Convert to a LiteRT file, weights in half precision, whose one signature maps `image` to the serving outputs."""
+    serving = build_serving_network(network, height, width)
+    archive = keras.export.ExportArchive(verbose=False)
+    archive.track(serving)
+    archive.add_endpoint(
+        SIGNATURE,
+        lambda image: serving(image, training=False),
+        input_signature=[tf.TensorSpec((1, height, width, 3), tf.float32, name="image")],
+    )
+    # By way of a SavedModel: converting the concrete function directly leaves Keras 3's weights out of the file.
+    with tempfile.TemporaryDirectory() as folder:
+        archive.write_out(folder, verbose=False)
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[SIGNATURE])
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.target_spec.supported_types = [tf.float16]
+        return converter.convert()

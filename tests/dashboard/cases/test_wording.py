@@ -1,0 +1,163 @@
+"""Sentences of the Cases page: numbers worked out by hand, users' texts inert, unsure never shown as safe."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from datetime import UTC, datetime
+from uuid import UUID
+
+import pytest
+
+from dashboard.answer import saved
+from dashboard.cases import wording
+from dashboard.shell import errors
+from dashboard.shell.errors import error_message
+from dashboard.shell.formats import escape
+from data.cases.case import LOCAL_ACTOR, Case, Decision, Patient, Read
+from data.cases.database import CaseLogUnavailable
+from data.cases.log import CaseNotFound
+from data.cases.queries import ORDERS
+from data.cases.rules import NotAllowed
+from data.cases.storage import ImageAltered, ImageMissing, StorageUnavailable
+from data.cases.tables import case_of, row_of
+from tests.support.case_log import made_up_draft, made_up_image, made_up_result
+
+# p(malignant) = 0.1 + 0.05 + 0.15 = 0.3 against the threshold 0.25.
+FLAGGED = made_up_result([0.1, 0.05, 0.1, 0.1, 0.15, 0.4, 0.1])
+NOT_FLAGGED = made_up_result([0.05, 0.05, 0.1, 0.1, 0.1, 0.5, 0.1])
+
+
+def a_case() -> Case:
+    row = row_of(made_up_draft(), made_up_image(), f"{UUID(int=1)}.png", LOCAL_ACTOR, b"key")
+    return replace(case_of(row), saved_at=datetime(2026, 5, 3, 4, 5, tzinfo=UTC))
+
+
+@pytest.mark.parametrize(
+    "error_class",
+    [CaseLogUnavailable, CaseNotFound, NotAllowed, StorageUnavailable, ImageMissing, ImageAltered],
+)
+def test_every_error_of_log_and_store_has_its_message(error_class: type[Exception]) -> None:
+    message = error_message(error_class("expected this, received that"))
+    assert message.startswith(f"**{errors.ERROR_TITLES[error_class]}.** expected this, received that.")
+    assert errors.ERROR_TITLES.keys() == errors.STILL_WORKS.keys()
+
+
+def test_every_order_of_the_log_has_a_name() -> None:
+    assert set(wording.ORDER_NAMES) == set(ORDERS)
+
+
+def test_times_are_written_without_doubt() -> None:
+    assert saved.saved_time(datetime(2026, 5, 3, 4, 5, tzinfo=UTC)) == "3 May 2026, 04:05 UTC"
+
+
+@pytest.mark.parametrize(
+    ("count", "first", "last", "is_filtered", "expected"),
+    [
+        (1, 1, 1, False, "1 case"),
+        (50, 1, 50, True, "50 cases found by these filters"),
+        (10_000, 51, 100, False, "10,000 cases, 51 to 100 shown"),
+    ],
+)
+def test_found_says_how_many_and_which(count: int, first: int, last: int, is_filtered: bool, expected: str) -> None:
+    assert wording.found(count, first, last, is_filtered) == expected
+
+
+@pytest.mark.parametrize(
+    ("site", "side", "expected"),
+    [("back", "left", "back, left"), ("back", "unknown", "back"), ("unknown", "left", "site unknown")],
+)
+def test_place(site: str, side: str, expected: str) -> None:
+    assert saved.place(site, side) == expected
+
+
+@pytest.mark.parametrize(
+    ("patient", "expected"),
+    [
+        (Patient("", 51.6, "female"), "52 years, female"),
+        (Patient("", None, "male"), "male"),
+        (Patient(), "age and sex unknown"),
+    ],
+)
+def test_person(patient: Patient, expected: str) -> None:
+    assert saved.person(replace(a_case(), patient=patient)) == expected
+
+
+def test_flagged_and_not_flagged_say_what_was_measured() -> None:
+    assert saved.saved_verdict(FLAGGED) == ("**Flagged as possibly malignant** (malignant 30.0 %, threshold 25.0 %).")
+    # Sensitivity 0.95: of 100 malignant images 5 were missed.
+    assert saved.saved_verdict(NOT_FLAGGED).endswith(
+        "That is not an all-clear: at this threshold 5 of 100 malignant test images were not flagged either."
+    )
+    # Specificity 0.8: of 100 benign images 20 were flagged.
+    assert "finds 95 of 100 malignant lesions and flags 20 of 100 benign" in saved.saved_meaning(FLAGGED)
+
+
+def test_a_rate_that_was_never_measured_is_no_number() -> None:
+    unmeasured = replace(NOT_FLAGGED, sensitivity=math.nan, specificity=math.nan)
+    assert "nan" not in f"{saved.saved_verdict(unmeasured)} {saved.saved_meaning(unmeasured)}".split()
+    assert "could not be measured" in saved.saved_verdict(unmeasured)
+    assert "fewer than 1 of 100" in saved.saved_missed(replace(NOT_FLAGGED, sensitivity=1.0))
+
+
+def test_users_texts_have_no_markup_meaning() -> None:
+    typed = "*[a](http://b)* <script>"
+    heading = wording.case_heading(replace(a_case(), saved_by=typed, patient=Patient(typed)))
+    assert heading.count(escape(typed)) == 2 and typed not in heading
+
+
+def test_changed_mind_compares_the_two_reads() -> None:
+    case = replace(a_case(), decision=Decision("mel", "biopsy"))
+    assert wording.changed_mind(replace(case, own_read=None)).startswith("No read before the AI")
+    assert "same before and after" in wording.changed_mind(replace(case, own_read=Read("mel", "sure", "biopsy")))
+    assert "was changed after" in wording.changed_mind(replace(case, own_read=Read("nv", "sure", "biopsy")))
+
+
+def test_deletion_says_what_goes_and_what_stays() -> None:
+    said = wording.deletion(a_case())
+    assert "3 May 2026" in said and "image" in said and "cannot be undone" in said and "audit trail" in said
+
+
+@pytest.mark.parametrize(
+    ("earlier", "later", "expected"),
+    [
+        (datetime(2026, 1, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, 23, tzinfo=UTC), "same day"),
+        (datetime(2026, 1, 1, 23, tzinfo=UTC), datetime(2026, 1, 2, 1, tzinfo=UTC), "1 day"),
+        (datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 7, 3, tzinfo=UTC), "183 days"),
+    ],
+)
+def test_days_between(earlier: datetime, later: datetime, expected: str) -> None:
+    assert wording.days_between(earlier, later) == expected
+
+
+@pytest.mark.parametrize(("earlier", "later", "expected"), [(0.1, 0.22, "+12"), (0.5, 0.47, "−3"), (0.1, 0.104, "0")])
+def test_points_carry_their_sign(earlier: float, later: float, expected: str) -> None:
+    assert wording.points(earlier, later) == expected
+
+
+def test_answers_of_two_models_are_not_compared_without_a_word() -> None:
+    assert wording.other_models(FLAGGED, NOT_FLAGGED) is None
+    other = replace(NOT_FLAGGED, artifact_sha256="1" * 64, model_version="0.2")
+    assert "no sign of change in the lesion" in (wording.other_models(FLAGGED, other) or "")
+    assert wording.other_models(FLAGGED, replace(FLAGGED, preprocessing_version="2")) is not None
+    informed = replace(FLAGGED, population=f"{FLAGGED.population}, given age 60, back")
+    assert "takes age or body site into account" in (wording.other_models(FLAGGED, informed) or "")
+    assert wording.other_models(informed, replace(informed, population="anybody, given age 61, back")) is None
+
+
+def test_populations_are_told_once_where_they_are_the_same() -> None:
+    assert wording.populations("a clinic", "a clinic") == "Both are calibrated for a clinic."
+    assert wording.populations("a clinic", "a clinic, given age 60") == "Saved: a clinic. Now: a clinic, given age 60."
+
+
+@pytest.mark.parametrize(
+    ("count", "is_selection", "expected"),
+    [
+        (1, True, "1 selected case"),
+        (3, True, "3 selected cases"),
+        (1, False, "the case found"),
+        (1200, False, "all 1,200 cases found"),
+    ],
+)
+def test_export_of(count: int, is_selection: bool, expected: str) -> None:
+    assert wording.export_of(count, is_selection) == expected

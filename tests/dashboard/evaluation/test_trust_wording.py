@@ -1,0 +1,117 @@
+"""Sentences on the studies: they name what the numbers say, with interval and n, and no more."""
+
+from __future__ import annotations
+
+import pytest
+
+from dashboard.evaluation import trust_wording as wording
+from dashboard.evaluation.trust_tables import (
+    heatmap_differences,
+    retrieval_frame,
+    robustness_frame,
+    sets_frame,
+    subgroup_frame,
+)
+from dashboard.shell.metrics import METRICS
+from model.inference.conformal import METHODS
+from tests.support.dashboard import made_up_estimate, made_up_sets, made_up_studies, made_up_subgroup
+
+STUDIES = made_up_studies()
+
+
+def test_every_metric_and_section_explains_itself() -> None:
+    for metric in wording.TRUST_METRICS.values():
+        assert metric.sentence.endswith(".") and metric.formula
+    for section in wording.SECTIONS.values():
+        assert section.sentence[-1] in ".?" and section.command.startswith("python -m ")
+    assert set(wording.SET_METHODS) == set(METHODS)
+
+
+def test_estimate_with_interval_and_what_cannot_be_said() -> None:
+    metric = wording.TRUST_METRICS["coverage"]
+    assert wording.with_interval(metric, 0.9, 0.85, 0.95) == "90 % (85 to 95 %)"
+    assert wording.with_interval(metric, float("nan"), float("nan"), float("nan")) == "–"
+
+
+def test_sets_name_the_level_the_coverage_and_the_class_that_is_covered_least() -> None:
+    text = wording.sets_found(sets_frame(made_up_sets(0.88)), 0.9)
+    assert "90 % of lesions" in text
+    assert "88 % (78 to 98 %) of the images, n 63, with 1.5 diagnoses on average" in text
+    assert "least for melanoma, 68 % (58 to 78 %), n 9" in text
+
+
+@pytest.mark.parametrize(
+    ("difference", "words"),
+    [(0.25, "overlaps the lesion more"), (-0.25, "overlaps the lesion less"), (0.05, "lesion about as much")],
+)
+def test_heatmap_is_better_only_where_the_interval_leaves_out_zero(difference: float, words: str) -> None:
+    study = made_up_studies()["heatmaps"]
+    study["comparisons"][0]["measures"]["iou"] = made_up_estimate(difference)
+    text = wording.heatmap_meaning(heatmap_differences(study), "Grad-CAM", "Centred Gaussian")
+    assert words in text
+    assert f"IoU {difference:+.2f}" in text and "n 8" in text
+    assert "hot about as much (Faithfulness +0.05, -0.05 to +0.15, n 4)" in text
+
+
+def test_heatmap_methods_that_were_not_compared_are_said_so() -> None:
+    differences = heatmap_differences({"comparisons": []})
+    assert wording.heatmap_meaning(differences, "Grad-CAM", "Random") == (
+        "Grad-CAM was not compared with the baseline (Random)."
+    )
+
+
+def test_robustness_names_most_flips_and_lowest_accuracy() -> None:
+    text = wording.robustness_found(robustness_frame(STUDIES["robustness"]))
+    assert text.startswith("Of 2 simulated changes, the most decisions flip under: strong JPEG (quality 20), 10.0 %")
+    assert "lowest under: dark hair, 50 % (40 to 60 %) instead of 80 % (70 to 90 %)" in text
+
+
+def test_lowest_and_highest_subgroups_come_from_the_data() -> None:
+    text = wording.lowest_and_highest(subgroup_frame(STUDIES["subgroups"]), "malignant_auroc")
+    assert text == (
+        "Malignant AUROC: lowest for site face, 0.60 (0.50 to 0.70), n 40; "
+        "highest for sex female, 0.80 (0.70 to 0.90), n 40."
+    )
+    one_group = subgroup_frame([made_up_subgroup("sex", "female", 0.8), made_up_subgroup("sex", "male", None)])
+    assert "too few groups" in wording.lowest_and_highest(one_group, "sensitivity")
+
+
+def test_groups_that_are_too_small_are_named() -> None:
+    groups = subgroup_frame(STUDIES["subgroups"])
+    assert wording.too_small(groups).endswith("too few for every rate: age under 30.")
+    assert wording.too_small(groups[~groups["is_too_small"]]) == ""
+
+
+@pytest.mark.parametrize(
+    ("attribute", "group", "name"),
+    [
+        ("age", "30 to 44", "age 30 to 44"),
+        ("sex", "unknown", "sex unknown"),
+        ("site", "lower extremity", "site lower extremity"),
+        ("dx_type", "histo", "confirmed by histopathology"),
+    ],
+)
+def test_group_in_full(attribute: str, group: str, name: str) -> None:
+    assert wording.group_in_full({"attribute": attribute, "group": group}) == name
+
+
+def test_similar_cases_against_chance() -> None:
+    text = wording.retrieval_found(retrieval_frame(STUDIES["retrieval"]), 10)
+    assert text == (
+        "Of the 10 most similar training lesions, 40 % (30 to 50 %) have the diagnosis of the image (mean of the "
+        "diagnoses), n 63; at random, 14 %."
+    )
+
+
+def test_gain_of_age_and_site_is_told_in_points_with_its_interval() -> None:
+    text = wording.clinical_found(STUDIES["clinical"])
+    assert "states of them, 72 % (62 to 82 %)" in text and "image alone 70 % (60 to 80 %)" in text
+    assert "gain +1.5 points (+0.5 to +2.5), n 63" in text
+    row = {"gain": 0.015, "gain_low": -0.002, "gain_high": 0.03}
+    assert wording.clinical_gain(row, METRICS["macro_auroc"]) == ("+0.015", "-0.002 to +0.030")
+    nothing = dict.fromkeys(row, float("nan"))
+    assert wording.clinical_gain(nothing, METRICS["macro_auroc"]) == ("", "")
+
+
+def test_it_is_said_how_often_age_and_site_were_known() -> None:
+    assert "Known: age 50 %, site 100 % of the images." in wording.clinical_limits({"age": 5, "site": 10}, 10)

@@ -1,0 +1,36 @@
+"""Codes of other systems are the ones that DICOM's tables give, and fit every word of a case that has one."""
+
+from __future__ import annotations
+
+import pytest
+from pydicom.sr._concepts_dict import concepts
+
+from dashboard.reports.codes import BODY_SITES, DERMOSCOPIC_PHOTOGRAPHY, DERMOSCOPY_MODALITY, SNOMED_CT, Code, dx_code
+from data.cases.case import SITES
+from data.tasks.skin import DIAGNOSES
+
+# Context groups of anatomy: Anatomic Region, Skin and Ear Anatomic Region and their like.
+SCHEMES = {SNOMED_CT: "SCT", DERMOSCOPY_MODALITY.system: "DCM"}
+
+
+def meanings(code: Code) -> set[str]:
+    """How DICOM words a code."""
+    words = {entry[code.code][0] for entry in concepts[SCHEMES[code.system]].values() if code.code in entry}
+    return {meaning.removesuffix(" (procedure)") for meaning in words}
+
+
+@pytest.mark.parametrize("code", [*BODY_SITES.values(), DERMOSCOPIC_PHOTOGRAPHY, DERMOSCOPY_MODALITY])
+def test_codes_are_worded_as_dicom_words_them(code: Code) -> None:
+    assert code.display in meanings(code)
+
+
+def test_sites_have_codes_but_for_two() -> None:
+    assert set(SITES) - set(BODY_SITES) == {"acral", "unknown"}
+    assert set(BODY_SITES) < set(SITES)
+    assert len({code.code for code in BODY_SITES.values()}) == len(BODY_SITES)
+
+
+def test_diagnoses_are_those_of_ham10000() -> None:
+    assert [dx_code(diagnosis.dx).display for diagnosis in DIAGNOSES] == [diagnosis.name for diagnosis in DIAGNOSES]
+    with pytest.raises(ValueError, match="expected one of"):
+        dx_code("scc")

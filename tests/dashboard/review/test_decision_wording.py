@@ -1,0 +1,70 @@
+"""What the Review page says of a read, a decision and a case that was or was not saved."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from uuid import UUID
+
+import pytest
+
+from dashboard.review import decision_wording as wording
+from dashboard.shell import errors
+from data.cases.case import PLANS, SITES, Decision, Lesion, Patient, Read
+
+READ = Read("nv", "sure", "no follow-up")
+
+
+def test_what_is_missing_is_named() -> None:
+    assert wording.still_to_pick(["plan"]) == "Still to pick: plan."
+    assert wording.still_to_pick(["diagnosis", "plan"]) == "Still to pick: diagnosis and plan."
+    assert wording.still_to_pick(["diagnosis", "certainty", "plan"]) == "Still to pick: diagnosis, certainty and plan."
+
+
+def test_own_read_is_told_as_it_was() -> None:
+    assert "**Melanocytic nevus (nv)**, sure, no follow-up" in wording.own_read(READ)
+    assert "skipped" in wording.own_read(None)
+
+
+@pytest.mark.parametrize(
+    ("dx", "read", "prediction", "expected"),
+    [
+        ("nv", READ, "nv", None),
+        ("mel", READ, "mel", "Why does it differ from your own read?"),
+        ("nv", READ, "mel", "Why does it differ from the AI's prediction?"),
+        ("bcc", READ, "mel", "Why does it differ from your own read and the AI's prediction?"),
+        ("bcc", None, "mel", "Why does it differ from the AI's prediction?"),
+        (None, READ, "mel", None),
+    ],
+)
+def test_a_reason_is_asked_for_where_the_diagnosis_differs(
+    dx: str | None, read: Read | None, prediction: str, expected: str | None
+) -> None:
+    assert wording.reason_label(dx, read, prediction) == expected
+
+
+def test_words_of_the_lists_become_labels() -> None:
+    assert [wording.choice(plan) for plan in PLANS][:2] == ["No follow-up", "Follow-up"]
+    assert wording.site("acral") == "Palm or sole (acral)"
+    assert len({wording.site(site) for site in SITES}) == len(SITES)
+
+
+def test_user_text_is_escaped() -> None:
+    assert r"\*\*now\*\*" in wording.decision(Decision("mel", "biopsy", "**now**"))
+    patient = Patient("<b>Q</b>", 61.0, "female")
+    facts = wording.facts(patient, Lesion(UUID(int=1), "back", "left", "_old_"))
+    assert r"\<b\>Q\</b\>" in facts and r"61 years · female · back, left · Note: \_old\_" in facts
+    unknown = wording.facts(replace(patient, reference="", age=None, sex="unknown"), Lesion(UUID(int=1)))
+    assert unknown == "age unknown · sex unknown · site unknown"
+
+
+@pytest.mark.parametrize("kind", errors.SAVE_ERRORS)
+def test_every_error_says_what_failed_and_what_to_do(kind: type[Exception]) -> None:
+    text = wording.failed("The case was not saved", kind("expected *this*"))
+    assert text.startswith(f"**The case was not saved.** {errors.SAVE_ERRORS[kind]}")
+    assert r"\*this\*" in text and "  " not in text and ".." not in text
+
+
+def test_error_of_a_subclass_has_the_words_of_its_class() -> None:
+    base = next(iter(errors.SAVE_ERRORS))
+    special = type("Special", (base,), {})
+    assert errors.SAVE_ERRORS[base] in wording.failed("It failed", special("away"))

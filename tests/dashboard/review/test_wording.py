@@ -1,0 +1,140 @@
+"""What the Review page says of a threshold, at its edges."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from dashboard.answer import wording as answer_wording
+from dashboard.evaluation.trust_wording import SET_METHODS
+from dashboard.review import wording
+from dashboard.review.state import Progress
+from dashboard.shell.formats import escape, one_decimal, percent
+from data.cases.case import Read
+from data.tasks.skin import DX_CODES
+from model.explain.maps import explanation_of
+from model.images.framing import Framing
+from model.inference.artifact import MeasuredRate, OperatingPoint
+from model.inference.classifier import Prediction
+from model.inference.conformal import ADAPTIVE, CLASS_CONDITIONAL, METHODS, ConformalSets
+
+RATE = MeasuredRate(0.9, 0.85, 0.95, 100)
+
+
+def prediction(**shares: float) -> Prediction:
+    probabilities = np.array([shares.get(dx, 0.0) for dx in DX_CODES])
+    malignant = float(probabilities[[0, 1, 4]].sum())
+    in_set = tuple(dx for dx, share in shares.items() if share >= 0.05)
+    members = np.array([malignant])
+    return Prediction(probabilities, "df", malignant, in_set, members, "a made-up clinic", "made-up", "1", "ab12")
+
+
+def point(sensitivity: MeasuredRate, threshold: float = 0.034) -> OperatingPoint:
+    return OperatingPoint("sensitivity_95", threshold, 0.95, sensitivity, RATE, RATE, RATE)
+
+
+def test_just_below_the_threshold_is_not_three_percent_against_three() -> None:
+    text = wording.verdict(prediction(mel=0.031, nv=0.969), point(RATE))
+    assert "malignant 3.1 %, threshold 3.4 %" in text
+    assert "not an all-clear" in text
+
+
+def test_missing_none_is_said_with_its_upper_bound() -> None:
+    text = wording.missed(MeasuredRate(1.0, 0.96, 1.0, 50))
+    assert "fewer than 1 of 100 malignant test images (0 to 4)" in text
+    assert "n = 50" in text
+    assert "10 of 100 malignant test images (5 to 15)" in wording.missed(MeasuredRate(0.9, 0.85, 0.95, 100))
+
+
+def test_what_could_not_be_measured_is_said() -> None:
+    nan = float("nan")
+    assert "could not be measured" in wording.missed(MeasuredRate(nan, nan, nan, 0))
+    assert "nan of" not in wording.verdict(prediction(nv=1.0), point(MeasuredRate(nan, nan, nan, 0)))
+
+
+def test_flagged_image_leads_with_a_malignant_class() -> None:
+    mixed = prediction(nv=0.9, mel=0.06, bcc=0.04)
+    assert answer_wording.leading_class(mixed, is_flagged=True) == "mel"
+    assert answer_wording.leading_class(mixed, is_flagged=False) == "nv"
+
+
+def test_percents_never_round_to_certainty() -> None:
+    assert [percent(share) for share in (0.0, 0.004, 0.5, 0.996, 1.0)] == ["0 %", "< 1 %", "50 %", "> 99 %", "100 %"]
+    assert one_decimal(0.0344) == "3.4 %"
+
+
+def test_user_text_loses_its_markdown_meaning() -> None:
+    assert escape("a*b_c[d](e)<f>") == r"a\*b\_c\[d\]\(e\)\<f\>"
+
+
+def test_prediction_set_names_every_class_and_its_level() -> None:
+    two = answer_wording.prediction_set(("nv", "mel"), 0.9)
+    assert two == "**Cannot rule out at 90 %:** Melanocytic nevus (nv), Melanoma (mel)."
+    assert answer_wording.prediction_set(("mel",), 0.95) == "**Cannot rule out at 95 %:** Melanoma (mel) alone."
+
+
+@pytest.mark.parametrize("method", [CLASS_CONDITIONAL, ADAPTIVE])
+def test_every_method_of_sets_is_explained_with_its_level(method: str) -> None:
+    assert "80 %" in wording.set_help(ConformalSets(method, 0.8, (0.1,) * 7))
+
+
+def test_what_sets_were_measured_to_hold() -> None:
+    measured = {
+        "images": 551,
+        "coverage": {"value": 0.946, "low": 0.923, "high": 0.965},
+        "mean_size": {"value": 2.69, "low": 2.56, "high": 2.82},
+    }
+    text = wording.set_meaning(measured)
+    assert "95 of 100 (95 % interval 92 to 96, n = 551 images)" in text
+    assert "2.7 diagnoses on average" in text
+    nothing = {"value": None, "low": None, "high": None}
+    unmeasured = wording.set_meaning({"images": 0, "coverage": nothing, "mean_size": nothing})
+    assert "could not be measured" in unmeasured
+
+
+def test_predicted_class_outside_the_set_is_said() -> None:
+    remark = wording.set_without_predicted(prediction(nv=0.9, df=0.04, mel=0.06))
+    assert remark is not None and "Dermatofibroma (df)" in remark
+    assert wording.set_without_predicted(prediction(nv=0.5, df=0.5)) is None
+
+
+def test_agreement_is_the_span_of_the_networks() -> None:
+    assert answer_wording.agreement(np.array([0.3]), 0.2) is None
+    agreed = answer_wording.agreement(np.array([0.32, 0.23, 0.25]), 0.2)
+    assert agreed is not None and agreed[1]
+    assert "The 3 networks" in agreed[0] and "23 % to 32 %" in agreed[0]
+    alike = answer_wording.agreement(np.array([0.271, 0.274]), 0.2)
+    assert alike is not None and "put malignant at 27 %." in alike[0]
+
+
+@pytest.mark.parametrize(
+    ("threshold", "is_one_side"), [(0.1, True), (0.2, True), (0.25, False), (0.3, False), (0.31, True)]
+)
+def test_networks_on_both_sides_of_the_threshold_disagree(threshold: float, is_one_side: bool) -> None:
+    # 0.2 and 0.3: at 0.2 both are flagged, at 0.3 only one, above neither.
+    agreement = answer_wording.agreement(np.array([0.2, 0.3]), threshold)
+    assert agreement is not None
+    assert agreement[1] == is_one_side
+    assert ("disagree" in agreement[0]) != is_one_side
+
+
+def test_class_below_the_least_peak_shows_no_positive_evidence() -> None:
+    framing = Framing(60, 80, False, 0, 0, 80, 60)
+    maps = {"mel": np.full((2, 2), 3, np.float32), "nv": np.full((2, 2), 1, np.float32)}
+    explanation = explanation_of("Grad-CAM", maps, framing, min_peak=2.0)
+    assert answer_wording.heatmap_note(explanation, "nv").startswith("No positive evidence for Melanocytic nevus (nv)")
+    assert "Brighter" in answer_wording.heatmap_note(explanation, "mel")
+
+
+def test_every_method_of_prediction_sets_has_its_words() -> None:
+    for method in METHODS:
+        assert "90 %" in wording.set_help(ConformalSets(method, 0.9, (0.1,) * 7))
+        assert method in SET_METHODS
+
+
+def test_queue_counts_what_was_saved_and_names_each_image_with_its_state() -> None:
+    read = Progress(own_read=Read("nv", "sure", "follow-up"))
+    progresses = [Progress(), read, Progress(is_skipped=True), Progress(is_refused=True)]
+    assert wording.queue_position(2, progresses) == "Image **3 of 4**, 0 saved"
+    entries = [wording.queue_entry(number, "*a*.jpg", one) for number, one in enumerate(progresses, start=1)]
+    assert entries == ["1. *a*.jpg: open", "2. *a*.jpg: read", "3. *a*.jpg: read", "4. *a*.jpg: refused"]

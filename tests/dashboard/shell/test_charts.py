@@ -1,0 +1,229 @@
+"""Figures: what is drawn is what was counted, axes are labelled, and the theme may set the colours of text."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import pytest
+
+from dashboard.dataset import charts as dataset_charts
+from dashboard.dataset.cohort import count_by_dx, cross_count, malignant_share
+from dashboard.dataset.wording import CONFIRMATION_NAMES
+from dashboard.evaluation import charts as evaluation_charts
+from dashboard.evaluation.tables import confusion_frame, per_class_frame, reweighed, summary_frame, threshold_frame
+from dashboard.shell import charts
+from dashboard.shell.colours import DX_COLOURS, DX_TYPE_COLOURS, SEX_COLOURS, translucent
+from dashboard.shell.formats import SEX_NAMES
+from dashboard.shell.metrics import METRICS, interval_range
+from data.datasets.ham10000 import load_counts
+from data.tasks.skin import DX_CODES, DX_TYPES
+from model.evaluation.predictions import Cohort, cohort_of
+from model.evaluation.questions import QUESTIONS, question_scores
+from model.evaluation.results import MACRO, MALIGNANT, evaluate, roc_curves
+from model.measures.intervals import BinaryThresholds
+from tests.support.dashboard import made_up_history, made_up_predictions
+
+COUNTS = load_counts()
+EMPTY = COUNTS.iloc[:0]
+
+
+@pytest.fixture(scope="module")
+def cohort() -> Cohort:
+    return cohort_of(made_up_predictions())
+
+
+def dataset_figures(counts: pd.DataFrame) -> dict[str, go.Figure]:
+    return {
+        "dx": dataset_charts.diagnosis_bars(count_by_dx(counts, "images"), "images"),
+        "age": dataset_charts.age_bars(cross_count(counts, "age", "images"), "images"),
+        "sex": dataset_charts.share_bars(cross_count(counts, "sex", "images"), "images", SEX_NAMES, SEX_COLOURS),
+        "dx_type": dataset_charts.share_bars(
+            cross_count(counts, "dx_type", "images"), "images", CONFIRMATION_NAMES, DX_TYPE_COLOURS
+        ),
+        "site": dataset_charts.site_heatmap(cross_count(counts, "localization", "images"), "images"),
+        "share by age": dataset_charts.malignant_share_dots(malignant_share(counts, "age", "images"), "images", True),
+        "share by site": dataset_charts.malignant_share_dots(
+            malignant_share(counts, "localization", "images"), "images", False
+        ),
+    }
+
+
+@pytest.mark.parametrize("name", list(dataset_figures(COUNTS)))
+def test_figures_leave_background_and_text_to_the_theme(name: str) -> None:
+    figure = dataset_figures(COUNTS)[name]
+    assert figure.layout.template.layout.paper_bgcolor == charts.TRANSPARENT
+    assert figure.layout.paper_bgcolor is None
+    assert figure.layout.font.color is None
+    assert figure.layout.title.text is None  # titles stand above a chart, where they wrap
+    assert figure.layout.dragmode is False  # a phone can scroll past
+
+
+@pytest.mark.parametrize("name", list(dataset_figures(EMPTY)))
+def test_figures_of_an_empty_cohort_can_be_drawn(name: str) -> None:
+    dataset_figures(EMPTY)[name].to_json()
+
+
+def test_one_colour_for_each_diagnosis() -> None:
+    assert tuple(DX_COLOURS) == DX_CODES
+    assert len(set(DX_COLOURS.values())) == len(DX_CODES)
+    assert set(DX_TYPE_COLOURS) == set(DX_TYPES) == set(CONFIRMATION_NAMES)
+    assert translucent("#102030", 0.5) == "rgba(16,32,48,0.5)"
+
+
+def test_diagnosis_bars_fade_what_the_filter_leaves_out() -> None:
+    figure = dataset_charts.diagnosis_bars(count_by_dx(COUNTS, "images"), "images", chosen=("mel",))
+    bars = figure.data[0]
+    assert list(bars.y) == list(DX_CODES)
+    assert list(bars.x) == [327, 514, 1099, 115, 1113, 6705, 142]
+    assert [dx for dx, opacity in zip(bars.y, bars.marker.opacity, strict=True) if opacity == 1] == ["mel"]
+    assert bars.text[5] == "6,705"
+
+
+def test_age_bars_add_up_to_all_images() -> None:
+    figure = dataset_figures(COUNTS)["age"]
+    assert sum(np.sum(trace.y) for trace in figure.data) == 10015
+    assert "years" in figure.layout.xaxis.title.text
+
+
+def test_share_bars_add_up_to_one() -> None:
+    for name in ("sex", "dx_type"):
+        total = np.sum([trace.x for trace in dataset_figures(COUNTS)[name].data], axis=0)
+        np.testing.assert_allclose(total, 1)
+
+
+def test_site_heatmap_columns_add_up_to_one_and_cells_say_counts() -> None:
+    heatmap, text = dataset_figures(COUNTS)["site"].data
+    np.testing.assert_allclose(heatmap.z.sum(axis=0), 1)
+    assert "1,427" in text.text  # nevi on the back
+
+
+def test_roc_draws_band_curve_and_marks(cohort: Cohort) -> None:
+    curves = roc_curves(cohort, resamples=20)
+    current = BinaryThresholds(*question_scores(cohort, "mel"), cohort.lesion_ids).at(0.3)
+    figure = evaluation_charts.roc(curves, [MALIGNANT, "mel"], (), "mel", current)
+    names = [trace.name for trace in figure.data if trace.name]
+    assert [name.split()[0] for name in names] == ["mel", "malignant", "threshold"]
+    bands = [trace for trace in figure.data if trace.fill == "toself"]
+    assert len(bands) == 2
+    assert figure.data[-1].y[0] == current.sensitivity.value
+    assert figure.data[-1].x[0] == pytest.approx(1 - current.specificity.value)
+
+
+def test_roc_of_many_curves_has_no_bands(cohort: Cohort) -> None:
+    figure = evaluation_charts.roc(roc_curves(cohort, resamples=5), list(QUESTIONS))
+    assert len(figure.data) == 1 + len(QUESTIONS)
+    assert not [trace for trace in figure.data if trace.fill]
+
+
+def test_roc_of_no_curve_is_the_diagonal(cohort: Cohort) -> None:
+    assert len(evaluation_charts.roc(roc_curves(cohort, resamples=5), []).data) == 1
+
+
+def test_corners_keep_the_shape_of_a_curve() -> None:
+    x = np.array([0.0, 0.0, 0.0, 0.5, 1.0])
+    y = np.array([0.0, 0.5, 1.0, 1.0, 1.0])
+    assert evaluation_charts._corners(x, y).tolist() == [True, False, True, False, True]
+
+
+def test_confusion_matrix_shows_shares_or_counts() -> None:
+    confusion = np.diag([3, 0, 5, 1, 1, 200, 2])
+    confusion[5, 4] = 1
+    shares = evaluation_charts.confusion_matrix(confusion, shows_counts=False)
+    heatmap, text = shares.data
+    assert heatmap.z[0, 0] == 1
+    assert heatmap.z[1].sum() == 0  # no image of the class: nothing to share out, and no division by zero
+    assert text.text[5 * 7 + 4] == "<1"
+    assert evaluation_charts.confusion_matrix(confusion, shows_counts=True).data[1].text[5 * 7 + 5] == "200"
+    assert heatmap.y[5] == "nv  n 201"
+
+
+def test_training_curve_marks_the_phases() -> None:
+    figure = evaluation_charts.training_curve(made_up_history(), "loss", "loss")
+    assert [trace.name for trace in figure.data] == ["training", "validation"] * 2  # of two networks
+    assert [trace.showlegend for trace in figure.data] == [True, True, False, False]
+    assert all(list(trace.x) == [1, 2, 3, 4] for trace in figure.data)
+    assert [shape.x0 for shape in figure.layout.shapes] == [1.5]
+
+
+def test_reliability_dots_grow_with_the_images() -> None:
+    table = pd.DataFrame({"stated": [0.2, 0.8], "observed": [0.1, 0.9], "images": [10, 40]})
+    diagonal, dots = evaluation_charts.reliability(table, "share that was right").data
+    assert list(diagonal.x) == list(diagonal.y) == [0, 1]
+    assert list(zip(dots.x, dots.y, dots.marker.size, strict=True)) == [(0.2, 0.1, 10), (0.8, 0.9, 40)]
+    # Plotly draws an area of size / sizeref: the largest dot is 20 pixels wide.
+    assert (40 / dots.marker.sizeref) ** 0.5 == pytest.approx(evaluation_charts.MAX_DOT_SIZE)
+
+
+def test_reliability_without_images_is_the_diagonal() -> None:
+    evaluation_charts.reliability(pd.DataFrame({"stated": [], "observed": [], "images": []}), "share").to_json()
+
+
+def test_interval_dots_draw_value_interval_and_reference() -> None:
+    table = pd.DataFrame(
+        {
+            "name": ["mel", "a name that is too long for one line"],
+            "value": [0.5, np.nan],
+            "low": [0.4, np.nan],
+            "high": [0.75, np.nan],
+            "reference": [0.9, 0.9],
+            "images": [10, 0],
+            "colour": ["#D55E00", "#3590ad"],
+        }
+    )
+    figure = charts.interval_dots(table, "share", "aimed at")
+    references, dot, missing = figure.data
+    assert list(references.x) == [0.9, 0.9]
+    assert (dot.x[0], dot.error_x.array[0], dot.error_x.arrayminus[0]) == pytest.approx((0.5, 0.25, 0.1))
+    assert np.isnan(missing.x[0])
+    assert missing.y[0] == "a name that is too long for<br>one line"
+    assert list(figure.layout.yaxis.categoryarray) == [missing.y[0], "mel"]  # drawn from the top
+
+
+def test_set_sizes_say_their_share() -> None:
+    bars = evaluation_charts.set_sizes([0.5, 0.25, 0.245, 0.005, 0, 0, 0]).data[0]
+    assert list(bars.x) == [1, 2, 3, 4, 5, 6, 7]
+    assert list(bars.text) == ["50 %", "25 %", "24 %", "< 1 %", "0 %", "0 %", "0 %"]
+
+
+def test_questions_are_the_groups_and_the_classes(cohort: Cohort) -> None:
+    assert QUESTIONS == (MALIGNANT, *DX_CODES)
+    is_positive, score = question_scores(cohort, MALIGNANT)
+    assert is_positive.sum() == 27  # three malignant classes of six lesions, three of which have two images
+    np.testing.assert_allclose(score, cohort.probabilities[:, [0, 1, 4]].sum(axis=1))
+    with pytest.raises(ValueError, match="expected one of"):
+        question_scores(cohort, MACRO)
+
+
+def test_reweighed_counts_of_1000_are_worked_out_by_hand() -> None:
+    is_positive = np.array([True] * 10 + [False] * 10)
+    score = np.array([0.9] * 8 + [0.1] * 2 + [0.9] * 4 + [0.1] * 6)  # sensitivity 0.8, specificity 0.6
+    metrics = BinaryThresholds(is_positive, score, np.arange(20).astype(str)).at(0.5)
+    result = reweighed(metrics, 0.1)
+    assert (result.flagged, result.found, result.missed) == (440, 80, 20)
+    assert result.ppv == pytest.approx(80 / 440)
+    assert result.npv == pytest.approx(540 / 560)
+    frame = threshold_frame(MALIGNANT, metrics, result)
+    assert frame["measure"].tolist()[:5] == ["sensitivity", "specificity", "ppv", "npv", "accuracy"]
+    assert frame["hits"].tolist()[:5] == [8, 6, 8, 6, 14]
+    assert frame["n"].tolist()[:5] == [10, 10, 12, 8, 20]
+
+
+def test_download_tables_hold_every_number(cohort: Cohort) -> None:
+    evaluation = evaluate(cohort, resamples=20)
+    classes = per_class_frame(evaluation)
+    assert tuple(classes["dx"]) == DX_CODES
+    assert {"sensitivity", "sensitivity_low", "auroc_high"} <= set(classes.columns)
+    assert confusion_frame(evaluation.confusion).iloc[:, 1:].to_numpy().sum() == evaluation.images
+    assert summary_frame(evaluation)["metric"].iloc[0] == "balanced_accuracy"
+
+
+def test_numbers_are_written_for_a_reader() -> None:
+    assert METRICS["ppv"].format(0.834) == "83 %"
+    assert METRICS["ppv"].format(0.004) == "< 1 %"
+    assert METRICS["ppv"].format(float("nan")) == "–"
+    assert METRICS["auroc"].format(0.934) == "0.93"
+    assert METRICS["calibration_error"].format(0.0263) == "2.6 %"
+    assert interval_range(0.75, 0.831, METRICS["ppv"]) == "75 to 83 %"
+    assert interval_range(0.97, 0.999, METRICS["ppv"]) == "97 to > 99 %"
+    assert interval_range(float("nan"), 1.0, METRICS["ppv"]) == "–"

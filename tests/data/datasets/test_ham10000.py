@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from data.datasets import ham10000
+from data.datasets.ham10000 import (
+    COUNTED_COLUMNS,
+    METADATA_COLUMNS,
+    METADATA_FILES,
+    DatasetError,
+    check_metadata,
+    count_images_and_lesions,
+    image_path,
+    load_counts,
+    load_metadata,
+)
+from data.tasks.skin import DX_CODES
+
+
+@pytest.mark.parametrize("name", METADATA_FILES)
+@pytest.mark.parametrize("separator", [",", "\t"])
+def test_metadata_are_read_under_each_name_and_separator(
+    tmp_path: Path, tiny_metadata: pd.DataFrame, name: str, separator: str
+):
+    tiny_metadata.to_csv(tmp_path / name, sep=separator, index=False)
+    pd.testing.assert_frame_equal(load_metadata(tmp_path), tiny_metadata, check_dtype=False)
+
+
+def test_missing_age_is_nan_and_unknown_stays_unknown(tmp_path: Path, tiny_metadata: pd.DataFrame):
+    tiny_metadata.to_csv(tmp_path / "HAM10000_metadata.csv", index=False)
+    metadata = load_metadata(tmp_path)
+    assert metadata["age"].dtype == np.float64
+    assert metadata["age"].isna().tolist() == [False, False, True] + 7 * [False]
+    assert metadata.loc[2, "sex"] == metadata.loc[2, "localization"] == "unknown"
+
+
+def test_further_columns_are_left_out_and_the_table_given_is_not_changed(tiny_metadata: pd.DataFrame):
+    wider = tiny_metadata.assign(dataset="vidir")
+    checked = check_metadata(wider, source="table.csv")
+    assert tuple(checked.columns) == METADATA_COLUMNS
+    assert "dataset" in wider.columns
+
+
+def test_a_folder_without_metadata_names_the_command_that_fetches_them(tmp_path: Path):
+    with pytest.raises(DatasetError, match=r"expected HAM10000_metadata\.csv in .*python -m data\.download"):
+        load_metadata(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"\x89PNG\r\n\x1a\n\x00\xff", b"lesion_id\n"], ids=["empty", "png", "stub"])
+def test_a_file_that_is_no_such_table_is_a_dataset_error(tmp_path: Path, content: bytes):
+    (tmp_path / "HAM10000_metadata.csv").write_bytes(content)
+    with pytest.raises(DatasetError, match="expected"):
+        load_metadata(tmp_path)
+
+
+def test_missing_columns_are_named(tiny_metadata: pd.DataFrame):
+    with pytest.raises(DatasetError, match=r"table\.csv: expected columns .*; missing dx, age"):
+        check_metadata(tiny_metadata.drop(columns=["dx", "age"]), source="table.csv")
+
+
+@pytest.mark.parametrize(("column", "value"), [("dx", "naevus"), ("dx_type", "guess"), ("dx", None)])
+def test_an_unknown_code_is_named_with_its_row(tiny_metadata: pd.DataFrame, column: str, value: str | None):
+    tiny_metadata.loc[3, column] = value
+    # The fourth image stands in line 5 of the file: line 1 is the header.
+    with pytest.raises(DatasetError, match=rf"table\.csv, row 5: expected {column} in .*received"):
+        check_metadata(tiny_metadata, source="table.csv")
+
+
+def test_an_image_that_stands_twice_is_named_with_its_row(tiny_metadata: pd.DataFrame):
+    tiny_metadata.loc[4, "image_id"] = "ISIC_01"
+    with pytest.raises(DatasetError, match=r"row 6: image_id ISIC_01 stands twice"):
+        check_metadata(tiny_metadata, source="table.csv")
+
+
+def test_images_are_found_in_either_part(tmp_path: Path):
+    for folder, name in (("HAM10000_images_part_1", "ISIC_1.jpg"), ("HAM10000_images_part_2", "ISIC_2.jpg")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / name).touch()
+    (tmp_path / "ISIC_3.jpg").touch()
+    assert image_path(tmp_path, "ISIC_1") == tmp_path / "HAM10000_images_part_1" / "ISIC_1.jpg"
+    assert image_path(tmp_path, "ISIC_2") == tmp_path / "HAM10000_images_part_2" / "ISIC_2.jpg"
+    assert image_path(tmp_path, "ISIC_3") == tmp_path / "ISIC_3.jpg"
+    assert image_path(tmp_path, "ISIC_4") is None
+
+
+def test_counts_worked_out_by_hand(tiny_metadata: pd.DataFrame):
+    counts = count_images_and_lesions(tiny_metadata)
+    assert tuple(counts.columns) == (*COUNTED_COLUMNS, "images", "lesions")
+    assert counts["images"].sum() == 10
+    assert counts["lesions"].sum() == 8
+    nevi = counts[counts["dx"] == "nv"].set_index("dx_type")
+    assert nevi.loc["histo", ["images", "lesions"]].tolist() == [2, 1]
+    assert nevi.loc["follow_up", ["images", "lesions"]].tolist() == [1, 1]
+    assert np.isnan(nevi.loc["follow_up", "age"])
+    # One lesion, photographed at 65 and at 70 years, counts as a lesion where its first image stands.
+    keratosis = counts[counts["dx"] == "bkl"].set_index("age")
+    assert keratosis["images"].to_dict() == {65.0: 1, 70.0: 1}
+    assert keratosis["lesions"].to_dict() == {65.0: 1, 70.0: 0}
+
+
+def test_counting_an_empty_table_gives_no_rows(tiny_metadata: pd.DataFrame):
+    assert len(count_images_and_lesions(tiny_metadata.iloc[:0])) == 0
+
+
+def test_the_committed_counts_add_up_to_the_published_numbers():
+    counts = load_counts()
+    assert counts["images"].sum() == 10_015
+    assert counts["lesions"].sum() == 7_470
+    # Class sizes of the dataset, doi:10.1038/sdata.2018.161.
+    published = {"akiec": 327, "bcc": 514, "bkl": 1099, "df": 115, "mel": 1113, "nv": 6705, "vasc": 142}
+    assert counts.groupby("dx")["images"].sum().to_dict() == published
+    assert counts.loc[counts["age"].isna(), "images"].sum() == 57
+    assert set(counts["dx"]) == set(DX_CODES)
+    assert not counts.duplicated(list(COUNTED_COLUMNS)).any()
+
+
+def test_the_committed_counts_are_what_the_dataset_gives(ham10000_folder: Path):
+    metadata = load_metadata(ham10000_folder)
+    assert (len(metadata), metadata["lesion_id"].nunique(), int(metadata["age"].isna().sum())) == (10_015, 7_470, 57)
+    pd.testing.assert_frame_equal(count_images_and_lesions(metadata), load_counts())
+
+
+def test_every_tenth_image_of_the_dataset_is_found(ham10000_folder: Path):
+    image_ids = load_metadata(ham10000_folder)["image_id"][::10]
+    assert all(image_path(ham10000_folder, image_id) is not None for image_id in image_ids)
+
+
+def test_the_command_writes_the_counts(
+    tmp_path: Path, tiny_metadata: pd.DataFrame, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    tiny_metadata.to_csv(tmp_path / "HAM10000_metadata.csv", index=False)
+    output = tmp_path / "counts.csv"
+    monkeypatch.setattr(sys, "argv", ["ham10000", "--dataset", str(tmp_path), "--output", str(output)])
+    ham10000.main()
+    assert "10 images, 8 lesions" in capsys.readouterr().out
+    pd.testing.assert_frame_equal(load_counts(output), count_images_and_lesions(tiny_metadata))

@@ -1,0 +1,161 @@
+"""One upload in, one `Analysis` out, with a made-up network behind it."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from data.tasks.skin import DX_CODES
+from model.analysis.analyzer import Analyzer
+from model.analysis.quality import Gate
+from model.images.decoding import decode_image
+from model.images.framing import to_network_input
+from model.images.rejection import ImageRejected, RgbImage
+from model.inference.artifact import GATE_FILE, Artifact, QualityLimits
+from model.inference.calibration import Calibration
+from model.inference.classifier import NetworkOutput
+from model.inference.conformal import ConformalSets
+
+UNIFORM = (1 / 7,) * 7
+ANY_CLASS = ConformalSets("class-conditional", 0.9, (0.2,) * 7)
+LIMITS = QualityLimits(min_sharpness=3, min_brightness=50, max_brightness=230, min_contrast=4, max_ood_score=2)
+
+
+class FakeClassifier:
+    """Answers with melanoma for a reddish image and a nevus for any other; keeps what it was shown."""
+
+    def __init__(self, artifact: Artifact, texture: tuple[float, float] = (0.0, 0.0)) -> None:
+        self.artifact = artifact
+        self.texture = np.array(texture, dtype=np.float32)
+        self.shown: list[RgbImage] = []
+
+    def forward(self, network_input: RgbImage) -> NetworkOutput:
+        self.shown.append(network_input.copy())
+        red, green, _ = network_input.reshape(-1, 3).mean(axis=0)
+        logits, maps = np.zeros(7, dtype=np.float32), np.zeros((6, 8, 7), dtype=np.float32)
+        logits[DX_CODES.index("mel" if red > green else "nv")] = np.log(4)
+        maps[0, 7, DX_CODES.index("mel")] = 5
+        for array in (logits, maps):
+            array.setflags(write=False)  # a runtime's buffers are not ours to write to
+        embedding, lesion = np.zeros(4, dtype=np.float32), np.ones((6, 8), dtype=np.float32)
+        return NetworkOutput(logits, logits[np.newaxis], embedding, self.texture, maps, lesion)
+
+
+@pytest.fixture
+def artifact(tmp_path: Path) -> Artifact:
+    # Two independent values around 0 with deviation 1: the score is (x^2 + y^2) / 2.
+    gate = Gate(np.zeros(2), np.ones(2), np.eye(2))
+    gate.save(tmp_path / GATE_FILE)
+    calibration = Calibration(1.0, (0.0,) * 7, "nobody", UNIFORM)
+    return Artifact(tmp_path, "made-up", "9.1", 192, 256, calibration, (), ANY_CLASS, 0.0, LIMITS, "ab12", {})
+
+
+def png(image: RgbImage) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def sharp_image(red: int = 180, height: int = 90, width: int = 120) -> RgbImage:
+    """Squares of 10 pixels in two tones, sharp and of middling brightness."""
+    bright = np.indices((height, width)).sum(axis=0) // 10 % 2 == 0
+    return np.where(bright[..., np.newaxis], (red, 130, 110), (red - 60, 70, 60)).astype(np.uint8)
+
+
+def test_usable_image_gets_everything(artifact: Artifact) -> None:
+    classifier = FakeClassifier(artifact, texture=(1.0, 1.0))
+    content = png(sharp_image())
+    analysis = Analyzer(classifier).run(content)
+    np.testing.assert_array_equal(analysis.image, sharp_image())
+    assert analysis.image_sha256 == hashlib.sha256(content).hexdigest()
+    assert analysis.quality.issues == ()
+    assert analysis.quality.ood_score == pytest.approx(1.0)
+    assert analysis.prediction is not None and analysis.explanation is not None
+    # Logits log 4 and six zeros: 4 / 10.
+    assert analysis.prediction.dx == "mel"
+    assert analysis.prediction.probabilities[DX_CODES.index("mel")] == pytest.approx(0.4)
+    assert analysis.prediction.weights_sha256 == "ab12"
+    assert analysis.explanation.heatmap("mel")[0, 7] == 1
+    assert not analysis.explanation.has_evidence("nv")
+    assert (analysis.explanation.framing.image_height, analysis.explanation.framing.image_width) == (90, 120)
+    assert 0 < analysis.runtime_ms < 60_000
+
+
+def test_network_sees_what_preprocessing_makes_of_the_upload(artifact: Artifact) -> None:
+    classifier = FakeClassifier(artifact)
+    content = png(sharp_image(height=120, width=90))
+    analysis = Analyzer(classifier).run(content)
+    expected, framing = to_network_input(decode_image(content), 192, 256)
+    (shown,) = classifier.shown
+    np.testing.assert_array_equal(shown, expected)
+    # And it is handed on as it was, by the network, the quality measures and the heatmaps.
+    np.testing.assert_array_equal(analysis.network_input, expected)
+    np.testing.assert_array_equal(analysis.image, decode_image(content))
+    assert analysis.explanation is not None
+    assert analysis.explanation.framing == framing
+    assert framing.is_turned
+
+
+@pytest.mark.parametrize(
+    ("image", "texture", "refusal"),
+    [
+        (np.zeros((90, 120, 3), dtype=np.uint8), (0.0, 0.0), "too_dark"),
+        (np.full((90, 120, 3), 255, dtype=np.uint8), (0.0, 0.0), "too_bright"),
+        (np.full((90, 120, 3), 128, dtype=np.uint8), (0.0, 0.0), "no_contrast"),
+        (sharp_image(), (0.0, 2.1), "out_of_distribution"),  # 4.41 / 2 > 2
+        (sharp_image(), (float("nan"), 0.0), "out_of_distribution"),
+    ],
+)
+def test_refused_image_has_neither_prediction_nor_explanation(
+    artifact: Artifact, image: RgbImage, texture: tuple[float, float], refusal: str
+) -> None:
+    content = png(image)
+    analysis = Analyzer(FakeClassifier(artifact, texture)).run(content)
+    assert analysis.quality.refusal == refusal
+    assert analysis.prediction is None
+    assert analysis.explanation is None
+    # What is needed to say why remains.
+    np.testing.assert_array_equal(analysis.image, image)
+    assert analysis.image_sha256 == hashlib.sha256(content).hexdigest()
+
+
+def test_blurred_image_is_answered_with_a_warning(artifact: Artifact) -> None:
+    slope = np.linspace(60, 200, 120)[np.newaxis, :, np.newaxis] * np.ones((90, 1, 3))
+    analysis = Analyzer(FakeClassifier(artifact)).run(png(slope.astype(np.uint8)))
+    assert analysis.quality.issues == ("blurred",)
+    assert analysis.prediction is not None and analysis.explanation is not None
+
+
+@pytest.mark.parametrize(("content", "reason"), [(b"", "empty"), (b"%PDF-1.7", "not_an_image")])
+def test_unreadable_upload_never_reaches_the_network(artifact: Artifact, content: bytes, reason: str) -> None:
+    classifier = FakeClassifier(artifact)
+    with pytest.raises(ImageRejected) as caught:
+        Analyzer(classifier).run(content)
+    assert caught.value.reason == reason
+    assert classifier.shown == []
+
+
+def test_analysing_writes_no_file(artifact: Artifact) -> None:
+    analyzer = Analyzer(FakeClassifier(artifact))
+    before = {path: path.read_bytes() for path in artifact.folder.rglob("*")}
+    analyzer.run(png(sharp_image()))
+    assert {path: path.read_bytes() for path in artifact.folder.rglob("*")} == before
+
+
+def test_one_analyzer_serves_many_threads(artifact: Artifact) -> None:
+    analyzer = Analyzer(FakeClassifier(artifact))
+    # Alternately reddish (mel) and greenish (nv), each of its own size.
+    uploads = [png(sharp_image(180 if n % 2 else 90, 90 + n, 120 + n)) for n in range(24)]
+    with ThreadPoolExecutor(8) as pool:
+        analyses = list(pool.map(analyzer.run, uploads))
+    for n, (content, analysis) in enumerate(zip(uploads, analyses, strict=True)):
+        assert analysis.image_sha256 == hashlib.sha256(content).hexdigest()
+        assert analysis.image.shape == (90 + n, 120 + n, 3)
+        assert analysis.prediction is not None
+        assert analysis.prediction.dx == ("mel" if n % 2 else "nv")

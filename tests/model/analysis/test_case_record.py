@@ -1,0 +1,102 @@
+"""An analysis kept as a case and shown again: nothing may differ."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import uuid4
+
+import numpy as np
+import pytest
+
+from data.cases.case import Case, Decision, Lesion, Patient
+from model.analysis.analyzer import Analysis, Analyzer
+from model.analysis.case_record import image_to_store, is_of_model, recorded_analysis, result_of
+from model.images.decoding import decode_image
+from model.inference.artifact import DEFAULT_ARTIFACT, load_artifact
+from model.inference.runtimes import LiteRTClassifier
+
+SAMPLES = Path(__file__).resolve().parents[3] / "data" / "sample"
+
+
+@pytest.fixture(scope="module")
+def analyzer() -> Analyzer:
+    return Analyzer(LiteRTClassifier(load_artifact(DEFAULT_ARTIFACT)))
+
+
+@pytest.fixture(scope="module")
+def analysis(analyzer: Analyzer) -> Analysis:
+    return analyzer.run((SAMPLES / "synthetic_nv_1.jpg").read_bytes())
+
+
+@pytest.fixture(scope="module")
+def case(analyzer: Analyzer, analysis: Analysis) -> Case:
+    image = image_to_store((SAMPLES / "synthetic_nv_1.jpg").read_bytes())
+    return Case(
+        case_id=uuid4(),
+        saved_at=datetime.now(UTC),
+        saved_by="somebody",
+        organisation="somewhere",
+        captured_name="synthetic_nv_1.jpg",
+        patient=Patient(),
+        lesion=Lesion(uuid4()),
+        image_key="key",
+        image_sha256=image.sha256,
+        image_width=image.width,
+        image_height=image.height,
+        result=result_of(analysis, analyzer.artifact, analyzer.artifact.operating_points[0]),
+        own_read=None,
+        decision=Decision("nv", "follow-up"),
+        biopsy=None,
+    )
+
+
+def test_case_is_shown_as_it_was(analysis: Analysis, case: Case) -> None:
+    content = image_to_store((SAMPLES / "synthetic_nv_1.jpg").read_bytes()).content
+    shown = recorded_analysis(case, content)
+    assert shown.prediction is not None and analysis.prediction is not None
+    assert shown.explanation is not None and analysis.explanation is not None
+    assert shown.output is not None and analysis.output is not None
+    np.testing.assert_array_equal(shown.prediction.probabilities, analysis.prediction.probabilities)
+    np.testing.assert_array_equal(shown.prediction.member_p_malignant, analysis.prediction.member_p_malignant)
+    assert shown.prediction.conformal_set == analysis.prediction.conformal_set
+    np.testing.assert_array_equal(shown.explanation.heatmaps, analysis.explanation.heatmaps)
+    assert shown.explanation.framing == analysis.explanation.framing
+    assert shown.explanation.min_peak == analysis.explanation.min_peak
+    np.testing.assert_array_equal(shown.output.lesion, analysis.output.lesion)
+    np.testing.assert_array_equal(shown.image, analysis.image)
+    np.testing.assert_array_equal(shown.network_input, analysis.network_input)
+    assert shown.quality == analysis.quality
+
+
+def test_stored_image_gives_the_same_answer_again(analyzer: Analyzer, analysis: Analysis) -> None:
+    upload = (SAMPLES / "synthetic_nv_1.jpg").read_bytes()
+    stored = image_to_store(upload)
+    np.testing.assert_array_equal(decode_image(stored.content), decode_image(upload))
+    again = analyzer.run(stored.content)
+    assert again.prediction is not None and analysis.prediction is not None
+    np.testing.assert_allclose(again.prediction.probabilities, analysis.prediction.probabilities, atol=1e-6)
+
+
+def test_record_is_small(case: Case) -> None:
+    assert len(case.result.evidence) < 12_000
+
+
+def test_another_model_or_preparation_is_known_as_such(case: Case, analyzer: Analyzer) -> None:
+    assert is_of_model(case.result, analyzer.artifact)
+    assert not is_of_model(replace(case.result, artifact_sha256="0" * 64), analyzer.artifact)
+    assert not is_of_model(replace(case.result, preprocessing_version="0"), analyzer.artifact)
+
+
+def test_refused_image_is_no_case(analyzer: Analyzer, analysis: Analysis) -> None:
+    refused = replace(analysis, prediction=None, explanation=None, output=None)
+    with pytest.raises(ValueError, match="refused"):
+        result_of(refused, analyzer.artifact, analyzer.artifact.operating_points[0])
+
+
+def test_image_that_grew_when_it_was_stored_opens_again(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = image_to_store((SAMPLES / "synthetic_nv_1.jpg").read_bytes()).content
+    # A photograph of many noisy pixels: its lossless copy has more bytes than an upload may have.
+    monkeypatch.setattr("model.images.rejection.MAX_BYTES", len(content) // 2)
+    assert recorded_analysis(case, content).prediction is not None

@@ -1,0 +1,370 @@
+"""Similar cases: distances, order and shares worked out by hand on four directions of a plane."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import FrozenInstanceError, asdict
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from data.tasks.skin import DX_CODES, class_index
+from model.evaluation.results import to_plain
+from model.explain.neighbours import Neighbour, NeighbourIndex, fit_index, load_index, majority, precision_at
+from model.inference.artifact import ArtifactMismatch
+from model.measures.intervals import Estimate
+
+COLUMNS = ["lesion_id", "image_id", "dx", "dx_type", "age", "sex", "localization"]
+# East, north, west, south of the mean (0, 0, 5); the third value says nothing.
+EMBEDDINGS = np.array([[2, 0, 5], [0, 1, 5], [-2, 0, 5], [0, -1, 5]], dtype=np.float32)
+# Its direction is (0.8, 0.6): cosines 0.8, 0.6, -0.8, -0.6 with the four.
+QUERY = np.array([4, 3, 5], dtype=np.float32)
+
+
+def rows_of(*lesions: tuple[str, str]) -> pd.DataFrame:
+    """One row for each (lesion_id, dx), images numbered from I0."""
+    rows = [(lesion_id, f"I{i}", dx, "histo", 10.0 * i, "female", "back") for i, (lesion_id, dx) in enumerate(lesions)]
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+@pytest.fixture
+def rows() -> pd.DataFrame:
+    return rows_of(("east", "nv"), ("north", "mel"), ("west", "nv"), ("south", "bcc"))
+
+
+@pytest.fixture
+def index(rows: pd.DataFrame) -> NeighbourIndex:
+    return fit_index(EMBEDDINGS, rows, dimensions=2)
+
+
+def lesions_of(neighbours: tuple[Neighbour, ...]) -> list[str]:
+    return [neighbour.lesion_id for neighbour in neighbours]
+
+
+def neighbour(dx: str) -> Neighbour:
+    return Neighbour("I", "L", dx, "histo", None, "male", "back", 0.0)
+
+
+def test_distances_by_hand(index: NeighbourIndex) -> None:
+    neighbours = index.nearest(QUERY, 4)
+    assert lesions_of(neighbours) == ["east", "north", "south", "west"]
+    assert [each.distance for each in neighbours] == pytest.approx([0.2, 0.4, 1.6, 1.8], abs=1e-3)
+
+
+def test_what_is_known_of_a_neighbour(index: NeighbourIndex) -> None:
+    (nearest,) = index.nearest(np.array([0.1, 7, 5]), 1)
+    assert nearest == Neighbour("I1", "north", "mel", "histo", 10.0, "female", "back", nearest.distance)
+    with pytest.raises(FrozenInstanceError):
+        nearest.dx = "nv"  # type: ignore[misc]
+
+
+def test_missing_age_is_none_and_unknown_stays(tiny_metadata: pd.DataFrame) -> None:
+    # HAM_2 has no age, and neither its sex nor its site is known.
+    embeddings = np.eye(10, dtype=np.float32)
+    (nearest,) = fit_index(embeddings, tiny_metadata, 10).nearest(embeddings[2], 1)
+    assert nearest == Neighbour("ISIC_03", "HAM_2", "nv", "follow_up", None, "unknown", "unknown", nearest.distance)
+    assert nearest.distance == pytest.approx(0, abs=1e-3)
+
+
+def test_the_widest_direction_is_kept(index: NeighbourIndex, rows: pd.DataFrame) -> None:
+    # East and west spread twice as far as north and south, and the third value not at all.
+    np.testing.assert_allclose(np.abs(index.components), [[1, 0], [0, 1], [0, 0]], atol=1e-6)
+    np.testing.assert_allclose(index.mean, [0, 0, 5])
+    neighbours = fit_index(EMBEDDINGS, rows, dimensions=1).nearest(QUERY, 4)
+    # North and south lie at the mean of what is left: no direction, in the order of the index.
+    assert lesions_of(neighbours) == ["east", "north", "south", "west"]
+    assert [each.distance for each in neighbours] == pytest.approx([0, 1, 1, 2], abs=1e-3)
+
+
+def test_the_length_of_an_embedding_does_not_count(index: NeighbourIndex) -> None:
+    near = [each.distance for each in index.nearest(np.array([0.4, 0.3, 5]), 4)]
+    assert near == pytest.approx([each.distance for each in index.nearest(QUERY, 4)], abs=1e-6)
+
+
+def test_the_mean_is_as_far_from_all(index: NeighbourIndex) -> None:
+    neighbours = index.nearest(np.array([0.0, 0.0, 5.0]), 4)
+    assert [each.distance for each in neighbours] == [1, 1, 1, 1]
+    assert lesions_of(neighbours) == ["east", "north", "west", "south"]
+
+
+def test_a_lesion_comes_once_by_its_nearest_image() -> None:
+    # Both images of `two` are nearer than `one`; the second is the nearer of them.
+    embeddings = np.array([[0, 1], [3, 3], [4, 3], [-7, -7]], dtype=np.float32)
+    index = fit_index(embeddings, rows_of(("one", "nv"), ("two", "mel"), ("two", "mel"), ("three", "nv")), 2)
+    neighbours = index.nearest(embeddings[2], 4)
+    assert [(each.lesion_id, each.image_id) for each in neighbours] == [("two", "I2"), ("one", "I0"), ("three", "I3")]
+    assert lesions_of(index.nearest(embeddings[2], 2)) == ["two", "one"]
+
+
+def test_the_excluded_lesion_never_comes(index: NeighbourIndex) -> None:
+    assert lesions_of(index.nearest(QUERY, 4, excluded_lesion="east")) == ["north", "south", "west"]
+    assert lesions_of(index.nearest(QUERY, 1, excluded_lesion="east")) == ["north"]
+    assert lesions_of(index.nearest(QUERY, 1, excluded_lesion="elsewhere")) == ["east"]
+
+
+def test_fewer_images_than_dimensions(rows: pd.DataFrame) -> None:
+    # Four images vary in at most three directions, whatever was asked for.
+    index = fit_index(np.hstack([EMBEDDINGS, np.zeros((4, 3), dtype=np.float32)]), rows, dimensions=64)
+    assert (index.components.shape, index.vectors.shape) == ((6, 3), (4, 3))
+    assert fit_index(EMBEDDINGS[:, :2], rows, dimensions=64).vectors.shape == (4, 2)
+
+
+def test_fit_leaves_its_arguments_alone(rows: pd.DataFrame) -> None:
+    embeddings, before = EMBEDDINGS.copy(), rows.copy()
+    index = fit_index(embeddings, rows, 2)
+    query = QUERY.copy()
+    index.nearest(query, 2)
+    assert np.array_equal(embeddings, EMBEDDINGS)
+    assert np.array_equal(query, QUERY)
+    pd.testing.assert_frame_equal(rows, before)
+
+
+def test_an_index_answers_the_same_after_saving(tmp_path: Path, tiny_metadata: pd.DataFrame) -> None:
+    metadata = tiny_metadata.assign(lesion_id=tiny_metadata["lesion_id"] + "ü")
+    embeddings = np.random.default_rng(1).normal(size=(10, 20)).astype(np.float32)
+    index = fit_index(embeddings, metadata, 6)
+    index.save(tmp_path / "neighbours.npz")
+    loaded = load_index(tmp_path / "neighbours.npz")
+    for name, values in vars(index).items():
+        assert getattr(loaded, name).dtype.kind == values.dtype.kind
+        np.testing.assert_array_equal(getattr(loaded, name), values)
+    for embedding in embeddings:
+        assert loaded.nearest(embedding, 8) == index.nearest(embedding, 8)
+
+
+def test_float16_moves_distances_by_less_than_a_thousandth(tiny_metadata: pd.DataFrame) -> None:
+    embeddings = np.random.default_rng(2).normal(size=(10, 6)).astype(np.float32)
+    # All six components: a rotation, which changes no angle.
+    centred = embeddings.astype(np.float64) - embeddings.mean(axis=0, dtype=np.float64)
+    directions = centred / np.linalg.norm(centred, axis=1, keepdims=True)
+    index = fit_index(embeddings, tiny_metadata.assign(lesion_id=[f"L{i}" for i in range(10)]), 6)
+    for i, embedding in enumerate(embeddings):
+        received = {each.image_id: each.distance for each in index.nearest(embedding, 10)}
+        expected = dict(zip(tiny_metadata["image_id"], 1 - directions @ directions[i], strict=True))
+        assert received == pytest.approx(expected, abs=1e-3)
+
+
+def test_ham10000_and_five_networks_fit_into_5_mb(tmp_path: Path) -> None:
+    generator = np.random.default_rng(1)
+    images, values, dimensions = 8500, 6400, 64
+    numbers = np.arange(images)
+    draw = generator.integers
+    index = NeighbourIndex(
+        mean=generator.random(values, dtype=np.float32),
+        components=generator.normal(0, values**-0.5, (values, dimensions)).astype(np.float32),
+        vectors=generator.normal(0, dimensions**-0.5, (images, dimensions)).astype(np.float32),
+        image_id=np.array([f"ISIC_{number:07d}" for number in generator.permutation(numbers)]),
+        lesion_id=np.array([f"HAM_{number:07d}" for number in generator.permutation(numbers)]),
+        dx=np.array(DX_CODES)[draw(7, size=images)],
+        dx_type=np.array(["histo", "follow_up", "consensus", "confocal"])[draw(4, size=images)],
+        age=(5 * draw(18, size=images)).astype(np.float16),
+        sex=np.array(["female", "male", "unknown"])[draw(3, size=images)],
+        localization=np.array([f"site {number}" for number in range(15)])[draw(15, size=images)],
+    )
+    index.save(tmp_path / "neighbours.npz")
+    assert (tmp_path / "neighbours.npz").stat().st_size < 5_000_000
+
+
+def test_more_than_256_sites_are_kept(tmp_path: Path) -> None:
+    rows = rows_of(*[(f"L{i}", "nv") for i in range(300)])
+    rows["localization"] = [f"site {i}" for i in range(300)]
+    index = fit_index(np.random.default_rng(1).normal(size=(300, 3)), rows, 3)
+    index.save(tmp_path / "neighbours.npz")
+    assert load_index(tmp_path / "neighbours.npz").localization.tolist() == rows["localization"].tolist()
+
+
+@pytest.mark.parametrize(
+    ("content", "cause"),
+    [(None, "FileNotFoundError"), (b"", "EOFError"), (b"PK\x03\x04 no archive", "BadZipFile"), (b"text", "ValueError")],
+)
+def test_a_file_that_is_no_index_is_refused(tmp_path: Path, content: bytes | None, cause: str) -> None:
+    path = tmp_path / "neighbours.npz"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ArtifactMismatch, match=rf"could not read it \({cause}: .*; restore the file or export"):
+        load_index(path)
+
+
+def test_a_single_array_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "neighbours.npy"
+    np.save(path, np.zeros(3))
+    with pytest.raises(ArtifactMismatch, match="expected an index of similar cases"):
+        load_index(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("vectors", None, "KeyError"),
+        ("vectors", np.zeros((3, 2)), r"expected lesion_id of shape \(3,\), received \(4,\)"),
+        ("vectors", np.full((4, 2), np.nan), "expected finite numbers as vectors"),
+        ("vectors", np.zeros(4), "ValueError"),
+        ("components", np.zeros((3, 5)), r"expected components of shape \(3, 2\), received \(3, 5\)"),
+        ("mean", np.zeros(2), r"expected components of shape \(2, 2\), received \(3, 2\)"),
+        ("mean", np.array([0, 0, np.inf]), "expected finite numbers as mean"),
+        ("age", np.zeros(5), r"expected age of shape \(4,\), received \(5,\)"),
+        ("sex_codes", np.array([0, 0, 0, 1]), "IndexError"),
+        ("dx_table", np.array(["bcc", "melanoma", "nv"]), "expected dx in akiec, .*, received melanoma"),
+        ("lesion_id", np.array([b"east"] * 4), "expected images of at least 2 lesions"),
+        ("dx_table", np.array(["bcc", None, "nv"], dtype=object), "allow_pickle=False"),
+    ],
+)
+def test_parts_that_do_not_fit_are_refused(
+    tmp_path: Path, index: NeighbourIndex, name: str, value: np.ndarray | None, message: str
+) -> None:
+    path = tmp_path / "neighbours.npz"
+    index.save(path)
+    with np.load(path) as stored:
+        arrays = dict(stored)
+    del arrays[name]
+    np.savez(path, **arrays, **({} if value is None else {name: value}))
+    with pytest.raises(ArtifactMismatch, match=message):
+        load_index(path)
+
+
+@pytest.mark.parametrize(
+    ("embedding", "count", "message"),
+    [
+        (np.zeros(2), 1, r"expected an embedding of shape \(3,\), received \(2,\); use the index that was exported"),
+        (np.zeros((1, 3)), 1, r"received \(1, 3\)"),
+        (np.array([0, np.nan, 0]), 1, "expected finite numbers as embedding"),
+        (QUERY, 0, "expected at least 1 neighbour, received 0"),
+    ],
+)
+def test_questions_without_an_answer_are_refused(
+    index: NeighbourIndex, embedding: np.ndarray, count: int, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        index.nearest(embedding, count)
+
+
+@pytest.mark.parametrize(
+    ("embeddings", "dimensions", "message"),
+    [
+        (EMBEDDINGS[:3], 2, r"expected embeddings of shape \(4, K\), one a row, received \(3, 3\)"),
+        (EMBEDDINGS[:, 0], 2, r"received \(4,\)"),
+        (EMBEDDINGS, 0, "expected at least 1 dimension, received 0"),
+        (np.where(EMBEDDINGS == 1, np.nan, EMBEDDINGS), 2, "expected finite numbers as embeddings"),
+    ],
+)
+def test_embeddings_that_cannot_be_fitted_are_refused(
+    rows: pd.DataFrame, embeddings: np.ndarray, dimensions: int, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        fit_index(embeddings, rows, dimensions)
+
+
+def test_rows_that_cannot_be_fitted_are_refused(rows: pd.DataFrame) -> None:
+    with pytest.raises(ValueError, match="missing sex, localization"):
+        fit_index(EMBEDDINGS, rows.drop(columns=["sex", "localization"]), 2)
+    with pytest.raises(ValueError, match="expected a value in sex of every row, received nothing"):
+        fit_index(EMBEDDINGS, rows.assign(sex=["male", None, "male", "male"]), 2)
+    with pytest.raises(ValueError, match="received melanoma"):
+        fit_index(EMBEDDINGS, rows.assign(dx=["nv", "melanoma", "nv", "nv"]), 2)
+    with pytest.raises(ValueError, match="expected images of at least 2 lesions, received 1"):
+        fit_index(EMBEDDINGS, rows.assign(lesion_id="east"), 2)
+    with pytest.raises(ValueError, match="expected images of at least 2 lesions, received 1"):
+        fit_index(EMBEDDINGS[:1], rows[:1], 2)
+    with pytest.raises(ValueError, match="expected images of at least 2 lesions, received 0"):
+        fit_index(EMBEDDINGS[:0], rows[:0], 2)
+
+
+def test_majority_by_hand() -> None:
+    assert majority([neighbour(dx) for dx in ("mel", "nv", "nv")]) == ("nv", pytest.approx(2 / 3))
+    assert majority([neighbour("df")]) == ("df", 1.0)
+    # Two each: the nearest decides, also where a nearer one stands alone.
+    assert majority([neighbour(dx) for dx in ("mel", "nv", "nv", "mel")]) == ("mel", 0.5)
+    assert majority([neighbour(dx) for dx in ("bcc", "nv", "mel", "mel", "nv")]) == ("nv", 0.4)
+    with pytest.raises(ValueError, match="expected at least 1 neighbour, received none"):
+        majority([])
+
+
+def indices(*codes: str) -> np.ndarray:
+    return np.array([class_index(dx) for dx in codes], dtype=np.int64)
+
+
+def test_precision_by_hand(index: NeighbourIndex) -> None:
+    """Nearest two: of (4, 3) east (nv) and north (mel); of (-4, 3) west (nv) and north (mel); of (-4, -3) west and
+    south (bcc)."""
+    embeddings = np.array([[4, 3, 5], [-4, 3, 5], [-4, -3, 5]], dtype=np.float32)
+    metrics = precision_at(index, embeddings, indices("nv", "mel", "mel"), np.array(["a", "b", "c"]), count=2)
+    assert (metrics.count, metrics.images, metrics.lesions) == (2, 3, 3)
+    of_class = {each.dx: each for each in metrics.per_class}
+    assert tuple(of_class) == DX_CODES
+    assert (of_class["nv"].images, of_class["mel"].images, of_class["mel"].lesions) == (1, 2, 2)
+    assert of_class["nv"].precision == Estimate(0.5, 0.5, 0.5)
+    # One of two is mel, then none: 0.25; bootstrap samples hold b alone, c alone, or both.
+    assert of_class["mel"].precision == Estimate(0.25, 0.0, 0.5)
+    assert [of_class[dx].chance for dx in ("nv", "mel", "bcc", "df")] == [0.5, 0.25, 0.25, 0.0]
+    assert metrics.macro.value == pytest.approx((0.5 + 0.25) / 2)
+    assert (metrics.macro.low, metrics.macro.high) == (0.0, 0.5)
+    # Of the two classes that were asked about.
+    assert metrics.macro_chance == pytest.approx((0.5 + 0.25) / 2)
+
+
+def test_class_without_images_has_no_precision(index: NeighbourIndex) -> None:
+    metrics = precision_at(index, QUERY[np.newaxis], indices("nv"), np.array(["a"]), count=1)
+    bcc = metrics.per_class[class_index("bcc")]
+    assert (bcc.images, bcc.lesions, bcc.chance) == (0, 0, 0.25)
+    assert all(math.isnan(value) for value in asdict(bcc.precision).values())
+    plain = json.loads(json.dumps(to_plain(asdict(metrics)), allow_nan=False))
+    assert plain["per_class"][class_index("bcc")]["precision"] == {"value": None, "low": None, "high": None}
+    assert plain["macro"]["value"] == 1.0
+
+
+def test_no_images_at_all_have_no_precision(index: NeighbourIndex) -> None:
+    metrics = precision_at(index, EMBEDDINGS[:0], indices(), np.array([], dtype=str), count=1, resamples=5)
+    assert (metrics.images, metrics.lesions) == (0, 0)
+    assert math.isnan(metrics.macro.value)
+    assert math.isnan(metrics.macro_chance)
+
+
+def test_shares_all_or_none_have_an_exact_bound(index: NeighbourIndex) -> None:
+    # Three images of two lesions near east, which is nv; one near north, which is mel, not df.
+    embeddings = np.array([[9, 1, 5], [9, 2, 5], [9, 3, 5], [1, 9, 5]], dtype=np.float32)
+    lesion_ids = np.array(["a", "a", "b", "c"])
+    metrics = precision_at(index, embeddings, indices("nv", "nv", "nv", "df"), lesion_ids, count=1)
+    of_class = {each.dx: each.precision for each in metrics.per_class}
+    assert asdict(of_class["nv"]) == pytest.approx({"value": 1, "low": 0.025**0.5, "high": 1})
+    assert asdict(of_class["df"]) == pytest.approx({"value": 0, "low": 0, "high": 0.975})
+
+
+def test_own_lesion_is_left_out_of_the_neighbours(index: NeighbourIndex) -> None:
+    # East asked about itself would find itself; without it, north comes first, and is no nv.
+    own = precision_at(index, QUERY[np.newaxis], indices("nv"), np.array(["east"]), count=1)
+    other = precision_at(index, QUERY[np.newaxis], indices("nv"), np.array(["new"]), count=1)
+    assert (own.macro.value, other.macro.value) == (0.0, 1.0)
+
+
+def test_images_of_a_lesion_are_drawn_together(index: NeighbourIndex) -> None:
+    # Lesion a: 1 and 0; lesion b: 1. Together 2 / 3; a alone 1 / 2, b alone 1. No sample is below 1 / 2.
+    embeddings = np.array([[9, 1, 5], [1, 9, 5], [9, 2, 5]], dtype=np.float32)
+    metrics = precision_at(index, embeddings, indices("nv", "nv", "nv"), np.array(["a", "a", "b"]), count=1)
+    precision = metrics.per_class[class_index("nv")].precision
+    assert asdict(precision) == pytest.approx({"value": 2 / 3, "low": 0.5, "high": 1.0})
+
+
+def test_chance_counts_lesions_not_images() -> None:
+    embeddings = np.array([[2, 0], [2, 1], [2, -1], [-6, 0]], dtype=np.float32)
+    index = fit_index(embeddings, rows_of(("a", "nv"), ("a", "nv"), ("a", "nv"), ("b", "mel")), 2)
+    metrics = precision_at(index, embeddings[:1], indices("nv"), np.array(["c"]), count=10)
+    of_class = {each.dx: each for each in metrics.per_class}
+    assert (of_class["nv"].chance, of_class["mel"].chance) == (0.5, 0.5)
+    # Only two lesions are there to be found: one of them is nv.
+    assert of_class["nv"].precision.value == 0.5
+
+
+def test_questions_that_do_not_fit_together_are_refused(index: NeighbourIndex) -> None:
+    one, names = EMBEDDINGS[:1], np.array(["a"])
+    with pytest.raises(ValueError, match="arrays of one length, received 1 and 2"):
+        precision_at(index, one, indices("nv", "nv"), names)
+    with pytest.raises(ValueError, match="arrays of one length, received 1 and 2"):
+        precision_at(index, one, indices("nv"), np.array(["a", "b"]))
+    for wrong in (-1, 7):
+        with pytest.raises(ValueError, match="expected class indices from 0 to 6"):
+            precision_at(index, one, np.array([wrong]), names)
+    with pytest.raises(ValueError, match="expected at least 1 neighbour, received 0"):
+        precision_at(index, one, indices("nv"), names, count=0)

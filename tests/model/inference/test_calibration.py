@@ -1,0 +1,93 @@
+"""Calibration that finds what was put in, and decisions worked out by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from data.tasks.skin import DX_CODES
+from model.inference.calibration import Calibration, decide, fit_calibration
+
+UNIFORM = np.full(7, 1 / 7)
+# Class shares as in HAM10000, rounded: most are nevi.
+PRIOR = np.array([0.10, 0.05, 0.05, 0.02, 0.10, 0.67, 0.01])
+PROBABILITIES = np.array([0.05, 0.0, 0.035, 0.0, 0.20, 0.70, 0.015])
+
+
+def images_of(*probabilities: list[int]) -> tuple[np.ndarray, np.ndarray]:
+    """Images whose diagnoses occur exactly as often as said, in 100, and the true log probabilities of each."""
+    dx_true = [np.repeat(np.arange(7), counts) for counts in probabilities]
+    logits = [np.tile(np.log(np.array(counts) / 100), (sum(counts), 1)) for counts in probabilities]
+    return np.concatenate(logits), np.concatenate(dx_true)
+
+
+def test_probabilities_by_hand() -> None:
+    logits = np.zeros(7)
+    logits[0] = 2 * np.log(4)
+    # Halved: log 4 against six zeros, 4 / 10 and 1 / 10.
+    assert Calibration(2.0, (0.0,) * 7, "", ()).probabilities(logits) == pytest.approx([0.4] + [0.1] * 6)
+    # An offset of log 3 makes 12 / 18 of it; the offset is not divided by the temperature.
+    offsets = (float(np.log(3)), *[0.0] * 6)
+    assert Calibration(2.0, offsets, "", ()).probabilities(logits) == pytest.approx([12 / 18] + [1 / 18] * 6)
+
+
+def test_probabilities_sum_to_1_for_any_logits() -> None:
+    logits = np.random.default_rng(1).normal(0, 200, (2, 50, 7))
+    probabilities = Calibration(0.7, tuple(np.log(PRIOR)), "", tuple(PRIOR)).probabilities(logits)
+    assert (probabilities.shape, probabilities.dtype) == ((2, 50, 7), np.float64)
+    assert (probabilities >= 0).all()
+    np.testing.assert_allclose(probabilities.sum(axis=-1), 1, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
+def test_known_temperature_is_recovered(temperature: float) -> None:
+    log_probabilities, dx_true = images_of([40, 20, 10, 10, 10, 5, 5], [5, 5, 10, 10, 10, 20, 40])
+    calibration = fit_calibration(temperature * log_probabilities, dx_true, UNIFORM, UNIFORM, "made up")
+    assert calibration.temperature == pytest.approx(temperature, rel=1e-3)
+    # Training saw the population's own shares: nothing to correct.
+    assert calibration.offsets == pytest.approx([0.0] * 7)
+    assert calibration.population == "made up"
+    assert calibration.prior == pytest.approx(UNIFORM)
+
+
+@pytest.mark.parametrize(("temperature", "factor"), [(1.0, 1.0), (2.0, 1.0), (1.5, 0.5)])
+def test_known_prior_shift_is_recovered(temperature: float, factor: float) -> None:
+    """The network learned from equal shares; its logits lack the population's log ratio, times a factor."""
+    log_probabilities, dx_true = images_of([40, 20, 10, 10, 10, 5, 5], [5, 5, 10, 10, 10, 20, 40])
+    log_ratio = np.log(PRIOR / UNIFORM)
+    logits = temperature * (log_probabilities - factor * log_ratio)
+    calibration = fit_calibration(logits, dx_true, UNIFORM, PRIOR, "made up")
+    assert calibration.temperature == pytest.approx(temperature, rel=1e-3)
+    assert calibration.offsets == pytest.approx(factor * log_ratio, rel=1e-2)
+    np.testing.assert_allclose(calibration.probabilities(logits), np.exp(log_probabilities), atol=1e-3)
+
+
+@pytest.mark.parametrize(("images", "logits"), [(0, 0), (1, 1), (3, 2), (2, 3)])
+def test_too_few_or_unequal_images_are_refused(images: int, logits: int) -> None:
+    with pytest.raises(ValueError, match=f"at least 2, received {logits} and {images}; give more held-out images"):
+        fit_calibration(np.zeros((logits, 7)), np.zeros(images, dtype=np.int64), UNIFORM, UNIFORM, "")
+
+
+@pytest.mark.parametrize("where", ["training", "population"])
+def test_class_without_images_is_refused(where: str) -> None:
+    lacking = np.array([0, 0.1, 0.1, 0.1, 0.1, 0.5, 0.1])
+    training, population = (lacking, UNIFORM) if where == "training" else (UNIFORM, lacking)
+    with pytest.raises(ValueError, match="expected every class to have a share above 0"):
+        fit_calibration(np.zeros((2, 7)), np.zeros(2, dtype=np.int64), training, population, "")
+
+
+def test_decision_differs_from_the_highest_probability() -> None:
+    # Ratios: akiec 0.05 / 0.10 = 0.5, bkl 0.7, mel 0.20 / 0.10 = 2, nv 0.70 / 0.67 = 1.04, vasc 1.5.
+    assert DX_CODES[int(np.argmax(PROBABILITIES))] == "nv"
+    assert DX_CODES[int(decide(PROBABILITIES, PRIOR))] == "mel"
+
+
+def test_decision_with_equal_shares_is_the_highest_probability() -> None:
+    assert DX_CODES[int(decide(PROBABILITIES, UNIFORM))] == "nv"
+
+
+def test_decisions_of_several_images_and_ties() -> None:
+    # A probability equal to the prior stands out in no class: the first in dx order.
+    decisions = decide(np.stack([PROBABILITIES, PRIOR, np.eye(7)[6]]), PRIOR)
+    assert decisions.tolist() == [4, 0, 6]
+    assert decisions.dtype == np.int64

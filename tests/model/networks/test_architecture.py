@@ -1,0 +1,162 @@
+"""Networks with random weights: what folding, ensembles and views must not change, and what is trained when."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+if TYPE_CHECKING:
+    import keras
+
+# TensorFlow, Keras and their dependencies warn of their own deprecations; ours would still fail elsewhere.
+pytestmark = [pytest.mark.tensorflow, pytest.mark.filterwarnings("default")]
+
+HEIGHT, WIDTH = 96, 128
+
+
+def network_of(seed: int) -> keras.Model:
+    """A small-input network whose batch norms have something to say."""
+    import keras
+
+    from model.networks.backbones import build_lesion_mobilenet_v2
+
+    keras.utils.set_random_seed(seed)
+    network = build_lesion_mobilenet_v2(HEIGHT, WIDTH, None)
+    shake_norms(network, seed)
+    return network
+
+
+def shake_norms(network: keras.Model, seed: int) -> None:
+    """Give every batch norm statistics, scales and offsets of its own."""
+    import keras
+
+    generator = np.random.default_rng(seed)
+    for layer in network.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.set_weights([generator.uniform(0.5, 1.5, weight.shape) for weight in layer.get_weights()])
+
+
+@pytest.fixture(scope="module")
+def networks() -> list[keras.Model]:
+    return [network_of(seed) for seed in (1, 2)]
+
+
+@pytest.fixture(scope="module")
+def images() -> np.ndarray:
+    """A dark and a bright image of large patches, different enough for untrained networks."""
+    patches = np.random.default_rng(0).integers(0, 128, (2, 3, 4, 3)) + np.array([0, 127]).reshape(2, 1, 1, 1)
+    return np.kron(patches, np.ones((1, HEIGHT // 3, WIDTH // 4, 1))).astype(np.float32)
+
+
+def answers(network: keras.Model, images: np.ndarray, members: int = 1) -> dict[str, np.ndarray]:
+    from model.networks.architecture import build_serving_network
+
+    outputs = build_serving_network(network, HEIGHT, WIDTH).predict_on_batch(images)
+    assert outputs["member_logits"].shape == (len(images), members, 7)
+    return outputs
+
+
+def test_folding_batch_norm_changes_no_answer(images: np.ndarray) -> None:
+    import keras
+
+    from model.networks.architecture import fold_batch_norm
+
+    keras.utils.set_random_seed(5)
+    image = keras.Input((HEIGHT, WIDTH, 3))
+    values = keras.layers.Conv2D(4, 3, strides=2, padding="same", use_bias=False)(image / 255)
+    values = keras.layers.ReLU(6.0)(keras.layers.BatchNormalization()(values))
+    values = keras.layers.DepthwiseConv2D(3, padding="same", use_bias=False)(values)
+    values = keras.layers.BatchNormalization(epsilon=0.5)(values)
+    network = keras.Model(image, keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(values)))
+    shake_norms(network, seed=5)
+    folded = fold_batch_norm(network)
+    assert not any(isinstance(layer, keras.layers.BatchNormalization) for layer in folded.layers)
+    expected = network.predict_on_batch(images)
+    np.testing.assert_allclose(folded.predict_on_batch(images), expected, rtol=1e-4, atol=1e-5)
+    assert np.abs(expected[0] - expected[1]).max() > 1e-3
+
+
+def test_ensemble_answers_with_the_mean_of_its_members(networks: list[keras.Model], images: np.ndarray) -> None:
+    from model.networks.architecture import build_ensemble
+
+    logits = [network.predict_on_batch(images) for network in networks]
+    outputs = answers(build_ensemble(networks, HEIGHT, WIDTH), images, members=2)
+    np.testing.assert_allclose(outputs["member_logits"], np.stack(logits, axis=1), rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(outputs["logits"], np.mean(logits, axis=0), rtol=1e-3, atol=1e-4)
+    assert outputs["embedding"].shape == (2, 2 * 1280)
+    assert outputs["lesion"].shape == (2, HEIGHT // 16, WIDTH // 16)
+
+
+@pytest.mark.parametrize("views", [1, 2])
+def test_maps_and_bias_add_up_to_the_logits(networks: list[keras.Model], images: np.ndarray, views: int) -> None:
+    from model.networks.architecture import CLASS_MAPS_LAYER, build_ensemble
+
+    ensemble = build_ensemble(networks, HEIGHT, WIDTH, views)
+    outputs = answers(ensemble, images, members=2)
+    kernel, bias = ensemble.get_layer(CLASS_MAPS_LAYER).get_weights()
+    np.testing.assert_allclose(outputs["maps"].mean(axis=(1, 2)) + bias, outputs["logits"], rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(outputs["embedding"] @ kernel + bias, outputs["logits"], rtol=1e-3, atol=1e-3)
+
+
+def test_two_views_answer_alike_for_an_image_and_its_mirror_image(
+    networks: list[keras.Model], images: np.ndarray
+) -> None:
+    from model.networks.architecture import build_ensemble
+
+    mirrored = np.ascontiguousarray(images[:, :, ::-1])
+    one = answers(build_ensemble(networks[:1], HEIGHT, WIDTH, views=2), images)
+    other = answers(build_ensemble(networks[:1], HEIGHT, WIDTH, views=2), mirrored)
+    np.testing.assert_allclose(one["logits"], other["logits"], rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(one["maps"], other["maps"][:, :, ::-1], rtol=1e-2, atol=1e-2)
+    np.testing.assert_allclose(one["lesion"], other["lesion"][:, :, ::-1], rtol=1e-3, atol=1e-4)
+    single = networks[0].predict_on_batch(images), networks[0].predict_on_batch(mirrored)
+    np.testing.assert_allclose(one["logits"], np.mean(single, axis=0), rtol=1e-3, atol=1e-4)
+
+
+def test_other_numbers_of_views_are_refused(networks: list[keras.Model]) -> None:
+    from model.networks.architecture import build_ensemble
+
+    with pytest.raises(ValueError, match="expected 1 or 2 views, received 3"):
+        build_ensemble(networks, HEIGHT, WIDTH, views=3)
+
+
+def test_lesion_weights_have_mean_one_and_follow_the_lesion() -> None:
+    from model.networks.architecture import WeightByLesion
+
+    lesion = np.array([[1.0, 0.0], [0.0, 0.0]], dtype=np.float32).reshape(1, 2, 2, 1)
+    weighted = np.asarray(WeightByLesion(0.25)([np.ones((1, 2, 2, 3), dtype=np.float32), lesion]))
+    # 1.25 and three times 0.25: mean 0.5.
+    assert weighted[0, :, :, 0].tolist() == [[2.5, 0.5], [0.5, 0.5]]
+    assert weighted.mean() == 1
+
+
+def test_freezing_begins_below_the_named_layer() -> None:
+    import keras
+
+    from model.networks.architecture import set_trainable
+
+    network = network_of(3)
+    set_trainable(network, "block_6_expand", is_batch_norm_frozen=False)
+    assert not network.get_layer("block_5_depthwise").trainable
+    assert network.get_layer("block_6_expand").trainable and network.get_layer("block_6_expand_BN").trainable
+    set_trainable(network, "image", is_batch_norm_frozen=True)
+    norms = [layer for layer in network.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    assert norms and not any(layer.trainable for layer in norms)
+    assert network.get_layer("block_5_depthwise").trainable
+    with pytest.raises(ValueError, match="expected the name of a layer"):
+        set_trainable(network, "block_99", is_batch_norm_frozen=True)
+
+
+def test_member_of_an_ensemble_can_be_trained_on_at_any_size(networks: list[keras.Model], images: np.ndarray) -> None:
+    from model.networks.architecture import build_ensemble, build_training_network, member_of
+
+    member = member_of(build_ensemble(networks, HEIGHT, WIDTH), 1)
+    np.testing.assert_allclose(
+        member.predict_on_batch(images), networks[1].predict_on_batch(images), rtol=1e-3, atol=1e-4
+    )
+    outputs = build_training_network(member).predict_on_batch(np.zeros((1, 64, 96, 3), dtype=np.float32))
+    assert outputs["lesion"].shape == (1, 4, 6, 1)
+    with pytest.raises(ValueError, match="member7"):
+        member_of(build_ensemble(networks, HEIGHT, WIDTH), 7)

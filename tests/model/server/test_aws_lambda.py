@@ -1,0 +1,151 @@
+"""API Gateway's events to the Lambda handler, versions 1.0 and 2.0, as AWS documents them.
+
+Source:
+    https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import importlib
+import json
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from model.server.settings import ServerSettingsError
+from tests.support.clinical import artifact_with_terms
+from tests.support.server import sample
+
+Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def handler(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Handler]:
+    """The module's handler with made-up terms, loaded as Lambda loads it; the log of the tests is put back."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ALLOW_ANONYMOUS", "1")
+        patch.setenv("API_WORKERS", "1")
+        patch.setenv("MODEL_DIR", str(artifact_with_terms(tmp_path_factory.mktemp("facts") / "skin")))
+        sys.modules.pop("model.server.aws_lambda", None)
+        yield importlib.import_module("model.server.aws_lambda").handler
+    sys.modules.pop("model.server.aws_lambda", None)
+    asyncio.set_event_loop(None)
+    loop.close()
+    root.handlers[:], root.level = handlers, level
+
+
+def event_1(method: str, path: str, body: str | None, kind: str, is_base64: bool, **query: str) -> dict[str, Any]:
+    return {
+        "version": "1.0",
+        "resource": "/{proxy+}",
+        "path": path,
+        "httpMethod": method,
+        "headers": {"Content-Type": kind, "Host": "api.example"},
+        "multiValueHeaders": {"Content-Type": [kind], "Host": ["api.example"]},
+        "queryStringParameters": query or None,
+        "multiValueQueryStringParameters": {name: [value] for name, value in query.items()} or None,
+        "pathParameters": {"proxy": path.lstrip("/")},
+        "requestContext": {
+            "accountId": "1", "apiId": "x", "httpMethod": method, "path": path, "stage": "$default",
+            "identity": {"sourceIp": "192.0.2.1", "userAgent": "test"},
+        },
+        "body": body,
+        "isBase64Encoded": is_base64,
+    }  # fmt: skip
+
+
+def event_2(method: str, path: str, body: str | None, kind: str, is_base64: bool, **query: str) -> dict[str, Any]:
+    return {
+        "version": "2.0",
+        "routeKey": "$default",
+        "rawPath": path,
+        "rawQueryString": "&".join(f"{name}={value}" for name, value in query.items()),
+        "headers": {"content-type": kind, "host": "api.example"},
+        "requestContext": {
+            "accountId": "1", "apiId": "x", "stage": "$default",
+            "http": {
+                "method": method, "path": path, "protocol": "HTTP/1.1", "sourceIp": "192.0.2.1", "userAgent": "test",
+            },
+        },
+        "body": body,
+        "isBase64Encoded": is_base64,
+    }  # fmt: skip
+
+
+EVENTS = pytest.mark.parametrize("event", [event_1, event_2], ids=["v1", "v2"])
+
+
+@EVENTS
+def test_image_in_an_event_is_answered(handler: Handler, event: Callable[..., dict[str, Any]]) -> None:
+    body = base64.b64encode(sample()).decode()
+    response = handler(event("POST", "/v1/predict", body, "image/jpeg", True, heatmap="png"), None)
+    assert (response["statusCode"], response["isBase64Encoded"]) == (200, False)
+    answer = json.loads(response["body"])
+    assert answer["prediction"] == "mel" and answer["overlay"] is not None
+
+
+@EVENTS
+def test_json_in_an_event_is_answered_again_and_again(handler: Handler, event: Callable[..., dict[str, Any]]) -> None:
+    body = json.dumps({"image": base64.b64encode(sample()).decode()})
+    for _ in range(2):
+        response = handler(event("POST", "/v1/predict", body, "application/json", False), None)
+        assert (response["statusCode"], json.loads(response["body"])["prediction"]) == (200, "mel")
+
+
+@EVENTS
+def test_facts_in_an_event_s_query_and_body_are_taken_into_account(
+    handler: Handler, event: Callable[..., dict[str, Any]]
+) -> None:
+    image = base64.b64encode(sample()).decode()
+    body = json.dumps({"image": image, "age": 80, "site": "back"})
+    for one in (
+        event("POST", "/v1/predict", image, "image/jpeg", True, age="80", site="back"),
+        event("POST", "/v1/predict", body, "application/json", False),
+    ):
+        answer = json.loads(handler(one, None)["body"])
+        assert (answer["prediction"], answer["facts"]) == ("bcc", {"age": 80.0, "site": "back"})
+
+
+@EVENTS
+def test_picture_comes_in_base64(handler: Handler, event: Callable[..., dict[str, Any]]) -> None:
+    body = base64.b64encode(sample()).decode()
+    response = handler(event("POST", "/v1/heatmap", body, "image/jpeg", True), None)
+    assert (response["statusCode"], response["isBase64Encoded"]) == (200, True)
+    assert base64.b64decode(response["body"]).startswith(b"\x89PNG")
+
+
+@EVENTS
+def test_problem_comes_as_text(handler: Handler, event: Callable[..., dict[str, Any]]) -> None:
+    response = handler(event("POST", "/v1/predict", "aGVsbG8=", "image/jpeg", True), None)
+    assert (response["statusCode"], response["isBase64Encoded"]) == (422, False)
+    assert json.loads(response["body"])["reason"] == "not_an_image"
+    assert response["headers"]["content-type"] == "application/problem+json"
+
+
+@EVENTS
+def test_health_is_answered(handler: Handler, event: Callable[..., dict[str, Any]]) -> None:
+    assert handler(event("GET", "/readyz", None, "", False), None)["statusCode"] == 200
+
+
+def test_mangum_writes_no_lines_of_its_own_which_hold_paths(handler: Handler) -> None:
+    assert not logging.getLogger("mangum").isEnabledFor(logging.INFO)
+    assert not logging.getLogger("mangum.http").isEnabledFor(logging.INFO)
+
+
+@pytest.mark.parametrize("environ", [{}, {"API_TOKENS": "short"}])
+def test_function_that_anyone_may_call_does_not_start(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ALLOW_ANONYMOUS", raising=False)
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delitem(sys.modules, "model.server.aws_lambda", raising=False)
+    with pytest.raises(ServerSettingsError):
+        importlib.import_module("model.server.aws_lambda")

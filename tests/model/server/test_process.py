@@ -1,0 +1,117 @@
+"""The API as a process of its own: what it loads, how it starts, refuses to, and ends."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from tests.support.server import ROOT, TOKEN, running_server, sample
+
+END_SECONDS = 30  # other work may share the processors
+HEAVY = ("tensorflow", "keras", "pandas", "scipy", "streamlit", "boto3", "pydicom")
+
+
+def half_sent(address: str, content: bytes) -> socket.socket:
+    """A connection on which a request has begun and not ended."""
+    parts = urlsplit(address)
+    connection = socket.create_connection((parts.hostname, parts.port), timeout=END_SECONDS)
+    head = f"POST /v1/predict HTTP/1.1\r\nHost: x\r\nContent-Type: image/jpeg\r\nContent-Length: {len(content)}\r\n\r\n"
+    connection.sendall(head.encode() + content[:1000])
+    return connection
+
+
+def in_flight(address: str) -> float:
+    lines = httpx.get(f"{address}/metrics").text.splitlines()
+    return float(next(line for line in lines if line.startswith("lesionlens_requests_in_flight ")).split()[1])
+
+
+def wait_until_held(address: str) -> None:
+    """Until the server has begun with the half-sent request, beside the one that asks."""
+    until = time.monotonic() + END_SECONDS
+    while in_flight(address) < 2:
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+def test_process_loads_nothing_heavy() -> None:
+    code = (
+        "import sys, uvicorn; from model.server.app import create_app; "
+        "from model.server.settings import ServerSettings; create_app(ServerSettings(workers=1)); "
+        "print(*{name.partition('.')[0] for name in sys.modules})"
+    )
+    process = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    loaded = set(process.stdout.split())
+    assert loaded >= {"fastapi", "ai_edge_litert"}
+    assert not loaded & set(HEAVY)
+
+
+def test_running_request_is_finished_when_the_server_is_told_to_end() -> None:
+    content = sample()
+    with running_server() as (process, address):
+        connection = half_sent(address, content)
+        wait_until_held(address)
+        process.send_signal(signal.SIGTERM)
+        # It takes no new connections any more, and still waits for the rest of this one.
+        connection.sendall(content[1000:])
+        received = b"".join(iter(lambda: connection.recv(65536), b""))
+        connection.close()
+        log, _ = process.communicate(timeout=END_SECONDS)
+    head, _, body = received.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200")
+    assert json.loads(body)["prediction"] == "mel"
+    assert process.returncode == 0
+    events = [json.loads(line) for line in log.splitlines()]
+    assert [event["status"] for event in events if event.get("route") == "/v1/predict"] == [200]
+
+
+def test_request_that_never_ends_does_not_keep_the_server() -> None:
+    with running_server() as (process, address), half_sent(address, sample()):
+        wait_until_held(address)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=END_SECONDS)
+    assert process.returncode == 0
+
+
+def test_process_as_sagemaker_starts_it_answers_at_its_addresses() -> None:
+    with running_server("serve", API_WORKERS="1") as (_, address):
+        assert httpx.get(f"{address}/ping").status_code == 200
+        response = httpx.post(f"{address}/invocations", content=sample(), headers={"content-type": "image/jpeg"})
+    assert response.json()["prediction"] == "mel"
+
+
+def test_process_with_tokens_serves_others_and_says_nothing_of_itself() -> None:
+    with running_server("--address", "0.0.0.0", API_TOKENS=TOKEN, API_WORKERS="1") as (_, address):
+        refused = httpx.post(f"{address}/v1/predict", content=sample())
+        answered = httpx.post(
+            f"{address}/v1/predict",
+            content=sample(),
+            headers={"authorization": f"Bearer {TOKEN}", "content-type": "image/jpeg"},
+        )
+    assert (refused.status_code, answered.status_code) == (401, 200)
+    assert "server" not in answered.headers
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environ", "message"),
+    [
+        (["--address", "0.0.0.0"], {}, "ALLOW_ANONYMOUS=1"),
+        ([], {"API_TOKENS": "short"}, "API_TOKENS"),
+        ([], {"API_WORKERS": "many"}, "API_WORKERS"),
+    ],
+)
+def test_wrong_settings_end_it_with_the_reason(arguments: list[str], environ: dict[str, str], message: str) -> None:
+    process = subprocess.run(
+        [sys.executable, "-m", "model.server.app", *arguments],
+        cwd=ROOT, env=environ, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert process.returncode == 2
+    assert process.stderr.startswith("model.server: ") and message in process.stderr
+    assert "Traceback" not in process.stderr

@@ -1,0 +1,347 @@
+"""The evaluation of a small cohort worked out by hand, refused tables, and the command line."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from data.tasks.skin import DX_CODES, class_index
+from model.evaluate import main
+from model.evaluation.predictions import (
+    PREDICTION_COLUMNS,
+    Cohort,
+    PredictionsError,
+    check_predictions,
+    cohort_of,
+    load_predictions,
+)
+from model.evaluation.results import evaluate, evaluation_from_dict, evaluation_to_dict, roc_curves
+from model.measures.intervals import Estimate, threshold_table
+from model.measures.metrics import reweigh_ppv_npv
+
+# lesion, dx, prediction, and the probabilities that are not 0. Seven images of six lesions.
+ROWS: tuple[tuple[str, str, str, dict[str, float]], ...] = (
+    ("L1", "mel", "mel", {"mel": 0.5, "nv": 0.5}),
+    ("L1", "mel", "mel", {"mel": 0.4, "nv": 0.6}),  # the decision is not the argmax
+    ("L2", "mel", "nv", {"mel": 0.1, "nv": 0.9}),
+    ("L3", "nv", "nv", {"mel": 0.1, "nv": 0.9}),
+    ("L4", "nv", "nv", {"mel": 0.2, "nv": 0.8}),
+    ("L5", "nv", "mel", {"mel": 0.6, "nv": 0.4}),
+    ("L6", "bcc", "bcc", {"bcc": 0.9, "nv": 0.1}),
+)
+
+
+@pytest.fixture
+def table() -> pd.DataFrame:
+    return pd.DataFrame(
+        [
+            {
+                "image_id": f"I{number}",
+                "lesion_id": lesion,
+                "dx": dx,
+                "dx_type": "histo",
+                "age": 45.0 if number else np.nan,
+                "sex": "female",
+                "localization": "unknown",
+                **{code: shares.get(code, 0.0) for code in DX_CODES},
+                "prediction": prediction,
+            }
+            for number, (lesion, dx, prediction, shares) in enumerate(ROWS)
+        ]
+    )
+
+
+@pytest.fixture
+def cohort(table: pd.DataFrame) -> Cohort:
+    return cohort_of(table)
+
+
+@pytest.fixture
+def predictions_path(table: pd.DataFrame, tmp_path: Path) -> Path:
+    path = tmp_path / "predictions.csv"
+    table.to_csv(path, index=False)
+    return path
+
+
+def is_nan(estimate: Estimate) -> bool:
+    return all(math.isnan(bound) for bound in dataclasses.astuple(estimate))
+
+
+def test_a_table_survives_the_file(table: pd.DataFrame, predictions_path: Path) -> None:
+    read = load_predictions(predictions_path)
+    assert list(read.columns) == list(PREDICTION_COLUMNS)
+    assert math.isnan(read["age"][0])
+    assert read["localization"].eq("unknown").all()
+    assert np.array_equal(read[list(DX_CODES)].to_numpy(), table[list(DX_CODES)].to_numpy())
+
+
+def test_a_table_may_have_other_columns_in_any_order(table: pd.DataFrame) -> None:
+    shuffled = table.assign(ood_score=1.0)[["ood_score", *reversed(table.columns)]]
+    assert list(check_predictions(shuffled, "x.csv").columns) == list(PREDICTION_COLUMNS)
+
+
+def test_a_cohort_holds_aligned_arrays(cohort: Cohort) -> None:
+    assert cohort.image_ids[6] == "I6"
+    assert cohort.lesion_ids.tolist() == ["L1", "L1", "L2", "L3", "L4", "L5", "L6"]
+    assert cohort.dx_true.tolist() == [4, 4, 4, 5, 5, 5, 1]
+    assert cohort.dx_predicted.tolist() == [4, 4, 5, 5, 5, 4, 1]
+    assert cohort.probabilities.shape == (7, 7)
+    assert cohort.is_malignant.tolist() == [True, True, True, False, False, False, True]
+    assert cohort.p_malignant == pytest.approx([0.5, 0.4, 0.1, 0.1, 0.2, 0.6, 0.9])
+
+
+@pytest.mark.parametrize(
+    ("row", "column", "value", "message"),
+    [
+        (3, "dx", "melanoma", r"row 5, dx: expected one of akiec, .*, vasc, received melanoma"),
+        (0, "prediction", "scc", r"row 2, prediction: expected one of akiec, .*, received scc"),
+        (2, "mel", -0.1, r"row 4, mel: expected a probability from 0 to 1, received -0.1"),
+        (2, "mel", 1.5, r"row 4, mel: expected a probability from 0 to 1, received 1.5"),
+        (2, "mel", math.inf, r"row 4, mel: expected a probability from 0 to 1, received inf"),
+        (1, "mel", 0.402, r"row 3, sum of the probabilities: expected 1, received 1.002"),
+        (1, "mel", np.nan, r"row 3, mel: expected a value, received nothing"),
+        (6, "lesion_id", None, r"row 8, lesion_id: expected a value, received nothing"),
+        (6, "sex", None, r"row 8, sex: expected a value, received nothing"),
+        (4, "image_id", "I0", r"row 6, image_id: expected each image once, received I0"),
+    ],
+)
+def test_a_wrong_value_is_refused_with_its_row(
+    table: pd.DataFrame, row: int, column: str, value: object, message: str
+) -> None:
+    table.loc[row, column] = value
+    with pytest.raises(PredictionsError, match=r"^given\.csv, " + message):
+        check_predictions(table, "given.csv")
+
+
+@pytest.mark.parametrize("column", ["mel", "age"])
+def test_text_for_a_number_is_refused(table: pd.DataFrame, column: str) -> None:
+    table[column] = table[column].astype(object)
+    table.loc[1, column] = "much"
+    with pytest.raises(PredictionsError, match=f"row 3, {column}: expected a number, received much"):
+        check_predictions(table, "given.csv")
+
+
+def test_sums_within_rounding_pass(table: pd.DataFrame) -> None:
+    table.loc[1, "mel"] = 0.4009
+    assert len(check_predictions(table, "given.csv")) == 7
+
+
+def test_missing_columns_are_named(table: pd.DataFrame) -> None:
+    with pytest.raises(PredictionsError, match=r"given.csv: expected columns .*; missing dx_type, prediction$"):
+        check_predictions(table.drop(columns=["prediction", "dx_type"]), "given.csv")
+
+
+def test_a_table_without_rows_is_refused(table: pd.DataFrame) -> None:
+    with pytest.raises(PredictionsError, match="received none"):
+        check_predictions(table[:0], "given.csv")
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00\xd8", b'a,b\n1,2\n1,2,3,"4\n'])
+def test_a_file_that_is_no_csv_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "picture.csv"
+    path.write_bytes(content)
+    with pytest.raises(PredictionsError, match=r"picture\.csv: expected a CSV of predictions, could not read it"):
+        load_predictions(path)
+
+
+def test_a_missing_file_or_a_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(PredictionsError, match="found none"):
+        load_predictions(tmp_path / "absent.csv")
+    with pytest.raises(PredictionsError, match="could not read it"):
+        load_predictions(tmp_path)
+
+
+def test_the_evaluation_by_hand(cohort: Cohort) -> None:
+    evaluation = evaluate(cohort, resamples=200, seed=1)
+    assert (evaluation.images, evaluation.lesions, evaluation.resamples, evaluation.seed) == (7, 6, 200, 1)
+    assert evaluation.accuracy.value == pytest.approx(5 / 7)
+    # Sensitivities: bcc 1 of 1, mel 2 of 3, nv 2 of 3; the other classes have no images.
+    assert evaluation.balanced_accuracy.value == pytest.approx((1 + 2 / 3 + 2 / 3) / 3)
+    # Malignant 0.5, 0.4, 0.1, 0.9 against benign 0.1, 0.2, 0.6: 0.5 wins 2, 0.4 wins 2, 0.1 ties 1, 0.9 wins 3.
+    assert evaluation.malignant_auroc.value == pytest.approx(7.5 / 12)
+    # mel 0.5, 0.4, 0.1 against 0.1, 0.2, 0.6, 0: 3 + 3 + 1.5 of 12. nv 0.9, 0.8, 0.4 against 0.5, 0.6, 0.9, 0.1:
+    # 3.5 + 3 + 1 of 12. bcc 0.9 beats all.
+    assert evaluation.macro_auroc.value == pytest.approx((1 + 7.5 / 12 + 7.5 / 12) / 3)
+    # Highest probabilities (right?): 0.5 (mel, the first of the tie: right), 0.6 (nv, wrong), 0.9 (nv, wrong), 0.9,
+    # 0.8 (right), 0.6 (mel, wrong), 0.9 (right). Bins of 1/15: 0.5 | 0.6, 0.6 | 0.8 | 0.9 three times:
+    # |0.5 - 1| + |1.2 - 0| + |0.8 - 1| + |2.7 - 2| = 2.6 over 7 images.
+    assert evaluation.calibration_error.value == pytest.approx(2.6 / 7)
+    overall = (evaluation.accuracy, evaluation.balanced_accuracy, evaluation.macro_auroc, evaluation.calibration_error)
+    assert all(0 <= estimate.low <= estimate.value <= estimate.high <= 1 for estimate in overall)
+    expected = np.zeros((7, 7), dtype=int)
+    expected[[1, 4, 4, 5, 5], [1, 4, 5, 5, 4]] = [1, 2, 1, 2, 1]
+    assert evaluation.confusion.tolist() == expected.tolist()
+
+
+def test_one_class_against_the_rest_by_hand(cohort: Cohort) -> None:
+    per_class = evaluate(cohort, resamples=50).per_class
+    assert tuple(row.dx for row in per_class) == DX_CODES
+    mel = per_class[class_index("mel")]
+    # 3 images of 2 lesions; 2 found; 1 of 4 others called mel; 3 called, 4 not.
+    assert (mel.images, mel.lesions) == (3, 2)
+    values = [rate.value for rate in (mel.sensitivity, mel.specificity, mel.ppv, mel.npv, mel.auroc)]
+    assert values == pytest.approx([2 / 3, 3 / 4, 2 / 3, 3 / 4, 7.5 / 12])
+
+
+def test_a_class_without_images_is_nan_where_it_must_be(cohort: Cohort) -> None:
+    df = evaluate(cohort, resamples=50).per_class[class_index("df")]
+    assert (df.images, df.lesions) == (0, 0)
+    assert all(is_nan(estimate) for estimate in (df.sensitivity, df.ppv, df.auroc))
+    # Nobody was called df, and rightly so; six lesions leave room for doubt: 0.025 ** (1 / 6) = 0.541.
+    assert df.specificity == Estimate(1.0, pytest.approx(0.541, abs=1e-3), 1.0)
+    assert df.npv.value == 1.0
+
+
+def test_one_image_and_none(table: pd.DataFrame) -> None:
+    one = evaluate(cohort_of(table[:1]), resamples=20)
+    assert (one.images, one.lesions, one.accuracy.value, one.balanced_accuracy.value) == (1, 1, 1.0, 1.0)
+    assert is_nan(one.macro_auroc)
+    none = evaluate(cohort_of(table[:0]), resamples=20)
+    assert (none.images, none.lesions, none.confusion.sum()) == (0, 0, 0)
+    assert all(is_nan(e) for e in (none.accuracy, none.balanced_accuracy, none.macro_auroc, none.calibration_error))
+    assert all(is_nan(curve.auroc) for curve in roc_curves(cohort_of(table[:0]), resamples=20))
+
+
+def test_evaluation_refuses_no_resamples(cohort: Cohort) -> None:
+    with pytest.raises(ValueError, match="at least one bootstrap sample"):
+        evaluate(cohort, resamples=0)
+
+
+def test_roc_curves(cohort: Cohort) -> None:
+    curves = {curve.name: curve for curve in roc_curves(cohort, resamples=100, seed=1)}
+    assert tuple(curves) == (*DX_CODES, "macro", "malignant")
+    evaluation = evaluate(cohort, resamples=100, seed=1)
+    assert curves["mel"].auroc == evaluation.per_class[class_index("mel")].auroc
+    assert curves["macro"].auroc == evaluation.macro_auroc
+    assert curves["malignant"].auroc == evaluation.malignant_auroc
+    malignant = curves["malignant"]
+    assert (malignant.positives, malignant.negatives) == (4, 3)
+    # In falling order: 0.9 +, 0.6 -, 0.5 +, 0.4 +, 0.2 -, 0.1 + and - tied.
+    assert malignant.threshold == pytest.approx([math.inf, 0.9, 0.6, 0.5, 0.4, 0.2, 0.1])
+    assert malignant.sensitivity == pytest.approx([0, 0.25, 0.25, 0.5, 0.75, 0.75, 1])
+    assert malignant.false_positive_rate == pytest.approx([0, 0, 1 / 3, 1 / 3, 1 / 3, 2 / 3, 1])
+    assert malignant.band_grid.shape == malignant.band_low.shape == malignant.band_high.shape == (101,)
+    assert (malignant.band_low <= malignant.band_high).all()
+    assert np.isnan(curves["df"].band_low).all()
+
+
+def test_the_macro_curve_is_the_mean_of_the_classes_that_have_one(cohort: Cohort) -> None:
+    curves = {curve.name: curve for curve in roc_curves(cohort, resamples=20)}
+    macro = curves["macro"]
+    assert (macro.false_positive_rate[0], macro.sensitivity[0]) == (0, 0)
+    # At false-positive rate 0: bcc finds all, mel (0.6 of another leads) none, nv (a tie at 0.9 leads) none.
+    assert (macro.false_positive_rate[1], macro.sensitivity[1]) == (0, pytest.approx(1 / 3))
+    assert macro.sensitivity[-1] == 1
+    assert np.isnan(macro.threshold).all()
+    # bcc 1 and 6, mel 3 and 4, nv 3 and 4.
+    assert (macro.positives, macro.negatives) == (7, 14)
+
+
+def test_an_evaluation_survives_json(cohort: Cohort) -> None:
+    evaluation = evaluate(cohort, resamples=20)
+    written = json.dumps({"data": "HAM10000", **evaluation_to_dict(evaluation)}, allow_nan=False)
+    read = evaluation_from_dict(json.loads(written))
+    assert evaluation_to_dict(read) == evaluation_to_dict(evaluation)
+    assert read.per_class[4] == evaluation.per_class[4]
+    assert is_nan(read.per_class[class_index("df")].sensitivity)
+    assert read.confusion.dtype == np.int64
+    assert read.confusion.tolist() == evaluation.confusion.tolist()
+    assert json.loads(written)["per_class"][3]["sensitivity"] == {"value": None, "low": None, "high": None}
+    with pytest.raises(KeyError, match="per_class"):
+        evaluation_from_dict({"images": 1})
+
+
+def test_the_threshold_functions_are_offered_here(cohort: Cohort) -> None:
+    metrics = threshold_table(cohort.is_malignant, cohort.p_malignant, cohort.lesion_ids, 0.4)
+    # At 0.4: 0.5, 0.4, 0.9 of four malignant images, and 0.6 of three benign ones.
+    assert (metrics.sensitivity.value, metrics.ppv.value) == (0.75, 0.75)
+    assert metrics.specificity.value == pytest.approx(2 / 3)
+    assert reweigh_ppv_npv(0.75, 0.75, 0.5) == (0.75, 0.75)
+
+
+def test_the_command_line_prints_tables_of_a_file(predictions_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--predictions", str(predictions_path), "--resamples", "50", "--seed", "3"]) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith("predictions.csv, all of its rows: 7 images of 6 lesions\n")
+    assert "50 bootstrap samples of lesions, seed 3" in printed
+    assert "balanced accuracy" in printed
+    assert "0.778 (" in printed
+    assert "no operating points" in printed
+    # The confusion matrix' row of mel: two right, one taken for nv.
+    assert ["mel", "0", "0", "0", "0", "2", "1", "0"] in [line.split() for line in printed.splitlines()]
+
+
+def test_the_command_line_measures_an_artifact(
+    table: pd.DataFrame, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table.to_csv(tmp_path / "test_predictions.csv", index=False)
+    manifest = {
+        "name": "skin",
+        "version": "1.0",
+        "operating_points": [{"name": "sensitivity_75", "threshold": 0.4, "target_sensitivity": 0.75}],
+    }
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    output = tmp_path / "metrics.json"
+    assert main(["--artifact", str(tmp_path), "--resamples", "20", "--output", str(output)]) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith("HAM10000, locked test split, model skin 1.0: 7 images of 6 lesions\n")
+    assert "sensitivity_75" in printed
+    written = json.loads(output.read_text())
+    assert written["data"] == "HAM10000, locked test split, model skin 1.0"
+    assert written["operating_points"][0]["counts"]["true_positives"] == 3
+    assert written["operating_points"][0]["sensitivity"]["value"] == 0.75
+    assert evaluation_from_dict(written).images == 7
+
+
+def test_the_command_line_tries_an_artifacts_thresholds_on_another_file(
+    predictions_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "manifest.json").write_text(json.dumps({"operating_points": [{"name": "p", "threshold": 0.2}]}))
+    arguments = ["--predictions", str(predictions_path), "--artifact", str(tmp_path), "--resamples", "5"]
+    assert main(arguments) == 0
+    assert "0.2000" in capsys.readouterr().out
+
+
+def test_the_command_line_refuses_a_wrong_file(
+    table: pd.DataFrame, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "wrong.csv"
+    table.drop(columns="dx").to_csv(path, index=False)
+    assert main(["--predictions", str(path)]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "missing dx" in captured.err
+    assert main(["--artifact", str(tmp_path / "absent")]) == 2
+    assert "found none" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("manifest", ["{", "[1]", '{"operating_points": [{"name": "p"}]}', '{"operating_points": 3}'])
+def test_the_command_line_refuses_a_broken_manifest(
+    table: pd.DataFrame, tmp_path: Path, capsys: pytest.CaptureFixture[str], manifest: str
+) -> None:
+    table.to_csv(tmp_path / "test_predictions.csv", index=False)
+    (tmp_path / "manifest.json").write_text(manifest)
+    assert main(["--artifact", str(tmp_path)]) == 2
+    assert "manifest.json: expected" in capsys.readouterr().err
+
+
+def test_the_command_line_refuses_an_output_it_cannot_write(
+    predictions_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = str(tmp_path / "absent" / "metrics.json")
+    assert main(["--predictions", str(predictions_path), "--resamples", "5", "--output", output]) == 2
+    assert "cannot be written" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("wrong", [["--resamples", "0"], ["--seed", "-1"], ["--resamples", "many"]])
+def test_the_command_line_refuses_wrong_numbers(wrong: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(wrong)
+    assert stopped.value.code == 2
+    assert wrong[0] in capsys.readouterr().err

@@ -1,0 +1,361 @@
+"""Training on a made-up dataset: what is drawn, what is frozen, that a killed run goes on, that the artifact loads."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from data.datasets.ham10000 import DatasetError, image_path, load_metadata
+from data.datasets.splits import split_by_lesion
+from data.tasks.skin import DX_CODES
+from model.analysis.analyzer import Analyzer
+from model.inference.artifact import load_artifact
+from model.inference.runtimes import LiteRTClassifier
+from tests.support.tiny_dataset import write_tiny_dataset
+
+# TensorFlow, Keras and their dependencies warn of their own deprecations; ours would still fail elsewhere.
+pytestmark = [pytest.mark.tensorflow, pytest.mark.filterwarnings("default")]
+
+ROOT = Path(__file__).resolve().parents[3]
+SMALL = (
+    "--init",
+    "none",
+    "--batch-size",
+    "8",
+    "--limit",
+    "32",
+    "--head-epochs",
+    "1",
+    "--low-resolution-epochs",
+    "1",
+    "--middle-resolution-epochs",
+    "0",
+    "--averaged-epochs",
+    "1",
+)
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_dataset(tmp_path_factory.mktemp("ham10000"))
+
+
+def train_command(dataset: Path, run: Path, *more: str) -> list[str]:
+    return [sys.executable, "-m", "model.train", "--dataset", str(dataset), "--run", str(run), *SMALL, *more]
+
+
+@pytest.fixture(scope="module")
+def killed_and_resumed(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that was killed after its first checkpoint and then resumed to its end."""
+    run = tmp_path_factory.mktemp("run")
+    options = ("--full-resolution-epochs", "1", "--checkpoint-minutes", "0")
+    process = subprocess.Popen(train_command(dataset, run, *options), cwd=ROOT, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 300
+    while not (run / "state.json").is_file() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert (run / "state.json").is_file()
+    assert not (run / "network.keras").exists()
+    (run / "when_killed.json").write_text((run / "state.json").read_text())
+    subprocess.run(train_command(dataset, run, *options, "--resume"), cwd=ROOT, check=True, capture_output=True)
+    return run
+
+
+def test_killed_run_goes_on_where_it_was(killed_and_resumed: Path) -> None:
+    killed = pd.read_json(killed_and_resumed / "when_killed.json", typ="series")
+    assert killed["epoch"] * 4 + killed["step"] > 0
+    history = pd.read_csv(killed_and_resumed / "history.csv")
+    assert list(history["epoch"]) == [1, 2, 3]
+    assert list(history["phase"]) == ["head", "low resolution", "full resolution"]
+    assert list(history["width"]) == [128, 128, 256]
+    assert history[["lesion_loss", "map_loss", "val_loss", "val_auc", "val_balanced_accuracy"]].notna().all(axis=None)
+
+
+def test_run_with_other_options_is_not_resumed(dataset: Path, killed_and_resumed: Path) -> None:
+    for arguments, expected in ((("--resume", "--seed", "2"), "another seed"), ((), "already holds a run")):
+        command = train_command(dataset, killed_and_resumed, "--full-resolution-epochs", "1", *arguments)
+        finished = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
+        assert finished.returncode != 0
+        assert expected in finished.stderr
+
+
+def test_export_writes_an_artifact_that_answers(dataset: Path, killed_and_resumed: Path, tmp_path: Path) -> None:
+    output = tmp_path / "artifact"
+    command = [sys.executable, "-m", "model.export", "--run", str(killed_and_resumed), "--output", str(output)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    artifact = load_artifact(output)
+    assert (artifact.height, artifact.width) == (192, 256)
+    metadata = load_metadata(dataset)
+    path = image_path(dataset, metadata["image_id"].iloc[0])
+    assert path is not None
+    analyzer = Analyzer(LiteRTClassifier(artifact))
+    output_of_network = analyzer.classifier.forward(analyzer.run(path.read_bytes()).network_input)
+    assert output_of_network.logits.shape == (7,)
+    assert output_of_network.maps.shape == (12, 16, 7)
+    assert output_of_network.lesion.shape == (12, 16)
+    assert output_of_network.member_logits.shape == (1, 7)
+    predictions = pd.read_csv(artifact.test_predictions_path)
+    np.testing.assert_allclose(predictions[list(DX_CODES)].sum(axis=1), 1, atol=1e-5)
+    tested = set(predictions["lesion_id"])
+    assert tested <= set(metadata["lesion_id"][split_by_lesion(metadata) == "test"])
+    assert str(dataset) not in (output / "manifest.json").read_text()
+    assert os.sep + "tmp" not in (output / "manifest.json").read_text()
+
+
+def test_training_and_validation_never_hold_test_lesions(dataset: Path) -> None:
+    from model.train import build_parser
+    from model.training.recipe import recipe_from, select_rows
+
+    metadata = load_metadata(dataset)
+    recipe = recipe_from(build_parser().parse_args([]))
+    training, validation = select_rows(metadata, recipe)
+    test = metadata[split_by_lesion(metadata, seed=recipe.split_seed) == "test"]
+    lesions = [set(part["lesion_id"]) for part in (training, validation, test)]
+    assert not lesions[0] & lesions[1] and not lesions[0] & lesions[2] and not lesions[1] & lesions[2]
+    assert select_rows(metadata, replace(recipe, limit=7))[0]["dx"].nunique() == 7
+
+
+def test_sampling_shares_worked_out_by_hand() -> None:
+    from model.training.recipe import draw_epoch, sampling_prior
+
+    # 16 images of class 5, 4 of class 4, 1 of class 0: square roots 4, 2, 1.
+    classes = np.repeat([5, 4, 0], [16, 4, 1])
+    np.testing.assert_allclose(sampling_prior(classes, "natural")[[0, 4, 5]], [1 / 21, 4 / 21, 16 / 21])
+    np.testing.assert_allclose(sampling_prior(classes, "sqrt")[[0, 4, 5]], [1 / 7, 2 / 7, 4 / 7])
+    np.testing.assert_allclose(sampling_prior(classes, "balanced")[[0, 4, 5]], [1 / 3, 1 / 3, 1 / 3])
+    assert sampling_prior(classes, "balanced")[[1, 2, 3, 6]].sum() == 0
+    drawn = draw_epoch(classes, "sqrt", seed=3, epoch=0)
+    assert np.bincount(classes[drawn], minlength=6)[[0, 4, 5]].tolist() == [3, 6, 12]
+    # Every image of a class is drawn before one is drawn again.
+    assert set(drawn[classes[drawn] == 4]) == {16, 17, 18, 19}
+    assert draw_epoch(classes, "sqrt", seed=3, epoch=0).tolist() == drawn.tolist()
+    assert draw_epoch(classes, "sqrt", seed=3, epoch=1).tolist() != drawn.tolist()
+    assert sorted(draw_epoch(classes, "natural", seed=3, epoch=0)) == list(range(21))
+
+
+def test_augmentation_is_reproducible_and_keeps_the_range() -> None:
+    import tensorflow as tf
+
+    from model.training.batches import augment
+
+    # The fourth channel is a mask.
+    pixels = np.random.default_rng(0).integers(0, 256, (8, 48, 64, 4))
+    pixels[..., 3] = 0
+    pixels[:, :, 32:, 3] = 255
+    images = tf.constant(pixels, tf.uint8)
+    first, again, other = (augment(images, tf.constant(seed, tf.int64)) for seed in ([1, 2], [1, 2], [1, 3]))
+    for one, same, different in zip(first, again, other, strict=True):
+        np.testing.assert_array_equal(one.numpy(), same.numpy())
+        assert np.abs(one.numpy() - different.numpy()).mean() > 1
+        assert one.numpy().min() >= 0 and one.numpy().max() <= 255
+    assert first[0].shape == (8, 48, 64, 3) and first[1].shape == (8, 48, 64, 1)
+
+
+def test_mask_moves_with_its_image() -> None:
+    import tensorflow as tf
+
+    from model.training.batches import augment
+
+    # A bright disc on black, and the same disc as mask.
+    y, x = np.mgrid[:48, :64]
+    disc = (((x - 22) ** 2 + (y - 20) ** 2 < 100) * 255).astype(np.uint8)
+    images = tf.constant(np.repeat(np.dstack([disc] * 4)[np.newaxis], 16, axis=0))
+    pixels, masks = (part.numpy() for part in augment(images, tf.constant([1, 2], tf.int64)))
+    grey = pixels.mean(axis=-1)
+    for image, mask in zip(grey, masks[..., 0], strict=True):
+        inside, outside = mask > 200, mask < 50
+        assert inside.any() and outside.any()
+        assert image[inside].mean() > image[outside].mean() + 50
+
+
+def test_batches_go_on_in_the_middle_of_an_epoch() -> None:
+    from model.training.batches import training_batches
+
+    images = np.random.default_rng(0).integers(0, 256, (10, 48, 64, 3), dtype=np.uint8)
+    classes, rows = np.arange(10) % 7, np.array([3, 1, 4, 1, 5, 9, 2, 6, 5, 3])
+    masks = np.full((10, 48, 64), 255, dtype=np.uint8)
+    whole = list(training_batches(images, masks, classes, rows, 3, seed=5, step=0).as_numpy_iterator())
+    rest = list(training_batches(images, masks, classes, rows, 3, seed=5, step=1).as_numpy_iterator())
+    # Ten rows are three batches of three; the last row waits for another epoch.
+    drawn = [[3, 1, 4], [1, 5, 2], [2, 6, 5]]
+    assert [targets["logits"].argmax(axis=1).tolist() for _, targets in whole] == drawn
+    assert len(rest) == 2
+    for (pixels, targets), (again, targets_again) in zip(whole[1:], rest, strict=True):
+        np.testing.assert_array_equal(pixels, again)
+        for name, target in targets.items():
+            np.testing.assert_array_equal(target, targets_again[name])
+    # The lesion fills every image, and stands in the channel of the true class alone.
+    for (_, targets), classes_drawn in zip(whole, drawn, strict=True):
+        assert targets["lesion"].shape == (3, 3, 4, 1) and (targets["lesion"] == 1).all()
+        for maps, index in zip(targets["class_maps"], classes_drawn, strict=True):
+            assert (maps[..., index] == 1).all() and maps.sum() == 12
+
+
+def test_batches_without_masks_have_the_diagnosis_alone() -> None:
+    from model.training.batches import training_batches
+
+    images = np.zeros((4, 48, 64, 3), dtype=np.uint8)
+    batches = training_batches(images, None, np.arange(4), np.arange(4), 2, seed=5, step=0)
+    assert [set(targets) for _, targets in batches.as_numpy_iterator()] == [{"logits"}] * 2
+
+
+def test_only_epochs_of_the_last_phase_are_averaged() -> None:
+    from model.train import build_parser
+    from model.training.recipe import recipe_from
+    from model.training.run import epochs_to_average, plan_epochs
+
+    options = ["--head-epochs", "1", "--low-resolution-epochs", "2", "--middle-resolution-epochs", "0"]
+    options += ["--full-resolution-epochs", "3"]
+    epochs = plan_epochs(recipe_from(build_parser().parse_args(options)))
+    assert [epoch.number for epoch in epochs_to_average(epochs, 2)] == [4, 5]
+    assert [epoch.number for epoch in epochs_to_average(epochs, 6)] == [3, 4, 5]
+
+
+def test_network_is_the_mean_of_the_last_epochs(tmp_path: Path) -> None:
+    import keras
+
+    from model.training.run import average_epochs
+
+    network = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    for name, values in (("a", (1.0, 10.0)), ("b", (3.0, 20.0))):
+        network.set_weights([np.array([[values[0]]]), np.array([values[1]])])
+        network.save_weights(tmp_path / f"{name}.weights.h5")
+    average_epochs(network, [tmp_path / "a.weights.h5", tmp_path / "b.weights.h5"])
+    assert [float(weight.item()) for weight in network.get_weights()] == [2.0, 15.0]
+
+
+def test_head_phase_trains_the_dense_layer_only() -> None:
+    from model.networks.architecture import BATCH_NORM_MOMENTUM, CLASS_MAPS_LAYER, set_trainable
+    from model.networks.backbones import build_mobilenet_v2
+
+    network = build_mobilenet_v2(64, 64, None)
+    set_trainable(network, CLASS_MAPS_LAYER, is_batch_norm_frozen=True)
+    assert [variable.path.split("/")[0] for variable in network.trainable_variables] == ["class_maps", "class_maps"]
+    set_trainable(network, "image", is_batch_norm_frozen=False)
+    assert len(network.trainable_variables) > 100
+    momenta = {layer.momentum for layer in network.layers if "BatchNormalization" in type(layer).__name__}
+    assert momenta == {BATCH_NORM_MOMENTUM}
+    with pytest.raises(ValueError, match="expected the name of a layer"):
+        set_trainable(network, "block_99", is_batch_norm_frozen=False)
+
+
+def test_run_goes_on_from_an_earlier_run_of_its_fold_only(
+    dataset: Path, killed_and_resumed: Path, tmp_path: Path
+) -> None:
+    from model.train import build_parser
+    from model.training.recipe import recipe_from
+    from model.training.run import RunMismatch, start_network
+
+    options = ["--dataset", str(dataset), "--init", str(killed_and_resumed), "--validation-fold"]
+    start_network(recipe_from(build_parser().parse_args([*options, "0"])))
+    with pytest.raises(RunMismatch, match="not without fold 3"):
+        start_network(recipe_from(build_parser().parse_args([*options, "3"])))
+
+
+def write_extra_set(folder: Path, dataset: Path, prefix: str = "CASE_") -> Path:
+    """One image of each diagnosis of the dataset under other names, as `data.cases.labelled` writes them: no masks."""
+    metadata = load_metadata(dataset).groupby("dx").head(1)
+    images = folder / "images"
+    images.mkdir(parents=True)
+    for image_id in metadata["image_id"]:
+        path = image_path(dataset, image_id)
+        assert path is not None
+        (images / f"{prefix}{image_id}.jpg").write_bytes(path.read_bytes())
+    renamed = metadata.assign(image_id=prefix + metadata["image_id"], lesion_id=prefix + metadata["lesion_id"])
+    renamed.to_csv(folder / "HAM10000_metadata.csv", index=False)
+    return folder
+
+
+def recipe_of(dataset: Path, *options: str):  # type: ignore[no-untyped-def]
+    from model.train import build_parser
+    from model.training.recipe import recipe_from
+
+    return recipe_from(build_parser().parse_args(["--dataset", str(dataset), *options]))
+
+
+def test_extra_images_join_training_alone(dataset: Path, tmp_path: Path) -> None:
+    from model.training.recipe import extra_rows, select_rows, training_prior
+
+    extra = write_extra_set(tmp_path / "extra", dataset)
+    again = write_extra_set(tmp_path / "again", dataset, prefix="OTHER_")
+    metadata = load_metadata(dataset)
+    plain, recipe = recipe_of(dataset), recipe_of(dataset, "--extra", str(extra), "--extra", str(again))
+    for part, same in zip(select_rows(metadata, recipe), select_rows(metadata, plain), strict=True):
+        pd.testing.assert_frame_equal(part, same)
+    added = extra_rows(metadata, recipe)
+    assert len(added) == 14 and added["image_id"].str.startswith(("CASE_", "OTHER_")).all()
+    assert extra_rows(metadata, plain).empty
+    training = select_rows(metadata, recipe)[0]
+    shown = np.sqrt(pd.concat([training, added])["dx"].value_counts().reindex(list(DX_CODES)).to_numpy())
+    np.testing.assert_allclose(training_prior(recipe, metadata), shown / shown.sum())
+
+
+@pytest.mark.parametrize(("column", "expected"), [("image_id", "image_id ISIC_"), ("lesion_id", "lesion_id HAM_")])
+def test_extra_images_of_the_dataset_are_refused(dataset: Path, tmp_path: Path, column: str, expected: str) -> None:
+    from model.training.run import train
+
+    extra = write_extra_set(tmp_path / "extra", dataset)
+    table = pd.read_csv(extra / "HAM10000_metadata.csv")
+    table[column] = table[column].str.removeprefix("CASE_")
+    table.to_csv(extra / "HAM10000_metadata.csv", index=False)
+    with pytest.raises(DatasetError, match=expected):
+        train(recipe_of(dataset, "--extra", str(extra)), tmp_path / "run", is_resumed=False, checkpoint_minutes=1)
+    assert not (tmp_path / "run").exists()
+
+
+def test_two_extra_sets_with_one_image_are_refused(dataset: Path, tmp_path: Path) -> None:
+    from model.training.recipe import extra_rows
+
+    extra = str(write_extra_set(tmp_path / "extra", dataset))
+    with pytest.raises(DatasetError, match="image_id CASE_"):
+        extra_rows(load_metadata(dataset), recipe_of(dataset, "--extra", extra, "--extra", extra))
+    with pytest.raises(DatasetError, match="found none"):
+        recipe_of(dataset, "--extra", str(tmp_path))
+
+
+def test_run_with_an_extra_set_says_so_and_cannot_go_on_without_it(dataset: Path, tmp_path: Path) -> None:
+    from model.inference.artifact import sha256_of
+    from model.training.recipe import read_run
+
+    extra, run = write_extra_set(tmp_path / "extra", dataset), tmp_path / "run"
+    options = ("--head-epochs", "0", "--full-resolution-epochs", "0")
+    subprocess.run(
+        train_command(dataset, run, *options, "--extra", str(extra)), cwd=ROOT, check=True, capture_output=True
+    )
+    assert (run / "network.keras").is_file()
+    history = pd.read_csv(run / "history.csv")
+    assert np.isfinite(history[["loss", "lesion_loss", "map_loss"]]).all(axis=None)
+    (stated,) = read_run(run).extra
+    assert (stated.folder, stated.images_by_dx, stated.lesions) == (str(extra), (1,) * 7, 7)
+    assert stated.metadata_sha256 == sha256_of(extra / "HAM10000_metadata.csv")
+    finished = subprocess.run(
+        train_command(dataset, run, *options, "--resume"), cwd=ROOT, check=False, capture_output=True, text=True
+    )
+    assert finished.returncode != 0 and "another extra" in finished.stderr
+
+
+def test_images_of_an_extra_set_are_loaded_after_the_dataset_s_with_empty_masks(dataset: Path, tmp_path: Path) -> None:
+    from model.training.run import Phase, _load_parts, _rows_of
+
+    extra = write_extra_set(tmp_path / "extra", dataset)
+    recipe = recipe_of(dataset, "--extra", str(extra), "--limit", "8")
+    training, _ = _load_parts(_rows_of(recipe), recipe, Phase("low", 1, 96, 128, "image", False, 1e-3))
+    assert training.masks is not None
+    assert len(training.images) == len(training.masks) == len(training.class_indices) == 8 + 7
+    has_mask = training.masks.any(axis=(1, 2))
+    assert has_mask[:8].all() and not has_mask[8:].any()
+    assert training.images[8:].any(axis=(1, 2, 3)).all()
+    (extra / "images" / f"{pd.read_csv(extra / 'HAM10000_metadata.csv')['image_id'][0]}.jpg").unlink()
+
+    with pytest.raises(DatasetError, match=f"in {dataset} or {extra}"):
+        _load_parts(_rows_of(recipe), recipe, Phase("low", 1, 96, 128, "image", False, 1e-3))

@@ -1,0 +1,550 @@
+"""The Cases page under AppTest, with a real SQLite log, a folder of images and the committed model."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from dashboard.answer import saved
+from dashboard.cases import opened as opened_case
+from dashboard.cases import wording
+from dashboard.cases import worklist as cases_widgets
+from dashboard.cases.forms import NEW_LESION
+from dashboard.shell import errors, resources
+from dashboard.shell.formats import escape, percent
+from data.cases.case import LOCAL_ACTOR, Actor, Biopsy, Case, Decision, Lesion, Patient, Read
+from data.cases.database import CaseLogUnavailable
+from data.cases.log import CaseLog, CaseNotFound
+from data.cases.queries import CaseQuery
+from data.tasks.skin import DX_CODES
+from model.inference.clinical import ClinicalFacts
+from tests.support.case_log import (
+    case_log_of,
+    fill,
+    made_up_draft,
+    made_up_image,
+    made_up_result,
+    sample_result,
+    save_sample,
+)
+from tests.support.dashboard import TIMEOUT
+
+ROOT = Path(__file__).resolve().parents[2]
+OTHER_SAMPLE = ROOT / "data" / "sample" / "synthetic_nv_1.jpg"
+
+
+@pytest.fixture(autouse=True)
+def settings_of_test(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with case_log_of(tmp_path, monkeypatch):
+        yield
+
+
+@pytest.fixture
+def case() -> Case:
+    """A synthetic melanoma, read as a nevus first."""
+    return save_sample(
+        patient=Patient("PAT-17", 52.0, "female"),
+        lesion=Lesion(uuid4(), "back", "left", "growing"),
+        own_read=Read("nv", "fairly sure", "follow-up"),
+        decision=Decision("mel", "excision", "asymmetric"),
+    )
+
+
+def made_up(seed: int, **changes: Any) -> Case:
+    return resources.case_log().save(replace(made_up_draft(seed), **changes), made_up_image(seed), LOCAL_ACTOR)
+
+
+def open_page(case_id: UUID | str | None = None) -> AppTest:
+    page = AppTest.from_file(str(ROOT / "pages" / "cases.py"), default_timeout=TIMEOUT)
+    if case_id is not None:
+        page.query_params["case"] = str(case_id)
+    page.run()
+    assert not page.exception
+    return page
+
+
+def shown(page: AppTest) -> str:
+    """All text on the page."""
+    kinds = (page.markdown, page.caption, page.warning, page.info, page.error, page.subheader)
+    html = [str(element.proto.body) for element in page.get("html")]
+    return "\n".join([*(str(element.value) for kind in kinds for element in kind), *html])
+
+
+def listed(page: AppTest) -> list[str]:
+    """The patients of the table, from its first row."""
+    return list(page.dataframe[0].value["Patient"])
+
+
+def press(page: AppTest, label: str) -> AppTest:
+    """Press the button of this label."""
+    next(button for button in page.button if button.label == label).click()
+    page.run()
+    assert not page.exception
+    return page
+
+
+def choose(page: AppTest, label: str, value: object) -> AppTest:
+    """Choose in the selectbox of this label."""
+    next(box for box in page.selectbox if box.label == label).set_value(value)
+    page.run()
+    assert not page.exception
+    return page
+
+
+def actions() -> list[str]:
+    """What the audit trail holds, oldest first."""
+    return [entry.action for entry in reversed(resources.case_log().audit_entries(LOCAL_ACTOR, 100))]
+
+
+def kept() -> Case:
+    """The one case of the log, as it is there."""
+    (only,) = resources.case_log().cases(CaseQuery(), LOCAL_ACTOR)
+    return only
+
+
+# --- Worklist --------------------------------------------------------------------------------------------------------
+
+
+def test_empty_log_says_what_to_do_first() -> None:
+    page = open_page()
+    assert wording.EMPTY_LOG_TITLE in shown(page) and "Save case" in shown(page)
+    assert not page.dataframe
+
+
+def test_only_one_page_of_many_cases_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(resources.case_log(), 120)
+    asked: list[CaseQuery] = []
+    find = CaseLog.find
+
+    def spy(self: CaseLog, query: CaseQuery, actor: Actor) -> Any:
+        asked.append(query)
+        return find(self, query, actor)
+
+    monkeypatch.setattr(CaseLog, "find", spy)
+    page = open_page()
+    assert len(page.dataframe[0].value) == 50
+    assert "120 cases, 1 to 50 shown" in shown(page)
+    page.pagination[0].set_value(3).run()
+    assert len(page.dataframe[0].value) == 20
+    assert "101 to 120 shown" in shown(page)
+    assert [(query.limit, query.offset) for query in asked] == [(50, 0), (50, 100)]
+
+
+def test_another_question_starts_at_its_first_page() -> None:
+    fill(resources.case_log(), 120)
+    page = open_page()
+    page.pagination[0].set_value(3).run()
+    choose(page, "Order by", "p_malignant")
+    assert "1 to 50 shown" in shown(page)
+    shares = list(page.dataframe[0].value["Malignant"])
+    assert shares == sorted(shares, reverse=True)
+
+
+@pytest.fixture
+def three_cases() -> None:
+    """Anna: agrees, flagged, biopsy. Ben: differs, flagged. Cem: agrees, not flagged."""
+    # Melanoma 0.6, basal cell carcinoma 0.05: p(malignant) is 0.65.
+    flagged = made_up_result([0, 0.05, 0.05, 0, 0.6, 0.3, 0])
+    unflagged = replace(flagged, threshold=0.7)
+    anna = made_up(
+        1,
+        patient=Patient("Anna"),
+        lesion=Lesion(uuid4(), "back", "left", "dark and growing"),
+        result=flagged,
+        decision=Decision("mel", "excision"),
+    )
+    resources.case_log().record_biopsy(anna.case_id, Biopsy("mel", date(2026, 1, 2)), LOCAL_ACTOR)
+    made_up(
+        2,
+        patient=Patient("Ben"),
+        lesion=Lesion(uuid4(), "face", "right", "pearly"),
+        result=flagged,
+        decision=Decision("bcc", "biopsy"),
+    )
+    made_up(
+        3,
+        patient=Patient("Cem"),
+        lesion=Lesion(uuid4(), "foot", "left", "stable"),
+        result=unflagged,
+        decision=Decision("mel", "follow-up"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("label", "value", "expected"),
+    [
+        ("Diagnosis", "bcc", ["Ben"]),
+        ("Flag", True, ["Ben", "Anna"]),
+        ("Flag", False, ["Cem"]),
+        ("Diagnosis and AI", True, ["Ben"]),
+        ("Diagnosis and AI", False, ["Cem", "Anna"]),
+        ("Biopsy", True, ["Anna"]),
+        ("Biopsy", False, ["Cem", "Ben"]),
+        ("AI's diagnosis", "mel", ["Cem", "Ben", "Anna"]),
+        ("Site", "face", ["Ben"]),
+        ("Order by", "patient_reference", ["Cem", "Ben", "Anna"]),
+    ],
+)
+def test_filters_and_order(three_cases: None, label: str, value: object, expected: list[str]) -> None:
+    page = open_page()
+    assert listed(page) == ["Cem", "Ben", "Anna"]
+    assert listed(choose(page, label, value)) == expected
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("cases_text", "GROWING dark", ["Anna"]),
+        ("cases_text", "lesion_2", ["Ben"]),
+        ("cases_reference", "anna", ["Anna"]),
+        ("cases_saved_by", LOCAL_ACTOR.name, ["Cem", "Ben", "Anna"]),
+    ],
+)
+def test_searches(three_cases: None, key: str, value: str, expected: list[str]) -> None:
+    page = open_page()
+    page.text_input(key=key).set_value(value).run()
+    assert listed(page) == expected
+
+
+def test_days_are_included_on_both_sides(three_cases: None) -> None:
+    page = open_page()
+    today = kept_today()
+    page.date_input(key="cases_from").set_value(today).run()
+    page.date_input(key="cases_to").set_value(today).run()
+    assert len(listed(page)) == 3
+
+
+def kept_today() -> date:
+    """The day, in UTC, of the newest case."""
+    return resources.case_log().find(CaseQuery(limit=1), LOCAL_ACTOR)[0].saved_at.date()
+
+
+def test_search_that_finds_nothing_can_be_reset(three_cases: None) -> None:
+    page = open_page()
+    page.text_input(key="cases_text").set_value("no such words").run()
+    assert wording.NOTHING_FOUND_TITLE in shown(page) and not page.dataframe
+    assert len(listed(press(page, "Reset"))) == 3
+    assert page.text_input(key="cases_text").value == ""
+
+
+def test_ticked_rows_are_what_is_exported(three_cases: None) -> None:
+    page = open_page()
+    assert "all 3 cases found" in shown(page)
+    page.session_state[page.dataframe[0].key] = {"selection": {"rows": [0, 2], "columns": [], "cells": []}}
+    page.run()
+    assert "2 selected cases" in shown(page)
+    assert [button.label for button in page.get("download_button")] == ["CSV", "JSON", "Images (ZIP)"]
+    assert not any(button.disabled for button in page.get("download_button"))
+
+
+def test_images_of_too_many_cases_are_not_offered(monkeypatch: pytest.MonkeyPatch, three_cases: None) -> None:
+    monkeypatch.setattr(cases_widgets, "MAX_ZIP_CASES", 2)
+    page = open_page()
+    assert [button.disabled for button in page.get("download_button")] == [False, False, True]
+    assert wording.too_many_images(2) in shown(page)
+
+
+def test_case_opens_from_the_accessible_list_and_closes_again(case: Case) -> None:
+    page = open_page()
+    choose(page, wording.PICK_CASE, case.case_id)
+    press(page, "Open")
+    assert page.query_params["case"] == str(case.case_id)
+    assert wording.case_heading(case) in shown(page)
+    press(page, "All cases")
+    assert "case" not in page.query_params and listed(page) == ["PAT-17"]
+
+
+# --- One case --------------------------------------------------------------------------------------------------------
+
+
+def test_case_is_shown_as_it_was_saved(case: Case) -> None:
+    page = open_page(case.case_id)
+    text = shown(page)
+    assert not page.error
+    for dx, probability in zip(DX_CODES, case.result.probabilities, strict=True):
+        assert f"({dx})' aria-valuemin='0' aria-valuemax='100' aria-valuenow='{probability * 100:.1f}'" in text
+    assert saved.saved_verdict(case.result) in text and saved.saved_meaning(case.result) in text
+    assert wording.prediction_set(case.result) in text and wording.saved_model(case.result) in text
+    assert "Melanocytic nevus (nv)</td><td>fairly sure</td><td>follow-up" in text
+    assert "Melanoma (mel)</td><td></td><td>excision</td><td>asymmetric" in text
+    assert case.image_sha256 in text and case.result.artifact_sha256 in text
+    assert wording.TIMELINE_ALONE in text
+
+
+def test_reopened_probabilities_are_the_saved_ones(case: Case) -> None:
+    reopened = opened_case.recorded_analysis(kept(), resources.case_log().image(kept(), LOCAL_ACTOR))
+    assert reopened.prediction is not None
+    assert list(reopened.prediction.probabilities) == pytest.approx(sample_result().probabilities, abs=1e-12)
+
+
+def test_opening_is_audited_once_however_often_the_page_runs(case: Case) -> None:
+    page = open_page(case.case_id)
+    page.run()
+    page.run()
+    assert actions() == ["save", "view"]
+    press(page, "All cases")
+    choose(page, wording.PICK_CASE, case.case_id)
+    press(page, "Open")
+    assert actions() == ["save", "view", "view"]
+
+
+@pytest.mark.parametrize("asked", ["not-an-id", "", str(UUID(int=7)), "../../etc/passwd", "<script>alert(1)</script>"])
+def test_unknown_id_is_no_such_case(asked: str) -> None:
+    page = open_page(asked)
+    (error,) = page.error
+    assert errors.ERROR_TITLES[CaseNotFound] in error.value
+    assert "passwd" not in error.value and "script" not in error.value
+    press(page, "All cases")
+    assert wording.EMPTY_LOG_TITLE in shown(page)
+
+
+def test_case_of_another_organisation_is_no_such_case() -> None:
+    stranger = Actor("eve", "elsewhere", "clinician")
+    theirs = resources.case_log().save(made_up_draft(), made_up_image(), stranger)
+    page = open_page(theirs.case_id)
+    assert errors.ERROR_TITLES[CaseNotFound] in page.error[0].value
+    assert theirs.patient.reference not in shown(page)
+
+
+def test_researcher_sees_neither_list_nor_case(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    researcher = Actor("rita", LOCAL_ACTOR.organisation, "researcher")
+    monkeypatch.setattr(cases_widgets, "actor", lambda: researcher)
+    monkeypatch.setattr(opened_case, "actor", lambda: researcher)
+    for page in (open_page(), open_page(case.case_id)):
+        assert "Your role does not allow this" in page.error[0].value
+        assert "PAT-17" not in shown(page)
+
+
+def test_users_texts_are_shown_as_they_were_typed() -> None:
+    typed = "*<img src=x onerror=alert(1)>*"
+    case = save_sample(
+        patient=Patient(typed),
+        lesion=Lesion(uuid4(), note=typed),
+        decision=Decision("mel", "biopsy", typed),
+        captured_name=typed,
+    )
+    text = shown(open_page(case.case_id))
+    assert "<img src=x" not in text.replace(escape(typed), "")
+    assert escape(typed) in text and "&lt;img src=x onerror=alert(1)&gt;" in text
+
+
+# --- Its image -------------------------------------------------------------------------------------------------------
+
+
+def image_path(tmp_path: Path) -> Path:
+    (path,) = (tmp_path / "images").rglob("*.png")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("harm", "title"),
+    [
+        (lambda path: path.unlink(), "The image of this case is missing"),
+        (lambda path: path.write_bytes(b"another image"), "The image of this case is not the one that was saved"),
+    ],
+)
+def test_missing_or_altered_image_is_said_and_the_facts_stay(
+    case: Case, tmp_path: Path, harm: Any, title: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    harm(image_path(tmp_path))
+    with caplog.at_level(logging.DEBUG):
+        page = open_page(case.case_id)
+    (error,) = page.error
+    assert title in error.value
+    assert saved.saved_verdict(case.result) in shown(page) and "role='meter'" in shown(page)
+    # Without an image there is no report.
+    assert not page.get("download_button")
+    assert "PAT-17" not in caplog.text and "growing" not in caplog.text and case.captured_name not in caplog.text
+
+
+def test_image_out_of_reach_is_asked_for_again(case: Case, tmp_path: Path) -> None:
+    path = image_path(tmp_path)
+    hidden = path.rename(tmp_path / "hidden.png")
+    page = open_page(case.case_id)
+    assert page.error
+    hidden.rename(path)
+    page.run()
+    assert not page.error and page.get("download_button")
+
+
+# --- The present model -----------------------------------------------------------------------------------------------
+
+
+def test_case_of_the_present_model_offers_no_comparison(case: Case) -> None:
+    page = open_page(case.case_id)
+    assert not page.toggle and "The present model is" not in shown(page)
+
+
+def test_case_of_another_model_is_marked_and_compared_on_demand() -> None:
+    older = replace(sample_result(), artifact_sha256="0" * 64, model_version="1.0", p_malignant=0.2)
+    case = save_sample(result=replace(older, probabilities=(0.1, 0.05, 0.1, 0.1, 0.05, 0.5, 0.1)))
+    page = open_page(case.case_id)
+    assert "This answer was given by model skin 1\\.0" in shown(page)
+    assert "aria-label='Melanoma (mel)' aria-valuemin='0' aria-valuemax='100' aria-valuenow='5.0'" in shown(page)
+    assert "Now (" not in shown(page)
+    page.toggle[0].set_value(True).run()
+    assert not page.exception
+    now = sample_result()
+    facts = ClinicalFacts(case.patient.age, case.lesion.site)
+    probabilities = resources.artifact().clinical.probabilities(np.array(now.probabilities), facts)
+    melanoma = float(probabilities[DX_CODES.index("mel")])
+    row = f'<th scope="row">mel</th><td class="number">5 %</td><td class="number">{percent(melanoma)}</td>'
+    assert row in shown(page) and f"{wording.points(0.05, melanoma)}</td>" in shown(page)
+    assert "Saved (skin 1.0)" in shown(page)
+    assert "given age 41, acral" in shown(page)
+
+
+# --- Changes ---------------------------------------------------------------------------------------------------------
+
+
+def test_decision_is_changed_and_audited(case: Case) -> None:
+    page = open_page(case.case_id)
+    page.selectbox(key=f"cases_decision_dx_{case.case_id}").set_value("bkl")
+    page.selectbox(key=f"cases_decision_plan_{case.case_id}").set_value("follow-up")
+    page.text_area(key=f"cases_decision_reason_{case.case_id}").set_value("second opinion")
+    press(page, "Save the decision")
+    assert kept().decision == Decision("bkl", "follow-up", "second opinion")
+    assert "Benign keratosis-like lesion (bkl)</td><td></td><td>follow-up</td><td>second opinion" in shown(page)
+    assert actions() == ["save", "view", "change"]
+
+
+def test_biopsy_is_entered_and_removed(case: Case) -> None:
+    page = open_page(case.case_id)
+    assert saved.NO_BIOPSY in shown(page)
+    press(page, "Save the result")
+    assert wording.NO_BIOPSY_DX in shown(page) and kept().biopsy is None
+    page.selectbox(key=f"cases_biopsy_dx_{case.case_id}").set_value("mel")
+    page.date_input(key=f"cases_biopsy_day_{case.case_id}").set_value(date(2026, 2, 3))
+    page.text_area(key=f"cases_biopsy_note_{case.case_id}").set_value("Breslow 0.4 mm")
+    press(page, "Save the result")
+    assert kept().biopsy == Biopsy("mel", date(2026, 2, 3), "Breslow 0.4 mm")
+    assert "2026-02-03</td><td>Breslow 0.4 mm" in shown(page)
+    press(page, "Remove the result")
+    assert kept().biopsy is None and saved.NO_BIOPSY in shown(page)
+
+
+def test_facts_are_corrected(case: Case) -> None:
+    page = open_page(case.case_id)
+    page.text_input(key=f"cases_facts_reference_{case.case_id}").set_value(" PAT-18 ")
+    page.number_input(key=f"cases_facts_age_{case.case_id}").set_value(None)
+    page.selectbox(key=f"cases_facts_site_{case.case_id}").set_value("chest")
+    press(page, "Save the facts")
+    assert kept().patient == Patient("PAT-18", None, "female")
+    assert kept().lesion == Lesion(case.lesion.lesion_id, "chest", "left", "growing")
+    assert "PAT\\-18 · female · chest, left" in shown(page)
+
+
+def test_change_that_cannot_be_kept_is_said_and_the_form_stays(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = open_page(case.case_id)
+
+    def away(*_: object) -> Case:
+        raise CaseLogUnavailable("expected the database to answer, received nothing")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(CaseLog, "decide", away)
+        page.text_area(key=f"cases_decision_reason_{case.case_id}").set_value("typed with care")
+        press(page, "Save the decision")
+    assert errors.ERROR_TITLES[CaseLogUnavailable] in page.error[0].value
+    assert page.text_area(key=f"cases_decision_reason_{case.case_id}").value == "typed with care"
+    press(page, "Save the decision")
+    assert not page.error and kept().decision.reason == "typed with care"
+
+
+def test_log_that_cannot_be_reached_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with case_log_of(tmp_path / "file" / "below", monkeypatch):
+        (tmp_path / "file").write_text("no folder")
+        page = open_page()
+    assert errors.ERROR_TITLES[CaseLogUnavailable] in page.error[0].value
+
+
+def test_deletion_asks_first_and_removes_row_and_image(case: Case, tmp_path: Path) -> None:
+    page = open_page(case.case_id)
+    press(page, "Delete")
+    assert wording.deletion(case) in shown(page) and kept() == case
+    # AppTest reruns the whole page, which draws the dialog only while its button is pressed as well.
+    page.button(key="cases_delete").click()
+    page.button(key="cases_delete_confirmed").click().run()
+    assert wording.EMPTY_LOG_TITLE in shown(page)
+    assert not list((tmp_path / "images").rglob("*.png"))
+    assert actions() == ["save", "view", "delete"]
+
+
+# --- Timeline --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def two_visits(case: Case) -> tuple[Case, Case]:
+    """The lesion of `case` again, as another image."""
+    return case, save_sample(OTHER_SAMPLE, patient=case.patient, lesion=case.lesion, decision=Decision("nv", "biopsy"))
+
+
+def test_two_visits_are_compared(two_visits: tuple[Case, Case]) -> None:
+    first, second = two_visits
+    page = open_page(second.case_id)
+    text = shown(page)
+    assert wording.TIMELINE_HEADING in text and wording.COMPARE_NOTE in text
+    assert [box.value for box in page.selectbox if box.label in ("Compare", "with")] == [0, 1]
+    points = wording.points(first.result.p_malignant, second.result.p_malignant)
+    shares = [percent(visit.result.p_malignant) for visit in two_visits]
+    cells = "".join(f'<td class="number">{cell}</td>' for cell in (*shares, points))
+    assert f'<th scope="row">Malignant</th>{cells}' in text
+    assert "(this case)" in text and "same day" in text
+
+
+def test_three_visits_compare_any_two_and_ask_the_log_once_for_each(two_visits: tuple[Case, Case]) -> None:
+    first, second = two_visits
+    third = save_sample(patient=first.patient, lesion=first.lesion)
+    page = open_page(third.case_id)
+    choose(page, "Compare", 0)
+    page.run()
+    views = [entry.case_id for entry in resources.case_log().audit_entries(LOCAL_ACTOR, 100) if entry.action == "view"]
+    assert sorted(views) == sorted([first.case_id, second.case_id, third.case_id])
+
+
+def test_the_open_case_is_not_forgotten_for_the_ones_it_is_compared_with(two_visits: tuple[Case, Case]) -> None:
+    first, _ = two_visits
+    visits = [save_sample(patient=first.patient, lesion=first.lesion) for _ in range(3)]
+    page = open_page(first.case_id)
+    for position in (2, 3, 4):
+        choose(page, "with", position)
+        page.run()
+    views = [entry.case_id for entry in resources.case_log().audit_entries(LOCAL_ACTOR, 100) if entry.action == "view"]
+    assert views.count(first.case_id) == 1 and all(views.count(visit.case_id) == 1 for visit in visits)
+
+
+def test_a_case_is_read_again_after_another_way_back_to_the_list(case: Case) -> None:
+    page = open_page(case.case_id)
+    del page.query_params["case"]
+    page.run()
+    resources.case_log().decide(case.case_id, Decision("vasc", "no follow-up"), LOCAL_ACTOR)
+    page.query_params["case"] = str(case.case_id)
+    page.run()
+    assert "Vascular lesion (vasc)</td><td></td><td>no follow-up" in shown(page)
+
+
+def test_a_case_joins_the_lesion_of_an_earlier_visit(case: Case) -> None:
+    later = save_sample(OTHER_SAMPLE, patient=case.patient, lesion=Lesion(uuid4(), "back"))
+    page = open_page(later.case_id)
+    assert wording.TIMELINE_ALONE in shown(page)
+    page.selectbox(key=f"cases_facts_lesion_{later.case_id}").set_value(case.lesion.lesion_id)
+    press(page, "Save the facts")
+    assert wording.COMPARE_NOTE in shown(page)
+    page.selectbox(key=f"cases_facts_lesion_{later.case_id}").set_value(NEW_LESION)
+    press(page, "Save the facts")
+    assert wording.TIMELINE_ALONE in shown(page)
+
+
+def test_lesions_of_other_patients_are_not_offered(case: Case) -> None:
+    other = save_sample(OTHER_SAMPLE, patient=Patient("PAT-99"))
+    page = open_page(other.case_id)
+    offered = page.selectbox(key=f"cases_facts_lesion_{other.case_id}").options
+    assert offered == [wording.SAME_LESION_AS_NOW, wording.A_LESION_OF_ITS_OWN]

@@ -1,0 +1,126 @@
+"""The Dataset page under AppTest: counts alone, with a dataset folder, and with one that cannot be read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from dashboard.dataset import wording as dataset_wording
+from dashboard.dataset.widgets import FILTERS, IMAGES_PER_PAGE
+from dashboard.shell import errors as wording
+from dashboard.shell import formats
+from data.datasets.ham10000 import METADATA_FILE, load_counts
+from tests.support.dashboard import TIMEOUT, environment, run_page, shown_text, write_dataset
+
+
+@pytest.fixture
+def page(monkeypatch: pytest.MonkeyPatch) -> Iterator[AppTest]:
+    with environment(monkeypatch):
+        yield run_page("dataset")
+
+
+def test_page_shows_the_whole_dataset_first(page: AppTest) -> None:
+    assert not page.exception
+    text = shown_text(page)
+    assert "10,015 images · 7,470 lesions" in text
+    assert "10.1038/sdata.2018.161" in text and "CC BY-NC 4.0" in text
+    assert len(page.get("plotly_chart")) == 6
+    assert dataset_wording.NO_DATASET_FOLDER in text
+
+
+def test_filters_act_on_every_chart(page: AppTest) -> None:
+    page.multiselect(key="dataset_dx").set_value(["mel"]).run()
+    counts = load_counts()
+    mel = counts[counts["dx"] == "mel"]
+    expected = f"{mel['images'].sum():,} images · {mel['lesions'].sum():,} lesions"
+    assert shown_text(page).count(f"HAM10000, filtered: {expected}") == 5  # the diagnosis chart still offers the others
+    assert not page.exception
+
+
+def test_count_by_lesion_names_what_is_counted(page: AppTest) -> None:
+    page.segmented_control(key="dataset_unit").set_value("lesions").run()
+    assert "Lesions by diagnosis" in shown_text(page)
+    assert not page.exception
+
+
+def test_unknown_ages_can_be_left_out(page: AppTest) -> None:
+    page.checkbox(key="dataset_keeps_unknown_age").uncheck().run()
+    assert "9,958 images" in shown_text(page)
+
+
+def test_share_by_site_is_offered(page: AppTest) -> None:
+    page.segmented_control(key="dataset_share_group").set_value("localization").run()
+    assert not page.exception
+
+
+def test_empty_cohort_is_a_designed_state_and_reset_leaves_it(page: AppTest) -> None:
+    page.multiselect(key="dataset_dx").set_value(["mel"]).run()
+    page.multiselect(key="dataset_dx_type").set_value(["follow_up"]).run()
+    text = shown_text(page)
+    assert dataset_wording.EMPTY_COHORT_TITLE in text
+    assert "0 images · 0 lesions" in text
+    assert not page.get("plotly_chart") and not page.exception
+    next(button for button in page.button if button.label == "Reset").click().run()
+    assert "10,015 images" in shown_text(page)
+    assert {key: page.session_state[key] for key in FILTERS} == FILTERS
+
+
+def test_filters_outlive_a_run_in_which_they_are_not_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    def script() -> None:
+        import streamlit as st
+
+        from dashboard.dataset import widgets as dataset_widgets
+        from dashboard.shell import resources
+
+        if st.checkbox("on this page", value=True):
+            dataset_widgets.cohort_filters(resources.counts())
+
+    with environment(monkeypatch):
+        page = AppTest.from_function(script, default_timeout=TIMEOUT).run()
+        page.multiselect(key="dataset_dx").set_value(["bcc"]).run()
+        page.slider(key="dataset_age").set_value((20, 60)).run()
+        page.checkbox[0].uncheck().run()
+        assert not page.multiselect
+        page.checkbox[0].check().run()
+    assert page.multiselect(key="dataset_dx").value == ["bcc"]
+    assert page.slider(key="dataset_age").value == (20, 60)
+
+
+def test_images_of_a_dataset_folder_are_paged(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with environment(monkeypatch, DATASET_DIR=write_dataset(tmp_path, images=IMAGES_PER_PAGE + 6)):
+        page = run_page("dataset")
+        assert not page.exception
+        text = shown_text(page)
+        assert f"{IMAGES_PER_PAGE + 6} images · {IMAGES_PER_PAGE // 2 + 3} lesions" in text
+        assert len(page.get("image")) == IMAGES_PER_PAGE
+        page.multiselect(key="dataset_dx").set_value(["nv"]).run()
+        assert len(page.get("image")) == IMAGES_PER_PAGE // 2 + 2  # one file of the folder is missing
+        assert f"no file for ISIC_{IMAGES_PER_PAGE + 5:07d}" in shown_text(page)
+
+
+def test_unreadable_dataset_folder_is_explained_and_counts_stay(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / METADATA_FILE).write_text("image_id,dx\nISIC_1,mel\n", encoding="utf-8")
+    with environment(monkeypatch, DATASET_DIR=tmp_path):
+        page = run_page("dataset")
+    assert "missing lesion_id" in page.error[0].value
+    assert wording.ERROR_TITLES[wording.DatasetError] in page.error[0].value
+    assert "10,015 images" in shown_text(page)
+    assert not page.exception
+
+
+def test_wrong_setting_is_explained_by_the_frame(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with environment(monkeypatch, MODEL_DIR=tmp_path / "nowhere"):
+        app = AppTest.from_file("../dashboard/app.py", default_timeout=TIMEOUT).run()
+    assert "MODEL_DIR: expected an existing folder" in app.error[0].value
+    assert formats.RESEARCH_USE in shown_text(app)
+    assert not app.exception
+
+
+def test_caption_says_unknown_for_what_is_missing() -> None:
+    caption = dataset_wording.image_caption("ISIC_1", "mel", "histo", float("nan"), "unknown", "unknown")
+    assert caption.splitlines() == ["**mel** · histopathology  ", "age unknown, sex unknown, site unknown  ", "ISIC_1"]

@@ -1,0 +1,437 @@
+"""The Review page under AppTest, from the gate to a saved case, with a real case log and image store."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from uuid import UUID
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+from dashboard.answer import wording as answer_wording
+from dashboard.review import decision_wording as wording
+from dashboard.review import inputs as review_inputs
+from dashboard.review import own_read as own_read_widgets
+from dashboard.review import wording as review_wording
+from dashboard.shell import errors, resources
+from dashboard.shell.settings import settings
+from data.cases.case import LOCAL_ACTOR, Case, Decision, Patient, Read
+from data.cases.database import CaseLogUnavailable
+from data.cases.log import CaseLog, CaseNotFound
+from data.cases.queries import CaseQuery
+from data.tasks.skin import DX_CODES
+from model.inference.clinical import ClinicalFacts
+from tests.model.images.test_dicom import dicom_file
+from tests.support.dashboard import environment
+from tests.support.review import (
+    BASAL_CELL,
+    SAMPLE,
+    button,
+    give_own_read,
+    new_page,
+    noise_png,
+    open_sample,
+    opened_page,
+    pick_own_read,
+    pills,
+    selectbox,
+    sent,
+    shown,
+    upload,
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Where the log and the images of this file's tests lie."""
+    path = tmp_path_factory.mktemp("log")
+    places = {"DATABASE_URL": f"sqlite:///{path}/cases.db", "IMAGE_STORE": str(path / "images"), "CASE_KEY": "k" * 32}
+    with pytest.MonkeyPatch.context() as patch, environment(patch, **places):  # type: ignore[arg-type]
+        yield path
+
+
+@pytest.fixture
+def page(folder: Path) -> AppTest:
+    return opened_page()
+
+
+@pytest.fixture
+def answered(page: AppTest) -> AppTest:
+    """An image of the user's own, read as a nevus, with its answer."""
+    return give_own_read(upload(page, ("mine.jpg", SAMPLE.read_bytes())), "nv", "fairly sure", "follow-up")
+
+
+def field(page: AppTest, kind: str, label: str):  # type: ignore[no-untyped-def]
+    return next(one for one in page.get(kind) if one.label == label)
+
+
+def case_id(page: AppTest) -> UUID:
+    """Of the image that was opened last."""
+    return list(page.session_state["review_case_ids"].values())[-1]
+
+
+def saved_case(page: AppTest) -> Case:
+    return resources.case_log().case(case_id(page), LOCAL_ACTOR)
+
+
+def count() -> int:
+    return resources.case_log().count(CaseQuery(), LOCAL_ACTOR)
+
+
+def save(page: AppTest) -> AppTest:
+    return button(page, wording.SAVE).click().run()
+
+
+def labels(page: AppTest) -> list[str]:
+    return [one.label for one in page.button]
+
+
+# --- Gate and own read -----------------------------------------------------------------------------------------------
+
+
+def test_intended_use_comes_before_anything_else_and_once(folder: Path) -> None:
+    page = new_page()
+    assert not page.exception
+    assert "Not for** diagnosis" in shown(page)
+    assert labels(page) == [review_wording.INTENDED_USE_BUTTON]
+    assert not page.get("file_uploader")
+    button(page, review_wording.INTENDED_USE_BUTTON).click().run()
+    assert page.get("file_uploader") and review_wording.INTENDED_USE_BUTTON not in labels(page)
+    assert review_wording.INTENDED_USE_BUTTON not in labels(page.run())
+
+
+def test_nothing_of_the_answer_is_sent_before_the_own_read(page: AppTest) -> None:
+    upload(page, ("mine.jpg", SAMPLE.read_bytes()))
+    assert not page.exception
+    telling = ["lens-bar", "Cannot rule out", "threshold", "of 100", "Grad-CAM", "data:image/png"]
+    assert [words for words in telling if words in sent(page)] == []
+    assert "data:image/jpeg" in sent(page)
+    pick_own_read(page)
+    assert [words for words in telling if words in sent(page)] == []
+    button(page, wording.SHOW_ANSWER).click().run()
+    assert [words for words in telling if words not in sent(page)] == []
+
+
+def test_answer_waits_until_all_three_are_picked(page: AppTest) -> None:
+    upload(page, ("mine.jpg", SAMPLE.read_bytes()))
+    assert button(page, wording.SHOW_ANSWER).disabled
+    page.radio[0].set_value("mel").run()
+    assert wording.still_to_pick(["certainty", "plan"]) in shown(page)
+    assert button(page, wording.SHOW_ANSWER).disabled
+    give_own_read(page, "mel")
+    assert not page.get("radio") and wording.own_read(Read("mel", "sure", "biopsy")) in shown(page)
+
+
+def test_own_read_may_be_skipped_only_where_the_setting_allows_it(
+    page: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload(page, ("mine.jpg", SAMPLE.read_bytes()))
+    assert wording.SKIP_READ not in labels(page)
+    not_first = replace(settings(), is_read_first=False)
+    monkeypatch.setattr(own_read_widgets, "settings", lambda: not_first)
+    button(page.run(), wording.SKIP_READ).click().run()
+    assert "role='meter'" in shown(page) and "skipped" in shown(page)
+    # Without a read there is nothing to start from.
+    assert selectbox(page, "Diagnosis").value is None
+    assert wording.still_to_pick(["diagnosis", "plan"]) in shown(page)
+    before = count()
+    save(page)
+    assert count() == before and not page.error
+    selectbox(page, "Diagnosis").set_value("nv")
+    pills(page, "Plan").set_value("biopsy")
+    save(page.run())
+    assert saved_case(page).own_read is None
+
+
+def test_refused_image_is_neither_read_nor_decided(page: AppTest) -> None:
+    upload(page, ("noise.png", noise_png()))
+    assert "Not answered" in shown(page)
+    assert wording.SHOW_ANSWER not in labels(page) and wording.SAVE not in labels(page)
+
+
+def test_sample_needs_no_read_and_cannot_be_saved(page: AppTest) -> None:
+    open_sample(page, "mel")
+    assert "role='meter'" in shown(page) and wording.SAMPLE_NOT_SAVED in shown(page)
+    assert wording.SAVE not in labels(page)
+
+
+# --- Saving ----------------------------------------------------------------------------------------------------------
+
+
+def test_everything_that_was_filled_in_is_saved_and_nothing_before(answered: AppTest, folder: Path) -> None:
+    images, before = set((folder / "images").glob("*")), count()
+    selectbox(answered, "Diagnosis").set_value("mel")
+    pills(answered, "Plan").set_value("excision")
+    answered.run()
+    reason = next(area for area in answered.text_area if area.label.startswith("Why does it differ"))
+    reason.set_value("grew <quickly>")
+    field(answered, "text_input", wording.REFERENCE_LABEL).set_value("Q-17").run()
+    field(answered, "number_input", "Age, years").set_value(61)
+    pills(answered, "Sex").set_value("female")
+    pills(answered, "Body site").set_value("back")
+    pills(answered, "Side").set_value("left")
+    field(answered, "text_area", "Note").set_value("two colours")
+    answered.run()
+    assert count() == before and set((folder / "images").glob("*")) == images
+    save(answered)
+    assert not answered.exception and not answered.error
+    case = saved_case(answered)
+    assert case.captured_name == "mine.jpg" and case.patient == Patient("Q-17", 61.0, "female")
+    assert (case.lesion.site, case.lesion.side, case.lesion.note) == ("back", "left", "two colours")
+    assert case.own_read == Read("nv", "fairly sure", "follow-up")
+    assert case.decision == Decision("mel", "excision", "grew <quickly>")
+    alone, facts = resources.analyzer().run(SAMPLE.read_bytes()), ClinicalFacts(61, "back")
+    informed = resources.analyzer().with_facts(alone, facts)
+    assert alone.prediction is not None and informed.prediction is not None
+    assert case.result.probabilities == pytest.approx(tuple(informed.prediction.probabilities), abs=1e-6)
+    assert case.result.probabilities != pytest.approx(tuple(alone.prediction.probabilities), rel=0.1)
+    assert case.result.population.endswith("given age 61, back")
+    assert case.result.p_malignant == pytest.approx(alone.prediction.p_malignant)
+    point = resources.artifact().operating_points[0]
+    assert (case.result.operating_point, case.result.threshold) == (point.name, point.threshold)
+    assert resources.case_log().image(case, LOCAL_ACTOR).startswith(b"\x89PNG")
+    assert r"grew \<quickly\>" in shown(answered)
+
+
+def predicted() -> str:
+    """What the model makes of the image of `answered`."""
+    prediction = resources.analyzer().run(SAMPLE.read_bytes()).prediction
+    assert prediction is not None
+    return prediction.dx
+
+
+def test_chosen_operating_point_is_saved(answered: AppTest) -> None:
+    answered.segmented_control(key="review_operating_point").set_value("sensitivity_90").run()
+    save(answered.run())
+    assert saved_case(answered).result.operating_point == "sensitivity_90"
+
+
+def test_form_starts_with_the_own_read_and_a_saved_image_is_not_saved_again(answered: AppTest) -> None:
+    before = count()
+    assert selectbox(answered, "Diagnosis").value == "nv" and pills(answered, "Plan").value == "follow-up"
+    save(answered)
+    assert count() == before + 1 and "**Saved**" in shown(answered)
+    assert wording.SAVE not in labels(answered)
+    link = next(node for node in answered if node.type == "page_link")
+    assert link.proto.query_string == f"case={case_id(answered)}"
+    # What the second of two quick presses would do.
+    case = saved_case(answered)
+    log = resources.case_log()
+    assert log.case(case.case_id, LOCAL_ACTOR) == case and count() == before + 1
+
+
+@pytest.mark.parametrize("kind", errors.SAVE_ERRORS)
+def test_failed_save_says_so_keeps_the_form_and_can_be_repeated(
+    answered: AppTest, kind: type[Exception], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    field(answered, "text_input", wording.REFERENCE_LABEL).set_value("Q-secret").run()
+    field(answered, "text_area", "Note").set_value("two colours")
+    before = count()
+
+    def away(self: CaseLog, *arguments: object) -> Case:
+        raise kind("expected it to be there")
+
+    with monkeypatch.context() as patch, caplog.at_level(logging.INFO):
+        patch.setattr(CaseLog, "save", away)
+        save(answered)
+    assert wording.failed("The case was not saved", kind("expected it to be there")) in shown(answered)
+    assert wording.KEPT in shown(answered) and "role='meter'" in shown(answered)
+    assert count() == before
+    assert "Q-secret" not in caplog.text and "mine" not in caplog.text and "two colours" not in caplog.text
+    save(answered)
+    assert not answered.error
+    assert saved_case(answered).lesion.note == "two colours"
+    assert saved_case(answered).patient.reference == "Q-secret"
+
+
+def test_log_that_cannot_be_opened_leaves_the_answer_standing(
+    answered: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away() -> CaseLog:
+        raise CaseLogUnavailable("expected a database")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(resources, "case_log", away)
+        save(answered)
+    assert not answered.exception and errors.SAVE_ERRORS[CaseLogUnavailable] in shown(answered)
+    save(answered)
+    assert saved_case(answered).decision.dx == "nv"
+
+
+# --- Decision --------------------------------------------------------------------------------------------------------
+
+
+def test_reason_is_asked_for_where_the_diagnosis_differs(answered: AppTest) -> None:
+    selectbox(answered, "Diagnosis").set_value("vasc").run()
+    question = wording.reason_label("vasc", Read("nv", "sure", "biopsy"), predicted())
+    assert question is not None and field(answered, "text_area", question)
+    selectbox(answered, "Diagnosis").set_value("nv").run()
+    assert ("your own read" in " ".join(area.label for area in answered.text_area)) is False
+
+
+def test_decision_of_a_saved_case_can_be_changed(answered: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    save(answered)
+    selectbox(answered, "Diagnosis").set_value("bcc").run()
+
+    def away(self: CaseLog, *arguments: object) -> Case:
+        raise CaseLogUnavailable("expected a database")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(CaseLog, "decide", away)
+        button(answered, wording.CHANGE_DECISION).click().run()
+    assert "The decision was not changed" in shown(answered) and saved_case(answered).decision.dx == "nv"
+    button(answered, wording.CHANGE_DECISION).click().run()
+    assert not answered.error
+    assert saved_case(answered).decision == Decision("bcc", "follow-up", "")
+    assert saved_case(answered).own_read == Read("nv", "fairly sure", "follow-up")
+    assert "Basal cell carcinoma" in shown(answered)
+
+
+def test_image_of_a_deleted_case_can_be_saved_again(answered: AppTest) -> None:
+    save(answered)
+    resources.case_log().delete(case_id(answered), LOCAL_ACTOR)
+    button(answered, wording.CHANGE_DECISION).click().run()
+    assert errors.SAVE_ERRORS[CaseNotFound] in shown(answered)
+    save(answered.run())
+    assert saved_case(answered).decision.dx == "nv"
+
+
+# --- Patient and lesion ----------------------------------------------------------------------------------------------
+
+
+def test_same_lesion_as_an_earlier_case(page: AppTest) -> None:
+    give_own_read(upload(page, ("first.jpg", SAMPLE.read_bytes())))
+    field(page, "text_input", wording.REFERENCE_LABEL).set_value("Visits").run()
+    assert wording.NO_EARLIER in shown(page)
+    pills(page, "Body site").set_value("foot")
+    pills(page, "Side").set_value("right")
+    save(page.run())
+    first = saved_case(page)
+    assert first.lesion.lesion_id == first.case_id
+    give_own_read(upload(page, ("second.jpg", SAMPLE.read_bytes())))
+    field(page, "text_input", wording.REFERENCE_LABEL).set_value(" visits ").run()
+    picker = selectbox(page, wording.EARLIER_LABEL)
+    assert len(picker.options) == 2 and "Foot, right" in picker.options[1]
+    picker.set_value(first.lesion.lesion_id).run()
+    assert (pills(page, "Body site").value, pills(page, "Side").value) == ("foot", "right")
+    assert "The answer takes into account: foot." in shown(page)
+    save(page)
+    second = saved_case(page)
+    assert second.case_id != first.case_id and second.lesion.lesion_id == first.lesion.lesion_id
+
+
+def test_an_earlier_case_without_a_site_erases_no_stated_one(page: AppTest) -> None:
+    give_own_read(upload(page, ("first.jpg", SAMPLE.read_bytes())))
+    field(page, "text_input", wording.REFERENCE_LABEL).set_value("No site").run()
+    save(page.run())
+    first = saved_case(page)
+    give_own_read(upload(page, ("second.jpg", SAMPLE.read_bytes())))
+    pills(page, "Body site").set_value("back")
+    field(page, "text_input", wording.REFERENCE_LABEL).set_value("No site").run()
+    selectbox(page, wording.EARLIER_LABEL).set_value(first.lesion.lesion_id).run()
+    assert pills(page, "Body site").value == "back"
+    save(page)
+    assert saved_case(page).lesion.site == "back"
+
+
+def test_earlier_cases_that_cannot_be_looked_up_do_not_stop_saving(
+    answered: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(self: CaseLog, *arguments: object) -> list[object]:
+        raise CaseLogUnavailable("expected a database")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(CaseLog, "find", away)
+        field(answered, "text_input", wording.REFERENCE_LABEL).set_value("Q-18").run()
+    assert "Earlier cases were not looked up" in shown(answered)
+    save(answered)
+    assert saved_case(answered).patient.reference == "Q-18"
+
+
+def test_dicom_upload_fills_in_age_and_sex_and_warns_of_text(page: AppTest) -> None:
+    image = np.asarray(Image.open(SAMPLE).convert("RGB"))
+    pixels = {"Rows": image.shape[0], "Columns": image.shape[1], "PixelData": image.tobytes()}
+    content = dicom_file(PatientAge="061Y", PatientSex="F", BurnedInAnnotation=None, **pixels)
+    give_own_read(upload(page, ("mine.dcm", content)))
+    assert not page.exception and review_wording.BURNT_IN_TEXT in shown(page)
+    assert field(page, "number_input", "Age, years").value == 61 and pills(page, "Sex").value == "female"
+    save(page)
+    assert saved_case(page).patient == Patient("", 61.0, "female")
+
+
+# --- Queue -----------------------------------------------------------------------------------------------------------
+
+
+def test_queue_keeps_each_form_and_counts_what_is_saved(page: AppTest) -> None:
+    upload(page, ("first.jpg", SAMPLE.read_bytes()), ("second.jpg", BASAL_CELL.read_bytes()), ("x.png", noise_png()))
+    assert "0 saved" in shown(page) and review_wording.TABLE_WAITS in shown(page)
+    field(page, "number_input", "Age, years").set_value(80)
+    pills(page, "Body site").set_value("face")
+    give_own_read(page, "mel")
+    assert "The answer takes into account: age 80, face." in shown(page)
+    field(page, "text_area", "Note").set_value("of the first")
+    selectbox(page, "Diagnosis").set_value("df")
+    button(page, "Next").click().run()
+    assert "2 of 3" in shown(page)
+    assert not page.get("text_area") and button(page, wording.SHOW_ANSWER).disabled
+    assert "The answer is of the image alone." in shown(page)
+    give_own_read(page, "bcc")
+    assert not pills(page, "Body site").disabled
+    save(page)
+    assert pills(page, "Body site").disabled and field(page, "number_input", "Age, years").disabled
+    assert "1 saved" in shown(page) and wording.NEXT_HINT in shown(page)
+    button(page, "Next").click().run()
+    listed = selectbox(page, review_wording.QUEUE_LIST)
+    assert listed.options == ["1. first.jpg: read", "2. second.jpg: saved", "3. x.png: refused"]
+    listed.set_value(0).run()
+    assert "1 of 3" in shown(page)
+    assert field(page, "text_area", "Note").value == "of the first" and selectbox(page, "Diagnosis").value == "df"
+    assert review_wording.TABLE_WAITS not in shown(page)
+    page.toggle(key="review_table").set_value(True).run()
+    table = page.dataframe[0].value
+    assert list(table["image"]) == ["first.jpg", "second.jpg", "x.png"]
+    facts, analyzer = ClinicalFacts(80, "face"), resources.analyzer()
+    informed = analyzer.with_facts(analyzer.run(SAMPLE.read_bytes()), facts).prediction
+    alone = analyzer.run(BASAL_CELL.read_bytes()).prediction
+    assert informed is not None and alone is not None
+    for row, prediction in enumerate((informed, alone)):
+        shares = [float(table[dx].iloc[row]) for dx in DX_CODES]
+        assert shares == pytest.approx(list(prediction.probabilities), abs=1e-5)
+
+
+def test_file_name_is_no_formula_in_the_csv(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[pd.DataFrame] = []
+    monkeypatch.setattr(review_inputs, "csv_download", lambda table, *names, **options: written.append(table))
+    upload(page, ("=1+1.png", noise_png()), ("plain.png", noise_png()))
+    button(page, "Next").click().run()
+    page.toggle(key="review_table").set_value(True).run()
+    assert list(page.dataframe[0].value["image"]) == ["=1+1.png", "plain.png"]
+    assert list(written[-1]["image"]) == ["'=1+1.png", "plain.png"]
+
+
+def test_picks_before_the_answer_are_kept_per_image(page: AppTest) -> None:
+    upload(page, ("first.jpg", SAMPLE.read_bytes()), ("second.jpg", BASAL_CELL.read_bytes()))
+    page.radio[0].set_value("vasc").run()
+    button(page, "Next").click().run()
+    assert page.radio[0].value is None
+    button(page, "Previous").click().run()
+    assert page.radio[0].value == "vasc"
+
+
+def test_the_same_file_opened_again_is_another_case(page: AppTest) -> None:
+    give_own_read(upload(page, ("mine.jpg", SAMPLE.read_bytes())))
+    save(page)
+    first = case_id(page)
+    upload(page, ("mine.jpg", SAMPLE.read_bytes()))
+    assert button(page, wording.SHOW_ANSWER).disabled and case_id(page) != first
+
+
+def test_all_diagnoses_can_be_chosen_by_name(page: AppTest) -> None:
+    upload(page, ("mine.jpg", SAMPLE.read_bytes()))
+    assert page.radio[0].options == [answer_wording.name_and_code(dx) for dx in DX_CODES]

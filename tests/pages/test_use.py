@@ -1,0 +1,203 @@
+"""The Use page under AppTest, on a real SQLite log and a made-up artifact."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import zipfile
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from dashboard.shell import identity, resources
+from dashboard.use import widgets, wording
+from data.cases.case import LOCAL_ACTOR, Actor, Biopsy, Decision, Read
+from data.cases.database import CaseLogUnavailable
+from data.cases.labelled import labelled_zip
+from data.cases.log import CaseLog
+from data.tasks.skin import DX_CODES
+from model.inference.artifact import MANIFEST_FILE, load_artifact
+from tests.support.case_log import case_log_of, made_up_draft, made_up_image, made_up_result
+from tests.support.dashboard import run_page, shown_text, write_artifact
+
+
+@pytest.fixture
+def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
+    """Settings with an empty log and a made-up artifact that has a reference for drift."""
+    artifact = write_artifact(tmp_path / "artifact")
+    manifest = json.loads((artifact / MANIFEST_FILE).read_text())
+    confusion = [[10 if row == column else 0 for column in range(7)] for row in range(7)]
+    manifest["out_of_fold_metrics"] = {"images": 70, "lesions": 60, "confusion": confusion}
+    manifest["quality"] |= {"ood_quantiles": [number / 50 for number in range(101)], "blurred_share": 0.01}
+    (artifact / MANIFEST_FILE).write_text(json.dumps(manifest))
+    with case_log_of(tmp_path, monkeypatch, MODEL_DIR=artifact):
+        yield tmp_path
+
+
+def save(
+    count: int, prediction: str, own: str | None, decision: str, biopsy: str | None = None, version: str = "0.1"
+) -> None:
+    """So many cases of lesions of their own in the log of the settings."""
+    artifact_sha256 = load_artifact(resources.settings().model_dir).weights_sha256
+    probabilities = [0.9 if dx == prediction else 0.1 / 6 for dx in DX_CODES]
+    result = replace(made_up_result(probabilities), artifact_sha256=artifact_sha256, model_version=version)
+    for number in range(count):
+        draft = replace(
+            made_up_draft(number),
+            result=result,
+            own_read=None if own is None else Read(own, "sure", "biopsy"),
+            decision=Decision(decision, "biopsy"),
+        )
+        case = resources.case_log().save(replace(draft, case_id=uuid4()), made_up_image(), LOCAL_ACTOR)
+        if biopsy is not None:
+            resources.case_log().record_biopsy(case.case_id, Biopsy(biopsy, date(2026, 6, 2)), LOCAL_ACTOR)
+
+
+def sign_in(monkeypatch: pytest.MonkeyPatch, actor: Actor) -> None:
+    monkeypatch.setattr(identity, "actor", lambda: actor)
+    monkeypatch.setattr(widgets, "actor", lambda: actor)
+
+
+def test_empty_log_says_what_to_do_first(folder: Path) -> None:
+    page = run_page("use")
+    assert not page.exception
+    assert wording.EMPTY_LOG in page.info[0].value and not page.metric
+
+
+def test_few_cases_make_no_rate(folder: Path) -> None:
+    save(3, "mel", "nv", "mel")
+    page = run_page("use")
+    assert not page.exception
+    assert [metric.value for metric in page.metric] == ["–"] * 4
+    text = shown_text(page)
+    assert "too few to say: 3 of 10 lesions · 0 of 3 cases, 3 lesions" in text
+    assert wording.NO_BIOPSIES in text and wording.NOTHING_LABELLED in text
+    assert not page.warning
+
+
+def test_figures_have_interval_and_n(folder: Path) -> None:
+    save(12, "mel", "nv", "mel", biopsy="mel")
+    save(12, "nv", "nv", "nv", biopsy="nv")
+    page = run_page("use")
+    assert not page.exception
+    assert [metric.label for metric in page.metric] == [wording.USE_METRICS[name].name for name in widgets.HEADLINES]
+    assert [metric.value for metric in page.metric] == ["50 %", "100 %", "50 %", "50 %"]
+    for metric, name in zip(page.metric, widgets.HEADLINES, strict=True):
+        assert metric.help == wording.USE_METRICS[name].tooltip
+    text = shown_text(page)
+    assert "12 of 24 cases, 24 lesions" in text
+    assert "biopsied cases, all time: 24 cases, 24 lesions" in text
+    assert wording.VERIFICATION_BIAS in text
+    assert "24 cases of 24 lesions with a biopsy result." in text
+    # Rates, calibration, answers, distances.
+    assert len(page.get("plotly_chart")) == 4
+
+
+def test_drift_beyond_the_accepted_is_amber(folder: Path) -> None:
+    save(40, "mel", "mel", "mel")
+    page = run_page("use")
+    assert not page.exception
+    amber = [warning.value for warning in page.warning]
+    assert len(amber) == 2  # answers, and distances: all cases lie at one distance
+    assert amber[0].startswith("**Shift of answers above the accepted 10 %:** last 30 days 86 % (")
+    assert "all time 86 %" in amber[0]
+    assert "shifted, above 10 %" in shown_text(page)
+
+
+def test_manifest_without_a_reference_says_so(folder: Path) -> None:
+    path = folder / "artifact" / MANIFEST_FILE
+    manifest = json.loads(path.read_text())
+    del manifest["out_of_fold_metrics"], manifest["quality"]["ood_quantiles"]
+    path.write_text(json.dumps(manifest))
+    save(2, "mel", "mel", "mel")
+    page = run_page("use")
+    assert not page.exception
+    assert wording.NO_DISTANCES in shown_text(page) and wording.NO_ANSWERS in shown_text(page)
+
+
+def test_model_and_period_can_be_chosen(folder: Path) -> None:
+    save(11, "mel", "mel", "mel", version="0.1")
+    save(5, "mel", "mel", "mel", version="0.2")
+    page = run_page("use")
+    assert page.selectbox(key="use_model").options == [wording.ALL_MODELS, "made-up 0.1", "made-up 0.2"]
+    assert "saved cases, all time: 16 cases" in shown_text(page)
+    page.selectbox(key="use_model").select("made-up 0.2").run()
+    assert "saved cases, all time: 5 cases" in shown_text(page)
+    page.segmented_control(key="use_period").set_value(wording.PERIODS[30]).run()
+    assert not page.exception
+    assert "saved cases, last 30 days: 5 cases" in shown_text(page)
+
+
+def test_choice_without_cases_says_what_to_choose(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save(1, "mel", "mel", "mel")
+    table = widgets.use_table(resources.case_log().cases(widgets.CaseQuery(), LOCAL_ACTOR))
+    monkeypatch.setattr(widgets, "load_cases", lambda: table.assign(saved_at=table["saved_at"].map(_year_before)))
+    page = run_page("use")
+    page.segmented_control(key="use_period").set_value(wording.PERIODS[90]).run()
+    assert not page.exception
+    assert wording.NOTHING_FOUND in page.info[0].value
+
+
+def _year_before(saved_at):  # type: ignore[no-untyped-def]
+    return saved_at.replace(year=saved_at.year - 1)
+
+
+def test_training_set_is_recorded_when_it_is_made(folder: Path) -> None:
+    save(2, "mel", "mel", "mel", biopsy="mel")
+    page = run_page("use")
+    (button,) = [button for button in page.get("download_button") if button.proto.id.endswith("use_labelled_zip")]
+    assert button.proto.label == wording.EXPORT_BUTTON and not button.proto.disabled
+    log = resources.case_log()
+    assert log.audit_entries(LOCAL_ACTOR, 1)[0].action != "export"
+    with zipfile.ZipFile(io.BytesIO(labelled_zip(log, LOCAL_ACTOR))) as archive:
+        assert len(archive.namelist()) == 3
+    assert log.audit_entries(LOCAL_ACTOR, 1)[0].action == "export"
+
+
+def test_many_labelled_cases_are_for_the_command(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save(2, "mel", "mel", "mel", biopsy="mel")
+    monkeypatch.setattr(widgets, "MAX_ZIP_CASES", 1)
+    page = run_page("use")
+    (button,) = [button for button in page.get("download_button") if button.proto.id.endswith("use_labelled_zip")]
+    assert button.proto.disabled
+    assert wording.too_many(1) in shown_text(page)
+
+
+def test_researcher_sees_figures_and_no_export(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save(12, "mel", "mel", "mel", biopsy="mel")
+    sign_in(monkeypatch, Actor("ren", LOCAL_ACTOR.organisation, "researcher"))
+    page = run_page("use")
+    assert not page.exception and not page.error
+    assert page.metric[0].value == "100 %"
+    assert wording.EXPORT_NOT_ALLOWED in shown_text(page)
+    assert not [button for button in page.get("download_button") if button.proto.id.endswith("use_labelled_zip")]
+
+
+def test_other_organisation_sees_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save(12, "mel", "mel", "mel")
+    sign_in(monkeypatch, Actor("ben", "Other clinic", "clinician"))
+    assert wording.EMPTY_LOG in run_page("use").info[0].value
+
+
+def test_log_that_is_away_is_explained(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*arguments: object) -> None:
+        raise CaseLogUnavailable("expected the database to answer; try again")
+
+    monkeypatch.setattr(CaseLog, "cases", away)
+    page = run_page("use")
+    assert not page.exception and not page.metric
+    assert "The case log cannot be reached" in page.error[0].value
+
+
+def test_no_patient_and_no_user_on_the_page_or_in_the_log(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    save(12, "mel", "nv", "mel", biopsy="mel")
+    with caplog.at_level(logging.DEBUG):
+        page: AppTest = run_page("use")
+    for secret in ("patient 0", "lesion_0.jpg", "note of case", LOCAL_ACTOR.name):
+        assert secret not in shown_text(page) and secret not in caplog.text

@@ -1,0 +1,139 @@
+"""Case logs with made-up cases for tests, and a way to make very many at once for measurements."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import numpy as np
+import pytest
+
+from dashboard.shell import resources
+from data.cases.case import (
+    CERTAINTIES,
+    LOCAL_ACTOR,
+    PLANS,
+    SEXES,
+    SITES,
+    Biopsy,
+    Case,
+    CaseDraft,
+    Decision,
+    Lesion,
+    ModelResult,
+    Patient,
+    Read,
+    StoredImage,
+)
+from data.cases.log import CaseLog
+from data.cases.storage import stored_image
+from data.cases.tables import row_of, set_biopsy
+from data.tasks.skin import DX_CODES, MALIGNANT_INDICES
+from model.analysis.analyzer import Analyzer
+from model.analysis.case_record import image_to_store, result_of
+from model.inference.artifact import load_artifact
+from model.inference.runtimes import LiteRTClassifier
+from tests.support.dashboard import environment
+
+ROOT = Path(__file__).resolve().parents[2]
+SAMPLE = ROOT / "data" / "sample" / "synthetic_mel_1.jpg"
+KEY = "0123456789abcdef0123456789abcdef"
+
+
+@contextmanager
+def case_log_of(folder: Path, monkeypatch: pytest.MonkeyPatch, **variables: Any) -> Iterator[None]:
+    """Settings with an empty SQLite log and image folder below `folder`; further variables as given."""
+    store: dict[str, Any] = {"DATABASE_URL": f"sqlite:///{folder / 'cases.sqlite3'}", "IMAGE_STORE": folder / "images"}
+    with environment(monkeypatch, **store, CASE_KEY=KEY, **variables):
+        yield
+
+
+@cache
+def analyzer() -> Analyzer:
+    """The committed model."""
+    return Analyzer(LiteRTClassifier(load_artifact(ROOT / "model" / "weights" / "skin")))
+
+
+@cache
+def sample_result(path: Path = SAMPLE) -> ModelResult:
+    """What the committed model says of a synthetic sample, at its first operating point."""
+    artifact = analyzer().artifact
+    return result_of(analyzer().run(path.read_bytes()), artifact, artifact.operating_points[0])
+
+
+def save_sample(path: Path = SAMPLE, **changes: Any) -> Case:
+    """A synthetic sample in the log of the settings; `changes` go into its `CaseDraft`."""
+    draft = replace(made_up_draft(), **{"result": sample_result(path)} | changes)
+    return resources.case_log().save(draft, image_to_store(path.read_bytes()), LOCAL_ACTOR)
+
+
+def made_up_draft(seed: int = 0, lesion_id: UUID | None = None) -> CaseDraft:
+    """A case whose facts and answer are drawn; its evidence is empty, so that it can be listed and not opened."""
+    generator = np.random.default_rng(seed)
+    dx, own_dx = (str(one) for one in generator.choice(DX_CODES, 2))
+    certainty, plan = str(generator.choice(CERTAINTIES)), str(generator.choice(PLANS))
+    return CaseDraft(
+        case_id=uuid4(),
+        captured_name=f"lesion_{seed}.jpg",
+        patient=Patient(f"patient {seed // 3}", float(generator.integers(20, 90)), str(generator.choice(SEXES))),
+        lesion=Lesion(lesion_id or uuid4(), str(generator.choice(SITES)), "left", f"note of case {seed}"),
+        result=made_up_result(generator.dirichlet(np.ones(7))),
+        own_read=Read(own_dx, certainty, plan),
+        decision=Decision(dx, plan, "seen twice"),
+    )
+
+
+def made_up_result(probabilities: Sequence[float] | np.ndarray) -> ModelResult:
+    """An answer with these seven probabilities."""
+    p_malignant = float(sum(probabilities[index] for index in MALIGNANT_INDICES))
+    prediction = DX_CODES[int(np.argmax(probabilities))]
+    return ModelResult(
+        model_name="made-up",
+        model_version="0.1",
+        artifact_sha256="0" * 64,
+        preprocessing_version="1",
+        probabilities=tuple(float(value) for value in probabilities),
+        population="nobody",
+        prediction=prediction,
+        p_malignant=p_malignant,
+        conformal_set=(prediction,),
+        conformal_level=0.9,
+        member_p_malignant=(p_malignant, p_malignant),
+        quality="ok",
+        ood_score=1.0,
+        operating_point="sensitivity_95",
+        threshold=0.25,
+        sensitivity=0.95,
+        specificity=0.8,
+        heatmap_method="Grad-CAM",
+        evidence=b"",
+        runtime_ms=5.0,
+    )
+
+
+def made_up_image(seed: int = 0) -> StoredImage:
+    """A small image of noise."""
+    return stored_image(np.random.default_rng(seed).integers(0, 256, (64, 64, 3), dtype=np.uint8))
+
+
+def fill(log: CaseLog, count: int, evidence: bytes = b"") -> None:
+    """Put made-up cases into a log in one transaction, an hour apart, without images and without audit entries.
+
+    For measurements: 10,000 cases through `save` would take minutes of waiting for the disk.
+    """
+    image, now = made_up_image(), datetime.now(UTC)
+    with log._database.writing() as session:
+        for seed in range(count):
+            draft = made_up_draft(seed)
+            draft = replace(draft, result=replace(draft.result, evidence=evidence))
+            row = row_of(draft, image, f"{uuid4()}.png", LOCAL_ACTOR, log._reference_key)
+            row.saved_at = now - timedelta(hours=seed)
+            if seed % 10 == 0:
+                set_biopsy(row, Biopsy("mel", now.date()))
+            session.add(row)

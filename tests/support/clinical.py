@@ -1,0 +1,34 @@
+"""Weights with made-up terms: what age and site move does not depend on what the committed model has learnt."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from data.tasks.skin import DX_CODES
+from model.inference.artifact import DEFAULT_ARTIFACT, MANIFEST_FILE, write_section
+from model.inference.clinical import AGE_KNOTS
+from model.server.bundle import copy_artifact
+
+
+def artifact_without_terms(folder: Path) -> Path:
+    """A copy of the committed weights whose model takes no facts into account."""
+    copy_artifact(DEFAULT_ARTIFACT, folder)
+    path = folder / MANIFEST_FILE
+    manifest = json.loads(path.read_text(encoding="utf-8"))
+    manifest.pop("clinical", None)
+    path.write_text(json.dumps(manifest), encoding="utf-8")
+    return folder
+
+
+def artifact_with_terms(folder: Path) -> Path:
+    """A copy of the committed weights to which the back speaks for basal cell carcinoma and old age for melanoma."""
+    artifact_without_terms(folder)
+    nothing = [0.0] * len(DX_CODES)
+    terms = {"age": [nothing] * (len(AGE_KNOTS) - 1) + [_only("mel", 2.0)], "site": {"trunk": _only("bcc", 12.0)}}
+    write_section(folder, "clinical", {"terms": terms})
+    return folder
+
+
+def _only(dx: str, term: float) -> list[float]:
+    return [term if code == dx else 0.0 for code in DX_CODES]

@@ -1,0 +1,96 @@
+"""`python -m dashboard.serve` in tests: a running one with two dashboards, and ways to see what it does."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.support.case_log import KEY
+from tests.support.server import ROOT
+from tests.support.servers.ports import free_port
+
+PATIENCE_SECONDS = 120  # other work may share the processors
+COOKIE = "lesionlens_process"
+
+
+def needs_nginx() -> None:
+    """Skip the test where there is no nginx, and fail it where CI is set."""
+    if shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin") is None:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("needs nginx (apt-get install nginx-light)")
+
+
+class Running:
+    """`python -m dashboard.serve` with two dashboards, its log and its address."""
+
+    def __init__(self, folder: Path, **environ: str) -> None:
+        self.folder, self.log = folder, folder / "log"
+        self.store = (f"sqlite:///{folder / 'cases.sqlite3'}", str(folder / "images"))
+        port = free_port()
+        self.address = f"http://127.0.0.1:{port}"
+        self.environ = {"DATABASE_URL": self.store[0], "IMAGE_STORE": self.store[1], "CASE_KEY": KEY, **environ}
+        command = [sys.executable, "-m", "dashboard.serve", "--dashboards", "2", "--port", str(port)]
+        with self.log.open("wb") as output:
+            self.process = subprocess.Popen(
+                command, cwd=ROOT, stdout=output, stderr=output, env=os.environ | self.environ | {"API_WORKERS": "1"}
+            )
+
+    def processes(self) -> dict[str, int]:
+        """The process id last started for each service."""
+        found = re.findall(r"\b(dashboard1|dashboard2|api) starts as process (\d+)", self.log.read_text())
+        return {name: int(number) for name, number in found}
+
+    def cookie(self, **cookies: str) -> str | None:
+        """Which dashboard answers, as the cookie says; None where the browser keeps its own."""
+        answer = httpx.get(f"{self.address}/", cookies=cookies)
+        assert answer.status_code == 200
+        return answer.cookies.get(COOKIE)
+
+
+@contextmanager
+def running_serve(folder: Path, **environ: str) -> Iterator[Running]:
+    """A `Running` that answers, with further settings; it ends with the block."""
+    needs_nginx()
+    started = Running(folder, **environ)
+    try:
+        wait_until(lambda: "ready on" in started.log.read_text() or started.process.poll() is not None, started.log)
+        assert started.process.poll() is None, started.log.read_text()
+        wait_until(lambda: answers(f"{started.address}/_stcore/health"), started.log)
+        yield started
+    finally:
+        started.process.terminate()
+        started.process.wait(timeout=PATIENCE_SECONDS)
+
+
+def wait_until(is_so: Callable[[], bool], log: Path) -> None:
+    """Wait for something that the log tells of where it does not come."""
+    until = time.monotonic() + PATIENCE_SECONDS
+    while not is_so():
+        assert time.monotonic() < until, log.read_text()
+        time.sleep(0.1)
+
+
+def is_alive(process_id: int) -> bool:
+    """Whether there is such a process."""
+    try:
+        os.kill(process_id, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def answers(url: str) -> bool:
+    """Whether it answers 200."""
+    try:
+        return httpx.get(url).status_code == 200
+    except httpx.TransportError:
+        return False

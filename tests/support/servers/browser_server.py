@@ -1,0 +1,82 @@
+"""The dashboard as `make run` starts it, with a case log of its own, and headless Chromium to look at it.
+
+A test file asks for the fixtures by `pytest_plugins = ("tests.support.servers.browser_server",)`. PYTEST_DONT_REWRITE,
+for there is no assertion here but one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from dashboard.review import decision_wording
+from dashboard.review import wording as review_wording
+from tests.support.servers.oidc_provider import launched_chromium, running_laptop
+
+ROOT = Path(__file__).resolve().parents[3]
+REAL_IMAGE = ROOT.parent / "shared" / "ham10000" / "full_size_samples" / "ISIC_0024386.jpg"
+SAMPLE = ROOT / "data" / "sample" / "synthetic_nv_1.jpg"
+PATIENCE = 60_000  # milliseconds; machines under test are slow, and nothing here measures time
+
+
+# Not for the whole session: while Playwright runs, this thread has an event loop, which others want to start.
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    # The camera test photographs what this camera shows: a moving test picture.
+    with launched_chromium("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream") as launched:
+        yield launched
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The dashboard in a process of its own, as `make run` starts it."""
+    with running_laptop(tmp_path_factory.mktemp("server")) as (dashboard, _):
+        yield dashboard.url
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    with browser.new_context(viewport={"width": 1400, "height": 1000}) as context:
+        opened = context.new_page()
+        opened.set_default_timeout(PATIENCE)
+        yield opened
+
+
+@pytest.fixture
+def phone(browser: Browser) -> Iterator[Page]:
+    with browser.new_context(
+        viewport={"width": 390, "height": 844}, is_mobile=True, has_touch=True, permissions=["camera"]
+    ) as context:
+        opened = context.new_page()
+        opened.set_default_timeout(PATIENCE)
+        yield opened
+
+
+def open_review(page: Page, address: str) -> None:
+    """The Review page behind its gate."""
+    page.goto(address)
+    page.get_by_role("button", name=review_wording.INTENDED_USE_BUTTON).click()
+    expect(page.locator("[data-testid=stFileUploader]")).to_be_visible()
+
+
+def choose_files(page: Page, *files: Path) -> None:
+    """Give images to the uploader."""
+    page.locator("[data-testid=stFileUploader] input[type=file]").set_input_files([str(file) for file in files])
+
+
+def read_first(page: Page, name: str = "Melanocytic nevus", certainty: str = "Sure", plan: str = "Follow-up") -> None:
+    """Fill in the own read and ask for the answer, and wait for it."""
+    page.locator("[data-testid=stRadio]").get_by_text(name, exact=False).click()
+    for word in (certainty, plan):
+        page.get_by_role("radio", name=word, exact=True).or_(page.get_by_role("button", name=word, exact=True)).click()
+    page.get_by_role("button", name=decision_wording.SHOW_ANSWER).click()
+    wait_for_answer(page)
+
+
+def wait_for_answer(page: Page) -> None:
+    """Until probabilities and viewer are drawn."""
+    expect(page.get_by_role("meter")).to_have_count(9, timeout=PATIENCE)
+    expect(page.locator(".viewer")).to_be_visible(timeout=PATIENCE)

@@ -1,0 +1,185 @@
+"""The dashboard and a real OpenID Connect provider, each in a process of its own, and a browser for them."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from pathlib import Path
+from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
+
+import httpx
+import pytest
+from joserfc import jwk, jwt
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from dashboard.shell.settings import Settings
+from tests.support.servers.ports import free_port
+
+ROOT = Path(__file__).resolve().parents[3]
+COOKIE_SECRET = "c" * 64
+CASE_KEY = "k" * 64
+ROLE_CLAIM, ORGANISATION_CLAIM = "lesionlens_role", "lesionlens_organisation"
+USER_COOKIE = "_streamlit_user"
+PATIENCE = 60.0  # seconds; machines under test are slow, and nothing here measures time
+
+
+@dataclass(frozen=True)
+class Provider:
+    """A running provider: its address without slash at the end."""
+
+    url: str
+
+    def add_user(self, subject: str, **claims: object) -> str:
+        """Let the provider say this of a subject; gives the subject."""
+        httpx.put(f"{self.url}/users/{subject}", json=claims).raise_for_status()
+        return subject
+
+
+@dataclass(frozen=True)
+class Dashboard:
+    """A running dashboard: its address, and the folder with its log, database and images."""
+
+    url: str
+    folder: Path
+
+    @property
+    def log(self) -> Path:
+        """What the process wrote."""
+        return self.folder / "log"
+
+    @property
+    def database_url(self) -> str:
+        """Of its case log."""
+        return f"sqlite:///{self.folder / 'cases.db'}"
+
+
+@contextmanager
+def running_provider(folder: Path, token_seconds: int = 3600) -> Iterator[Provider]:
+    """The provider; its id tokens hold for `token_seconds`, which may be negative."""
+    port = free_port()
+    command = [sys.executable, "-W", "ignore", "-m", "oidc_provider_mock"]
+    command += ["--port", str(port), "--token-max-age", str(token_seconds)]
+    url = f"http://127.0.0.1:{port}"
+    with _running(command, folder / f"provider{port}.log", f"{url}/.well-known/openid-configuration"):
+        yield Provider(url)
+
+
+@contextmanager
+def running_dashboard(folder: Path, provider: Provider) -> Iterator[Dashboard]:
+    """The dashboard with sign-in by the provider."""
+    started = _new_dashboard(folder)
+    (started.folder / ".streamlit" / "secrets.toml").write_text(
+        f'[auth]\nredirect_uri = "{started.url}/oauth2callback"\ncookie_secret = "{COOKIE_SECRET}"\n'
+        f'client_id = "lesionlens"\nclient_secret = "made up"\n'
+        f'server_metadata_url = "{provider.url}/.well-known/openid-configuration"\n'
+    )
+    claims = {"AUTH_ROLE_CLAIM": ROLE_CLAIM, "AUTH_ORGANISATION_CLAIM": ORGANISATION_CLAIM}
+    with _serving(started, AUTH="oidc", CASE_KEY=CASE_KEY, **claims):
+        yield started
+
+
+@contextmanager
+def running_laptop(folder: Path) -> Iterator[tuple[Dashboard, subprocess.Popen[bytes]]]:
+    """The dashboard without sign-in, and its process."""
+    started = _new_dashboard(folder)
+    with _serving(started, CASE_KEY=CASE_KEY) as process:
+        yield started, process
+
+
+def _new_dashboard(folder: Path) -> Dashboard:
+    port = free_port()
+    new = Dashboard(f"http://127.0.0.1:{port}", folder / f"dashboard{port}")
+    (new.folder / ".streamlit").mkdir(parents=True)
+    shutil.copy(ROOT / ".streamlit" / "config.toml", new.folder / ".streamlit")
+    return new
+
+
+@contextmanager
+def _serving(new: Dashboard, **variables: str) -> Iterator[subprocess.Popen[bytes]]:
+    # As `make run` starts it, but from the folder that holds its secrets.
+    command = [sys.executable, "-m", "dashboard.server", "--port", new.url.rpartition(":")[2]]
+    store = {"DATABASE_URL": new.database_url, "IMAGE_STORE": str(new.folder / "images"), "PYTHONPATH": str(ROOT)}
+    with _running(command, new.log, f"{new.url}/_stcore/health", **store, **variables) as process:
+        yield process
+
+
+@contextmanager
+def launched_chromium(*arguments: str) -> Iterator[Browser]:
+    """Debian's Chromium with further arguments; skips the test where there is none, and fails it where CI is set."""
+    executable = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if executable is None:
+        if os.environ.get("CI"):
+            pytest.fail("expected Chromium for the browser tests, found none; .ci/run installs it")
+        pytest.skip("no Chromium on this machine")
+    with sync_playwright() as playwright:
+        options = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", *arguments]
+        launched = playwright.chromium.launch(executable_path=executable, args=options)
+        yield launched
+        launched.close()
+
+
+@contextmanager
+def opened_page(browser: Browser) -> Iterator[Page]:
+    """A page of a new visitor, on a wide screen."""
+    with browser.new_context(viewport={"width": 1400, "height": 1000}) as context:
+        page = context.new_page()
+        page.set_default_timeout(1000 * PATIENCE)
+        yield page
+
+
+def sign_in(client: httpx.Client, dashboard: str, subject: str, **changed: str) -> httpx.Response:
+    """Walk the code flow like a browser; gives the dashboard's answer to the code, redirects not followed.
+
+    Args:
+        client: keeps the cookies.
+        dashboard: its address.
+        subject: who says yes on the provider's form.
+        changed: parameters of the request to the provider that are altered on the way, as an attacker would.
+    """
+    key = jwk.OctKey.import_key(COOKIE_SECRET)
+    ticket = jwt.encode({"alg": "HS256"}, {"provider": "default", "exp": int(time.time()) + 60}, key)
+    asked = client.get(f"{dashboard}/auth/login", params={"provider": ticket})
+    form = _altered(asked.headers["location"], changed)
+    assert "sub" in re.findall(r'name="(\w+)"', client.get(form).text)
+    allowed = client.post(form, data={"sub": subject})
+    return client.get(allowed.headers["location"])
+
+
+def _altered(url: str, changed: Mapping[str, str]) -> str:
+    parts = urlsplit(url)
+    parameters = {name: values[0] for name, values in parse_qs(parts.query).items()} | dict(changed)
+    return urlunsplit(parts._replace(query=urlencode(parameters)))
+
+
+@contextmanager
+def _running(command: list[str], log: Path, health: str, **variables: str) -> Iterator[subprocess.Popen[bytes]]:
+    settings = {field.metadata["variable"] for field in fields(Settings)}
+    environment = {name: value for name, value in os.environ.items() if name not in settings} | variables
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, cwd=log.parent, env=environment, stdout=output, stderr=subprocess.STDOUT)
+    try:
+        _wait_until_healthy(process, log, health)
+        yield process
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+def _wait_until_healthy(process: subprocess.Popen[bytes], log: Path, url: str) -> None:
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        assert process.poll() is None, log.read_text()
+        try:
+            if httpx.get(url, timeout=1).is_success:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.1)
+    raise AssertionError(f"{url} did not answer: {log.read_text()}")

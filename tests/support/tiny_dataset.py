@@ -1,0 +1,44 @@
+"""A made-up HAM10000 folder, for tests that train: coloured blobs, a few lesions a class, some with two images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from data.datasets.ham10000 import MASK_FOLDER, METADATA_FILE
+from data.tasks.skin import DX_CODES
+
+LESIONS_PER_CLASS = 9
+
+
+def write_tiny_dataset(folder: Path, seed: int = 0) -> Path:
+    """Write metadata, 320 x 240 JPEGs and masks of 63 lesions; every third lesion has a second image."""
+    generator = np.random.default_rng(seed)
+    images = folder / "HAM10000_images_part_1"
+    images.mkdir(parents=True)
+    masks = folder / MASK_FOLDER
+    masks.mkdir()
+    rows = []
+    for class_index, dx in enumerate(DX_CODES):
+        for lesion in range(LESIONS_PER_CLASS):
+            for view in range(2 if lesion % 3 == 0 else 1):
+                image_id = f"ISIC_{class_index}{lesion:02d}{view}"
+                image, mask = _blob(class_index, generator)
+                image.save(images / f"{image_id}.jpg", quality=90)
+                mask.save(masks / f"{image_id}_segmentation.png")
+                lesion_id = f"HAM_{class_index}{lesion:02d}"
+                rows.append((lesion_id, image_id, dx, "histo", 50.0, "female", "back"))
+    columns = ["lesion_id", "image_id", "dx", "dx_type", "age", "sex", "localization"]
+    pd.DataFrame(rows, columns=columns).to_csv(folder / METADATA_FILE, index=False)
+    return folder
+
+
+def _blob(class_index: int, generator: np.random.Generator) -> tuple[Image.Image, Image.Image]:
+    skin = np.full((240, 320, 3), (225, 180, 165), dtype=np.float64) + generator.normal(0, 6, (240, 320, 3))
+    y, x = np.mgrid[:240, :320]
+    inside = ((x - generator.integers(130, 190)) / 70) ** 2 + ((y - generator.integers(100, 140)) / 55) ** 2 < 1
+    skin[inside] *= np.linspace(0.35, 0.9, 7)[class_index], 0.5, np.linspace(0.8, 0.3, 7)[class_index]
+    return Image.fromarray(np.clip(skin, 0, 255).astype(np.uint8)), Image.fromarray(inside)

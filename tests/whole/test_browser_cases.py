@@ -1,0 +1,97 @@
+"""A clinician's working day in headless Chromium: from the gate to the deleted case, on a screen and on a phone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from dashboard.cases import wording as cases_wording
+from dashboard.review import decision_wording
+from tests.support.servers.browser_server import PATIENCE, REAL_IMAGE, SAMPLE, choose_files, open_review, read_first
+
+pytest_plugins = ("tests.support.servers.browser_server",)
+pytestmark = pytest.mark.browser
+
+IMAGE = REAL_IMAGE if REAL_IMAGE.is_file() else SAMPLE
+
+
+def probabilities(page: Page) -> list[str]:
+    """What the bars say, as a screen reader hears it."""
+    return [meter.get_attribute("aria-valuenow") or "" for meter in page.get_by_role("meter").all()]
+
+
+def decide_and_save(page: Page, reference: str) -> None:
+    """Type a reference, keep the own read's diagnosis and plan, and save by the keyboard."""
+    field = page.get_by_role("textbox", name=decision_wording.REFERENCE_LABEL)
+    field.fill(reference)
+    field.press("Tab")
+    expect(page.get_by_role("button", name=decision_wording.SAVE)).to_be_enabled(timeout=PATIENCE)
+    page.keyboard.press("Control+s")
+    expect(page.get_by_text("This image is not saved a second time")).to_be_visible(timeout=PATIENCE)
+
+
+def open_the_case(page: Page) -> None:
+    """From the note that it was saved to the case itself."""
+    page.get_by_role("link", name=decision_wording.OPEN_CASE).click()
+    expect(page.get_by_role("heading", level=1, name=cases_wording.CASE_TITLE)).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_role("meter")).to_have_count(9, timeout=PATIENCE)
+
+
+def delete_the_case(page: Page) -> None:
+    """Delete the opened case; the worklist comes back."""
+    page.get_by_role("button", name="Delete", exact=False).first.click()
+    page.get_by_role("button", name="Delete the case").click()
+    expect(page.get_by_role("heading", level=1, name=cases_wording.TITLE)).to_be_visible(timeout=PATIENCE)
+
+
+def test_whole_working_day(page: Page, address: str, tmp_path: Path) -> None:
+    open_review(page, address)
+    choose_files(page, IMAGE)
+    expect(page.get_by_text(decision_wording.OWN_READ_HEADING).first).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_role("meter")).to_have_count(0)
+    read_first(page)
+    answered = probabilities(page)
+    decide_and_save(page, "Ward 7 <b>bed</b> 3")
+
+    page.get_by_role("link", name="Cases", exact=True).click()
+    expect(page.get_by_role("heading", level=1, name=cases_wording.TITLE)).to_be_visible(timeout=PATIENCE)
+    search = page.get_by_role("textbox", name="Patient reference")
+    search.fill("ward 7 <B>BED</B> 3")
+    search.press("Enter")
+    expect(page.get_by_text("1 case found by these filters")).to_be_visible(timeout=PATIENCE)
+    page.get_by_role("combobox", name=cases_wording.PICK_CASE).click()
+    page.get_by_role("option").first.click()
+    page.get_by_test_id("stBaseButton-secondary").filter(has_text="Open").last.click()
+    expect(page.get_by_role("meter")).to_have_count(9, timeout=PATIENCE)
+    assert probabilities(page) == answered
+    expect(page.get_by_text("Ward 7 <b>bed</b> 3").first).to_be_visible()
+
+    with page.expect_download() as download:
+        page.get_by_role("button", name="PDF report").click()
+    report = tmp_path / "report.pdf"
+    download.value.save_as(report)
+    assert report.read_bytes().startswith(b"%PDF-")
+
+    delete_the_case(page)
+    expect(page.get_by_text(cases_wording.NOTHING_FOUND_TITLE)).to_be_visible(timeout=PATIENCE)
+
+
+def test_whole_working_day_on_a_phone_with_its_camera(phone: Page, address: str) -> None:
+    open_review(phone, address)
+    phone.get_by_text("Use the camera").click()
+    # Before the camera shows a picture, the button photographs nothing.
+    phone.wait_for_function("() => (document.querySelector('video')?.currentTime ?? 0) > 0.5")
+    phone.get_by_test_id("stCameraInputButton").click()
+    # What the test camera shows is no lesion: it is refused in words, and nothing can be saved.
+    expect(phone.get_by_text("not answered", exact=False).first).to_be_visible(timeout=PATIENCE)
+    expect(phone.get_by_role("meter")).to_have_count(0)
+    phone.get_by_text("Use the camera").click()
+    choose_files(phone, IMAGE)
+    read_first(phone)
+    decide_and_save(phone, "phone")
+    open_the_case(phone)
+    main = phone.locator("[data-testid=stMain]")
+    assert main.evaluate("element => element.scrollWidth - element.clientWidth") <= 1
+    delete_the_case(phone)
