@@ -26,9 +26,9 @@ def class_bars_html(prediction: Prediction, artifact: Artifact) -> str:
     rows = "".join(
         _bar(
             DIAGNOSES[index].name,
-            DIAGNOSES[index].dx,
+            DIAGNOSES[index].code,
             float(prediction.probabilities[index]),
-            DX_COLOURS[DIAGNOSES[index].dx],
+            DX_COLOURS[DIAGNOSES[index].code],
             (
                 artifact.calibration.prior[index],
                 f"share in HAM10000 {percent(artifact.calibration.prior[index])}",

@@ -48,7 +48,7 @@ def heatmap_viewer(analysis: Analysis, dx: str, on_demand: Mapping[str, Explanat
         data=_image(analysis.image)
         | {
             "dx": dx,
-            "classes": [{"dx": diagnosis.dx, "name": diagnosis.name} for diagnosis in DIAGNOSES],
+            "classes": [{"dx": diagnosis.code, "name": diagnosis.name} for diagnosis in DIAGNOSES],
             "methods": [{"name": name, "maps": _maps(explanation)} for name, explanation in methods.items()],
             "ramp": [f"rgb({red} {green} {blue})" for red, green, blue in MAGMA_STOPS],
         },
@@ -78,14 +78,14 @@ def _image(image: RgbImage) -> dict[str, Any]:
 
 def _maps(explanation: Explanation) -> dict[str, dict[str, Any]]:
     return {
-        diagnosis.dx: {
-            "url": _data_url(Image.fromarray(_layer(explanation, diagnosis.dx)), "PNG", compress_level=1),
-            "hasEvidence": explanation.has_evidence(diagnosis.dx),
+        diagnosis.code: {
+            "url": _data_url(Image.fromarray(_layer(explanation, diagnosis.code)), "PNG", compress_level=1),
+            "hasEvidence": explanation.has_evidence(diagnosis.code),
             "alt": answer_wording.heatmap_alt(diagnosis.name),
-            "note": answer_wording.heatmap_note(explanation, diagnosis.dx),
+            "note": answer_wording.heatmap_note(explanation, diagnosis.code),
         }
         for diagnosis in DIAGNOSES
-        if diagnosis.dx in explanation.classes
+        if diagnosis.code in explanation.classes
     }
 
 

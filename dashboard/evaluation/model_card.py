@@ -124,7 +124,7 @@ def class_table(metrics: dict[str, Any]) -> pd.DataFrame:
     """Sensitivity, specificity and AUROC of each class against the rest."""
     rows = [
         (
-            f"{diagnosis.name} ({diagnosis.dx})",
+            f"{diagnosis.name} ({diagnosis.code})",
             row["images"],
             _interval(row["sensitivity"], 2),
             _interval(row["specificity"], 2),

@@ -183,11 +183,11 @@ def _probability(case: Case, index: int) -> Json:
     in_set = f"Cannot be ruled out at a level of {result.conformal_level:g}"
     return _of_model(
         case,
-        f"p-{diagnosis.dx}",
-        f"Probability of {name_and_code(diagnosis.dx)}",
+        f"p-{diagnosis.code}",
+        f"Probability of {name_and_code(diagnosis.code)}",
         {
             "valueQuantity": _share(result.probabilities[index]),
-            "component": [{"code": {"text": in_set}, "valueBoolean": diagnosis.dx in result.conformal_set}],
+            "component": [{"code": {"text": in_set}, "valueBoolean": diagnosis.code in result.conformal_set}],
         },
     )
 

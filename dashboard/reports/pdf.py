@@ -236,7 +236,7 @@ def _answer(report: FPDF, result: ModelResult) -> None:
     _bar(report, "Benign (bkl, df, nv, vasc)", 1 - result.p_malignant, NEUTRAL)
     report.set_y(report.y + 1.5)
     for diagnosis, share in sorted(zip(DIAGNOSES, result.probabilities, strict=True), key=lambda pair: -pair[1]):
-        _bar(report, f"{diagnosis.name} ({diagnosis.dx})", share, DX_COLOURS[diagnosis.dx])
+        _bar(report, f"{diagnosis.name} ({diagnosis.code})", share, DX_COLOURS[diagnosis.code])
     report.set_y(report.y + 1)
     for sentence in (*wording.answer_notes(result), wording.MARK_NOTE):
         _text(report, sentence, size=SMALL + 0.5, quiet=sentence == wording.MARK_NOTE)

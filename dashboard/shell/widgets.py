@@ -16,7 +16,7 @@ import streamlit as st
 from dashboard.shell import errors as wording
 from dashboard.shell import formats
 from dashboard.shell.colours import DX_COLOURS
-from data.tasks.skin import DIAGNOSES
+from data.tasks.skin import DIAGNOSES, SKIN
 
 STYLE_FILE = Path(__file__).resolve().parents[1] / "assets" / "style.css"
 CARD_WIDTH = 400  # pixels; three cards side by side on a wide screen, one on a phone
@@ -80,8 +80,8 @@ def chart(
 def diagnosis_key() -> None:
     """The colour, code and name of each diagnosis, once for all charts of a page."""
     chips = "".join(
-        f'<div role="listitem" title="{escape(item.summary)} ({item.group})">'
-        f'<i style="background:{DX_COLOURS[item.dx]}"></i><b>{item.dx}</b> {escape(item.name)}</div>'
+        f'<div role="listitem" title="{escape(item.summary)} ({SKIN.side(item.code)})">'
+        f'<i style="background:{DX_COLOURS[item.code]}"></i><b>{item.code}</b> {escape(item.name)}</div>'
         for item in DIAGNOSES
     )
     st.html(f'<div class="lens-key" role="list" aria-label="Colours of the diagnoses">{chips}</div>')

@@ -1,4 +1,4 @@
-"""The seven HAM10000 diagnoses in the one order the whole project uses.
+"""Dermoscopic images of skin lesions: the seven HAM10000 diagnoses, malignant or benign.
 
 Source:
     Tschandl, Rosendahl, Kittler, Scientific Data 2018;5:180161, doi:10.1038/sdata.2018.161.
@@ -6,61 +6,66 @@ Source:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from data.tasks.task import AGE, SITE, Dataset, Question, Task, TaskClass, Words
 
-Group = Literal["malignant", "benign"]
-
-
-@dataclass(frozen=True)
-class Diagnosis:
-    """One HAM10000 class.
-
-    Attributes:
-        dx: the code used in the dataset, in every CSV and on screen.
-        name: the long form.
-        group: `malignant` or `benign`, see `MALIGNANT_DX`.
-        summary: one plain sentence for a reader who is not a dermatologist.
-    """
-
-    dx: str
-    name: str
-    group: Group
-    summary: str
-
-    @property
-    def is_malignant(self) -> bool:
-        return self.group == "malignant"
-
-
-# Alphabetical, as Keras sorts class folders; the index in this tuple is `class_index` everywhere.
-DIAGNOSES: tuple[Diagnosis, ...] = (
-    Diagnosis(
-        "akiec",
-        "Actinic keratosis or intraepithelial carcinoma",
-        "malignant",
-        "Carcinoma that has not left the epidermis (Bowen's disease), or its precursor.",
+SKIN = Task(
+    key="skin",
+    name="Skin lesions",
+    # Alphabetical, as Keras sorts class folders. Colours: Okabe & Ito 2008, "Color Universal Design",
+    # https://jfly.uni-koeln.de/color/ (distinguishable in all common forms of colour blindness); the grey is the one
+    # R's palette "Okabe-Ito" adds. Its yellow and black are left out: one fades on a light page, the other on a dark
+    # one. Warm for the malignant group, cool or grey for the benign one.
+    classes=(
+        TaskClass(
+            "akiec",
+            "Actinic keratosis or intraepithelial carcinoma",
+            "#E69F00",
+            "Carcinoma that has not left the epidermis (Bowen's disease), or its precursor.",
+        ),
+        TaskClass("bcc", "Basal cell carcinoma", "#CC79A7", "A common skin cancer that seldom spreads."),
+        TaskClass(
+            "bkl",
+            "Benign keratosis-like lesion",
+            "#999999",
+            "Seborrheic keratosis, solar lentigo or lichen-planus-like keratosis.",
+        ),
+        TaskClass("df", "Dermatofibroma", "#A99400", "A benign nodule of fibrous tissue."),
+        TaskClass("mel", "Melanoma", "#D55E00", "Cancer of the pigment cells, in situ or invasive."),
+        TaskClass("nv", "Melanocytic nevus", "#0072B2", "A mole: benign growth of pigment cells."),
+        TaskClass("vasc", "Vascular lesion", "#56B4E9", "Angioma, angiokeratoma, pyogenic granuloma or haemorrhage."),
     ),
-    Diagnosis("bcc", "Basal cell carcinoma", "malignant", "A common skin cancer that seldom spreads."),
-    Diagnosis(
-        "bkl",
-        "Benign keratosis-like lesion",
-        "benign",
-        "Seborrheic keratosis, solar lentigo or lichen-planus-like keratosis.",
+    is_ordinal=False,
+    question=Question(
+        key="malignant",
+        positives=("akiec", "bcc", "mel"),
+        positive="malignant",
+        negative="benign",
+        source="akiec holds in-situ disease and its precursors. HAM10000's authors count it with the malignant classes "
+        "in their reader studies (Tschandl et al., Lancet Oncology 2019;20:938, "
+        "doi:10.1016/S1470-2045(19)30333-X), and so do we.",
     ),
-    Diagnosis("df", "Dermatofibroma", "benign", "A benign nodule of fibrous tissue."),
-    Diagnosis("mel", "Melanoma", "malignant", "Cancer of the pigment cells, in situ or invasive."),
-    Diagnosis("nv", "Melanocytic nevus", "benign", "A mole: benign growth of pigment cells."),
-    Diagnosis("vasc", "Vascular lesion", "benign", "Angioma, angiokeratoma, pyogenic granuloma or haemorrhage."),
+    facts=(AGE, SITE),
+    dataset=Dataset("HAM10000", "HAM10000 (dermoscopy clinics in Vienna and Queensland)"),
+    words=Words(
+        subject="lesion",
+        subjects="lesions",
+        image="dermoscopic image",
+        images="dermoscopic images",
+        label="diagnosis",
+        labels="diagnoses",
+        instrument="dermatoscope",
+    ),
 )
 
-DX_CODES: tuple[str, ...] = tuple(diagnosis.dx for diagnosis in DIAGNOSES)
 
-# akiec holds in-situ disease and its precursors. HAM10000's authors count it with the malignant classes in their
-# reader studies (Tschandl et al., Lancet Oncology 2019;20:938, doi:10.1016/S1470-2045(19)30333-X), and so do we.
-MALIGNANT_DX: tuple[str, ...] = tuple(diagnosis.dx for diagnosis in DIAGNOSES if diagnosis.is_malignant)
-BENIGN_DX: tuple[str, ...] = tuple(diagnosis.dx for diagnosis in DIAGNOSES if not diagnosis.is_malignant)
+# --- On their way out: code that is not given a task yet ---
 
+DIAGNOSES = SKIN.classes
+DX_CODES = SKIN.codes
+MALIGNANT_DX = SKIN.question.positives
+MALIGNANT_INDICES = SKIN.positives
+class_index = SKIN.index
+diagnosis = SKIN.named
 # How a diagnosis was made. It leaks the answer (every `follow_up` is a nevus), so no model ever sees it.
 DX_TYPES: dict[str, str] = {
     "histo": "Histopathology",
@@ -68,23 +73,3 @@ DX_TYPES: dict[str, str] = {
     "consensus": "Expert consensus",
     "confocal": "Confocal microscopy",
 }
-
-
-def class_index(dx: str) -> int:
-    """Position of a dx code in `DX_CODES`.
-
-    Raises:
-        ValueError: `dx` is not one of the seven codes.
-    """
-    try:
-        return DX_CODES.index(dx)
-    except ValueError:
-        raise ValueError(f"expected one of {', '.join(DX_CODES)}, received {dx!r}") from None
-
-
-def diagnosis(dx: str) -> Diagnosis:
-    """The `Diagnosis` of a dx code; raises ValueError for any other text."""
-    return DIAGNOSES[class_index(dx)]
-
-
-MALIGNANT_INDICES: tuple[int, ...] = tuple(class_index(dx) for dx in MALIGNANT_DX)

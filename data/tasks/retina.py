@@ -1,0 +1,53 @@
+"""Retinal photographs: five grades of diabetic retinopathy, referable from moderate on.
+
+Source:
+    Wilkinson et al., Ophthalmology 2003;110:1677, doi:10.1016/S0161-6420(03)00475-5 (the international clinical
+    scale); APTOS 2019 Blindness Detection, https://www.kaggle.com/c/aptos2019-blindness-detection (graded by it).
+"""
+
+from __future__ import annotations
+
+from data.tasks.task import Dataset, Question, Task, TaskClass, Words
+
+RETINA = Task(
+    key="retina",
+    name="Diabetic retinopathy",
+    # Grey, then Okabe & Ito's colours from cool to warm as the disease advances.
+    classes=(
+        TaskClass("dr0", "No apparent retinopathy", "#999999", "No abnormalities."),
+        TaskClass("dr1", "Mild nonproliferative retinopathy", "#56B4E9", "Microaneurysms only."),
+        TaskClass(
+            "dr2",
+            "Moderate nonproliferative retinopathy",
+            "#0072B2",
+            "More than microaneurysms only, but less than severe.",
+        ),
+        TaskClass(
+            "dr3",
+            "Severe nonproliferative retinopathy",
+            "#E69F00",
+            "Many haemorrhages, venous beading or vessel anomalies, without new vessels.",
+        ),
+        TaskClass("dr4", "Proliferative retinopathy", "#D55E00", "New vessels, or bleeding before the retina."),
+    ),
+    is_ordinal=True,
+    question=Question(
+        key="referable",
+        positives=("dr2", "dr3", "dr4"),
+        positive="referable",
+        negative="not referable",
+        source="Moderate or worse is referred to an ophthalmologist, as in Gulshan et al., JAMA 2016;316:2402, "
+        "doi:10.1001/jama.2016.17216.",
+    ),
+    facts=(),
+    dataset=Dataset("APTOS 2019", "APTOS 2019 (screening in rural India, Aravind Eye Hospital)"),
+    words=Words(
+        subject="eye",
+        subjects="eyes",
+        image="retinal photograph",
+        images="retinal photographs",
+        label="grade",
+        labels="grades",
+        instrument="fundus camera",
+    ),
+)

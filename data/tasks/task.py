@@ -1,0 +1,151 @@
+"""A task: the classes that a network tells apart, and what the rest of the program needs to know of them.
+
+Code that measures, stores, serves or draws is given a `Task` (by the artifact, the prediction, the cohort or the case
+at hand) and knows no class by name. Adding a task is adding a value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+# What may be known beside the image. A task names those that its clinical terms can use.
+AGE, SITE = "age", "site"
+
+
+@dataclass(frozen=True)
+class TaskClass:
+    """One class of a task: a diagnosis, or a grade.
+
+    Attributes:
+        code: in the dataset, in every CSV and on screen; a word without spaces, commas or `|`.
+        name: the long form.
+        colour: `#rrggbb`, the same on every page.
+        summary: one plain sentence for a reader who is not of the field.
+    """
+
+    code: str
+    name: str
+    colour: str
+    summary: str
+
+
+@dataclass(frozen=True)
+class Question:
+    """The one yes/no question of a task, such as malignant against benign.
+
+    Attributes:
+        key: short word in names of columns, metrics and subgroups, for example `malignant`.
+        positives: codes of the classes whose answer is yes.
+        positive, negative: adjectives for the two sides, for example `malignant` and `benign`.
+        source: why these classes and no others.
+    """
+
+    key: str
+    positives: tuple[str, ...]
+    positive: str
+    negative: str
+    source: str
+
+    @property
+    def column(self) -> str:
+        """The probability of yes in CSV files and in the API, for example `p_malignant`."""
+        return f"p_{self.key}"
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """What the task's network is trained and tested on: its name and whom it shows, in words for the screen."""
+
+    name: str
+    population: str
+
+
+@dataclass(frozen=True)
+class Words:
+    """Nouns for what screens, reports and the API say.
+
+    Attributes:
+        subject, subjects: what an image shows and splits go by, for example `lesion` and `lesions`.
+        image, images: for example `dermoscopic image`.
+        label, labels: what a class is, for example `diagnosis` and `diagnoses`.
+        instrument: what takes such an image, for example `dermatoscope`.
+    """
+
+    subject: str
+    subjects: str
+    image: str
+    images: str
+    label: str
+    labels: str
+    instrument: str
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a network tells apart.
+
+    Attributes:
+        key: short word, in manifests and case logs.
+        name: for a selector on screen.
+        classes: in the one order of every array; the position is `class_index` everywhere.
+        is_ordinal: the classes are grades, least first: the decision is the expected grade and prediction sets have no
+            gaps. Otherwise they are names, and the decision weighs each probability against the class's share.
+        question: the yes/no question.
+        facts: of `AGE` and `SITE`, those that may move an answer; none for an answer from the image alone.
+        dataset: trained and tested on.
+        words: for screens.
+
+    Raises:
+        ValueError: fewer than two classes, a code that stands twice, or a question whose positives are not some of the
+            codes, but not all.
+    """
+
+    key: str
+    name: str
+    classes: tuple[TaskClass, ...]
+    is_ordinal: bool
+    question: Question
+    facts: tuple[str, ...]
+    dataset: Dataset
+    words: Words
+
+    def __post_init__(self) -> None:
+        if len(self.classes) < 2 or len(set(self.codes)) != len(self.classes):
+            raise ValueError(f"expected two classes or more with codes of their own, received {', '.join(self.codes)}")
+        if not 0 < len(set(self.question.positives) & set(self.codes)) < len(self.classes):
+            raise ValueError(f"expected positives among {', '.join(self.codes)}, received {self.question.positives}")
+        self.indices_of(self.question.positives)
+
+    @cached_property
+    def codes(self) -> tuple[str, ...]:
+        return tuple(one.code for one in self.classes)
+
+    @cached_property
+    def positives(self) -> tuple[int, ...]:
+        """Class indices of the question's positive side, in order."""
+        return tuple(index for index, code in enumerate(self.codes) if code in self.question.positives)
+
+    def index(self, code: str) -> int:
+        """Position of a code; raises ValueError for any other text."""
+        try:
+            return self.codes.index(code)
+        except ValueError:
+            raise ValueError(f"expected one of {', '.join(self.codes)}, received {code!r}") from None
+
+    def indices_of(self, codes: Sequence[str]) -> tuple[int, ...]:
+        """Positions of codes; raises ValueError for any other text."""
+        return tuple(self.index(code) for code in codes)
+
+    def named(self, code: str) -> TaskClass:
+        """The class of a code; raises ValueError for any other text."""
+        return self.classes[self.index(code)]
+
+    def is_positive(self, code: str) -> bool:
+        """Whether a class answers the question with yes; raises ValueError for any other text."""
+        return self.index(code) in self.positives
+
+    def side(self, code: str) -> str:
+        """The question's word for a class: `malignant` or `benign`; raises ValueError for any other text."""
+        return self.question.positive if self.is_positive(code) else self.question.negative

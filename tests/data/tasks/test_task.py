@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from data.tasks.known import DEFAULT_TASK, TASKS
+from data.tasks.retina import RETINA
+from data.tasks.skin import SKIN
+from data.tasks.task import Task
+
+
+def test_tasks_are_found_by_their_key() -> None:
+    assert {key: task.key for key, task in TASKS.items()} == {"skin": "skin", "retina": "retina"}
+    assert TASKS[DEFAULT_TASK] is SKIN
+
+
+@pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
+def test_every_class_has_a_word_a_colour_and_a_sentence(task: Task) -> None:
+    for one in task.classes:
+        assert one.code and not set(one.code) & set(" ,|")
+        assert one.name and one.summary.endswith(".")
+        assert len(one.colour) == 7 and int(one.colour[1:], 16) >= 0
+        assert task.named(one.code) is one
+    assert len({one.colour for one in task.classes}) == len(task.classes)
+
+
+@pytest.mark.parametrize("wrong", ["", "NV", "nevus", "nv "])
+def test_unknown_codes_are_refused_by_name(wrong: str) -> None:
+    with pytest.raises(ValueError, match=f"expected one of akiec, .*, received {wrong!r}"):
+        SKIN.index(wrong)
+    with pytest.raises(ValueError, match="received"):
+        SKIN.named(wrong)
+    with pytest.raises(ValueError, match="received"):
+        SKIN.side(wrong)
+
+
+def test_question_divides_the_classes() -> None:
+    assert RETINA.positives == (2, 3, 4)
+    assert [RETINA.side(code) for code in RETINA.codes] == ["not referable"] * 2 + ["referable"] * 3
+    assert (SKIN.question.column, RETINA.question.column) == ("p_malignant", "p_referable")
+
+
+@pytest.mark.parametrize("positives", [(), ("akiec", "x"), SKIN.codes])
+def test_question_without_two_sides_is_refused(positives: tuple[str, ...]) -> None:
+    with pytest.raises(ValueError, match="expected"):
+        replace(SKIN, question=replace(SKIN.question, positives=positives))
+
+
+def test_classes_need_codes_of_their_own() -> None:
+    with pytest.raises(ValueError, match="codes of their own"):
+        replace(SKIN, classes=(*SKIN.classes, SKIN.classes[0]))
