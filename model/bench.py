@@ -23,7 +23,6 @@ from pathlib import Path
 
 import numpy as np
 
-from data.tasks.skin import class_index
 from model.analysis.analyzer import Analyzer
 from model.batch.rows import score_in_process
 from model.explain.maps import explain, overlay
@@ -89,7 +88,7 @@ def measure_serving(artifact: Artifact, content: bytes, runs: int) -> list[Figur
     image = decode_image(content)
     network_input, framing = to_network_input(image, artifact.height, artifact.width)
     output = analyzer.classifier.forward(network_input)
-    explanation = explain(output.maps, framing, artifact.min_peak)
+    explanation = explain(output.maps, artifact.task.codes, framing, artifact.min_peak)
     pixels = f"{image.shape[1]} x {image.shape[0]} px"
     return [
         measure("decode", lambda: decode_image(content), runs, pixels),
@@ -143,11 +142,11 @@ def measure_usual_way(artifact: Artifact, network_input: RgbImage, runs: int) ->
     network = classifier_of(keras.models.load_model(artifact.keras_path, compile=False))
     gradcam = build_methods(artifact.keras_path)["Grad-CAM"]
     batch = network_input[np.newaxis].astype(np.float32)
-    melanoma = class_index("mel")
+    gravest = artifact.task.index(artifact.task.gravest)
 
     def predict_and_explain() -> None:
         network.predict(batch, verbose=0)
-        gradcam(batch, melanoma)
+        gradcam(batch, gravest)
 
     return [
         measure("Keras predict()", lambda: network.predict(batch, verbose=0), runs, "all cores"),

@@ -27,7 +27,7 @@ from model.batch.cluster import ClusterFailed, RayMissing, scored_on_ray
 from model.batch.facts import FactsUnreadable, read_facts
 from model.batch.rows import heatmap_paths, score, score_in_process
 from model.batch.sources import Source, SourceUnavailable, find_sources
-from model.batch.table import COLUMNS, Parts, ResumeImpossible, Row, left_over, once, rows_of_table
+from model.batch.table import Parts, ResumeImpossible, Row, columns_of, left_over, once, rows_of_table
 from model.inference.artifact import DEFAULT_ARTIFACT, Artifact, ArtifactMismatch, load_artifact
 from model.inference.clinical import NO_FACTS, NO_TERMS, ClinicalFacts
 from model.inference.processes import mapped
@@ -73,7 +73,7 @@ def scored(
 
 def print_rows(sources: Sequence[Source], known: Known, artifact: Artifact, arguments: argparse.Namespace) -> list[Row]:
     """Score and write to standard output as rows come; returns them."""
-    writer = csv.DictWriter(sys.stdout, COLUMNS)
+    writer = csv.DictWriter(sys.stdout, columns_of(artifact.task))
     writer.writeheader()
     rows = []
     for _, row in scored(sources, heatmap_paths(sources, arguments.heatmaps), known, artifact, arguments):
@@ -87,7 +87,7 @@ def write_rows(sources: Sequence[Source], known: Known, artifact: Artifact, argu
     output: Path = arguments.output.resolve()
     if output.exists() and not output.is_file():
         raise FileExistsError(f"expected a file to write, {output} is something else")
-    earlier = rows_of_table(output, sources) if arguments.resume else []
+    earlier = rows_of_table(output, sources, artifact.task) if arguments.resume else []
     if earlier and arguments.facts is not None:
         raise ResumeImpossible(
             f"expected no finished table to go on from with --facts, found {output}, which does not say what its rows "

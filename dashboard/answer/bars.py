@@ -4,39 +4,40 @@ from __future__ import annotations
 
 from html import escape
 
-from dashboard.shell.colours import ACCENT, DX_COLOURS, NEUTRAL
+from dashboard.shell.colours import ACCENT, NEUTRAL
 from dashboard.shell.formats import percent
-from data.tasks.skin import DIAGNOSES, DX_CODES
 from model.inference.artifact import Artifact, OperatingPoint
 from model.inference.classifier import Prediction
 
 
 def group_bars_html(prediction: Prediction, point: OperatingPoint) -> str:
-    """Malignant and benign as two bars; a mark shows the threshold."""
-    malignant = prediction.p_malignant
+    """The question's two sides (malignant and benign) as bars; a mark shows the threshold."""
+    task, positive = prediction.task, prediction.p_positive
+    question, negatives = task.question, [code for code in task.codes if not task.is_positive(code)]
     threshold = (point.threshold, f"threshold {percent(point.threshold)}")
-    rows = _bar("Malignant", "akiec, bcc, mel", malignant, ACCENT, threshold)
-    rows += _bar("Benign", "bkl, df, nv, vasc", 1 - malignant, NEUTRAL, None)
+    rows = _bar(question.positive.capitalize(), ", ".join(question.positives), positive, ACCENT, threshold)
+    rows += _bar(question.negative.capitalize(), ", ".join(negatives), 1 - positive, NEUTRAL, None)
     return f"<div class='lens-bars lens-groups'>{rows}</div>"
 
 
 def class_bars_html(prediction: Prediction, artifact: Artifact) -> str:
-    """The seven probabilities, highest first; a mark shows each class's share of the population."""
-    order = sorted(range(len(DX_CODES)), key=lambda index: -prediction.probabilities[index])
+    """The probabilities, highest first; a mark shows each class's share of the population."""
+    dataset = artifact.task.dataset.name
+    order = sorted(range(len(artifact.task.classes)), key=lambda index: -prediction.probabilities[index])
     rows = "".join(
         _bar(
-            DIAGNOSES[index].name,
-            DIAGNOSES[index].code,
+            artifact.task.classes[index].name,
+            artifact.task.classes[index].code,
             float(prediction.probabilities[index]),
-            DX_COLOURS[DIAGNOSES[index].code],
+            artifact.task.classes[index].colour,
             (
                 artifact.calibration.prior[index],
-                f"share in HAM10000 {percent(artifact.calibration.prior[index])}",
+                f"share in {dataset} {percent(artifact.calibration.prior[index])}",
             ),
         )
         for index in order
     )
-    legend = "<p class='lens-mark-note'>| the class's share in HAM10000</p>"
+    legend = f"<p class='lens-mark-note'>| the class's share in {escape(dataset)}</p>"
     return f"<div class='lens-bars'>{rows}{legend}</div>"
 
 

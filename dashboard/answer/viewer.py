@@ -14,13 +14,13 @@ import streamlit as st
 from PIL import Image
 
 from dashboard.answer import wording as answer_wording
-from data.tasks.skin import DIAGNOSES
+from data.tasks.task import Task
 from model.analysis.analyzer import Analysis
 from model.explain.maps import MAGMA_STOPS, Explanation, evidence_layer
 from model.images.rejection import RgbImage
 
 ASSETS = Path(__file__).resolve().parents[1] / "assets"
-# The browser enlarges the overlays smoothly, and a heatmap has no finer detail; seven of them are sent at every rerun.
+# The browser enlarges the overlays smoothly, and a heatmap has no finer detail; one a class is sent at every rerun.
 OVERLAY_SIDE = 200
 
 
@@ -40,52 +40,54 @@ def heatmap_viewer(analysis: Analysis, dx: str, on_demand: Mapping[str, Explanat
         on_demand: further methods' maps by name, computed for some classes.
         key: of the component in this session.
     """
-    if analysis.explanation is None:
+    if analysis.explanation is None or analysis.prediction is None:
         raise ValueError("expected an analysis with heatmaps, received a refused image")
+    task = analysis.prediction.task
     methods = {analysis.explanation.method: analysis.explanation, **on_demand}
     _component()(
         key=key,
-        data=_image(analysis.image)
+        data=_image(analysis.image, task)
         | {
             "dx": dx,
-            "classes": [{"dx": diagnosis.code, "name": diagnosis.name} for diagnosis in DIAGNOSES],
-            "methods": [{"name": name, "maps": _maps(explanation)} for name, explanation in methods.items()],
+            "classes": [{"dx": one.code, "name": one.name} for one in task.classes],
+            "methods": [{"name": name, "maps": _maps(task, explanation)} for name, explanation in methods.items()],
             "ramp": [f"rgb({red} {green} {blue})" for red, green, blue in MAGMA_STOPS],
         },
     )
 
 
-def image_viewer(image: RgbImage, key: str) -> None:
+def image_viewer(image: RgbImage, task: Task, key: str) -> None:
     """Draw an image alone, with zoom and pan; nothing of an answer is sent to the browser.
 
     Args:
         image: (H, W, 3) uint8 RGB.
+        task: what the image shows.
         key: of the component in this session.
     """
-    _component()(key=key, data=_image(image) | {"dx": "", "classes": [], "methods": [], "ramp": []})
+    _component()(key=key, data=_image(image, task) | {"dx": "", "classes": [], "methods": [], "ramp": []})
 
 
-def _image(image: RgbImage) -> dict[str, Any]:
+def _image(image: RgbImage, task: Task) -> dict[str, Any]:
     height, width = image.shape[:2]
     return {
         "image": jpeg_url(image),
-        "alt": answer_wording.ORIGINAL_ALT,
+        "alt": answer_wording.original_alt(task),
         "width": width,
         "height": height,
         "size": f"{width} x {height} px",
     }
 
 
-def _maps(explanation: Explanation) -> dict[str, dict[str, Any]]:
+def _maps(task: Task, explanation: Explanation) -> dict[str, dict[str, Any]]:
     return {
-        diagnosis.code: {
-            "url": _data_url(Image.fromarray(_layer(explanation, diagnosis.code)), "PNG", compress_level=1),
-            "hasEvidence": explanation.has_evidence(diagnosis.code),
-            "alt": answer_wording.heatmap_alt(diagnosis.name),
-            "note": answer_wording.heatmap_note(explanation, diagnosis.code),
+        one.code: {
+            "url": _data_url(Image.fromarray(_layer(explanation, one.code)), "PNG", compress_level=1),
+            "hasEvidence": explanation.has_evidence(one.code),
+            "alt": answer_wording.heatmap_alt(one.name),
+            "note": answer_wording.heatmap_note(task, explanation, one.code),
         }
-        for diagnosis in DIAGNOSES
-        if diagnosis.code in explanation.classes
+        for one in task.classes
+        if one.code in explanation.classes
     }
 
 

@@ -11,17 +11,16 @@ from collections.abc import Sequence
 import numpy as np
 
 from dashboard.shell.formats import one_decimal, percent
-from data.tasks.skin import DX_CODES, MALIGNANT_DX, diagnosis
+from data.tasks.skin import SKIN
+from data.tasks.task import Task
 from model.analysis.quality import Issue, Quality
 from model.explain.maps import Explanation
 from model.inference.artifact import Artifact, MeasuredRate, OperatingPoint
 from model.inference.classifier import Prediction
 
-ORIGINAL_ALT = "The uploaded dermoscopic image"
-
-HEATMAP_LIMITS = """
+_HEATMAP_LIMITS = """
 - The heatmap shows which parts of the image **raised the score of the chosen class** in this network. It is not an
-  outline of the lesion and does not show where disease is.
+  outline of the {subject} and does not show where disease is.
 - Its grid is coarse: {rows} x {columns} cells over the whole image, smoothed for display.
 - Each class is scaled to its own maximum. A bright spot for an unlikely class is still an unlikely class.
 - A wrong answer can have a convincing heatmap. Ink, rulers, hair and the dark rim of the lens can raise scores too.
@@ -32,13 +31,22 @@ _WARNINGS: dict[Issue, str] = {
 }
 
 
-def warnings(quality: Quality, seen_share: float) -> list[str]:
+def original_alt(task: Task) -> str:
+    return f"The uploaded {task.words.image}"
+
+
+def heatmap_limits(task: Task, rows: int, columns: int) -> str:
+    """What a heatmap of so many cells does not say."""
+    return _HEATMAP_LIMITS.format(subject=task.words.subject, rows=rows, columns=columns)
+
+
+def warnings(quality: Quality, seen_share: float, task: Task) -> list[str]:
     """Amber remarks on an image that was answered."""
     remarks = [_WARNINGS[issue] for issue in quality.issues if issue in _WARNINGS]
     if seen_share < 0.99:
         remarks.append(
             f"The network takes 4:3 images and saw the central {percent(seen_share)} of this one; "
-            "keep the lesion in the middle."
+            f"keep the {task.words.subject} in the middle."
         )
     return remarks
 
@@ -57,20 +65,23 @@ def operating_point_name(point: OperatingPoint) -> str:
 
 
 def leading_class(prediction: Prediction, is_flagged: bool) -> str:
-    """The dx code the page leads with: the most probable class, or, if flagged, the most probable malignant one.
+    """The dx code the page leads with: the most probable class, or, if flagged, the most probable positive one.
 
-    A flagged image under the name of a benign class would contradict itself.
+    A flagged image under the name of a negative class would contradict itself.
     """
-    candidates = MALIGNANT_DX if is_flagged else DX_CODES
-    return max(candidates, key=lambda dx: prediction.probabilities[DX_CODES.index(dx)])
+    task = prediction.task
+    candidates = task.question.positives if is_flagged else task.codes
+    return max(candidates, key=lambda dx: prediction.probabilities[task.index(dx)])
 
 
 def population(artifact: Artifact) -> str:
     """Whose probabilities these are."""
-    nevi = artifact.calibration.prior[DX_CODES.index("nv")]
+    task, prior = artifact.task, artifact.calibration.prior
+    share, commonest = percent(max(prior)), task.classes[int(np.argmax(prior))]
     return (
-        f"Probabilities are calibrated for {artifact.calibration.population}, where {percent(nevi)} of the images show "
-        "nevi. Where malignant lesions are rarer, the true chance is lower; where they are more common, higher."
+        f"Probabilities are calibrated for {artifact.calibration.population}, where {share} of the images show "
+        f"{commonest.plural}. Where {task.question.positive} {task.words.subjects} are rarer, the true chance is "
+        "lower; where they are more common, higher."
     )
 
 
@@ -80,31 +91,32 @@ def between(low: float, high: float) -> str:
 
 
 def name_and_code(dx: str) -> str:
-    """`Melanoma (mel)`."""
-    return f"{diagnosis(dx).name} ({dx})"
+    """On its way out: `Task.titled`."""
+    return SKIN.titled(dx)
 
 
 # --- Prediction set and agreement ------------------------------------------------------------------------------------
 
 
-def prediction_set(conformal_set: Sequence[str], level: float) -> str:
+def prediction_set(task: Task, conformal_set: Sequence[str], level: float) -> str:
     """The diagnoses that cannot be ruled out, the most probable first."""
-    names = ", ".join(name_and_code(dx) for dx in conformal_set)
+    names = ", ".join(task.titled(dx) for dx in conformal_set)
     alone = " alone" if len(conformal_set) == 1 else ""
     return f"**Cannot rule out at {percent(level)}:** {names}{alone}."
 
 
-def agreement(member_p_malignant: Sequence[float] | np.ndarray, threshold: float) -> tuple[str, bool] | None:
+def agreement(task: Task, member_p_positive: Sequence[float] | np.ndarray, threshold: float) -> tuple[str, bool] | None:
     """How far the networks of an ensemble agree, and whether all are on one side of the threshold.
 
     Returns:
         The sentence, and False where some networks would flag the image and some would not; None for one network.
     """
-    members = len(member_p_malignant)
+    members = len(member_p_positive)
     if members < 2:
         return None
-    low, high = float(min(member_p_malignant)), float(max(member_p_malignant))
-    sentence = f"The {members} networks behind this answer, asked one by one, put malignant at {between(low, high)}."
+    low, high = float(min(member_p_positive)), float(max(member_p_positive))
+    put = f"{task.question.positive} at {between(low, high)}"
+    sentence = f"The {members} networks behind this answer, asked one by one, put {put}."
     if low < threshold <= high:
         return f"{sentence} They disagree on whether it is flagged (threshold {one_decimal(threshold)}).", False
     return sentence, True
@@ -114,10 +126,10 @@ def heatmap_alt(name: str) -> str:
     return f"Heatmap of what raised the score of {name}"
 
 
-def heatmap_note(explanation: Explanation, dx: str) -> str:
+def heatmap_note(task: Task, explanation: Explanation, dx: str) -> str:
     """How the shown map compares with the others, since each is scaled by its own maximum."""
     if not explanation.has_evidence(dx):
-        return no_evidence(dx)
+        return no_evidence(task, dx)
     if len(explanation.classes) == 1 or dx == explanation.strongest:
         return "Brighter means it raised the class score more; clear means no evidence."
     return (
@@ -126,6 +138,6 @@ def heatmap_note(explanation: Explanation, dx: str) -> str:
     )
 
 
-def no_evidence(dx: str) -> str:
+def no_evidence(task: Task, dx: str) -> str:
     """A class without a heatmap worth drawing."""
-    return f"No positive evidence for {name_and_code(dx)}: nothing in this image raised its score noticeably."
+    return f"No positive evidence for {task.titled(dx)}: nothing in this image raised its score noticeably."

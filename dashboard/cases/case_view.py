@@ -24,7 +24,7 @@ from dashboard.shell.formats import escape, one_decimal, percent
 from dashboard.shell.identity import actor
 from dashboard.shell.widgets import explained_errors, html_table
 from data.cases.case import Case, ModelResult, probabilities_of
-from data.tasks.skin import DX_CODES
+from data.tasks.skin import DX_CODES, SKIN
 from model.analysis.analyzer import Analysis
 from model.analysis.case_record import is_of_model, recorded_prediction
 from model.images.rejection import MAX_STORED_BYTES
@@ -65,7 +65,7 @@ def _picture(case: Case) -> Picture | None:
             raise ValueError("expected a saved case to have heatmaps")
         leading = answer_wording.leading_class(recorded_prediction(case.result), case.result.is_flagged)
         heatmap_viewer(shown.analysis, leading, {}, key="cases_viewer")
-        for remark in answer_wording.warnings(shown.analysis.quality, explanation.framing.seen_share):
+        for remark in answer_wording.warnings(shown.analysis.quality, explanation.framing.seen_share, SKIN):
             st.warning(remark, icon=":material/warning:")
         return shown
     return None
@@ -81,7 +81,7 @@ def _answer(case: Case) -> None:
     _verdict(result)
     st.caption(saved.saved_meaning(result))
     st.markdown(wording.prediction_set(result))
-    agreement = answer_wording.agreement(result.member_p_malignant, result.threshold)
+    agreement = answer_wording.agreement(SKIN, result.member_p_malignant, result.threshold)
     if agreement is not None:
         sentence, is_one_side = agreement
         st.caption(sentence) if is_one_side else st.warning(sentence, icon=":material/call_split:")
@@ -150,7 +150,7 @@ def _present_model(case: Case, shown: Picture | None) -> None:
     point = _same_point(case.result, artifact)
     image, table = st.columns([7, 4], gap="medium")
     with image:
-        leading = answer_wording.leading_class(new.prediction, new.prediction.p_malignant >= point.threshold)
+        leading = answer_wording.leading_class(new.prediction, new.prediction.p_positive >= point.threshold)
         heatmap_viewer(new, leading, {}, key="cases_viewer_new")
     with table:
         _old_and_new(case.result, new, artifact, point)
@@ -167,12 +167,12 @@ def _old_and_new(result: ModelResult, new: Analysis, artifact: Artifact, point: 
         raise ValueError("expected an answered image")
     before, present = probabilities_of(result), new.prediction.probabilities
     rows = [
-        _difference("Malignant", result.p_malignant, new.prediction.p_malignant),
+        _difference("Malignant", result.p_malignant, new.prediction.p_positive),
         ("Threshold", one_decimal(result.threshold), one_decimal(point.threshold), ""),
         (
             "Flag",
             "flagged" if result.is_flagged else "not flagged",
-            "flagged" if new.prediction.p_malignant >= point.threshold else "not flagged",
+            "flagged" if new.prediction.p_positive >= point.threshold else "not flagged",
             "",
         ),
         ("Cannot rule out", ", ".join(result.conformal_set), ", ".join(new.prediction.conformal_set), ""),

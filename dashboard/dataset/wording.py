@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dashboard.dataset.cohort import CohortSize, Unit
 from dashboard.shell.formats import plural
-from data.tasks.skin import DX_TYPES
+from data.datasets.ham10000 import DX_TYPES
 
 # --- Dataset ---------------------------------------------------------------------------------------------------------
 

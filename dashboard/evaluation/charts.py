@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from dashboard.shell.charts import CARD_HEIGHT, add_share_cells, neutral_line, new_figure
 from dashboard.shell.colours import ACCENT, DX_COLOURS, NEUTRAL, translucent
 from dashboard.shell.formats import percent
-from data.tasks.skin import DX_CODES, diagnosis
-from model.evaluation.results import MACRO, MALIGNANT, RocCurve
+from data.tasks.skin import DX_CODES, SKIN, diagnosis
+from model.evaluation.results import MACRO, RocCurve
 from model.inference.artifact import OperatingPoint
 from model.measures.intervals import ThresholdMetrics
 
 CHART_HEIGHT = 480  # pixels
 CURVE_HEIGHT = 260
+MALIGNANT = SKIN.question.key
 CURVE_COLOURS: dict[str, str] = DX_COLOURS | {MALIGNANT: ACCENT, MACRO: NEUTRAL}
 BAND_OPACITY = 0.18
 MAX_BANDS = 3  # more of them hide each other

@@ -98,7 +98,7 @@ def summary_table(metrics: dict[str, Any]) -> pd.DataFrame:
     names = {
         "balanced_accuracy": "Balanced accuracy (mean sensitivity of the seven classes)",
         "macro_auroc": "AUROC, mean of the seven classes",
-        "malignant_auroc": "AUROC, malignant against benign",
+        "positive_auroc": "AUROC, malignant against benign",
         "calibration_error": "Expected calibration error (0 is perfect)",
         "accuracy": f"Accuracy (always answering nv scores {nevi / metrics['images']:.3f})",
     }
@@ -166,7 +166,7 @@ def _sets_found(section: dict[str, Any]) -> str:
 
 def _subgroups_found(section: list[dict[str, Any]]) -> str:
     table = subgroup_frame(section)
-    return " ".join(trust_wording.lowest_and_highest(table, rate) for rate in ("malignant_auroc", "sensitivity"))
+    return " ".join(trust_wording.lowest_and_highest(table, rate) for rate in ("positive_auroc", "sensitivity"))
 
 
 def _robustness_found(section: dict[str, Any]) -> str:

@@ -86,7 +86,7 @@ def per_class_frame(evaluation: Evaluation) -> pd.DataFrame:
 
 def summary_frame(evaluation: Evaluation) -> pd.DataFrame:
     """The headline metrics as numbers, for download: metric, value, low, high, images, lesions."""
-    names = ("balanced_accuracy", "macro_auroc", "malignant_auroc", "calibration_error", "accuracy")
+    names = ("balanced_accuracy", "macro_auroc", "positive_auroc", "calibration_error", "accuracy")
     estimates: Sequence[Estimate] = [getattr(evaluation, name) for name in names]
     return pd.DataFrame(
         {

@@ -13,14 +13,14 @@ import pandas as pd
 Section = Mapping[str, Any]
 
 CLINICAL_METRICS = ("balanced_accuracy", "macro_auroc", "accuracy", "calibration_error")
-QUESTIONS = ("top_class", "malignant")
+QUESTIONS = ("top_class", "positive")
 SET_ALL, RETRIEVAL_MEAN = "all", "mean"
 HEATMAP_MEASURES = ("energy_inside", "pointing", "iou", "insertion", "deletion", "faithfulness")
-ROBUSTNESS_METRICS = ("balanced_accuracy", "melanoma_auroc", "malignant_auroc", "sensitivity", "specificity")
+ROBUSTNESS_METRICS = ("balanced_accuracy", "gravest_auroc", "positive_auroc", "sensitivity", "specificity")
 ROBUSTNESS_EFFECTS = ("decision_flips", "class_changes", "balanced_accuracy_difference")
 UNPERTURBED = "unperturbed"
-SUBGROUP_RATES = ("balanced_accuracy", "malignant_auroc", "sensitivity", "specificity")
-_SUBGROUP_COUNTS = ("attribute", "group", "images", "lesions", "malignant_lesions", "benign_lesions", "classes")
+SUBGROUP_RATES = ("balanced_accuracy", "positive_auroc", "sensitivity", "specificity")
+_SUBGROUP_COUNTS = ("attribute", "group", "images", "lesions", "positive_lesions", "negative_lesions", "classes")
 
 
 def estimate_columns(estimates: Mapping[str, Mapping[str, float | None]]) -> dict[str, float]:

@@ -15,7 +15,8 @@ import pandas as pd
 from dashboard.evaluation.trust_tables import RETRIEVAL_MEAN, SET_ALL
 from dashboard.shell.formats import SEX_NAMES, percent, plural
 from dashboard.shell.metrics import METRICS, Metric, accuracy_gain, gain, interval_range
-from data.tasks.skin import DX_TYPES, diagnosis
+from data.datasets.ham10000 import DX_TYPES
+from data.tasks.skin import diagnosis
 from model.evaluation.subgroups import MIN_LESIONS
 from model.inference.conformal import ADAPTIVE, CLASS_CONDITIONAL, PRIOR_WEIGHTED
 
@@ -148,7 +149,7 @@ TRUST_METRICS: dict[str, Metric] = {
         "images whose flag changes / images",
         "error",
     ),
-    "melanoma_auroc": Metric(
+    "gravest_auroc": Metric(
         "Melanoma AUROC",
         "How often a melanoma gets a higher melanoma probability than an image of another diagnosis; 0.5 is chance.",
         "area under the ROC curve of p(mel)",
@@ -162,8 +163,8 @@ TRUST_METRICS: dict[str, Metric] = {
     ),
 }
 
-RELIABILITY_TITLES = {"top_class": "The likeliest diagnosis", "malignant": "Malignant against benign"}
-RELIABILITY_AXES = {"top_class": "share that was right", "malignant": "share that was malignant"}
+RELIABILITY_TITLES = {"top_class": "The likeliest diagnosis", "positive": "Malignant against benign"}
+RELIABILITY_AXES = {"top_class": "share that was right", "positive": "share that was malignant"}
 RELIABILITY_NOTE = "A dot is a bin of probabilities; the larger, the more images. Small dots may lie anywhere."
 COVERAGE_TITLE = "Coverage by diagnosis"
 COVERAGE_NOTE = "Tick: the share aimed at."
@@ -406,7 +407,7 @@ def group_in_full(row: Row) -> str:
 
 def group_size(row: Row) -> str:
     """`n 69 (15 / 41)`: images, malignant and benign lesions."""
-    return f"n {row['images']:,} ({row['malignant_lesions']:,} / {row['benign_lesions']:,})"
+    return f"n {row['images']:,} ({row['positive_lesions']:,} / {row['negative_lesions']:,})"
 
 
 def subgroup_rates(threshold: float) -> str:

@@ -14,11 +14,13 @@ from dashboard.evaluation import wording
 from dashboard.evaluation.tables import confusion_frame, per_class_frame, reweighed, summary_frame, threshold_frame
 from dashboard.shell import metrics, resources
 from dashboard.shell.widgets import Html, card_grid, chart, chart_heading, csv_download, html_table
-from model.evaluation.questions import QUESTIONS
-from model.evaluation.results import MACRO, MALIGNANT, Evaluation
+from data.tasks.skin import SKIN
+from model.evaluation.questions import questions_of
+from model.evaluation.results import MACRO, Evaluation
 from model.inference.artifact import OperatingPoint
 from model.measures.intervals import Estimate, ThresholdMetrics
 
+MALIGNANT, QUESTIONS = SKIN.question.key, questions_of(SKIN)
 THRESHOLD_STEP = 0.001
 PREVALENCE_STEP = 0.001
 MAX_PREVALENCE = 0.6

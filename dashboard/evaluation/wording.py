@@ -10,13 +10,13 @@ import pandas as pd
 from dashboard.evaluation.tables import Reweighed
 from dashboard.shell.formats import plural
 from dashboard.shell.metrics import METRICS
-from data.tasks.skin import diagnosis
-from model.evaluation.results import MALIGNANT
+from data.tasks.skin import SKIN, diagnosis
 
+MALIGNANT = SKIN.question.key
 # --- Evaluation ------------------------------------------------------------------------------------------------------
 
 EVALUATION_TITLE = "Evaluation"
-SUMMARY_METRICS = ("balanced_accuracy", "macro_auroc", "malignant_auroc", "calibration_error", "accuracy")
+SUMMARY_METRICS = ("balanced_accuracy", "macro_auroc", "positive_auroc", "calibration_error", "accuracy")
 RATES = ("sensitivity", "specificity", "ppv", "npv", "auroc")
 
 ROC_TITLE = "ROC curves"

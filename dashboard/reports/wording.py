@@ -10,10 +10,10 @@ import math
 from uuid import UUID
 
 from dashboard.answer.saved import finds_and_flags, plain_model_name, verdict_parts
-from dashboard.answer.wording import HEATMAP_LIMITS, agreement, heatmap_note, name_and_code
+from dashboard.answer.wording import agreement, heatmap_limits, heatmap_note, name_and_code
 from dashboard.shell.formats import one_decimal, percent
 from data.cases.case import Case, ModelResult
-from data.tasks.skin import DX_CODES
+from data.tasks.skin import DX_CODES, SKIN
 from model.explain.maps import Explanation
 
 TITLE = "LesionLens case report"
@@ -57,7 +57,7 @@ def prediction_set(result: ModelResult) -> str:
 
 def answer_notes(result: ModelResult) -> list[str]:
     """Sentences below the probabilities, in reading order."""
-    agreed = agreement(result.member_p_malignant, result.threshold)
+    agreed = agreement(SKIN, result.member_p_malignant, result.threshold)
     stands_out = (
         f"Raised most against its share of the dataset: {name_and_code(result.prediction)}."
         if result.prediction != most_probable(result)
@@ -74,7 +74,7 @@ def most_probable(result: ModelResult) -> str:
 
 def heatmap_caption(explanation: Explanation, dx: str) -> str:
     """Whose heatmap it is, and how it compares with the others."""
-    return f"{explanation.method}, {name_and_code(dx)}. {heatmap_note(explanation, dx)}"
+    return f"{explanation.method}, {name_and_code(dx)}. {heatmap_note(SKIN, explanation, dx)}"
 
 
 def image_alt(width: int, height: int) -> str:
@@ -110,7 +110,7 @@ def model(result: ModelResult) -> str:
 
 def limits(rows: int, columns: int) -> list[str]:
     """What the report does not prove: of the heatmap, whose grid is `rows` x `columns`, and of the model."""
-    heatmap = HEATMAP_LIMITS.format(rows=rows, columns=columns).replace("**", "").strip()
+    heatmap = heatmap_limits(SKIN, rows, columns).replace("**", "").strip()
     bullets = [" ".join(bullet.split()) for bullet in heatmap.removeprefix("- ").split("\n- ")]
     return [*bullets, *LIMITS]
 

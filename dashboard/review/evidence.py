@@ -17,10 +17,9 @@ from dashboard.answer import wording as answer_wording
 from dashboard.review import evidence_wording as wording
 from dashboard.review import wording as review_wording
 from dashboard.shell import resources
-from dashboard.shell.colours import DX_COLOURS
 from dashboard.shell.metrics import METRICS
 from dashboard.shell.widgets import explained_errors, html_table
-from data.tasks.skin import DX_CODES, MALIGNANT_INDICES, diagnosis
+from data.tasks.task import Task
 from model.analysis.analyzer import SIMILAR_CASES, Analysis
 from model.explain.maps import (
     AGAINST_COLOUR,
@@ -33,7 +32,6 @@ from model.explain.maps import (
     share_inside,
 )
 from model.explain.neighbours import Neighbour
-from model.explain.stability import SHIFT
 from model.explain.stress import STRESS_KEYS, StressResult, stress_test
 from model.images.perturbations import PERTURBATIONS
 from model.images.rejection import RgbImage
@@ -85,15 +83,18 @@ def chosen_operating_point(artifact: Artifact) -> OperatingPoint:
 def prediction_set(prediction: Prediction, artifact: Artifact, threshold: float) -> None:
     """The diagnoses that cannot be ruled out, what such sets were measured to hold, how far the networks agree."""
     sets = artifact.conformal
-    st.markdown(answer_wording.prediction_set(prediction.conformal_set, sets.level), help=review_wording.set_help(sets))
+    st.markdown(
+        answer_wording.prediction_set(prediction.task, prediction.conformal_set, sets.level),
+        help=review_wording.set_help(prediction.task, sets),
+    )
     remark = review_wording.set_without_predicted(prediction)
     if remark is not None:
         st.warning(remark, icon=":material/call_split:")
     measured = artifact.manifest["conformal"]["measured"]
     if prediction.facts != NO_FACTS:
         measured = measured | artifact.manifest["clinical"]["measured"]["with_facts"]["sets"]
-    st.caption(review_wording.set_meaning(measured))
-    agreement = answer_wording.agreement(prediction.member_p_malignant, threshold)
+    st.caption(review_wording.set_meaning(prediction.task, measured))
+    agreement = answer_wording.agreement(prediction.task, prediction.member_p_positive, threshold)
     if agreement is not None:
         sentence, is_one_side = agreement
         st.caption(sentence) if is_one_side else st.warning(sentence, icon=":material/call_split:")
@@ -102,10 +103,11 @@ def prediction_set(prediction: Prediction, artifact: Artifact, threshold: float)
 @st.fragment
 def other_prevalence(prediction: Prediction, artifact: Artifact, point: OperatingPoint) -> None:
     """What a flag, no flag and this image's probability mean where another share of the lesions is malignant."""
-    share = sum(artifact.calibration.prior[index] for index in MALIGNANT_INDICES)
-    with st.expander(wording.PREVALENCE_HEADING):
+    share = sum(artifact.calibration.prior[index] for index in artifact.task.positives)
+    task = artifact.task
+    with st.expander(task.worded(wording.PREVALENCE_HEADING)):
         prevalence = st.slider(
-            wording.PREVALENCE_LABEL,
+            task.worded(wording.PREVALENCE_LABEL),
             MIN_PREVALENCE,
             MAX_PREVALENCE,
             value=min(max(share, MIN_PREVALENCE), MAX_PREVALENCE),
@@ -118,11 +120,11 @@ def other_prevalence(prediction: Prediction, artifact: Artifact, point: Operatin
             reweigh_ppv_npv(getattr(point.sensitivity, end), getattr(point.specificity, end), prevalence)
             for end in ("value", "low", "high")
         )
-        st.markdown(wording.flagged_at(ppv, ppv_low, ppv_high), help=METRICS["ppv"].tooltip)
-        st.markdown(wording.unflagged_at(npv, npv_low, npv_high), help=METRICS["npv"].tooltip)
-        reweighed = reweigh_probability(prediction.p_malignant, share, prevalence)
-        st.markdown(wording.this_image_at(prediction.p_malignant, reweighed, share, prevalence))
-        st.caption(wording.prevalence_limits(point))
+        st.markdown(wording.flagged_at(task, ppv, ppv_low, ppv_high), help=METRICS["ppv"].tooltip)
+        st.markdown(wording.unflagged_at(task, npv, npv_low, npv_high), help=METRICS["npv"].tooltip)
+        reweighed = reweigh_probability(prediction.p_positive, share, prevalence)
+        st.markdown(wording.this_image_at(task, prediction.p_positive, reweighed, share, prevalence))
+        st.caption(wording.prevalence_limits(task, point))
 
 
 # --- Evidence of one class -------------------------------------------------------------------------------------------
@@ -131,24 +133,28 @@ def other_prevalence(prediction: Prediction, artifact: Artifact, point: Operatin
 @st.fragment
 def evidence(analysis: Analysis, dx: str) -> None:
     """Where a class's heatmap lies and whether it stays there; `dx` is the class chosen first."""
-    if analysis.explanation is None or analysis.output is None:
+    if analysis.prediction is None or analysis.explanation is None or analysis.output is None:
         raise ValueError("expected an answered image")
+    task = analysis.prediction.task
     st.markdown(f"### {wording.EVIDENCE_HEADING}")
     choice, inside, stability = st.columns(3, gap="medium")
     with choice:
-        chosen = _class_selectbox(wording.EVIDENCE_CLASS, DX_CODES, dx, analysis)
+        chosen = _class_selectbox(wording.EVIDENCE_CLASS, task.codes, dx, task, analysis)
     if not analysis.explanation.has_evidence(chosen):
-        st.info(answer_wording.no_evidence(chosen), icon=":material/filter_none:")
+        st.info(answer_wording.no_evidence(task, chosen), icon=":material/filter_none:")
         return
-    with inside:
-        share = _share_inside(analysis.explanation, analysis.output.lesion, chosen)
-        st.metric(wording.INSIDE_LABEL, wording.inside_value(share), help=wording.INSIDE_HELP)
-        st.caption(wording.inside_meaning(share))
+    if analysis.output.lesion is not None:
+        with inside:
+            share = _share_inside(analysis.explanation, analysis.output.lesion, chosen)
+            st.metric(
+                task.worded(wording.INSIDE_LABEL), wording.inside_value(share), help=task.worded(wording.INSIDE_HELP)
+            )
+            st.caption(wording.inside_meaning(task, share))
     with stability, explained_errors(), st.spinner(wording.COMPUTING_STABILITY):
         correlation = resources.stability(analysis.image_sha256, chosen, analysis)
-        help_text = wording.STABILITY_HELP.format(pixels=SHIFT)
+        help_text = wording.stability_help(task)
         st.metric(wording.STABILITY_LABEL, wording.stability_value(correlation), help=help_text)
-        st.caption(wording.stability_meaning(correlation))
+        st.caption(wording.stability_meaning(task, correlation))
 
 
 def _share_inside(explanation: Explanation, lesion: Heatmap, dx: str) -> float:
@@ -157,13 +163,13 @@ def _share_inside(explanation: Explanation, lesion: Heatmap, dx: str) -> float:
     return share_inside(explanation.heatmap(dx), lesion) if has_lesion else float("nan")
 
 
-def _class_selectbox(label: str, options: tuple[str, ...], dx: str, analysis: Analysis) -> str:
+def _class_selectbox(label: str, options: tuple[str, ...], dx: str, task: Task, analysis: Analysis) -> str:
     """A choice of class that starts at `dx` for every new image."""
     return st.selectbox(
         label,
         options,
         index=options.index(dx),
-        format_func=answer_wording.name_and_code,
+        format_func=task.titled,
         key=f"review_{label}_{analysis.image_sha256}",
         filter_mode=None,
     )
@@ -178,15 +184,16 @@ def contrast_panel(analysis: Analysis) -> None:
     if analysis.prediction is None or analysis.explanation is None or analysis.output is None:
         raise ValueError("expected an answered image")
     st.markdown(f"### {wording.CONTRAST_HEADING}")
+    task = analysis.prediction.task
     first, second = wording.contrast_pair(analysis.prediction)
     height, width = analysis.image.shape[:2]
     picture, choice = st.columns([3, 2] if width >= height else [2, 3], gap="medium")
     with choice:
-        dx = _class_selectbox("Why", DX_CODES, first, analysis)
-        others = tuple(code for code in DX_CODES if code != dx)
-        other = _class_selectbox("rather than", others, second if second != dx else first, analysis)
-        difference = contrast(analysis.output.maps, dx, other)
-        st.html(contrast_legend_html(dx, other))
+        dx = _class_selectbox("Why", task.codes, first, task, analysis)
+        others = tuple(code for code in task.codes if code != dx)
+        other = _class_selectbox("rather than", others, second if second != dx else first, task, analysis)
+        difference = contrast(analysis.output.maps, task.index(dx), task.index(other))
+        st.html(contrast_legend_html(task, dx, other))
         st.markdown(wording.contrast_balance(difference, dx, other))
         st.caption(wording.CONTRAST_LIMITS)
     image = _small(analysis.image, CONTRAST_SIDE)
@@ -194,7 +201,7 @@ def contrast_panel(analysis: Analysis) -> None:
         contrast_overlay(image, difference, analysis.explanation.framing.scaled(CONTRAST_SIDE)),
         width="stretch",
         output_format="JPEG",
-        alt=wording.contrast_alt(dx, other),
+        alt=wording.contrast_alt(task, dx, other),
     )
 
 
@@ -205,11 +212,11 @@ def _small(image: RgbImage, max_side: int) -> RgbImage:
     return np.asarray(small)
 
 
-def contrast_legend_html(dx: str, other: str) -> str:
+def contrast_legend_html(task: Task, dx: str, other: str) -> str:
     """What the two colours say, in words."""
     rows = "".join(
         f"<div role='listitem'><i style='background:rgb{colour}'></i>{name} speaks for "
-        f"{escape(diagnosis(code).name)} <b>{code}</b></div>"
+        f"{escape(task.named(code).name)} <b>{code}</b></div>"
         for name, colour, code in (("Orange", FOR_COLOUR, dx), ("Blue", AGAINST_COLOUR, other))
     )
     clear = "<div role='listitem'><i></i>Clear: speaks for neither more</div>"
@@ -228,35 +235,35 @@ def similar_cases(analysis: Analysis) -> None:
     nearest, *others = analyzer.similar_cases(analysis.output, SIMILAR_CASES + 1)
     is_seen = nearest.distance < SAME_IMAGE_DISTANCE
     neighbours = others if is_seen else [nearest, *others][:SIMILAR_CASES]
-    st.markdown(f"### {wording.SIMILAR_HEADING}", help=wording.SIMILAR_HELP)
+    st.markdown(f"### {wording.SIMILAR_HEADING}", help=analysis.prediction.task.worded(wording.SIMILAR_HELP))
     if is_seen:
-        st.warning(wording.seen_in_training(nearest), icon=":material/school:")
-    remark = wording.neighbours_disagree(neighbours, analysis.prediction.dx)
+        st.warning(wording.seen_in_training(analysis.prediction.task, nearest), icon=":material/school:")
+    remark = wording.neighbours_disagree(analysis.prediction.task, neighbours, analysis.prediction.dx)
     if remark is not None:
         st.warning(remark, icon=":material/compare:")
     thumbnails = [resources.thumbnail(neighbour.image_id) for neighbour in neighbours]
     with st.grid(SIMILAR_CASES, min_column_width=SIMILAR_CARD_WIDTH, gap="small") as grid:
         for neighbour, thumbnail in zip(neighbours, thumbnails, strict=True):
             with grid.cell():
-                _similar_case(neighbour, thumbnail)
+                _similar_case(analysis.prediction.task, neighbour, thumbnail)
     if "retrieval" in analyzer.artifact.manifest:
-        st.caption(wording.retrieval(analyzer.artifact.manifest["retrieval"]))
+        st.caption(wording.retrieval(analyzer.artifact.task, analyzer.artifact.manifest["retrieval"]))
     if not any(thumbnails):
-        st.caption(wording.NO_THUMBNAILS)
+        st.caption(analysis.prediction.task.worded(wording.NO_THUMBNAILS))
 
 
-def _similar_case(neighbour: Neighbour, thumbnail: bytes | None) -> None:
+def _similar_case(task: Task, neighbour: Neighbour, thumbnail: bytes | None) -> None:
     if thumbnail is not None:
-        name = diagnosis(neighbour.dx).name
-        st.image(thumbnail, width="stretch", alt=f"Dermoscopic image {neighbour.image_id}, {name}")
-    st.html(neighbour_html(neighbour))
+        name = task.named(neighbour.dx).name
+        st.image(thumbnail, width="stretch", alt=f"{task.words.image.capitalize()} {neighbour.image_id}, {name}")
+    st.html(neighbour_html(task, neighbour))
 
 
-def neighbour_html(neighbour: Neighbour) -> str:
+def neighbour_html(task: Task, neighbour: Neighbour) -> str:
     """The facts of a similar case under the colour of its diagnosis."""
     return (
-        f"<div class='lens-case' style='border-color:{DX_COLOURS[neighbour.dx]}'>"
-        f"<p><b>{neighbour.dx}</b> {escape(diagnosis(neighbour.dx).name)}</p>"
+        f"<div class='lens-case' style='border-color:{task.named(neighbour.dx).colour}'>"
+        f"<p><b>{neighbour.dx}</b> {escape(task.named(neighbour.dx).name)}</p>"
         f"<p>{escape(wording.confirmed_by(neighbour))}</p><p>{escape(wording.neighbour_facts(neighbour))}</p>"
         f"<p>distance {neighbour.distance:.2f}</p></div>"
     )
@@ -288,7 +295,11 @@ def stress_panel(analysis: Analysis) -> None:
             stressed = st.session_state[_STRESSED] = _stressed(analysis, threshold, facts)
         if stressed is None:
             return
-    _stress_result(stressed, most_probable=DX_CODES[int(np.argmax(analysis.prediction.probabilities))])
+    _stress_result(
+        analysis.prediction.task,
+        stressed,
+        most_probable=analysis.prediction.task.codes[int(np.argmax(analysis.prediction.probabilities))],
+    )
 
 
 def _stressed(analysis: Analysis, threshold: float, facts: ClinicalFacts) -> _Stressed:
@@ -303,7 +314,7 @@ def _stressed(analysis: Analysis, threshold: float, facts: ClinicalFacts) -> _St
         progress.progress(done / (len(STRESS_KEYS) + 1), wording.stress_progress(done))
         return probabilities
 
-    result = stress_test(image, answer, threshold, STRESS_SEED)
+    result = stress_test(image, answer, analyzer.artifact.task, threshold, STRESS_SEED)
     progress.empty()
     flipped = {
         change.key: _small(change.apply(image, STRESS_SEED), FLIP_SIDE)
@@ -313,9 +324,9 @@ def _stressed(analysis: Analysis, threshold: float, facts: ClinicalFacts) -> _St
     return _Stressed(analysis.image_sha256, threshold, facts, result, flipped)
 
 
-def _stress_result(stressed: _Stressed, most_probable: str) -> None:
+def _stress_result(task: Task, stressed: _Stressed, most_probable: str) -> None:
     result = stressed.result
-    st.markdown(wording.stress_range(result))
+    st.markdown(wording.stress_range(task, result))
     flips = wording.stress_flips(result, stressed.threshold)
     st.warning(flips, icon=":material/swap_vert:") if result.flips else st.markdown(flips)
     if result.flips:
@@ -327,5 +338,7 @@ def _stress_result(stressed: _Stressed, most_probable: str) -> None:
                         st.image(stressed.flipped[outcome.key], caption, width="stretch", alt=caption)
     with st.expander(wording.stress_table_label(result)):
         html_table(
-            wording.STRESS_TABLE_HEADERS, wording.stress_rows(result, stressed.threshold, most_probable), numeric=(1,)
+            tuple(task.worded(header) for header in wording.STRESS_TABLE_HEADERS),
+            wording.stress_rows(result, stressed.threshold, most_probable),
+            numeric=(1,),
         )

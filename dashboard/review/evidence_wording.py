@@ -11,27 +11,29 @@ from typing import Any
 
 import numpy as np
 
-from dashboard.answer.wording import between, name_and_code, of_100
+from dashboard.answer.wording import between, of_100
 from dashboard.shell.formats import one_decimal, percent
-from data.tasks.skin import DX_CODES, DX_TYPES, diagnosis
+from data.datasets.ham10000 import DX_TYPES
+from data.tasks.task import Task
 from model.explain.neighbours import Neighbour, majority
+from model.explain.stability import SHIFT
 from model.explain.stress import STRESS_KEYS, StressOutcome, StressResult
 from model.inference.artifact import MeasuredRate, OperatingPoint
 from model.inference.classifier import Prediction
 
-PREVALENCE_HEADING = "At your clinic's share of malignant lesions"
-PREVALENCE_LABEL = "Malignant among the lesions you image"
+PREVALENCE_HEADING = "At your clinic's share of {positive} {subjects}"
+PREVALENCE_LABEL = "{Positive} among the {subjects} you image"
 EVIDENCE_HEADING = "Where the heatmap lies"
 EVIDENCE_CLASS = "Heatmap of"
-INSIDE_LABEL = "Inside the lesion"
+INSIDE_LABEL = "Inside the {subject}"
 INSIDE_HELP = (
-    "Of everything that raised the score, the share inside the lesion as the networks outline it. "
-    "*Sum of the heatmap where p(lesion) is 50 % or more, divided by its sum over the image.*"
+    "Of everything that raised the score, the share inside the {subject} as the networks outline it. "
+    "*Sum of the heatmap where p({subject}) is 50 % or more, divided by its sum over the image.*"
 )
 STABILITY_LABEL = "Steady when shifted"
 COMPUTING_STABILITY = "Shifting the image ..."
-STABILITY_HELP = (
-    "Whether the heatmap moves with the lesion when the image is shifted. "
+_STABILITY_HELP = (
+    "Whether the heatmap moves with the {subject} when the image is shifted. "
     "*Mean Pearson correlation of the heatmap with those of two copies, shifted by {pixels} pixels of the network's "
     "input down and right, or up and left, and shifted back.*"
 )
@@ -42,11 +44,12 @@ CONTRAST_LIMITS = (
 )
 SIMILAR_HEADING = "Similar cases"
 SIMILAR_HELP = (
-    "The training lesions that the networks describe most alike, one image each. What the networks find alike need not "
+    "The training {subjects} that the networks describe most alike, one image each. What the networks find alike "
+    "need not "
     "look alike to a person. *Distance is 1 - cosine of the angle between the embeddings' principal components: 0 is "
     "the same, 1 has nothing in common.*"
 )
-NO_THUMBNAILS = "Their images appear here when `DATASET_DIR` names a HAM10000 folder."
+NO_THUMBNAILS = "Their images appear here when `DATASET_DIR` names a {dataset} folder."
 STRESS_HEADING = "Stress test"
 STRESS_HELP = (
     "Each change is drawn onto a copy of this image, and the model is asked again. A drawing is no recording: real "
@@ -57,10 +60,10 @@ STRESS_INTRO = (
     f"{len(STRESS_KEYS)} ways and judged again, which takes a few seconds."
 )
 STRESS_BUTTON = "Run the stress test"
-STRESS_TABLE_HEADERS = ("change", "malignant", "decision", "most probable")
+STRESS_TABLE_HEADERS = ("change", "{positive}", "decision", "most probable")
 
 
-# --- Another share of malignant lesions ------------------------------------------------------------------------------
+# --- Another share of positives --------------------------------------------------------------------------------------
 
 
 def one_in(share: float) -> str:
@@ -80,40 +83,43 @@ def span(low: float, high: float) -> str:
     return between(low, high)
 
 
-def flagged_at(ppv: float, low: float, high: float) -> str:
+def flagged_at(task: Task, ppv: float, low: float, high: float) -> str:
     """What a flag means at a prevalence: PPV and its range."""
     if math.isnan(ppv):
-        return "**Flagged:** how many are malignant cannot be said."
+        return f"**Flagged:** how many are {task.question.positive} cannot be said."
     return (
-        f"**Flagged:** {one_in(ppv)} is malignant ({one_in(low)} to {one_in(high)}). "
+        f"**Flagged:** {one_in(ppv)} is {task.question.positive} ({one_in(low)} to {one_in(high)}). "
         f"PPV {percent(ppv)}, {span(low, high)}."
     )
 
 
-def unflagged_at(npv: float, low: float, high: float) -> str:
+def unflagged_at(task: Task, npv: float, low: float, high: float) -> str:
     """What no flag means at a prevalence: NPV and its range."""
     if math.isnan(npv):
-        return "**Not flagged:** how many are malignant cannot be said."
+        return f"**Not flagged:** how many are {task.question.positive} cannot be said."
     return (
-        f"**Not flagged:** {one_in(1 - npv)} is malignant ({one_in(1 - low)} to {one_in(1 - high)}). "
+        f"**Not flagged:** {one_in(1 - npv)} is {task.question.positive} ({one_in(1 - low)} to {one_in(1 - high)}). "
         f"NPV {percent(npv)}, {span(low, high)}."
     )
 
 
-def this_image_at(p_malignant: float, reweighed: float, share: float, prevalence: float) -> str:
-    """The image's own probability where `share` of the lesions are malignant, and where `prevalence` are."""
+def this_image_at(task: Task, p_positive: float, reweighed: float, share: float, prevalence: float) -> str:
+    """The image's own probability where `share` of the subjects are positive, and where `prevalence` are."""
+    there = f"{one_decimal(prevalence)} of the {task.words.subjects} are"
     return (
-        f"**This image:** malignant {one_decimal(reweighed)} where {one_decimal(prevalence)} of the lesions are; "
-        f"{one_decimal(p_malignant)} in HAM10000, where {one_decimal(share)} are."
+        f"**This image:** {task.question.positive} {one_decimal(reweighed)} where {there}; "
+        f"{one_decimal(p_positive)} in {task.dataset.name}, where {one_decimal(share)} are."
     )
 
 
-def prevalence_limits(point: OperatingPoint) -> str:
+def prevalence_limits(task: Task, point: OperatingPoint) -> str:
     """Where the figures of another prevalence come from, and what they assume."""
+    sides = f"{task.question.positive} and {task.question.negative} {task.words.subjects}"
     return (
-        f"From what was measured on locked test lesions: sensitivity {of_100(point.sensitivity)} and specificity "
+        f"From what was measured on locked test {task.words.subjects}: sensitivity {of_100(point.sensitivity)} and "
+        "specificity "
         f"{of_100(point.specificity)}. Ranges take both at the low and both at the high end. They hold only where "
-        "malignant and benign lesions look as they do in HAM10000: a clinic with easier or harder cases differs."
+        f"{sides} look as they do in {task.dataset.name}: a clinic with easier or harder cases differs."
     )
 
 
@@ -121,17 +127,26 @@ def prevalence_limits(point: OperatingPoint) -> str:
 
 
 def inside_value(share: float) -> str:
-    """The share of a heatmap inside the lesion; a dash where no lesion is seen."""
+    """The share of a heatmap inside the subject; a dash where none is seen."""
     return "–" if math.isnan(share) else percent(share)
 
 
-def inside_meaning(share: float) -> str:
+def inside_meaning(task: Task, share: float) -> str:
     """What that share says, in one sentence."""
+    subject, around = task.words.subject, task.words.around
     if math.isnan(share):
-        return "The networks outline no lesion in this image, so the share cannot be said."
+        return f"The networks outline no {subject} in this image, so the share cannot be said."
     if share < 0.5:
-        return "Most of it lies outside the lesion: skin, ink, hair or the rim raised the score. Read it with doubt."
-    return "The rest lies on the skin around it."
+        return (
+            f"Most of it lies outside the {subject}: {around}, ink, hair or the rim raised the score. Read it "
+            "with doubt."
+        )
+    return f"The rest lies on the {around} around it."
+
+
+def stability_help(task: Task) -> str:
+    """How steadiness is measured."""
+    return _STABILITY_HELP.format(subject=task.words.subject, pixels=SHIFT)
 
 
 def stability_value(correlation: float) -> str:
@@ -139,26 +154,30 @@ def stability_value(correlation: float) -> str:
     return "–" if math.isnan(correlation) else f"{correlation:.2f}"
 
 
-def stability_meaning(correlation: float) -> str:
+def stability_meaning(task: Task, correlation: float) -> str:
     """What that correlation says, in one sentence."""
     if math.isnan(correlation):
         return "A heatmap that is the same everywhere cannot be compared."
     if correlation < 0.5:
         return "The heatmap jumps when the image is shifted a little: do not read its details. 1 would be steady."
-    return "1 is a heatmap that moves with the lesion when the image is shifted, 0 one that jumps."
+    return f"1 is a heatmap that moves with the {task.words.subject} when the image is shifted, 0 one that jumps."
 
 
 def contrast_pair(prediction: Prediction) -> tuple[str, str]:
-    """Which two classes to compare first: the predicted one and the most probable other; mel and nv for a nevus."""
-    if prediction.dx == "nv":
-        return "mel", "nv"
-    others = [dx for dx in DX_CODES if dx != prediction.dx]
-    return prediction.dx, max(others, key=lambda dx: prediction.probabilities[DX_CODES.index(dx)])
+    """Which two classes to compare first: the predicted one and the most probable other.
+
+    For the gravest class's look-alike it is the gravest: melanoma and nevus for a nevus.
+    """
+    task = prediction.task
+    if prediction.dx == task.look_alike:
+        return task.gravest, task.look_alike
+    others = [dx for dx in task.codes if dx != prediction.dx]
+    return prediction.dx, max(others, key=lambda dx: prediction.probabilities[task.index(dx)])
 
 
-def contrast_alt(dx: str, other: str) -> str:
+def contrast_alt(task: Task, dx: str, other: str) -> str:
     """The contrast map for those who do not see it."""
-    return f"The image, orange where it speaks for {diagnosis(dx).name}, blue where for {diagnosis(other).name}"
+    return f"The image, orange where it speaks for {task.named(dx).name}, blue where for {task.named(other).name}"
 
 
 def contrast_balance(difference: np.ndarray, dx: str, other: str) -> str:
@@ -174,7 +193,7 @@ def contrast_balance(difference: np.ndarray, dx: str, other: str) -> str:
 
 
 def neighbour_facts(neighbour: Neighbour) -> str:
-    """Whose lesion it is, and where."""
+    """Whom the image shows, and where."""
     years = "age unknown" if neighbour.age is None else f"{neighbour.age:.0f} years"
     person = "sex unknown" if neighbour.sex == "unknown" else neighbour.sex
     site = "site unknown" if neighbour.localization == "unknown" else neighbour.localization
@@ -182,40 +201,42 @@ def neighbour_facts(neighbour: Neighbour) -> str:
 
 
 def confirmed_by(neighbour: Neighbour) -> str:
-    """How the diagnosis of a training lesion was made."""
+    """How the diagnosis of a training image was made."""
     return f"confirmed by {DX_TYPES[neighbour.dx_type].lower()}"
 
 
-def seen_in_training(neighbour: Neighbour) -> str:
+def seen_in_training(task: Task, neighbour: Neighbour) -> str:
     """A remark on an image that the networks were trained on."""
     return (
-        f"This is a training image, or a copy of one: {neighbour.image_id}, {name_and_code(neighbour.dx)}, "
-        f"{confirmed_by(neighbour)}. The networks know it, so its answer says little about how they do on new lesions. "
+        f"This is a training image, or a copy of one: {neighbour.image_id}, {task.titled(neighbour.dx)}, "
+        f"{confirmed_by(neighbour)}. The networks know it, so its answer says little about how they do on new "
+        f"{task.words.subjects}. "
         "It is left out below."
     )
 
 
-def neighbours_disagree(neighbours: Sequence[Neighbour], dx: str) -> str | None:
+def neighbours_disagree(task: Task, neighbours: Sequence[Neighbour], dx: str) -> str | None:
     """A remark where the neighbours' most frequent diagnosis is not the predicted one."""
     most_frequent, share = majority(neighbours)
     if most_frequent == dx:
         return None
     return (
-        f"The most frequent diagnosis among these {len(neighbours)} is {name_and_code(most_frequent)} "
-        f"({share * len(neighbours):.0f} of {len(neighbours)}); the prediction is {name_and_code(dx)}. "
+        f"The most frequent {task.words.label} among these {len(neighbours)} is {task.titled(most_frequent)} "
+        f"({share * len(neighbours):.0f} of {len(neighbours)}); the prediction is {task.titled(dx)}. "
         "Where the two differ, trust neither too much."
     )
 
 
-def retrieval(measured: dict[str, Any]) -> str:
+def retrieval(task: Task, measured: dict[str, Any]) -> str:
     """How often similar cases share the diagnosis; `measured` is a `RetrievalMetrics` as the manifest stores it."""
     macro = measured["macro"]
     if macro["value"] is None:
-        return "How often similar cases share the diagnosis could not be measured."
+        return f"How often similar cases share the {task.words.label} could not be measured."
     rate = MeasuredRate(macro["value"], macro["low"], macro["high"], measured["images"])
     return (
-        f"Of the {measured['count']} training lesions nearest to a locked test image, {of_100(rate)} had its "
-        f"diagnosis, averaged over the seven; by chance {measured['macro_chance'] * 100:.0f} of 100."
+        f"Of the {measured['count']} training {task.words.subjects} nearest to a locked test image, {of_100(rate)} "
+        "had its "
+        f"{task.words.label}, averaged over the {task.count}; by chance {measured['macro_chance'] * 100:.0f} of 100."
     )
 
 
@@ -227,10 +248,11 @@ def stress_progress(done: int) -> str:
     return f"Judged {done} of {len(STRESS_KEYS) + 1} images"
 
 
-def stress_range(result: StressResult) -> str:
-    """Between which values the malignant probability moved."""
+def stress_range(task: Task, result: StressResult) -> str:
+    """Between which values the probability of the positive side moved."""
     return (
-        f"Malignant **{between(result.lowest, result.highest)}** over {len(result.outcomes)} changes; "
+        f"{task.question.positive.capitalize()} **{between(result.lowest, result.highest)}** over "
+        f"{len(result.outcomes)} changes; "
         f"{percent(result.baseline)} as it is."
     )
 
@@ -253,7 +275,7 @@ def stress_decision(is_flagged: bool, is_flipped: bool) -> str:
 
 def stress_caption(outcome: StressOutcome) -> str:
     """The line under a changed image."""
-    return f"{outcome.name}: {one_decimal(outcome.p_malignant)}, {stress_decision(outcome.is_flagged, False)}"
+    return f"{outcome.name}: {one_decimal(outcome.p_positive)}, {stress_decision(outcome.is_flagged, False)}"
 
 
 def stress_table_label(result: StressResult) -> str:
@@ -262,7 +284,7 @@ def stress_table_label(result: StressResult) -> str:
 
 
 def stress_rows(result: StressResult, threshold: float, most_probable: str) -> list[tuple[str, str, str, str]]:
-    """Rows of that table: change, malignant probability, decision, most probable class; the image as it is first."""
+    """Rows of that table: change, positive probability, decision, most probable class; the image as it is first."""
     first = (
         "as it is",
         one_decimal(result.baseline),
@@ -272,7 +294,7 @@ def stress_rows(result: StressResult, threshold: float, most_probable: str) -> l
     return [first] + [
         (
             outcome.name,
-            one_decimal(outcome.p_malignant),
+            one_decimal(outcome.p_positive),
             stress_decision(outcome.is_flagged, outcome.is_flipped),
             outcome.dx,
         )

@@ -12,9 +12,8 @@ from dashboard.review.state import Progress, Upload
 from dashboard.shell import resources
 from dashboard.shell.formats import plain_cell
 from dashboard.shell.widgets import csv_download
-from data.tasks.skin import diagnosis
 from model.batch.rows import rejected_row, row_of
-from model.batch.table import COLUMNS
+from model.batch.table import columns_of
 from model.images.decoding import IMAGE_SUFFIXES
 from model.images.rejection import MAX_BYTES, ImageRejected
 
@@ -46,7 +45,7 @@ def image_inputs() -> list[Upload]:
     upload_column, sample_column = st.columns(2, gap="medium")
     with upload_column:
         files = st.file_uploader(
-            "Dermoscopic images (JPEG, PNG, TIFF, WebP, BMP, DICOM; one lesion each)",
+            resources.artifact().task.worded(wording.UPLOADER),
             type=[suffix.removeprefix(".") for suffix in IMAGE_SUFFIXES],
             accept_multiple_files=True,
             max_upload_size=MAX_BYTES // 2**20,
@@ -87,6 +86,7 @@ def _opened(file: UploadedFile) -> Upload:
 
 
 def _sample_buttons() -> None:
+    named = resources.artifact().task.named
     st.markdown("Or open a synthetic sample", help=wording.SAMPLES_NOTE)
     with st.container(horizontal=True, gap="small"):
         for sample in resources.samples().itertuples():
@@ -99,7 +99,7 @@ def _sample_buttons() -> None:
                 st.button(
                     sample.intended_dx,
                     key=f"sample_{sample.file}",
-                    help=f"Open {sample.file}: drawn to resemble {diagnosis(sample.intended_dx).name}",
+                    help=f"Open {sample.file}: drawn to resemble {named(sample.intended_dx).name}",
                     on_click=state.choose_sample,
                     args=(sample.file,),
                     width="stretch",
@@ -109,7 +109,7 @@ def _sample_buttons() -> None:
 
 def empty_state() -> None:
     """What to do first."""
-    st.markdown(wording.EMPTY)
+    st.markdown(resources.artifact().task.worded(wording.EMPTY))
 
 
 # --- Queue -----------------------------------------------------------------------------------------------------------
@@ -174,14 +174,15 @@ def queue_table(uploads: list[Upload]) -> None:
         rows.append(_queue_row(upload))
         progress.progress(done / len(uploads), f"Analysed {done} of {len(uploads)}")
     progress.empty()
-    table = pd.DataFrame(rows, columns=list(COLUMNS))
+    table = pd.DataFrame(rows, columns=list(columns_of(resources.artifact().task)))
     st.dataframe(table, hide_index=True)
     names = table["image"].map(plain_cell)
     csv_download(table.assign(image=names), "lesionlens_predictions.csv", key="review_csv")
 
 
 def _queue_row(upload: Upload) -> dict[str, str]:
+    task = resources.artifact().task
     try:
-        return row_of(upload.name, facts_widgets.informed(upload, resources.analysis(upload.content)))
+        return row_of(upload.name, facts_widgets.informed(upload, resources.analysis(upload.content)), task)
     except ImageRejected as rejected:
-        return rejected_row(upload.name, rejected.reason)
+        return rejected_row(upload.name, rejected.reason, task)

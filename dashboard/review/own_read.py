@@ -7,15 +7,14 @@ from uuid import UUID
 import streamlit as st
 
 from dashboard.answer.viewer import image_viewer
-from dashboard.answer.wording import name_and_code
 from dashboard.review import decision_wording as wording
 from dashboard.review import facts as facts_widgets
 from dashboard.review import state
 from dashboard.review import widgets as review_widgets
 from dashboard.review.state import Upload
+from dashboard.shell import resources
 from dashboard.shell.settings import settings
 from data.cases.case import CERTAINTIES, PLANS, Read
-from data.tasks.skin import DX_CODES
 from model.analysis.analyzer import Analysis
 
 
@@ -36,7 +35,7 @@ def own_read(upload: Upload, analysis: Analysis) -> None:
     picture, form = st.columns([7, 3], gap="medium")
     with picture:
         review_widgets.image_caption(upload, analysis)
-        image_viewer(analysis.image, key="review_own_read_viewer")
+        image_viewer(analysis.image, resources.artifact().task, key="review_own_read_viewer")
         review_widgets.image_warnings(upload, analysis)
     with form:
         facts_widgets.facts_popover(upload)
@@ -48,12 +47,18 @@ def _form(case_id: UUID) -> None:
     """A fragment: picking redraws the form and nothing else."""
     st.markdown(f"### {wording.OWN_READ_HEADING}")
     st.caption(wording.OWN_READ_INTRO)
+    task = resources.artifact().task
     dx = st.radio(
-        "Diagnosis", DX_CODES, index=None, format_func=name_and_code, key=f"read_{case_id}_dx", persist_state="session"
+        task.words.label.capitalize(),
+        task.codes,
+        index=None,
+        format_func=task.titled,
+        key=f"read_{case_id}_dx",
+        persist_state="session",
     )
     certainty = _choice(wording.CERTAINTY_LABEL, CERTAINTIES, f"read_{case_id}_certainty")
     plan = _choice("Plan", PLANS, f"read_{case_id}_plan")
-    picked = {"diagnosis": dx, "certainty": certainty, "plan": plan}
+    picked = {task.words.label: dx, "certainty": certainty, "plan": plan}
     missing = [name for name, value in picked.items() if value is None]
     if st.button(
         wording.SHOW_ANSWER, type="primary", disabled=bool(missing), shortcut="a", key="review_show_answer"

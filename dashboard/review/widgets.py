@@ -15,7 +15,6 @@ from dashboard.review import state, wording
 from dashboard.review.state import Upload
 from dashboard.shell import resources
 from dashboard.shell.formats import escape as escape_markdown
-from data.tasks.skin import DX_CODES, diagnosis
 from model.analysis.analyzer import Analysis
 from model.explain.keras_worker import METHODS, WorkerFailed
 from model.explain.maps import Explanation, explanation_of
@@ -49,7 +48,9 @@ def _refused(upload: Upload, analysis: Analysis) -> None:
     image.image(analysis.image, width="stretch", alt="The image that was not answered")
     with reason:
         st.warning(
-            f"**{escape_markdown(upload.name)}**  \n{wording.refusal(analysis.quality)}", icon=":material/block:"
+            f"**{escape_markdown(upload.name)}**  "
+            f"\n{wording.refusal(resources.analyzer().artifact.task, analysis.quality)}",
+            icon=":material/block:",
         )
         limit = resources.analyzer().artifact.quality.max_ood_score
         st.caption(
@@ -90,9 +91,10 @@ def image_caption(upload: Upload, analysis: Analysis, *links: str) -> None:
 
 def image_warnings(upload: Upload, analysis: Analysis) -> None:
     """Amber remarks on an image that was not good enough, not seen as a whole, or may show text."""
-    if analysis.explanation is None:
+    if analysis.explanation is None or analysis.prediction is None:
         raise ValueError("expected an answered image")
-    for remark in answer_wording.warnings(analysis.quality, analysis.explanation.framing.seen_share):
+    seen_share = analysis.explanation.framing.seen_share
+    for remark in answer_wording.warnings(analysis.quality, seen_share, analysis.prediction.task):
         st.warning(remark, icon=":material/warning:")
     if is_dicom(upload.content) and not dicom_facts(upload.content).is_text_excluded:
         st.warning(wording.BURNT_IN_TEXT, icon=":material/badge:")
@@ -103,7 +105,7 @@ def _leading(analysis: Analysis) -> str:
     if analysis.prediction is None:
         raise ValueError("expected an answered image")
     threshold = resources.analyzer().artifact.operating_points[0].threshold
-    return answer_wording.leading_class(analysis.prediction, analysis.prediction.p_malignant >= threshold)
+    return answer_wording.leading_class(analysis.prediction, analysis.prediction.p_positive >= threshold)
 
 
 def _picture(upload: Upload, analysis: Analysis, leading: str) -> None:
@@ -114,7 +116,7 @@ def _picture(upload: Upload, analysis: Analysis, leading: str) -> None:
     image_warnings(upload, analysis)
     rows, columns = analysis.explanation.heatmaps.shape[1:]
     with st.expander("What a heatmap does not prove"):
-        st.markdown(answer_wording.HEATMAP_LIMITS.format(rows=rows, columns=columns))
+        st.markdown(answer_wording.heatmap_limits(resources.analyzer().artifact.task, rows, columns))
     with st.expander("Other heatmap methods (computed on demand)"):
         _on_demand_form(analysis)
 
@@ -135,15 +137,16 @@ def _on_demand_form(analysis: Analysis) -> None:
     prediction, explanation = analysis.prediction, analysis.explanation
     if prediction is None or explanation is None:
         raise ValueError("expected an answered image")
+    task = prediction.task
     st.markdown(wording.ON_DEMAND)
     with st.form("review_on_demand_form", border=False):
         method_column, class_column = st.columns(2)
         method = method_column.selectbox("Method", [method for method in METHODS if method != explanation.method])
         dx = class_column.selectbox(
             "Class",
-            DX_CODES,
-            index=DX_CODES.index(prediction.dx),
-            format_func=lambda code: f"{diagnosis(code).name} ({code})",
+            task.codes,
+            index=task.index(prediction.dx),
+            format_func=task.titled,
         )
         is_wanted = st.form_submit_button("Compute")
     if not is_wanted:
@@ -151,7 +154,7 @@ def _on_demand_form(analysis: Analysis) -> None:
     worker = resources.keras_worker()
     with st.spinner(wording.computing(method, is_first=worker.pid is None), show_time=True):
         try:
-            heatmap = worker.heatmap(method, analysis.network_input, DX_CODES.index(dx))
+            heatmap = worker.heatmap(method, analysis.network_input, task.index(dx))
         except WorkerFailed as failed:
             st.error(wording.worker_failed(failed), icon=":material/error:")
             return
@@ -166,12 +169,12 @@ def _answer(analysis: Analysis) -> None:
         raise ValueError("expected an answered image")
     artifact = resources.analyzer().artifact
     point = _operating_point(artifact)
-    is_flagged = analysis.prediction.p_malignant >= point.threshold
+    is_flagged = analysis.prediction.p_positive >= point.threshold
     st.html(group_bars_html(analysis.prediction, point))
     verdict = wording.verdict(analysis.prediction, point)
     # Amber means "a person decides"; nothing on this page is green.
     st.warning(verdict, icon=":material/flag:") if is_flagged else st.info(verdict, icon=":material/person_search:")
-    st.caption(wording.measured_meaning(point))
+    st.caption(wording.measured_meaning(artifact.task, point))
     evidence_widgets.prediction_set(analysis.prediction, artifact, point.threshold)
     st.html(class_bars_html(analysis.prediction, artifact))
     st.markdown(wording.headline(analysis.prediction, artifact, is_flagged))
@@ -199,6 +202,6 @@ def _operating_point(artifact: Artifact) -> OperatingPoint:
         key=evidence_widgets.OPERATING_POINT,
         on_change=_redraw_decisions,
         persist_state="session",
-        help="Thresholds were chosen out of fold for this share of malignant lesions, and measured on other lesions.",
+        help=artifact.task.worded(wording.OPERATING_POINT_HELP),
     )
     return points[name]

@@ -10,21 +10,22 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from dashboard.answer.wording import leading_class, name_and_code, of_100
+from dashboard.answer.wording import leading_class, of_100
 from dashboard.review.state import Progress
 from dashboard.shell.formats import escape, one_decimal, percent
-from data.tasks.skin import DX_CODES, diagnosis
+from data.tasks.task import Task
 from model.analysis.quality import Issue, Quality
 from model.explain.keras_worker import WorkerFailed
 from model.images.rejection import ImageRejected
 from model.inference.artifact import Artifact, MeasuredRate, OperatingPoint
 from model.inference.classifier import Prediction
-from model.inference.conformal import ADAPTIVE, CLASS_CONDITIONAL, PRIOR_WEIGHTED, ConformalSets
+from model.inference.conformal import ADAPTIVE, CLASS_CONDITIONAL, CONTIGUOUS, PRIOR_WEIGHTED, ConformalSets
 
 EMPTY = (
-    "Drop a dermoscopic image below, photograph one with a phone attachment, or open a sample. It is analysed in the "
+    "Drop a {image} below, photograph one with a phone attachment, or open a sample. It is analysed in the "
     "memory of the server that runs LesionLens; nothing is stored before you save a case."
 )
+UPLOADER = "{Images} (JPEG, PNG, TIFF, WebP, BMP, DICOM; one {subject} each)"
 INTENDED_USE_HEADING = "Before you start"
 INTENDED_USE_KEPT = (
     "**What is kept.** Images are analysed in the memory of the server that runs LesionLens. Nothing is stored before "
@@ -43,18 +44,21 @@ TO_DECISION = f"[decide and save](#{DECISION_ANCHOR})"
 OPEN_ANOTHER = f"[open another image](#{OPEN_ANCHOR})"
 SAMPLES_NOTE = "Synthetic images, drawn by LesionLens. They show no patient and carry no diagnosis."
 
+OPERATING_POINT_HELP = (
+    "Thresholds were chosen out of fold for this share of {positive} {subjects}, and measured on other {subjects}."
+)
 ON_DEMAND = (
     "The heatmap above comes with the prediction itself. These methods of tf-keras-vis look at the same network in "
     "another way; where they disagree with it, trust neither too much."
 )
 
 _REFUSALS: dict[Issue, str] = {
-    "too_dark": "Not answered: the image is too dark. Check that the dermatoscope's light is on and take it again.",
+    "too_dark": "Not answered: the image is too dark. Check that the {instrument}'s light is on and take it again.",
     "too_bright": "Not answered: the image is over-exposed. Lower the exposure, avoid reflections, and take it again.",
-    "no_contrast": "Not answered: the image shows almost no structure. Focus on the lesion and take it again.",
+    "no_contrast": "Not answered: the image shows almost no structure. Focus on the {subject} and take it again.",
     "out_of_distribution": (
-        "Not answered: this does not look like the dermoscopic images the model knows, so any answer would be a guess. "
-        "Use a dermatoscope, fill the frame with one lesion, and take it again. Photographs without a dermatoscope, "
+        "Not answered: this does not look like the {images} the model knows, so any answer would be a guess. "
+        "Use a {instrument}, fill the frame with one {subject}, and take it again. Photographs without a {instrument}, "
         "other parts of the body, documents and drawings cannot be judged."
     ),
     "blurred": "Not answered: the image is blurred.",
@@ -70,18 +74,23 @@ _REJECTIONS: dict[str, str] = {
     "unsupported_dicom": "This DICOM file is of a kind that cannot be read.",
 }
 
+# LEVEL stands for the share of subjects aimed at.
 _SET_METHODS: dict[str, str] = {
     CLASS_CONDITIONAL: (
-        "Each diagnosis has a threshold of its own, which {level} of the held-out lesions that truly had it reached. "
-        "A diagnosis is ruled out when its probability stays below that."
+        "Each {label} has a threshold of its own, which LEVEL of the held-out {subjects} that truly had it reached. "
+        "A {label} is ruled out when its probability stays below that."
     ),
     ADAPTIVE: (
-        "Diagnoses enter the set by falling probability until it is large enough to have held the true one in {level} "
-        "of the held-out lesions."
+        "{Labels} enter the set by falling probability until it is large enough to have held the true one in LEVEL "
+        "of the held-out {subjects}."
+    ),
+    CONTIGUOUS: (
+        "The set grows from the most probable {label} to its neighbours until it is large enough to have held the true "
+        "one in LEVEL of the held-out {subjects}; it has no gap."
     ),
     PRIOR_WEIGHTED: (
-        "A diagnosis is ruled out when its probability is small compared with how common it is; the line was drawn "
-        "where the sets of {level} of the held-out lesions still held the true one."
+        "A {label} is ruled out when its probability is small compared with how common it is; the line was drawn "
+        "where the sets of LEVEL of the held-out {subjects} still held the true one."
     ),
 }
 
@@ -120,11 +129,11 @@ def rejection(name: str, rejected: ImageRejected) -> str:
     return f"**{escape(name)}**: {_REJECTIONS[rejected.reason]} {_sentence(str(rejected))}"
 
 
-def refusal(quality: Quality) -> str:
+def refusal(task: Task, quality: Quality) -> str:
     """Why a readable image got no answer, and what to retake."""
     if quality.refusal is None:
         raise ValueError("expected a refused image")
-    return _REFUSALS[quality.refusal]
+    return task.worded(_REFUSALS[quality.refusal])
 
 
 def usable(quality: Quality, limit: float) -> str:
@@ -135,45 +144,48 @@ def usable(quality: Quality, limit: float) -> str:
 
 def verdict(prediction: Prediction, point: OperatingPoint) -> str:
     """Whether the image is flagged, never that it is safe."""
+    task, positive = prediction.task, prediction.task.question.positive
     # One decimal: a p just below the threshold must not read "3 % against 3 %".
-    compared = f"malignant {one_decimal(prediction.p_malignant)}, threshold {one_decimal(point.threshold)}"
-    if prediction.p_malignant >= point.threshold:
-        return f"**Flagged as possibly malignant** ({compared})."
-    return f"**Not flagged** ({compared}). That is not an all-clear: {missed(point.sensitivity)}"
+    compared = f"{positive} {one_decimal(prediction.p_positive)}, threshold {one_decimal(point.threshold)}"
+    if prediction.p_positive >= point.threshold:
+        return f"**Flagged as possibly {positive}** ({compared})."
+    return f"**Not flagged** ({compared}). That is not an all-clear: {missed(task, point.sensitivity)}"
 
 
-def missed(sensitivity: MeasuredRate) -> str:
-    """How many malignant images the threshold was measured to miss; its upper bound where it missed none."""
+def missed(task: Task, sensitivity: MeasuredRate) -> str:
+    """How many positive images the threshold was measured to miss; its upper bound where it missed none."""
     if math.isnan(sensitivity.value):
-        return "how many malignant lesions it misses could not be measured."
+        return f"how many {task.question.positive} {task.words.subjects} it misses could not be measured."
     # Rounded outwards, but not by the last bits of a float.
     low = math.floor(round((1 - sensitivity.high) * 100, 6))
     high = math.ceil(round((1 - sensitivity.low) * 100, 6))
     value = (1 - sensitivity.value) * 100
     shown = "fewer than 1" if value < 0.5 else f"{value:.0f}"
     return (
-        f"at this threshold {shown} of 100 malignant test images ({low} to {high}) were not flagged "
+        f"at this threshold {shown} of 100 {task.question.positive} test images ({low} to {high}) were not flagged "
         f"either (n = {sensitivity.n:,})."
     )
 
 
-def measured_meaning(point: OperatingPoint) -> str:
+def measured_meaning(task: Task, point: OperatingPoint) -> str:
     """What the threshold was measured to do, with intervals."""
     flagged = MeasuredRate(
         1 - point.specificity.value, 1 - point.specificity.high, 1 - point.specificity.low, point.specificity.n
     )
     return (
-        f"Chosen out of fold for {point.target_sensitivity:.0%} sensitivity. On locked test lesions of "
-        f"HAM10000 it flagged {of_100(point.sensitivity)} malignant and {of_100(flagged)} benign."
+        f"Chosen out of fold for {point.target_sensitivity:.0%} sensitivity. On locked test {task.words.subjects} of "
+        f"{task.dataset.name} it flagged {of_100(point.sensitivity)} {task.question.positive} and "
+        f"{of_100(flagged)} {task.question.negative}."
     )
 
 
 def headline(prediction: Prediction, artifact: Artifact, is_flagged: bool) -> str:
     """The leading class in words, and the class that the decision rule names where that is another."""
     leading = leading_class(prediction, is_flagged)
-    kind = "Most probable malignant diagnosis" if is_flagged else "Most probable diagnosis"
-    share = float(prediction.probabilities[DX_CODES.index(leading)])
-    sentences = [f"{kind}: **{diagnosis(leading).name} ({leading})**, {percent(share)}."]
+    task = prediction.task
+    kind = task.worded("Most probable {positive} {label}" if is_flagged else "Most probable {label}")
+    share = float(prediction.probabilities[task.index(leading)])
+    sentences = [f"{kind}: **{task.titled(leading)}**, {percent(share)}."]
     if prediction.dx != leading:
         sentences.append(
             f"Raised most against its share of the dataset: {_class_and_share(prediction.dx, prediction, artifact)}."
@@ -182,28 +194,28 @@ def headline(prediction: Prediction, artifact: Artifact, is_flagged: bool) -> st
 
 
 def _class_and_share(dx: str, prediction: Prediction, artifact: Artifact) -> str:
-    index = DX_CODES.index(dx)
+    task, index = prediction.task, prediction.task.index(dx)
     probability, share = float(prediction.probabilities[index]), artifact.calibration.prior[index]
     return (
-        f"**{diagnosis(dx).name} ({dx})**, {percent(probability)}, {probability / share:.1f} times its share in "
-        f"HAM10000 ({percent(share)})"
+        f"**{task.titled(dx)}**, {percent(probability)}, {probability / share:.1f} times its share in "
+        f"{task.dataset.name} ({percent(share)})"
     )
 
 
-def set_help(sets: ConformalSets) -> str:
+def set_help(task: Task, sets: ConformalSets) -> str:
     """How the sets are made."""
-    return _SET_METHODS[sets.method].format(level=percent(sets.level))
+    return task.worded(_SET_METHODS[sets.method]).replace("LEVEL", percent(sets.level))
 
 
-def set_meaning(measured: dict[str, Any]) -> str:
+def set_meaning(task: Task, measured: dict[str, Any]) -> str:
     """What such sets were measured to hold; `measured` is a `SetMetrics` as the manifest stores it."""
     coverage = measured["coverage"]
     if coverage["value"] is None:
-        return "How often such sets hold the right diagnosis could not be measured."
+        return f"How often such sets hold the right {task.words.label} could not be measured."
     rate = MeasuredRate(coverage["value"], coverage["low"], coverage["high"], measured["images"])
     return (
-        f"On the locked test lesions such sets held the right diagnosis in {of_100(rate)}, "
-        f"{measured['mean_size']['value']:.1f} diagnoses on average."
+        f"On the locked test {task.words.subjects} such sets held the right {task.words.label} in {of_100(rate)}, "
+        f"{measured['mean_size']['value']:.1f} {task.words.labels} on average."
     )
 
 
@@ -212,7 +224,8 @@ def set_without_predicted(prediction: Prediction) -> str | None:
     if prediction.dx in prediction.conformal_set:
         return None
     return (
-        f"{name_and_code(prediction.dx)} stands out most against its share of the dataset, but its probability is too "
+        f"{prediction.task.titled(prediction.dx)} stands out most against its share of the dataset, but its "
+        "probability is too "
         "low for this set: the two rules disagree on this image."
     )
 

@@ -60,7 +60,7 @@ METRICS: dict[str, Metric] = {
         "mean over the classes of the area under the ROC curve, one against the rest",
         "area",
     ),
-    "malignant_auroc": Metric(
+    "positive_auroc": Metric(
         "Malignant AUROC",
         "How often a malignant image gets a higher malignant probability than a benign one; 0.5 is chance.",
         "area under the ROC curve of p(mel) + p(bcc) + p(akiec)",

@@ -21,7 +21,7 @@ from data.datasets.ham10000 import DatasetError, count_images_and_lesions, image
 from model.analysis.analyzer import Analysis, Analyzer
 from model.analysis.log_lines import RequestRecord
 from model.evaluation.predictions import Cohort, cohort_of, load_predictions
-from model.evaluation.questions import QUESTIONS, question_scores
+from model.evaluation.questions import question_scores
 from model.evaluation.results import Evaluation, RocCurve, evaluate, roc_curves
 from model.explain.keras_worker import KerasWorker
 from model.images.rejection import MAX_BYTES, ImageRejected
@@ -81,13 +81,13 @@ def _small_jpeg(path: Path) -> bytes:
 @st.cache_resource(max_entries=1, show_spinner=False)
 def predictions() -> pd.DataFrame:
     """The model's predictions of the locked test images, one row an image; raises `ArtifactMismatch`."""
-    return load_predictions(artifact().test_predictions_path)
+    return load_predictions(artifact().test_predictions_path, artifact().task)
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)
 def cohort() -> Cohort:
     """The same predictions as arrays."""
-    return cohort_of(predictions())
+    return cohort_of(predictions(), artifact().task)
 
 
 @st.cache_resource(max_entries=1, show_spinner="Computing metrics with intervals (bootstrap by lesion) ...")
@@ -108,7 +108,7 @@ def bootstrap() -> Weights:
     return bootstrap_weights(cohort().lesion_ids)
 
 
-@st.cache_resource(max_entries=len(QUESTIONS), show_spinner=False)
+@st.cache_resource(max_entries=32, show_spinner=False)
 def thresholds(question: str) -> BinaryThresholds:
     """A yes/no question (`malignant` or a dx code), ready for a slider to try thresholds on."""
     is_positive, score = question_scores(cohort(), question)

@@ -20,8 +20,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from data.tasks.skin import DX_CODES, DX_TYPES
+from data.tasks.skin import DX_CODES
 
+# How a diagnosis was made. It leaks the answer (every `follow_up` is a nevus), so no model ever sees it.
+DX_TYPES: dict[str, str] = {
+    "histo": "Histopathology",
+    "follow_up": "Follow-up",
+    "consensus": "Expert consensus",
+    "confocal": "Confocal microscopy",
+}
 METADATA_COLUMNS: tuple[str, ...] = ("lesion_id", "image_id", "dx", "dx_type", "age", "sex", "localization")
 METADATA_FILE = "HAM10000_metadata.csv"
 # The original archive names the same table without an extension, or .tab when Dataverse has converted it.

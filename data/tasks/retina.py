@@ -14,21 +14,29 @@ RETINA = Task(
     name="Diabetic retinopathy",
     # Grey, then Okabe & Ito's colours from cool to warm as the disease advances.
     classes=(
-        TaskClass("dr0", "No apparent retinopathy", "#999999", "No abnormalities."),
-        TaskClass("dr1", "Mild nonproliferative retinopathy", "#56B4E9", "Microaneurysms only."),
+        TaskClass("dr0", "No apparent retinopathy", "no retinopathy", "#999999", "No abnormalities."),
+        TaskClass("dr1", "Mild nonproliferative retinopathy", "mild retinopathy", "#56B4E9", "Microaneurysms only."),
         TaskClass(
             "dr2",
             "Moderate nonproliferative retinopathy",
+            "moderate retinopathy",
             "#0072B2",
             "More than microaneurysms only, but less than severe.",
         ),
         TaskClass(
             "dr3",
             "Severe nonproliferative retinopathy",
+            "severe retinopathy",
             "#E69F00",
             "Many haemorrhages, venous beading or vessel anomalies, without new vessels.",
         ),
-        TaskClass("dr4", "Proliferative retinopathy", "#D55E00", "New vessels, or bleeding before the retina."),
+        TaskClass(
+            "dr4",
+            "Proliferative retinopathy",
+            "proliferative retinopathy",
+            "#D55E00",
+            "New vessels, or bleeding before the retina.",
+        ),
     ),
     is_ordinal=True,
     question=Question(
@@ -39,6 +47,8 @@ RETINA = Task(
         source="Moderate or worse is referred to an ophthalmologist, as in Gulshan et al., JAMA 2016;316:2402, "
         "doi:10.1001/jama.2016.17216.",
     ),
+    gravest="dr4",
+    look_alike="dr3",
     facts=(),
     dataset=Dataset("APTOS 2019", "APTOS 2019 (screening in rural India, Aravind Eye Hospital)"),
     words=Words(
@@ -49,5 +59,6 @@ RETINA = Task(
         label="grade",
         labels="grades",
         instrument="fundus camera",
+        around="retina",
     ),
 )

@@ -19,20 +19,34 @@ SKIN = Task(
         TaskClass(
             "akiec",
             "Actinic keratosis or intraepithelial carcinoma",
+            "actinic keratoses or intraepithelial carcinomas",
             "#E69F00",
             "Carcinoma that has not left the epidermis (Bowen's disease), or its precursor.",
         ),
-        TaskClass("bcc", "Basal cell carcinoma", "#CC79A7", "A common skin cancer that seldom spreads."),
+        TaskClass(
+            "bcc",
+            "Basal cell carcinoma",
+            "basal cell carcinomas",
+            "#CC79A7",
+            "A common skin cancer that seldom spreads.",
+        ),
         TaskClass(
             "bkl",
             "Benign keratosis-like lesion",
+            "benign keratosis-like lesions",
             "#999999",
             "Seborrheic keratosis, solar lentigo or lichen-planus-like keratosis.",
         ),
-        TaskClass("df", "Dermatofibroma", "#A99400", "A benign nodule of fibrous tissue."),
-        TaskClass("mel", "Melanoma", "#D55E00", "Cancer of the pigment cells, in situ or invasive."),
-        TaskClass("nv", "Melanocytic nevus", "#0072B2", "A mole: benign growth of pigment cells."),
-        TaskClass("vasc", "Vascular lesion", "#56B4E9", "Angioma, angiokeratoma, pyogenic granuloma or haemorrhage."),
+        TaskClass("df", "Dermatofibroma", "dermatofibromas", "#A99400", "A benign nodule of fibrous tissue."),
+        TaskClass("mel", "Melanoma", "melanomas", "#D55E00", "Cancer of the pigment cells, in situ or invasive."),
+        TaskClass("nv", "Melanocytic nevus", "nevi", "#0072B2", "A mole: benign growth of pigment cells."),
+        TaskClass(
+            "vasc",
+            "Vascular lesion",
+            "vascular lesions",
+            "#56B4E9",
+            "Angioma, angiokeratoma, pyogenic granuloma or haemorrhage.",
+        ),
     ),
     is_ordinal=False,
     question=Question(
@@ -44,6 +58,8 @@ SKIN = Task(
         "in their reader studies (Tschandl et al., Lancet Oncology 2019;20:938, "
         "doi:10.1016/S1470-2045(19)30333-X), and so do we.",
     ),
+    gravest="mel",
+    look_alike="nv",
     facts=(AGE, SITE),
     dataset=Dataset("HAM10000", "HAM10000 (dermoscopy clinics in Vienna and Queensland)"),
     words=Words(
@@ -54,6 +70,7 @@ SKIN = Task(
         label="diagnosis",
         labels="diagnoses",
         instrument="dermatoscope",
+        around="skin",
     ),
 )
 
@@ -66,10 +83,3 @@ MALIGNANT_DX = SKIN.question.positives
 MALIGNANT_INDICES = SKIN.positives
 class_index = SKIN.index
 diagnosis = SKIN.named
-# How a diagnosis was made. It leaks the answer (every `follow_up` is a nevus), so no model ever sees it.
-DX_TYPES: dict[str, str] = {
-    "histo": "Histopathology",
-    "follow_up": "Follow-up",
-    "consensus": "Expert consensus",
-    "confocal": "Confocal microscopy",
-}

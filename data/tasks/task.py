@@ -12,6 +12,7 @@ from functools import cached_property
 
 # What may be known beside the image. A task names those that its clinical terms can use.
 AGE, SITE = "age", "site"
+_NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 
 
 @dataclass(frozen=True)
@@ -21,12 +22,14 @@ class TaskClass:
     Attributes:
         code: in the dataset, in every CSV and on screen; a word without spaces, commas or `|`.
         name: the long form.
+        plural: how a sentence speaks of several: `of the images show nevi`.
         colour: `#rrggbb`, the same on every page.
         summary: one plain sentence for a reader who is not of the field.
     """
 
     code: str
     name: str
+    plural: str
     colour: str
     summary: str
 
@@ -71,6 +74,7 @@ class Words:
         image, images: for example `dermoscopic image`.
         label, labels: what a class is, for example `diagnosis` and `diagnoses`.
         instrument: what takes such an image, for example `dermatoscope`.
+        around: what lies around the subject in an image, for example `skin`.
     """
 
     subject: str
@@ -80,6 +84,7 @@ class Words:
     label: str
     labels: str
     instrument: str
+    around: str
 
 
 @dataclass(frozen=True)
@@ -93,13 +98,15 @@ class Task:
         is_ordinal: the classes are grades, least first: the decision is the expected grade and prediction sets have no
             gaps. Otherwise they are names, and the decision weighs each probability against the class's share.
         question: the yes/no question.
+        gravest: code of the class that must least be missed, which studies follow on its own.
+        look_alike: code of the class that the gravest one is most easily taken for.
         facts: of `AGE` and `SITE`, those that may move an answer; none for an answer from the image alone.
         dataset: trained and tested on.
         words: for screens.
 
     Raises:
-        ValueError: fewer than two classes, a code that stands twice, or a question whose positives are not some of the
-            codes, but not all.
+        ValueError: fewer than two classes, a code that stands twice or is the question's key, a question whose
+            positives are not some of the codes, but not all, or a gravest class or its look-alike that is none of them.
     """
 
     key: str
@@ -107,6 +114,8 @@ class Task:
     classes: tuple[TaskClass, ...]
     is_ordinal: bool
     question: Question
+    gravest: str
+    look_alike: str
     facts: tuple[str, ...]
     dataset: Dataset
     words: Words
@@ -116,7 +125,29 @@ class Task:
             raise ValueError(f"expected two classes or more with codes of their own, received {', '.join(self.codes)}")
         if not 0 < len(set(self.question.positives) & set(self.codes)) < len(self.classes):
             raise ValueError(f"expected positives among {', '.join(self.codes)}, received {self.question.positives}")
-        self.indices_of(self.question.positives)
+        if self.question.key in self.codes:
+            raise ValueError(f"expected a question whose key is no code, received {self.question.key!r}")
+        self.indices_of((*self.question.positives, self.gravest, self.look_alike))
+
+    @property
+    def count(self) -> str:
+        """How many classes there are, as a sentence says it: `seven`."""
+        count = len(self.classes)
+        return _NUMBERS[count] if count < len(_NUMBERS) else str(count)
+
+    def worded(self, template: str) -> str:
+        """A text whose braces name what differs between tasks: `{subject}`, `{Images}`, `{positive}`, `{dataset}`."""
+        return template.format(
+            **vars(self.words),
+            positive=self.question.positive,
+            Positive=self.question.positive.capitalize(),
+            negative=self.question.negative,
+            Negative=self.question.negative.capitalize(),
+            dataset=self.dataset.name,
+            Images=self.words.images.capitalize(),
+            Labels=self.words.labels.capitalize(),
+            count=self.count,
+        )
 
     @cached_property
     def codes(self) -> tuple[str, ...]:
@@ -141,6 +172,10 @@ class Task:
     def named(self, code: str) -> TaskClass:
         """The class of a code; raises ValueError for any other text."""
         return self.classes[self.index(code)]
+
+    def titled(self, code: str) -> str:
+        """Name and code of a class, `Melanoma (mel)`; raises ValueError for any other text."""
+        return f"{self.named(code).name} ({code})"
 
     def is_positive(self, code: str) -> bool:
         """Whether a class answers the question with yes; raises ValueError for any other text."""

@@ -12,12 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from data.tasks.skin import class_index
 from model.analysis.quality import Quality, assess, load_gate
 from model.explain.maps import Explanation, explain
 from model.explain.stability import heatmap_stability
 from model.images.decoding import decode_image
-from model.images.framing import to_network_input
+from model.images.framing import Framing, to_network_input
 from model.images.rejection import MAX_BYTES, RgbImage
 from model.inference.classifier import Classifier, NetworkOutput, Prediction, predict
 from model.inference.clinical import NO_FACTS, NO_TERMS, ClinicalFacts
@@ -84,12 +83,13 @@ class Analyzer:
             network_input=network_input,
             quality=quality,
             prediction=None if is_refused else predict(output, self.artifact),
-            explanation=(
-                None if is_refused else explain(output.maps, framing.scaled(MAX_KEPT_SIDE), self.artifact.min_peak)
-            ),
+            explanation=None if is_refused else self._explained(output, framing.scaled(MAX_KEPT_SIDE)),
             output=None if is_refused else output,
             runtime_ms=(time.perf_counter() - started) * 1000,
         )
+
+    def _explained(self, output: NetworkOutput, framing: Framing) -> Explanation:
+        return explain(output.maps, self.artifact.task.codes, framing, self.artifact.min_peak)
 
     def with_facts(self, analysis: Analysis, facts: ClinicalFacts) -> Analysis:
         """An analysis of this model's as if these facts had come with the image.
@@ -104,7 +104,7 @@ class Analyzer:
         return replace(analysis, prediction=predict(analysis.output, self.artifact, facts))
 
     def probabilities(self, image: RgbImage, facts: ClinicalFacts = NO_FACTS) -> NDArray[np.float64]:
-        """Calibrated probabilities, (7,) float64, of an (H, W, 3) uint8 RGB image, without asking the quality gate.
+        """Calibrated probabilities, (C,) float64, of an (H, W, 3) uint8 RGB image, without asking the quality gate.
 
         For what is drawn onto an image that was answered (`model.explain.stress`); an upload goes through `run`.
         """
@@ -119,14 +119,15 @@ class Analyzer:
         """How alike a class's heatmap stays when the image is shifted a little; see `model.explain.stability`."""
         if analysis.output is None:
             raise ValueError("expected an answered image")
-        return heatmap_stability(self.classifier, analysis.network_input, analysis.output.maps, class_index(dx))
+        index = self.artifact.task.index(dx)
+        return heatmap_stability(self.classifier, analysis.network_input, analysis.output.maps, index)
 
     @cached_property
     def _neighbours(self) -> NeighbourIndex:
         """Loaded when first asked for: the first answer should not wait for it."""
         from model.explain.neighbours import load_index
 
-        return load_index(self.artifact.neighbours_path)
+        return load_index(self.artifact.neighbours_path, self.artifact.task.codes)
 
 
 def reduced(image: RgbImage) -> RgbImage:

@@ -9,17 +9,18 @@ from __future__ import annotations
 import base64
 import binascii
 import io
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cache
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from PIL import Image
 from pydantic import TypeAdapter, ValidationError
 
-from data.tasks.skin import DX_CODES, diagnosis
+from data.tasks.task import Task
 from model.analysis.analyzer import Analysis
 from model.analysis.quality import Issue, Quality
 from model.explain.maps import overlay
@@ -98,7 +99,7 @@ class Rate:
 
 @dataclass(frozen=True)
 class Flag:
-    """Whether one operating point flags the image: p(malignant) >= threshold."""
+    """Whether one operating point flags the image: the positive side's probability is at or above its threshold."""
 
     name: str
     threshold: float
@@ -140,14 +141,15 @@ class Float32Array:
 
 @dataclass(frozen=True)
 class NetworkArrays:
-    """One forward pass, as `model.inference.classifier.NetworkOutput` holds it; class axes are in dx order."""
+    """One forward pass, as `model.inference.classifier.NetworkOutput` holds it; class axes are in class order. Networks
+    that were not taught to find the lesion have none."""
 
     logits: Float32Array
     member_logits: Float32Array
     embedding: Float32Array
     texture: Float32Array
     maps: Float32Array
-    lesion: Float32Array
+    lesion: Float32Array | None = None
 
 
 @dataclass(frozen=True)
@@ -159,6 +161,9 @@ class Answer:
     `population`, take `facts` into account and sum to 1; a model that uses no facts answers with none. `overlay` comes
     with heatmap=png; `network` comes with heatmap=maps, also of a refused image, for programs that hold the same
     weights' manifest and judge the quality themselves.
+
+    `p_positive` is the probability of the positive side of the task's question. In JSON it is named after it,
+    `p_malignant` for skin lesions, and so is `member_p_positive`, that of each network.
     """
 
     notice: str
@@ -169,8 +174,8 @@ class Answer:
     prediction: str | None
     prediction_name: str | None
     probabilities: dict[str, float] | None
-    p_malignant: float | None
-    member_p_malignant: tuple[float, ...]
+    p_positive: float | None
+    member_p_positive: tuple[float, ...]
     conformal_set: ConformalSet | None
     operating_points: tuple[Flag, ...]
     overlay: Overlay | None
@@ -198,8 +203,8 @@ def answer_of(analysis: Analysis, output: NetworkOutput, artifact: Artifact, hea
         prediction=None,
         prediction_name=None,
         probabilities=None,
-        p_malignant=None,
-        member_p_malignant=(),
+        p_positive=None,
+        member_p_positive=(),
         conformal_set=None,
         operating_points=(),
         overlay=_overlay(analysis) if heatmap == "png" else None,
@@ -225,19 +230,39 @@ def overlay_png(analysis: Analysis) -> bytes | None:
     return file.getvalue()
 
 
-def to_json(answer: Answer) -> bytes:
+def published_names(task: Task) -> dict[str, str]:
+    """What names of this module are called in JSON: `p_positive` is `p_malignant` for skin lesions."""
+    return {name: name.replace("p_positive", task.question.column) for name in ("p_positive", "member_p_positive")}
+
+
+def to_json(answer: Answer, task: Task) -> bytes:
     """An answer as JSON."""
-    return _adapter().dump_json(answer)
+    return published_json(_adapter(), answer, task)
 
 
-def read_answer(content: bytes) -> Answer:
+def published_json(adapter: TypeAdapter[Any], value: Any, task: Task) -> bytes:
+    """An answer, or what holds answers, as JSON with the task's names (`published_names`)."""
+    document = _renamed(adapter.dump_python(value, mode="json"), published_names(task))
+    return json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+
+
+def _renamed(document: Any, names: Mapping[str, str]) -> Any:
+    if isinstance(document, list):
+        return [_renamed(one, names) for one in document]
+    if not isinstance(document, dict):
+        return document
+    return {names.get(key, key): _renamed(value, names) for key, value in document.items()}
+
+
+def read_answer(content: bytes, task: Task) -> Answer:
     """Read what `to_json` wrote.
 
     Raises:
         AnswerMalformed: no JSON, a field missing or of another type.
     """
     try:
-        return _adapter().validate_json(content)
+        names = {published: name for name, published in published_names(task).items()}
+        return _adapter().validate_python(_renamed(_parsed(content), names))
     except ValidationError as error:
         # The first place only, and no value: it may be anything that a server sent.
         first = error.errors(include_url=False, include_input=False)[0]
@@ -248,17 +273,29 @@ def read_answer(content: bytes) -> Answer:
         ) from error
 
 
-def network_output(answer: Answer) -> NetworkOutput:
+def _parsed(content: bytes) -> Any:
+    try:
+        return json.loads(content)
+    # RecursionError: thousands of brackets.
+    except (ValueError, RecursionError) as error:
+        raise AnswerMalformed(
+            "expected an answer of /v1/predict, received one where the document is wrong (no JSON); "
+            "check that the address leads to a LesionLens server of the same version"
+        ) from error
+
+
+def network_output(answer: Answer, task: Task) -> NetworkOutput:
     """The forward pass that an answer with heatmap=maps carries.
 
     Raises:
-        AnswerMalformed: no arrays, or arrays of another shape than a network of the seven classes gives, or with
+        AnswerMalformed: no arrays, or arrays of another shape than a network of the task gives, or with
             numbers that are not finite.
     """
     if answer.network is None:
         raise AnswerMalformed("expected a forward pass in the answer, received none; ask with heatmap=maps")
-    arrays = {name: _decoded(name, getattr(answer.network, name)) for name in _DIMENSIONS}
-    if arrays["maps"].shape[:2] != arrays["lesion"].shape:
+    encoded = {name: getattr(answer.network, name) for name in _DIMENSIONS}
+    arrays = {name: _decoded(name, one, len(task.classes)) for name, one in encoded.items() if one is not None}
+    if "lesion" in arrays and arrays["maps"].shape[:2] != arrays["lesion"].shape:
         raise AnswerMalformed(
             f"expected maps and lesion of one size, received {arrays['maps'].shape} and {arrays['lesion'].shape}; "
             "check which model the server runs"
@@ -277,10 +314,10 @@ def _predicted(answer: Answer, prediction: Prediction, artifact: Artifact) -> An
         population=prediction.population,
         facts=PatientFacts(prediction.facts.age, prediction.facts.site),
         prediction=prediction.dx,
-        prediction_name=diagnosis(prediction.dx).name,
-        probabilities=dict(zip(DX_CODES, prediction.probabilities.tolist(), strict=True)),
-        p_malignant=prediction.p_malignant,
-        member_p_malignant=tuple(prediction.member_p_malignant.tolist()),
+        prediction_name=prediction.task.named(prediction.dx).name,
+        probabilities=dict(zip(prediction.task.codes, prediction.probabilities.tolist(), strict=True)),
+        p_positive=prediction.p_positive,
+        member_p_positive=tuple(prediction.member_p_positive.tolist()),
         conformal_set=ConformalSet(artifact.conformal.level, artifact.conformal.method, prediction.conformal_set),
         operating_points=tuple(_flag(point, prediction) for point in artifact.operating_points),
     )
@@ -302,7 +339,7 @@ def _flag(point: OperatingPoint, prediction: Prediction) -> Flag:
     return Flag(
         name=point.name,
         threshold=point.threshold,
-        is_flagged=prediction.p_malignant >= point.threshold,
+        is_flagged=prediction.p_positive >= point.threshold,
         sensitivity=_rate(point.sensitivity),
         specificity=_rate(point.specificity),
     )
@@ -326,21 +363,22 @@ def _overlay(analysis: Analysis) -> Overlay | None:
 
 
 def _arrays(output: NetworkOutput) -> NetworkArrays:
-    return NetworkArrays(**{field.name: _encoded(getattr(output, field.name)) for field in fields(NetworkArrays)})
+    arrays: dict[str, Any] = {field.name: getattr(output, field.name) for field in fields(NetworkArrays)}
+    return NetworkArrays(**{name: _encoded(array) for name, array in arrays.items() if array is not None})
 
 
 def _encoded(array: np.ndarray) -> Float32Array:
     return Float32Array(array.shape, base64.b64encode(array.astype(_FLOAT32).tobytes()).decode("ascii"))
 
 
-def _decoded(name: str, encoded: Float32Array) -> np.ndarray:
+def _decoded(name: str, encoded: Float32Array, classes: int) -> np.ndarray:
     shape = encoded.shape
     try:
         values = np.frombuffer(base64.b64decode(encoded.base64, validate=True), _FLOAT32)
         is_possible = values.size == math.prod(shape) and min(shape, default=0) > 0 and bool(np.isfinite(values).all())
     except (binascii.Error, ValueError) as error:
         raise AnswerMalformed(f"expected {name} as float32 in base64, received something else") from error
-    is_ours = len(shape) == _DIMENSIONS[name] and (name not in _BY_CLASS or shape[-1] == len(DX_CODES))
+    is_ours = len(shape) == _DIMENSIONS[name] and (name not in _BY_CLASS or shape[-1] == classes)
     if not (is_possible and is_ours):
         raise AnswerMalformed(
             f"expected {name} with {_DIMENSIONS[name]} dimensions of finite numbers, received shape {shape} and "

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from data.cases.case import Case, ModelResult, StoredImage
 from data.cases.storage import stored_image
+from data.tasks.skin import SKIN
 from model.analysis.analyzer import Analysis, reduced
 from model.analysis.quality import Issue, Quality
 from model.explain.maps import explain
@@ -46,10 +47,10 @@ def result_of(analysis: Analysis, artifact: Artifact, point: OperatingPoint) -> 
         probabilities=tuple(float(value) for value in prediction.probabilities),
         population=prediction.population,
         prediction=prediction.dx,
-        p_malignant=prediction.p_malignant,
+        p_malignant=prediction.p_positive,
         conformal_set=prediction.conformal_set,
         conformal_level=artifact.conformal.level,
-        member_p_malignant=tuple(float(value) for value in prediction.member_p_malignant),
+        member_p_malignant=tuple(float(value) for value in prediction.member_p_positive),
         quality="|".join(analysis.quality.issues) or "ok",
         ood_score=analysis.quality.ood_score,
         operating_point=point.name,
@@ -87,7 +88,7 @@ def recorded_analysis(case: Case, content: bytes) -> Analysis:
         network_input=network_input,
         quality=Quality(**measures, ood_score=case.result.ood_score, issues=_issues(case.result.quality)),
         prediction=recorded_prediction(case.result),
-        explanation=explain(outputs.maps, framing.scaled(max(shown.shape[:2])), min_peak),
+        explanation=explain(outputs.maps, SKIN.codes, framing.scaled(max(shown.shape[:2])), min_peak),
         output=outputs,
         runtime_ms=case.result.runtime_ms,
     )
@@ -96,11 +97,12 @@ def recorded_analysis(case: Case, content: bytes) -> Analysis:
 def recorded_prediction(result: ModelResult) -> Prediction:
     """The prediction a case was saved with."""
     return Prediction(
+        task=SKIN,
         probabilities=np.asarray(result.probabilities, dtype=np.float64),
         dx=result.prediction,
-        p_malignant=result.p_malignant,
+        p_positive=result.p_malignant,
         conformal_set=result.conformal_set,
-        member_p_malignant=np.asarray(result.member_p_malignant, dtype=np.float64),
+        member_p_positive=np.asarray(result.member_p_malignant, dtype=np.float64),
         population=result.population,
         model_name=result.model_name,
         model_version=result.model_version,

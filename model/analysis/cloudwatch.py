@@ -6,20 +6,19 @@ Source:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
-
-from data.tasks.skin import DX_CODES
 
 NAMESPACE = "LesionLens"
 MAX_VALUES = 100  # of one metric in one line, by the specification
 
 
-def embedded_metrics(fields: Mapping[str, Any], milliseconds: int) -> dict[str, Any]:
+def embedded_metrics(fields: Mapping[str, Any], classes: Sequence[str], milliseconds: int) -> dict[str, Any]:
     """Members to add to a request's log line.
 
     Args:
         fields: what is logged of a request, or of an upload to the dashboard, whose route is `dashboard`.
+        classes: codes of the classes, each of which gets a count; none where no image was answered.
         milliseconds: when, since 1970 UTC.
 
     Returns:
@@ -31,7 +30,7 @@ def embedded_metrics(fields: Mapping[str, Any], milliseconds: int) -> dict[str, 
         "images": fields["images"],
         "errors": int(fields["status"] >= 500),
         "refusals": sum(fields["refusals"].values()),
-        **{f"predicted_{dx}": fields["predictions"].get(dx, 0) for dx in DX_CODES if fields["predictions"]},
+        **{f"predicted_{dx}": fields["predictions"].get(dx, 0) for dx in classes},
     }
     distances = {"ood_distance": fields["ood_scores"][:MAX_VALUES]} if fields["ood_scores"] else {}
     metrics = [

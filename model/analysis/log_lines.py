@@ -18,6 +18,9 @@ from typing import Any
 from model.analysis.analyzer import Analysis
 from model.analysis.cloudwatch import embedded_metrics
 
+# A field for CloudWatch alone, which wants a number for every class: it stands in no line.
+CLASSES = "classes"
+
 
 @dataclass
 class RequestRecord:
@@ -28,7 +31,8 @@ class RequestRecord:
         images: how many the request brought.
         reason: of a problem or refusal; of the last image in a batch.
         seconds: by stage, summed over the images.
-        predictions: images by predicted dx code.
+        predictions: images by predicted code.
+        classes: codes that could have been predicted; none before an image was answered.
         refusals: images that cannot be judged or read, by reason.
         ood_scores: each image's distance from the training images.
     """
@@ -38,6 +42,7 @@ class RequestRecord:
     reason: str | None = None
     seconds: dict[str, float] = field(default_factory=dict)
     predictions: dict[str, int] = field(default_factory=dict)
+    classes: tuple[str, ...] = ()
     refusals: dict[str, int] = field(default_factory=dict)
     ood_scores: list[float] = field(default_factory=list)
 
@@ -45,6 +50,7 @@ class RequestRecord:
         """Add what an image was answered with."""
         self.ood_scores.append(round(analysis.quality.ood_score, 3))
         if analysis.prediction is not None:
+            self.classes = analysis.prediction.task.codes
             self.predictions[analysis.prediction.dx] = self.predictions.get(analysis.prediction.dx, 0) + 1
         elif analysis.quality.refusal is not None:
             self.refuse(analysis.quality.refusal)
@@ -65,6 +71,7 @@ class RequestRecord:
             "reason": self.reason,
             "images": self.images,
             "predictions": self.predictions,
+            CLASSES: self.classes,
             "refusals": self.refusals,
             "ood_scores": self.ood_scores,
             "ms": {stage: round(value * 1000, 2) for stage, value in stages.items()},
@@ -89,10 +96,11 @@ class JsonFormatter(logging.Formatter):
             "event": record.getMessage(),
             **getattr(record, "fields", {}),
         }
+        classes = line.pop(CLASSES, ())
         if record.exc_info and record.exc_info[1] is not None:
             line |= where(record.exc_info[1])
         if self._has_metrics and "ms" in line:
-            line |= embedded_metrics(line, int(record.created * 1000))
+            line |= embedded_metrics(line, classes, int(record.created * 1000))
         return json.dumps(line)
 
 
@@ -103,7 +111,7 @@ class TextFormatter(logging.Formatter):
         super().__init__("%(asctime)s %(message)s")
 
     def formatMessage(self, record: logging.LogRecord) -> str:
-        fields = getattr(record, "fields", {})
+        fields = {name: value for name, value in getattr(record, "fields", {}).items() if name != CLASSES}
         return " ".join([super().formatMessage(record), *(f"{name}={value}" for name, value in fields.items())])
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from model.batch.sources import Source, source_of
-from model.batch.table import COLUMNS, Row
+from model.batch.table import Row
 from model.inference.clinical import ClinicalFacts
 
 # What a worker that dies has to do again; a second of one core, about.
@@ -71,7 +71,7 @@ def _rows(
             ray.init(log_to_driver=False, include_dashboard=False)
         tasks = -(-len(items) // TASK_IMAGES)
         for row in ray.data.from_items(items, override_num_blocks=tasks).map(score).iter_rows():
-            yield sources[row[_INDEX]], {name: row[name] for name in COLUMNS}
+            yield sources[row[_INDEX]], {name: value for name, value in row.items() if name != _INDEX}
     except (ray.exceptions.RayError, ConnectionError) as error:
         raise ClusterFailed(
             f"expected the Ray cluster to finish, received {type(error).__name__}; see its logs"

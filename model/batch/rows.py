@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from data.tasks.skin import DX_CODES
+from data.tasks.task import Task
 from model.analysis.analyzer import Analysis, Analyzer
 from model.batch.sources import Source, read_source
-from model.batch.table import COLUMNS, Row, valid_text
+from model.batch.table import Row, columns_of, valid_text
 from model.explain.maps import overlay
 from model.images.rejection import ImageRejected
 from model.inference.clinical import NO_FACTS, ClinicalFacts
@@ -21,27 +21,27 @@ from model.inference.processes import classifier_of_process
 DECIMALS = 7
 
 
-def row_of(name: str, analysis: Analysis) -> Row:
+def row_of(name: str, analysis: Analysis, task: Task) -> Row:
     """One row of an analysis; the probabilities of a refused image are empty."""
-    row = dict.fromkeys(COLUMNS, "") | {
+    row = dict.fromkeys(columns_of(task), "") | {
         "image": name,
         "quality": analysis.quality.refusal or "ok",
         "ood_score": f"{analysis.quality.ood_score:.4f}",
         "runtime_ms": f"{analysis.runtime_ms:.1f}",
     }
     if analysis.prediction is not None:
-        row |= {dx: f"{p:.{DECIMALS}f}" for dx, p in zip(DX_CODES, analysis.prediction.probabilities, strict=True)}
+        row |= {dx: f"{p:.{DECIMALS}f}" for dx, p in zip(task.codes, analysis.prediction.probabilities, strict=True)}
         row |= {
             "prediction": analysis.prediction.dx,
-            "p_malignant": f"{analysis.prediction.p_malignant:.{DECIMALS}f}",
+            task.question.column: f"{analysis.prediction.p_positive:.{DECIMALS}f}",
             "conformal_set": "|".join(analysis.prediction.conformal_set),
         }
     return row
 
 
-def rejected_row(name: str, reason: str) -> Row:
+def rejected_row(name: str, reason: str, task: Task) -> Row:
     """One row of a file that could not be read as an image."""
-    return dict.fromkeys(COLUMNS, "") | {"image": name, "quality": reason}
+    return dict.fromkeys(columns_of(task), "") | {"image": name, "quality": reason}
 
 
 def score(analyzer: Analyzer, source: Source, heatmap: Path | None, facts: ClinicalFacts = NO_FACTS) -> Row:
@@ -56,16 +56,16 @@ def score(analyzer: Analyzer, source: Source, heatmap: Path | None, facts: Clini
     Raises:
         SourceUnavailable: its bucket cannot be read. A bad image is a row.
     """
-    name = valid_text(source.name)
+    name, task = valid_text(source.name), analyzer.artifact.task
     try:
         analysis = analyzer.with_facts(analyzer.run(read_source(source)), facts)
     except ImageRejected as rejected:
-        return rejected_row(name, rejected.reason)
+        return rejected_row(name, rejected.reason, task)
     except OSError as error:
-        return rejected_row(name, f"unreadable: {error.strerror or type(error).__name__}")
+        return rejected_row(name, f"unreadable: {error.strerror or type(error).__name__}", task)
     if heatmap is not None:
         save_heatmap(analysis, heatmap)
-    return row_of(name, analysis)
+    return row_of(name, analysis, task)
 
 
 def score_in_process(

@@ -14,26 +14,26 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from data.tasks.skin import DX_CODES
+from data.tasks.task import Task
 from model.batch.sources import Source
 from model.inference.artifact import Artifact, sha256_of
 
 Row = dict[str, str]
-COLUMNS: tuple[str, ...] = (
-    "image",
-    *DX_CODES,
-    "prediction",
-    "p_malignant",
-    "conformal_set",
-    "quality",
-    "ood_score",
-    "runtime_ms",
-)
-# Full path or address: file names alone may repeat. In parts and in Parquet; the CSV table has COLUMNS only.
+# Full path or address: file names alone may repeat. In parts and in Parquet; a CSV table does not have it.
 SOURCE = "source"
-NUMBERS = (*DX_CODES, "p_malignant", "ood_score", "runtime_ms")
 # Ten seconds of one core, about.
 PART_ROWS = 250
+
+
+def columns_of(task: Task) -> tuple[str, ...]:
+    """Columns of a table of answers, for example `p_malignant` for the probability of the task's question."""
+    answer = (*task.codes, "prediction", task.question.column, "conformal_set")
+    return ("image", *answer, "quality", "ood_score", "runtime_ms")
+
+
+def numbers_of(task: Task) -> tuple[str, ...]:
+    """Those of the columns that hold numbers."""
+    return (*task.codes, task.question.column, "ood_score", "runtime_ms")
 
 
 class ResumeImpossible(Exception):
@@ -60,6 +60,7 @@ class Parts:
             ResumeImpossible: parts of another model or other facts.
         """
         self._output = output
+        self._task = artifact.task
         self._folder = output.with_name(f"{output.name}.parts")
         self._made_of = artifact.weights_sha256[:12] + ("" if facts is None else f"-{sha256_of(facts)[:12]}")
         self._folder.mkdir(exist_ok=True)
@@ -89,7 +90,7 @@ class Parts:
         self._write_part()
         done = self.done() | {row[SOURCE]: row for row in earlier}
         ordered = [done.pop(source_text(source)) for source in sources]
-        write_table(self._output, [*done.values(), *ordered])
+        write_table(self._output, [*done.values(), *ordered], self._task)
         self._remove_parts()
         self._folder.rmdir()
 
@@ -112,7 +113,7 @@ class Parts:
             return
         self._number += 1
         path = self._folder / f"part-{self._number:06}-{self._made_of}.csv"
-        _write_csv(path, (SOURCE, *COLUMNS), self._waiting)
+        _write_csv(path, (SOURCE, *columns_of(self._task)), self._waiting)
         self._waiting = []
 
     def _remove_parts(self) -> None:
@@ -127,7 +128,7 @@ class Parts:
             )
 
 
-def rows_of_table(output: Path, sources: Sequence[Source]) -> list[Row]:
+def rows_of_table(output: Path, sources: Sequence[Source], task: Task) -> list[Row]:
     """The rows of a finished table with their sources; none where there is no table.
 
     A CSV table has file names only, so it can be gone on with where each of them is there once.
@@ -138,18 +139,20 @@ def rows_of_table(output: Path, sources: Sequence[Source]) -> list[Row]:
     if not output.exists():
         return []
     rows = _read_parquet(output) if is_parquet(output) else _read_csv(output)
-    expected = {SOURCE, *COLUMNS} if is_parquet(output) else set(COLUMNS)
+    columns = columns_of(task)
+    expected = {SOURCE, *columns} if is_parquet(output) else set(columns)
     if rows and set(rows[0]) != expected:
         raise ResumeImpossible(f"expected a table of model.predict in {output}, found another; name another output")
     return rows if is_parquet(output) else _with_sources(rows, sources, output)
 
 
-def write_table(output: Path, rows: Sequence[Row]) -> None:
+def write_table(output: Path, rows: Sequence[Row], task: Task) -> None:
     """Write a table whole or not at all: Parquet where the name ends with .parquet, else CSV."""
     if is_parquet(output):
-        _write_parquet(output, rows)
+        _write_parquet(output, rows, task)
     else:
-        _write_csv(output, COLUMNS, ({name: row[name] for name in COLUMNS} for row in rows))
+        columns = columns_of(task)
+        _write_csv(output, columns, ({name: row[name] for name in columns} for row in rows))
 
 
 def is_parquet(output: Path) -> bool:
@@ -219,18 +222,20 @@ def _read_parquet(path: Path) -> list[Row]:
     return [{name: "" if value is None else str(value) for name, value in row.items()} for row in rows]
 
 
-def _write_parquet(path: Path, rows: Sequence[Row]) -> None:
+def _write_parquet(path: Path, rows: Sequence[Row], task: Task) -> None:
     import pyarrow
     from pyarrow import parquet
 
+    numbers = numbers_of(task)
+
     def column(name: str) -> Any:
-        if name in NUMBERS:
+        if name in numbers:
             return pyarrow.array([float(row[name]) if row[name] else None for row in rows], pyarrow.float64())
         return pyarrow.array([row[name] or None for row in rows], pyarrow.string())
 
     part = _unfinished(path)
     try:
-        parquet.write_table(pyarrow.table({name: column(name) for name in (SOURCE, *COLUMNS)}), part)
+        parquet.write_table(pyarrow.table({name: column(name) for name in (SOURCE, *columns_of(task))}), part)
         part.replace(path)
     finally:
         with suppress(OSError):

@@ -1,4 +1,4 @@
-"""Thresholds for malignant against benign: chosen on out-of-fold answers, measured on the locked test lesions."""
+"""Thresholds for a task's question (malignant or benign): chosen on out-of-fold answers, measured on others."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ def choose_operating_points(held_out: Cohort, test: Cohort) -> list[OperatingPoi
         held_out: images no weight was trained on, on which thresholds are chosen.
         test: other lesions, on which nothing is chosen.
     """
-    thresholds = BinaryThresholds(test.is_malignant, test.p_malignant, test.lesion_ids)
+    thresholds = BinaryThresholds(test.is_positive, test.p_positive, test.lesion_ids)
     points = []
     for name, target in TARGET_SENSITIVITIES.items():
-        threshold = threshold_for_sensitivity(held_out.is_malignant, held_out.p_malignant, target)
+        threshold = threshold_for_sensitivity(held_out.is_positive, held_out.p_positive, target)
         measured = thresholds.at(threshold)
         counts = measured.counts
         denominators = {

@@ -10,11 +10,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from data.datasets.ham10000 import METADATA_COLUMNS
-from data.tasks.skin import DX_CODES
-from model.measures.intervals import LesionIds
-from model.measures.metrics import Array, Booleans, Indices, is_malignant, malignant_probability
+from data.tasks.task import Task
+from model.measures.intervals import Groups
+from model.measures.metrics import Array, Booleans, Indices, is_positive, positive_probability
 
-PREDICTION_COLUMNS: tuple[str, ...] = (*METADATA_COLUMNS, *DX_CODES, "prediction")
 # Probabilities are stored with few decimals, so their sum is 1 only within rounding.
 SUM_TOLERANCE = 1e-3
 
@@ -28,28 +27,37 @@ class Cohort:
     """Predictions and reference diagnoses of N images.
 
     Attributes:
-        image_ids, lesion_ids: (N,) str.
+        task: what the classes are.
+        image_ids, lesion_ids: (N,) str; the lesion (or eye) is what intervals draw.
         dx_true: (N,) int64 class indices, the reference.
-        probabilities: (N, 7) float64 in dx order, sum 1.
-        dx_predicted: (N,) int64 class indices; not always the argmax, since the decision corrects for class shares.
+        probabilities: (N, C) float64 in class order, sum 1.
+        dx_predicted: (N,) int64 class indices; not always the argmax, see `model.inference.calibration.decide`.
     """
 
+    task: Task
     image_ids: NDArray[np.str_]
-    lesion_ids: LesionIds
+    lesion_ids: Groups
     dx_true: Indices
     probabilities: Array
     dx_predicted: Indices
 
     @property
-    def is_malignant(self) -> Booleans:
-        return is_malignant(self.dx_true)
+    def is_positive(self) -> Booleans:
+        """(N,) whether the reference answers the task's question with yes: malignant."""
+        return is_positive(self.dx_true, self.task.positives)
 
     @property
-    def p_malignant(self) -> Array:
-        return malignant_probability(self.probabilities)
+    def p_positive(self) -> Array:
+        """(N,) float64, the summed probability of the positive classes."""
+        return positive_probability(self.probabilities, self.task.positives)
 
 
-def load_predictions(path: Path) -> pd.DataFrame:
+def prediction_columns(task: Task) -> tuple[str, ...]:
+    """Columns of a predictions table: the dataset's, one probability a class, and the predicted class."""
+    return (*METADATA_COLUMNS, *task.codes, "prediction")
+
+
+def load_predictions(path: Path, task: Task) -> pd.DataFrame:
     """Read a predictions CSV and check it; see `check_predictions`.
 
     Raises:
@@ -62,44 +70,44 @@ def load_predictions(path: Path) -> pd.DataFrame:
     except (OSError, ValueError) as error:
         # pandas' parser errors are ValueErrors, and so is text in another encoding.
         raise PredictionsError(f"{path}: expected a CSV of predictions, could not read it ({error})") from error
-    return check_predictions(table, Path(path).name)
+    return check_predictions(table, Path(path).name, task)
 
 
-def check_predictions(table: pd.DataFrame, source: str) -> pd.DataFrame:
+def check_predictions(table: pd.DataFrame, source: str, task: Task) -> pd.DataFrame:
     """The columns of a predictions table, or an error that names the first row at fault.
 
     Args:
         table: any table; further columns are left out.
         source: file name for the message.
+        task: what the classes are.
 
     Returns:
-        `PREDICTION_COLUMNS` in this order, one row an image; age (years, NaN where missing) and probabilities float64.
+        `prediction_columns` in this order, one row an image; age (years, NaN where missing) and probabilities float64.
 
     Raises:
         PredictionsError: no rows, a column missing, a value missing (other than age), an unknown dx, an age that is
             not a number, a probability outside [0, 1], probabilities whose sum differs from 1 by more than 0.001, or
             an image_id that stands twice.
     """
-    missing = [column for column in PREDICTION_COLUMNS if column not in table.columns]
+    columns = prediction_columns(task)
+    missing = [column for column in columns if column not in table.columns]
     if missing:
-        raise PredictionsError(
-            f"{source}: expected columns {', '.join(PREDICTION_COLUMNS)}; missing {', '.join(missing)}"
-        )
-    checked = table.loc[:, list(PREDICTION_COLUMNS)].reset_index(drop=True)
+        raise PredictionsError(f"{source}: expected columns {', '.join(columns)}; missing {', '.join(missing)}")
+    checked = table.loc[:, list(columns)].reset_index(drop=True)
     if checked.empty:
         raise PredictionsError(f"{source}: expected one row an image, received none")
-    for column in PREDICTION_COLUMNS:
+    for column in columns:
         if column != "age":
             _refuse(checked[column].isna(), checked[column], source, "a value")
     for column in ("dx", "prediction"):
-        _refuse(~checked[column].isin(DX_CODES), checked[column], source, f"one of {', '.join(DX_CODES)}")
-    for column in ("age", *DX_CODES):
+        _refuse(~checked[column].isin(task.codes), checked[column], source, f"one of {', '.join(task.codes)}")
+    for column in ("age", *task.codes):
         numbers = pd.to_numeric(checked[column], errors="coerce").astype("float64")
         _refuse(numbers.isna() & checked[column].notna(), checked[column], source, "a number")
         checked[column] = numbers
-    for column in DX_CODES:
+    for column in task.codes:
         _refuse(~checked[column].between(0, 1), checked[column], source, "a probability from 0 to 1")
-    total = checked[list(DX_CODES)].sum(axis=1).rename("sum of the probabilities")
+    total = checked[list(task.codes)].sum(axis=1).rename("sum of the probabilities")
     _refuse((total - 1).abs() > SUM_TOLERANCE, total, source, "1")
     _refuse(checked["image_id"].duplicated(), checked["image_id"], source, "each image once")
     return checked
@@ -113,13 +121,14 @@ def _refuse(is_wrong: pd.Series, values: pd.Series, source: str, expected: str) 
         raise PredictionsError(f"{source}, row {row + 2}, {values.name}: expected {expected}, received {received}")
 
 
-def cohort_of(predictions: pd.DataFrame) -> Cohort:
+def cohort_of(predictions: pd.DataFrame, task: Task) -> Cohort:
     """The arrays of a checked predictions table, or of any selection of its rows."""
-    index_of = {dx: index for index, dx in enumerate(DX_CODES)}
+    index_of = {dx: index for index, dx in enumerate(task.codes)}
     return Cohort(
+        task=task,
         image_ids=predictions["image_id"].to_numpy(dtype=str),
         lesion_ids=predictions["lesion_id"].to_numpy(dtype=str),
         dx_true=predictions["dx"].map(index_of).to_numpy(dtype=np.int64),
-        probabilities=predictions[list(DX_CODES)].to_numpy(dtype=np.float64),
+        probabilities=predictions[list(task.codes)].to_numpy(dtype=np.float64),
         dx_predicted=predictions["prediction"].map(index_of).to_numpy(dtype=np.int64),
     )

@@ -1,25 +1,26 @@
-"""Yes/no questions asked of a cohort: is it malignant, is it this diagnosis."""
+"""Yes/no questions asked of a cohort: the task's own (is it malignant), and whether it is this class."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from data.tasks.skin import DX_CODES, class_index
+from data.tasks.task import Task
 from model.evaluation.predictions import Cohort
-from model.evaluation.results import MALIGNANT
 
-# What a threshold can be set on: malignant against benign, or one class against the rest.
-QUESTIONS: tuple[str, ...] = (MALIGNANT, *DX_CODES)
+
+def questions_of(task: Task) -> tuple[str, ...]:
+    """What a threshold can be set on: the key of the task's question, then each class's code against the rest."""
+    return (task.question.key, *task.codes)
 
 
 def question_scores(cohort: Cohort, question: str) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
     """Which images are truly positive, (N,) bool, and their scores, (N,) in [0, 1].
 
     Raises:
-        ValueError: `question` is neither `malignant` nor a dx code.
+        ValueError: `question` is none of `questions_of` the cohort's task.
     """
-    if question == MALIGNANT:
-        return cohort.is_malignant, cohort.p_malignant
-    index = class_index(question)
+    if question == cohort.task.question.key:
+        return cohort.is_positive, cohort.p_positive
+    index = cohort.task.index(question)
     return cohort.dx_true == index, cohort.probabilities[:, index]

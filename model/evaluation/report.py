@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from data.tasks.task import Task
 from model.measures.intervals import Estimate
 
 Section = Mapping[str, Any]
@@ -36,15 +37,25 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     )
 
 
-def format_sections(manifest: Section) -> str:
+def metric_name(key: str, task: Task) -> str:
+    """A metric's key as a table says it: `positive_auroc` is `malignant auroc` of skin lesions."""
+    words = {"positive_auroc": f"{task.question.key} auroc", "gravest_auroc": f"{_gravest(task)} auroc"}
+    return words.get(key, key.replace("_", " "))
+
+
+def _gravest(task: Task) -> str:
+    return task.named(task.gravest).name.lower()
+
+
+def format_sections(manifest: Section, task: Task) -> str:
     """Every study in a manifest as a table; one that has not been run is named with the command that runs it."""
     return "\n\n".join(
-        write(manifest[name]) if name in manifest else f"{title}: not measured; run {command}"
+        write(manifest[name], task) if name in manifest else f"{title}: not measured; run {command}"
         for name, (title, command, write) in _SECTIONS.items()
     )
 
 
-def _sets(section: Section) -> str:
+def _sets(section: Section, task: Task) -> str:
     measured, level = section["measured"], section["sets"]["level"]
     sizes = ", ".join(f"{n}: {share:.1%}" for n, share in enumerate(measured["size_shares"], start=1) if share)
     rows = [
@@ -62,7 +73,7 @@ def _number(value: float | None) -> str:
     return "-" if value is None or math.isnan(value) else f"{value:.2f}"
 
 
-def gate_table(section: Section) -> str:
+def gate_table(section: Section, task: Task) -> str:
     """What share of each source the quality gate refused."""
     rows = [
         (
@@ -76,7 +87,7 @@ def gate_table(section: Section) -> str:
     return table(("Quality gate", "images", "share refused", "should be"), rows)
 
 
-def _heatmaps(section: Section) -> str:
+def _heatmaps(section: Section, task: Task) -> str:
     names = ("energy_inside", "pointing", "iou", "insertion", "deletion", "faithfulness")
     rows = [
         (row["method"], str(row["images"]), *(estimate_text(row["measures"][name]) for name in names))
@@ -85,7 +96,7 @@ def _heatmaps(section: Section) -> str:
     return table(("Heatmaps against lesion masks", "images", *(name.replace("_", " ") for name in names)), rows)
 
 
-def robustness_table(section: Section) -> str:
+def robustness_table(section: Section, task: Task) -> str:
     """What each perturbation does to decisions and metrics, below the unperturbed images."""
     effects = ("decision_flips", "class_changes", "balanced_accuracy_difference")
     metrics = tuple(section["unperturbed"])
@@ -104,10 +115,10 @@ def robustness_table(section: Section) -> str:
         "classes changed",
         "bal. acc. difference",
     )
-    return table((*header, *(name.replace("_", " ") for name in metrics)), rows)
+    return table((*header, *(metric_name(name, task) for name in metrics)), rows)
 
 
-def _retrieval(section: Section) -> str:
+def _retrieval(section: Section, task: Task) -> str:
     rows = [("mean of classes", "", estimate_text(section["macro"]), f"{section['macro_chance']:.3f}")]
     rows += [
         (row["dx"], f"{row['images']:,}", estimate_text(row["precision"]), f"{row['chance']:.3f}")
@@ -116,34 +127,35 @@ def _retrieval(section: Section) -> str:
     return table((f"Similar cases: precision at {section['count']}", "images", "value", "at random"), rows)
 
 
-def _subgroups(section: Sequence[Section]) -> str:
-    names = ("balanced_accuracy", "malignant_auroc", "sensitivity", "specificity")
+def _subgroups(section: Sequence[Section], task: Task) -> str:
+    names = ("balanced_accuracy", "positive_auroc", "sensitivity", "specificity")
     rows = [
         (
             f"{row['attribute']}: {row['group']}",
             f"{row['images']:,}",
-            f"{row['malignant_lesions']:,}/{row['benign_lesions']:,}",
+            f"{row['positive_lesions']:,}/{row['negative_lesions']:,}",
             *(estimate_text(row[name]) for name in names),
             "too small" if row["is_too_small"] else "",
         )
         for row in section
     ]
-    header = ("Subgroups", "images", "malignant/benign lesions", *(name.replace("_", " ") for name in names), "")
+    sides = f"{task.question.positive}/{task.question.negative} {task.words.subjects}"
+    header = ("Subgroups", "images", sides, *(metric_name(name, task) for name in names), "")
     return table(header, rows)
 
 
-def clinical_table(section: Section) -> str:
+def clinical_table(section: Section, task: Task) -> str:
     """What age and body site add to the image, on held-out folds and on the locked test lesions."""
     rows = []
     for key, name in (("out_of_fold", "out of fold"), ("measured", "locked test")):
         part = section[key]
         for metric, gain in part["gain"].items():
             values = (part["image_alone"][metric], part["with_facts"][metric], gain)
-            rows.append((f"{name}: {metric.replace('_', ' ')}", *map(estimate_text, values)))
+            rows.append((f"{name}: {metric_name(metric, task)}", *map(estimate_text, values)))
     return table(("Age and body site", "image alone", "with what is known", "gain"), rows)
 
 
-def _reliability(section: Section) -> str:
+def _reliability(section: Section, task: Task) -> str:
     bins = section["top_class"]
     rows = [
         (f"{stated:.3f}", f"{observed:.3f}", f"{images:,}")
@@ -153,7 +165,7 @@ def _reliability(section: Section) -> str:
     return table(("Most probable class: stated", "observed", "images"), rows)
 
 
-_SECTIONS: dict[str, tuple[str, str, Callable[[Any], str]]] = {
+_SECTIONS: dict[str, tuple[str, str, Callable[[Any, Task], str]]] = {
     "reliability": ("Reliability", "python -m model.export", _reliability),
     "conformal": ("Prediction sets", "python -m model.export", _sets),
     "clinical": ("Age and body site", "python -m model.studies.clinical", clinical_table),

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from data.tasks.skin import DX_CODES
 from model.evaluation.predictions import Cohort
 from model.measures.intervals import (
     BOOTSTRAP_SEED,
@@ -24,6 +23,7 @@ from model.measures.intervals import (
     share_estimates,
     weighted_auroc,
     weighted_balanced_accuracy,
+    weighted_confusion_matrices,
     weighted_sensitivity_at,
 )
 from model.measures.metrics import (
@@ -36,8 +36,9 @@ from model.measures.metrics import (
     mean_of_finite,
     roc_curve,
 )
+from model.measures.ordinal import kappa_of, quadratic_weighted_kappa
 
-MACRO, MALIGNANT = "macro", "malignant"
+MACRO = "macro"
 ROC_GRID = np.linspace(0, 1, 101)
 
 
@@ -64,10 +65,11 @@ class Evaluation:
         resamples, seed: of the bootstrap by lesion.
         balanced_accuracy: mean per-class sensitivity of the predicted class.
         macro_auroc: mean one-against-rest AUROC.
-        malignant_auroc: of the summed probability of the malignant classes.
+        positive_auroc: of the summed probability of the question's positive classes (malignant).
         calibration_error: of the highest probability, 15 bins.
-        per_class: seven, in dx order.
-        confusion: (7, 7) int64 images, row reference, column predicted class.
+        per_class: one a class, in class order.
+        confusion: (C, C) int64 images, row reference, column predicted class.
+        weighted_kappa: quadratic weighted kappa of grades, at most 1; None for classes that are names.
     """
 
     images: int
@@ -77,10 +79,11 @@ class Evaluation:
     accuracy: Estimate
     balanced_accuracy: Estimate
     macro_auroc: Estimate
-    malignant_auroc: Estimate
+    positive_auroc: Estimate
     calibration_error: Estimate
     per_class: tuple[ClassMetrics, ...]
     confusion: NDArray[np.int64]
+    weighted_kappa: Estimate | None = None
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,7 @@ class RocCurve:
     """One ROC curve with its pointwise 95 % band; NaN where a group is empty.
 
     Attributes:
-        name: a dx code (against the rest), `macro` or `malignant`.
+        name: a code (against the rest), `macro`, or the question's key (`malignant`).
         false_positive_rate, sensitivity, threshold: (K,) from (0, 0) to (1, 1); the mean curve `macro` has no
             thresholds, they are NaN.
         band_grid: (101,) false-positive rates.
@@ -121,9 +124,9 @@ def evaluate(cohort: Cohort, resamples: int = RESAMPLES, seed: int = BOOTSTRAP_S
         ValueError: fewer than one resample.
     """
     weights = bootstrap_weights(cohort.lesion_ids, resamples, seed)
-    truth, predicted = cohort.dx_true, cohort.dx_predicted
-    areas = np.array([weighted_auroc(truth == k, cohort.probabilities[:, k], weights) for k in range(len(DX_CODES))])
-    per_class = tuple(_class_metrics(cohort, index, areas[index], weights) for index in range(len(DX_CODES)))
+    truth, predicted, classes = cohort.dx_true, cohort.dx_predicted, len(cohort.task.classes)
+    areas = np.array([weighted_auroc(truth == k, cohort.probabilities[:, k], weights) for k in range(classes)])
+    per_class = tuple(_class_metrics(cohort, index, areas[index], weights) for index in range(classes))
     is_correct = (truth == predicted)[:, np.newaxis]
     return Evaluation(
         images=len(truth),
@@ -132,16 +135,26 @@ def evaluate(cohort: Cohort, resamples: int = RESAMPLES, seed: int = BOOTSTRAP_S
         seed=seed,
         accuracy=share_estimates(is_correct, np.ones_like(is_correct), cohort.lesion_ids, weights)[0],
         balanced_accuracy=estimate_of(
-            balanced_accuracy(truth, predicted), weighted_balanced_accuracy(truth, predicted, weights)
+            balanced_accuracy(truth, predicted, classes),
+            weighted_balanced_accuracy(truth, predicted, weights, classes),
         ),
         macro_auroc=estimate_of(macro_auroc(truth, cohort.probabilities), mean_of_finite(areas)),
-        malignant_auroc=estimate_of(
-            auroc(cohort.is_malignant, cohort.p_malignant),
-            weighted_auroc(cohort.is_malignant, cohort.p_malignant, weights),
+        positive_auroc=estimate_of(
+            auroc(cohort.is_positive, cohort.p_positive),
+            weighted_auroc(cohort.is_positive, cohort.p_positive, weights),
         ),
         calibration_error=calibration_estimate(truth, cohort.probabilities, weights),
         per_class=per_class,
-        confusion=confusion_matrix(truth, predicted),
+        confusion=confusion_matrix(truth, predicted, classes),
+        weighted_kappa=_weighted_kappa(cohort, weights) if cohort.task.is_ordinal else None,
+    )
+
+
+def _weighted_kappa(cohort: Cohort, weights: Weights) -> Estimate:
+    truth, predicted, classes = cohort.dx_true, cohort.dx_predicted, len(cohort.task.classes)
+    return estimate_of(
+        quadratic_weighted_kappa(truth, predicted, classes),
+        kappa_of(weighted_confusion_matrices(truth, predicted, weights, classes)),
     )
 
 
@@ -150,7 +163,7 @@ def _class_metrics(cohort: Cohort, index: int, areas: Array, weights: Weights) -
     is_called = cohort.dx_predicted == index
     sensitivity, specificity, ppv, npv, _ = rate_estimates(is_class, is_called, cohort.lesion_ids, weights)
     return ClassMetrics(
-        dx=DX_CODES[index],
+        dx=cohort.task.codes[index],
         images=int(is_class.sum()),
         lesions=len(np.unique(cohort.lesion_ids[is_class])),
         sensitivity=sensitivity,
@@ -162,7 +175,7 @@ def _class_metrics(cohort: Cohort, index: int, areas: Array, weights: Weights) -
 
 
 def roc_curves(cohort: Cohort, resamples: int = RESAMPLES, seed: int = BOOTSTRAP_SEED) -> tuple[RocCurve, ...]:
-    """Nine ROC curves: each class against the rest in dx order, their mean `macro`, and `malignant` against benign.
+    """ROC curves: each class against the rest in class order, their mean `macro`, and the question's (`malignant`).
 
     Args:
         cohort: the images.
@@ -172,8 +185,9 @@ def roc_curves(cohort: Cohort, resamples: int = RESAMPLES, seed: int = BOOTSTRAP
     Raises:
         ValueError: fewer than one resample.
     """
-    questions = [(dx, cohort.dx_true == index, cohort.probabilities[:, index]) for index, dx in enumerate(DX_CODES)]
-    questions.append((MALIGNANT, cohort.is_malignant, cohort.p_malignant))
+    task = cohort.task
+    questions = [(dx, cohort.dx_true == index, cohort.probabilities[:, index]) for index, dx in enumerate(task.codes)]
+    questions.append((task.question.key, cohort.is_positive, cohort.p_positive))
     # The first row of ones is the cohort as measured; one bootstrap sample a row follows.
     drawn = bootstrap_weights(cohort.lesion_ids, resamples, seed)
     weights = np.vstack([np.ones((1, drawn.shape[1]), dtype=np.float32), drawn])
@@ -183,7 +197,7 @@ def roc_curves(cohort: Cohort, resamples: int = RESAMPLES, seed: int = BOOTSTRAP
         _roc_curve(name, roc_curve(is_positive, score), sensitivities[i], areas[i], _group_sizes(is_positive))
         for i, (name, is_positive, score) in enumerate(questions)
     ]
-    *per_class, malignant = curves
+    *per_class, of_question = curves
     usable = [(curve.positives, curve.negatives) for curve in per_class if curve.positives and curve.negatives]
     mean_sensitivities = mean_of_finite(sensitivities[: len(per_class)])
     macro = _roc_curve(
@@ -194,7 +208,7 @@ def roc_curves(cohort: Cohort, resamples: int = RESAMPLES, seed: int = BOOTSTRAP
         mean_of_finite(areas[: len(per_class)]),
         (sum(positives for positives, _ in usable), sum(negatives for _, negatives in usable)),
     )
-    return (*per_class, macro, malignant)
+    return (*per_class, macro, of_question)
 
 
 def _group_sizes(is_positive: Booleans) -> tuple[int, int]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from data.tasks.task import Task
 from model.evaluation.predictions import Cohort, cohort_of
 from model.measures.intervals import (
     BOOTSTRAP_SEED,
@@ -42,38 +43,39 @@ class Subgroup:
         attribute: "age", "sex", "site" or "dx_type".
         group: an age band of `AGE_BANDS`, or the value as the dataset spells it; "unknown" where it is missing.
         images, lesions: how many were measured.
-        malignant_lesions, benign_lesions: of the grouping in `data.tasks.skin`.
-        classes: number of the seven diagnoses that have images.
+        positive_lesions, negative_lesions: by the task's question, malignant and benign.
+        classes: number of classes that have images.
         balanced_accuracy: mean sensitivity over those classes, so it compares groups with the same classes only.
-        malignant_auroc: of the summed probability of the malignant classes; needs malignant and benign lesions.
-        sensitivity: share of the malignant images at or above the threshold; needs malignant lesions.
-        specificity: share of the benign images below the threshold; needs benign lesions.
-        is_too_small: fewer than `MIN_LESIONS` malignant or benign lesions: at least one metric is NaN.
+        positive_auroc: of the summed probability of the positive classes; needs positive and negative lesions.
+        sensitivity: share of the positive images at or above the threshold; needs positive lesions.
+        specificity: share of the negative images below the threshold; needs negative lesions.
+        is_too_small: fewer than `MIN_LESIONS` positive or negative lesions: at least one metric is NaN.
     """
 
     attribute: str
     group: str
     images: int
     lesions: int
-    malignant_lesions: int
-    benign_lesions: int
+    positive_lesions: int
+    negative_lesions: int
     classes: int
     balanced_accuracy: Estimate
-    malignant_auroc: Estimate
+    positive_auroc: Estimate
     sensitivity: Estimate
     specificity: Estimate
     is_too_small: bool
 
 
 def measure_subgroups(
-    predictions: pd.DataFrame, threshold: float, resamples: int = RESAMPLES, seed: int = BOOTSTRAP_SEED
+    predictions: pd.DataFrame, task: Task, threshold: float, resamples: int = RESAMPLES, seed: int = BOOTSTRAP_SEED
 ) -> tuple[Subgroup, ...]:
     """The metrics of every part of a cohort that has images.
 
     Args:
         predictions: table of `model.evaluation.predictions.check_predictions`, or any selection of its rows; age in
             years.
-        threshold: images whose malignant probability is at or above it are called malignant, in [0, 1].
+        task: what the classes are.
+        threshold: images whose positive probability is at or above it are called positive, in [0, 1].
         resamples: bootstrap samples of each part's lesions, at least 1.
         seed: of the bootstrap; the same as in `model.evaluation.evaluate` gives the intervals of the part on its own.
 
@@ -86,7 +88,7 @@ def measure_subgroups(
     if not 0 <= threshold <= 1:
         raise ValueError(f"expected a threshold from 0 to 1, received {threshold}")
     return tuple(
-        _measure(attribute, group, cohort_of(rows), threshold, resamples, seed)
+        _measure(attribute, group, cohort_of(rows, task), threshold, resamples, seed)
         for attribute, group, rows in _parts(predictions)
     )
 
@@ -116,30 +118,31 @@ def _parts(predictions: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]
 def _measure(attribute: str, group: str, cohort: Cohort, threshold: float, resamples: int, seed: int) -> Subgroup:
     weights = bootstrap_weights(cohort.lesion_ids, resamples, seed)
     lesions = len(np.unique(cohort.lesion_ids))
-    malignant = len(np.unique(cohort.lesion_ids[cohort.is_malignant]))
-    benign = len(np.unique(cohort.lesion_ids[~cohort.is_malignant]))
-    at_threshold = BinaryThresholds(cohort.is_malignant, cohort.p_malignant, cohort.lesion_ids, weights).at(threshold)
+    positive = len(np.unique(cohort.lesion_ids[cohort.is_positive]))
+    negative = len(np.unique(cohort.lesion_ids[~cohort.is_positive]))
+    classes = len(cohort.task.classes)
+    at_threshold = BinaryThresholds(cohort.is_positive, cohort.p_positive, cohort.lesion_ids, weights).at(threshold)
     mean_sensitivity = estimate_of(
-        balanced_accuracy(cohort.dx_true, cohort.dx_predicted),
-        weighted_balanced_accuracy(cohort.dx_true, cohort.dx_predicted, weights),
+        balanced_accuracy(cohort.dx_true, cohort.dx_predicted, classes),
+        weighted_balanced_accuracy(cohort.dx_true, cohort.dx_predicted, weights, classes),
     )
     area = estimate_of(
-        auroc(cohort.is_malignant, cohort.p_malignant),
-        weighted_auroc(cohort.is_malignant, cohort.p_malignant, weights),
+        auroc(cohort.is_positive, cohort.p_positive),
+        weighted_auroc(cohort.is_positive, cohort.p_positive, weights),
     )
     return Subgroup(
         attribute=attribute,
         group=group,
         images=len(cohort.dx_true),
         lesions=lesions,
-        malignant_lesions=malignant,
-        benign_lesions=benign,
+        positive_lesions=positive,
+        negative_lesions=negative,
         classes=len(np.unique(cohort.dx_true)),
         balanced_accuracy=_given_from(lesions, mean_sensitivity),
-        malignant_auroc=_given_from(min(malignant, benign), area),
-        sensitivity=_given_from(malignant, at_threshold.sensitivity),
-        specificity=_given_from(benign, at_threshold.specificity),
-        is_too_small=min(malignant, benign) < MIN_LESIONS,
+        positive_auroc=_given_from(min(positive, negative), area),
+        sensitivity=_given_from(positive, at_threshold.sensitivity),
+        specificity=_given_from(negative, at_threshold.specificity),
+        is_too_small=min(positive, negative) < MIN_LESIONS,
     )
 
 

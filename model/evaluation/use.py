@@ -271,8 +271,8 @@ def _agreement(table: pd.DataFrame, reader: str, weights: Weights) -> Agreement:
     share = measure_shares(table, [(dx == table["prediction"], has_read)], weights)[0]
     read = table[has_read]
     first, second = _indices(read[DX_COLUMNS[reader]]), _indices(read["prediction"])
-    drawn = weighted_confusion_matrices(first, second, weights[:, has_read.to_numpy(dtype=bool)])
-    kappa = float(cohens_kappa(confusion_matrix(first, second)[np.newaxis].astype(np.float64))[0])
+    drawn = weighted_confusion_matrices(first, second, weights[:, has_read.to_numpy(dtype=bool)], len(DX_CODES))
+    kappa = float(cohens_kappa(confusion_matrix(first, second, len(DX_CODES))[np.newaxis].astype(np.float64))[0])
     return Agreement(share, _given_from(share.lesions, estimate_of(kappa, cohens_kappa(drawn))))
 
 
@@ -326,7 +326,10 @@ def _reader_rates(biopsied: pd.DataFrame, reader: str, weights: Weights) -> Read
         read, [(is_correct, counted) for counted in (is_malignant, ~is_malignant, is_called, ~is_called)], drawn
     )
     truth, predicted = _indices(read["biopsy_dx"]), _indices(read[DX_COLUMNS[reader]])
-    accuracy = estimate_of(balanced_accuracy(truth, predicted), weighted_balanced_accuracy(truth, predicted, drawn))
+    accuracy = estimate_of(
+        balanced_accuracy(truth, predicted, len(DX_CODES)),
+        weighted_balanced_accuracy(truth, predicted, drawn, len(DX_CODES)),
+    )
     lesions, classes = read["lesion_id"].nunique(), read["biopsy_dx"].nunique()
     mean_sensitivity = _given_from(lesions, accuracy) if classes > 1 else NOTHING
     return ReaderRates(reader, len(read), lesions, classes, sensitivity, specificity, ppv, npv, mean_sensitivity)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from model.explain.maps import Heatmap, normalise
 from model.images.framing import frame, to_image_pixels
 from model.images.rejection import RgbImage
-from model.measures.intervals import LesionIds
+from model.measures.intervals import Groups
 from model.measures.metrics import Array, Booleans, check_aligned, mean_of_finite
 
 # A map covers what reaches this share of its maximum.
@@ -131,7 +131,7 @@ def best_threshold(ious: Array) -> int:
     return int(np.nanargmax(means))
 
 
-def halves_by_lesion(lesion_ids: LesionIds, seed: int = 0) -> Booleans:
+def halves_by_lesion(lesion_ids: Groups, seed: int = 0) -> Booleans:
     """Deal lesions into two halves at random; all images of a lesion fall into one.
 
     Args:

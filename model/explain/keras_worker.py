@@ -60,7 +60,7 @@ class KerasWorker:
         Args:
             method: one of `METHODS`.
             network_input: (height, width, 3) uint8 RGB 0-255.
-            class_index: position in `DX_CODES`.
+            class_index: position in the order of the classes.
 
         Returns:
             (h, w) float32 >= 0, not normalised: (12, 16) for the CAM methods, input size for saliency.

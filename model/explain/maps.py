@@ -5,13 +5,12 @@ A heatmap shows what raised a class score. It is not a segmentation of the lesio
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from data.tasks.skin import DX_CODES, class_index
 from model.images.framing import Framing, to_image_pixels
 from model.images.rejection import RgbImage
 
@@ -92,11 +91,12 @@ def normalise(heatmap: Heatmap) -> Heatmap:
     return (heatmap / highest).astype(np.float32) if highest > 0 else np.zeros_like(heatmap, dtype=np.float32)
 
 
-def explain(maps: Heatmap, framing: Framing, min_peak: float) -> Explanation:
+def explain(maps: Heatmap, codes: Sequence[str], framing: Framing, min_peak: float) -> Explanation:
     """Turn a forward pass's class-activation maps into an `Explanation`: what raised each class's score.
 
     Args:
-        maps: (h, w, 7) float32 in dx order, signed; what lowered a score is left out.
+        maps: (h, w, C) float32, signed; what lowered a score is left out.
+        codes: (C,) of the classes, in the maps' order.
         framing: what `to_network_input` returned for the image.
         min_peak: from the artifact, see `Explanation`.
 
@@ -105,7 +105,7 @@ def explain(maps: Heatmap, framing: Framing, min_peak: float) -> Explanation:
         doi:10.1109/ICCV.2017.74 (section 3: Grad-CAM equals it behind global average pooling and one dense layer).
     """
     return explanation_of(
-        "Grad-CAM", dict(zip(DX_CODES, np.moveaxis(np.maximum(maps, 0), -1, 0), strict=True)), framing, min_peak
+        "Grad-CAM", dict(zip(codes, np.moveaxis(np.maximum(maps, 0), -1, 0), strict=True)), framing, min_peak
     )
 
 
@@ -121,24 +121,21 @@ def explanation_of(method: str, maps: Mapping[str, Heatmap], framing: Framing, m
     )
 
 
-def contrast(maps: Heatmap, dx: str, other: str) -> Heatmap:
+def contrast(maps: Heatmap, index: int, other: int) -> Heatmap:
     """Why one class rather than another: what each position adds to the difference of their logits.
 
     Args:
-        maps: (h, w, 7) float32, signed, of a forward pass.
-        dx, other: two dx codes.
+        maps: (h, w, C) float32, signed, of a forward pass.
+        index, other: two class indices.
 
     Returns:
-        (h, w) float32 in [-1, 1], scaled by the largest absolute value: above 0 where the image speaks for `dx`, below
-        where it speaks for `other`; zero everywhere where both maps are the same.
-
-    Raises:
-        ValueError: an unknown code.
+        (h, w) float32 in [-1, 1], scaled by the largest absolute value: above 0 where the image speaks for `index`,
+        below where it speaks for `other`; zero everywhere where both maps are the same.
 
     Source:
         Prabhushankar et al., ICIP 2020, arXiv:2008.00178 (contrastive explanations).
     """
-    difference = maps[..., class_index(dx)] - maps[..., class_index(other)]
+    difference = maps[..., index] - maps[..., other]
     largest = float(np.abs(difference).max(initial=0.0))
     return (difference / largest).astype(np.float32) if largest > 0 else np.zeros_like(difference, dtype=np.float32)
 

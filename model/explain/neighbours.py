@@ -18,13 +18,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from data.datasets.ham10000 import METADATA_COLUMNS
-from data.tasks.skin import DX_CODES
 from model.inference.artifact import ArtifactMismatch
 from model.measures.intervals import (
     BOOTSTRAP_SEED,
     RESAMPLES,
     Estimate,
-    LesionIds,
+    Groups,
     Weights,
     bootstrap_weights,
     estimate_of,
@@ -77,6 +76,7 @@ class NeighbourIndex:
         vectors: (N, D) float32 of unit length, the projected embeddings.
         image_id, lesion_id, dx, dx_type, sex, localization: (N,) str.
         age: (N,) float16 years, NaN where missing.
+        codes: of the task's classes, in class order.
 
     Raises:
         ValueError: shapes that do not fit together, a number that is not finite, an unknown dx, or fewer than two
@@ -93,6 +93,7 @@ class NeighbourIndex:
     age: NDArray[np.float16]
     sex: Texts
     localization: Texts
+    codes: tuple[str, ...]
 
     def __post_init__(self) -> None:
         images, dimensions = self.vectors.shape
@@ -102,7 +103,7 @@ class NeighbourIndex:
         for name in _FLOATS:
             if not np.isfinite(getattr(self, name)).all():
                 raise ValueError(f"expected finite numbers as {name}, received NaN or infinity")
-        _check_lesions(self.lesion_id, self.dx)
+        _check_lesions(self.lesion_id, self.dx, self.codes)
 
     def nearest(
         self, embedding: NDArray[np.floating], count: int, excluded_lesion: str | None = None
@@ -172,8 +173,8 @@ class NeighbourIndex:
         np.savez_compressed(path, allow_pickle=False, **arrays)
 
 
-def load_index(path: Path) -> NeighbourIndex:
-    """Read what `NeighbourIndex.save` wrote.
+def load_index(path: Path, codes: tuple[str, ...]) -> NeighbourIndex:
+    """Read what `NeighbourIndex.save` wrote, for the classes of these codes.
 
     Raises:
         ArtifactMismatch: no such file, not an index, or one whose parts do not fit together.
@@ -184,7 +185,7 @@ def load_index(path: Path) -> NeighbourIndex:
             fields: dict[str, Any] = {name: arrays[name].astype(np.float32) for name in _FLOATS}
             fields |= {column: np.char.decode(arrays[column], "utf-8") for column in _IDS}
             fields |= {column: arrays[f"{column}_table"][arrays[f"{column}_codes"]] for column in _CATEGORIES}
-            return NeighbourIndex(**fields, age=arrays["age"].astype(np.float16))
+            return NeighbourIndex(**fields, age=arrays["age"].astype(np.float16), codes=codes)
     # IndexError is a number beyond its table; EOFError an empty file; TypeError a .npy, which is one array.
     except (OSError, ValueError, KeyError, IndexError, TypeError, EOFError, BadZipFile) as error:
         raise ArtifactMismatch(
@@ -193,7 +194,9 @@ def load_index(path: Path) -> NeighbourIndex:
         ) from error
 
 
-def fit_index(embeddings: NDArray[np.floating], rows: pd.DataFrame, dimensions: int) -> NeighbourIndex:
+def fit_index(
+    embeddings: NDArray[np.floating], rows: pd.DataFrame, dimensions: int, codes: tuple[str, ...]
+) -> NeighbourIndex:
     """Build the index of the training images: centre, project on the principal components, scale to unit length.
 
     Components and vectors are rounded to float16 at once, so that an index answers the same before `save` and after
@@ -205,6 +208,7 @@ def fit_index(embeddings: NDArray[np.floating], rows: pd.DataFrame, dimensions: 
             where missing), sex, localization.
         dimensions: principal components to keep, at least 1; where there are fewer values or images, as many as these
             give (K, or N - 1).
+        codes: of the task's classes, in class order.
 
     Raises:
         ValueError: embeddings that are no table of finite numbers or not one a row, a column missing, a value missing
@@ -220,14 +224,14 @@ def fit_index(embeddings: NDArray[np.floating], rows: pd.DataFrame, dimensions: 
     # A number that is not finite would stop the search for the components with an error that names no cause.
     if not np.isfinite(embeddings).all():
         raise ValueError("expected finite numbers as embeddings, received NaN or infinity")
-    facts = _facts(rows)
+    facts = _facts(rows, codes)
     mean = embeddings.mean(axis=0, dtype=np.float64).astype(np.float32)
     centred = embeddings.astype(np.float32) - mean
     components = _as_stored(_principal_components(centred, min(dimensions, len(rows) - 1)))
-    return NeighbourIndex(mean, components, _as_stored(_unit_length(centred @ components)), **facts)
+    return NeighbourIndex(mean, components, _as_stored(_unit_length(centred @ components)), **facts, codes=codes)
 
 
-def _facts(rows: pd.DataFrame) -> dict[str, Any]:
+def _facts(rows: pd.DataFrame, codes: tuple[str, ...]) -> dict[str, Any]:
     missing = [column for column in METADATA_COLUMNS if column not in rows.columns]
     if missing:
         raise ValueError(f"expected columns {', '.join(METADATA_COLUMNS)}; missing {', '.join(missing)}")
@@ -235,7 +239,7 @@ def _facts(rows: pd.DataFrame) -> dict[str, Any]:
         if rows[column].isna().any():
             raise ValueError(f"expected a value in {column} of every row, received nothing in some; complete them")
     texts = {column: rows[column].to_numpy(dtype=str) for column in (*_IDS, *_CATEGORIES)}
-    _check_lesions(texts["lesion_id"], texts["dx"])
+    _check_lesions(texts["lesion_id"], texts["dx"], codes)
     return {**texts, "age": rows["age"].to_numpy(dtype=np.float16)}
 
 
@@ -256,10 +260,10 @@ def _as_stored(values: NDArray[np.floating]) -> Floats:
     return values.astype(np.float16).astype(np.float32)
 
 
-def _check_lesions(lesion_ids: LesionIds, dx: Texts) -> None:
-    unknown = set(dx.tolist()) - set(DX_CODES)
+def _check_lesions(lesion_ids: Groups, dx: Texts, codes: tuple[str, ...]) -> None:
+    unknown = set(dx.tolist()) - set(codes)
     if unknown:
-        raise ValueError(f"expected dx in {', '.join(DX_CODES)}, received {', '.join(sorted(unknown))}")
+        raise ValueError(f"expected dx in {', '.join(codes)}, received {', '.join(sorted(unknown))}")
     lesions = len(np.unique(lesion_ids))
     # With two, something is left when the image's own lesion is left out.
     if lesions < 2:
@@ -315,7 +319,7 @@ class RetrievalMetrics:
         resamples, seed: of the bootstrap by lesion.
         macro: mean of the classes' precisions; NaN without images.
         macro_chance: mean of `chance` over the same classes.
-        per_class: seven, in dx order.
+        per_class: one a class, in class order.
     """
 
     count: int
@@ -332,7 +336,7 @@ def precision_at(
     index: NeighbourIndex,
     embeddings: NDArray[np.floating],
     dx_true: Indices,
-    lesion_ids: LesionIds,
+    lesion_ids: Groups,
     count: int = NEIGHBOURS_MEASURED,
     resamples: int = RESAMPLES,
     seed: int = BOOTSTRAP_SEED,
@@ -352,7 +356,7 @@ def precision_at(
         seed: of the bootstrap.
 
     Raises:
-        ValueError: lengths differ, an index is not one of the seven, an embedding `nearest` refuses, or a count or
+        ValueError: lengths differ, a class index without a code, an embedding `nearest` refuses, or a count or
             resamples below 1.
 
     Source:
@@ -360,11 +364,11 @@ def precision_at(
     """
     check_aligned(embeddings, dx_true)
     check_aligned(embeddings, lesion_ids)
-    if not np.isin(dx_true, np.arange(len(DX_CODES))).all():
-        raise ValueError(f"expected class indices from 0 to {len(DX_CODES) - 1}, received others")
+    if not np.isin(dx_true, np.arange(len(index.codes))).all():
+        raise ValueError(f"expected class indices from 0 to {len(index.codes) - 1}, received others")
     weights = bootstrap_weights(lesion_ids, resamples, seed)
     shares = _shares_alike(index, embeddings, dx_true, lesion_ids, count)
-    is_class = dx_true[:, np.newaxis] == np.arange(len(DX_CODES))
+    is_class = dx_true[:, np.newaxis] == np.arange(len(index.codes))
     # The first row of ones is the images as they are; one bootstrap sample a row follows.
     drawn = np.vstack([np.ones((1, len(dx_true)), dtype=np.float32), weights])
     images = drawn @ is_class.astype(np.float32)
@@ -387,18 +391,18 @@ def precision_at(
                 precision=_precision(shares, is_class[:, k], means[:, k], lesion_ids, weights),
                 chance=float(chances[k]),
             )
-            for k, dx in enumerate(DX_CODES)
+            for k, dx in enumerate(index.codes)
         ),
     )
 
 
 def _shares_alike(
-    index: NeighbourIndex, embeddings: NDArray[np.floating], dx_true: Indices, lesion_ids: LesionIds, count: int
+    index: NeighbourIndex, embeddings: NDArray[np.floating], dx_true: Indices, lesion_ids: Groups, count: int
 ) -> Array:
     """Share of each image's nearest lesions that have its diagnosis, (M,)."""
     return np.array(
         [
-            np.mean([neighbour.dx == DX_CODES[dx] for neighbour in index.nearest(embedding, count, str(lesion_id))])
+            np.mean([neighbour.dx == index.codes[dx] for neighbour in index.nearest(embedding, count, str(lesion_id))])
             for embedding, dx, lesion_id in zip(embeddings, dx_true, lesion_ids, strict=True)
         ],
         dtype=np.float64,
@@ -406,12 +410,12 @@ def _shares_alike(
 
 
 def _shares_of_lesions(index: NeighbourIndex) -> Array:
-    """Each class's share of the lesions in the index, (7,); a lesion counts by its first image."""
+    """Each class's share of the lesions in the index, (C,); a lesion counts by its first image."""
     _, first_of_lesion = np.unique(index.lesion_id, return_index=True)
-    return np.mean(index.dx[first_of_lesion][:, np.newaxis] == np.array(DX_CODES), axis=0)
+    return np.mean(index.dx[first_of_lesion][:, np.newaxis] == np.array(index.codes), axis=0)
 
 
-def _precision(shares: Array, is_class: Booleans, means: Array, lesion_ids: LesionIds, weights: Weights) -> Estimate:
+def _precision(shares: Array, is_class: Booleans, means: Array, lesion_ids: Groups, weights: Weights) -> Estimate:
     if means[0] in (0.0, 1.0):
         is_alike = (shares == 1)[:, np.newaxis]
         return share_estimates(is_alike, is_class[:, np.newaxis], lesion_ids, weights)[0]

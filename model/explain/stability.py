@@ -23,8 +23,8 @@ def heatmap_stability(
     Args:
         classifier: answers one forward pass for each of `SHIFTS`.
         network_input: (height, width, 3) uint8 RGB, 0-255.
-        maps: (rows, columns, 7) float32 class maps of that input.
-        class_index: position in `DX_CODES`.
+        maps: (rows, columns, C) float32 class maps of that input.
+        class_index: position in the order of the classes.
 
     Returns:
         Pearson correlation in [-1, 1] over the pixels that both show, 1 for a heatmap that moves with the image; NaN

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from data.tasks.skin import DX_CODES
+from data.tasks.task import Task
 from model.images.perturbations import PERTURBATIONS, Perturbation
 from model.images.rejection import RgbImage
-from model.measures.metrics import malignant_probability
+from model.measures.metrics import positive_probability
 
 # What may befall an image that was already framed and focused: no zoom, shift or foreign file format.
 STRESS_KEYS: tuple[str, ...] = (
@@ -39,15 +39,15 @@ class StressOutcome:
 
     Attributes:
         key, name: see `model.images.perturbations.Perturbation`.
-        p_malignant: in [0, 1].
+        p_positive: in [0, 1].
         dx: the most probable class.
-        is_flagged: p_malignant reaches the threshold.
+        is_flagged: p_positive reaches the threshold.
         is_flipped: it did not before, or it did and does no more.
     """
 
     key: str
     name: str
-    p_malignant: float
+    p_positive: float
     dx: str
     is_flagged: bool
     is_flipped: bool
@@ -58,7 +58,7 @@ class StressResult:
     """The answers to one image and its perturbed copies.
 
     Attributes:
-        baseline: p(malignant) of the image as it is.
+        baseline: p(positive) of the image as it is.
         outcomes: one a perturbation, in the order of `STRESSES`.
     """
 
@@ -67,13 +67,13 @@ class StressResult:
 
     @property
     def lowest(self) -> float:
-        """The lowest p(malignant), of the image as it is or perturbed."""
-        return min(self.baseline, *(outcome.p_malignant for outcome in self.outcomes))
+        """The lowest p(positive), of the image as it is or perturbed."""
+        return min(self.baseline, *(outcome.p_positive for outcome in self.outcomes))
 
     @property
     def highest(self) -> float:
-        """The highest p(malignant), of the image as it is or perturbed."""
-        return max(self.baseline, *(outcome.p_malignant for outcome in self.outcomes))
+        """The highest p(positive), of the image as it is or perturbed."""
+        return max(self.baseline, *(outcome.p_positive for outcome in self.outcomes))
 
     @property
     def flips(self) -> tuple[str, ...]:
@@ -81,18 +81,19 @@ class StressResult:
         return tuple(outcome.key for outcome in self.outcomes if outcome.is_flipped)
 
 
-def stress_test(image: RgbImage, answer: Answer, threshold: float, seed: int = 0) -> StressResult:
+def stress_test(image: RgbImage, answer: Answer, task: Task, threshold: float, seed: int = 0) -> StressResult:
     """Answer an image and a dozen perturbed copies of it; an answer that stays is no proof that it is right.
 
     Args:
         image: (H, W, 3) uint8 RGB, 0-255. Drawing takes about two seconds for 3 megapixels; reduce what is larger.
-        answer: from an RGB image of any size to (7,) calibrated probabilities; called for one image after the other.
-        threshold: images with p(malignant) >= threshold are flagged; in [0, 1].
+        answer: from an RGB image of any size to (C,) calibrated probabilities; called for one image after the other.
+        task: what the classes are.
+        threshold: images with p(positive) >= threshold are flagged; in [0, 1].
         seed: of what is drawn.
 
     Raises:
-        ValueError: another shape or type of image, a threshold outside [0, 1], or an answer that is not seven
-            probabilities.
+        ValueError: another shape or type of image, a threshold outside [0, 1], or an answer that is not one
+            probability a class.
     """
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
         raise ValueError(
@@ -101,18 +102,18 @@ def stress_test(image: RgbImage, answer: Answer, threshold: float, seed: int = 0
         )
     if not 0 <= threshold <= 1:
         raise ValueError(f"expected a threshold from 0 to 1, received {threshold}")
-    baseline = float(malignant_probability(_checked(answer(image))))
+    baseline = float(positive_probability(_checked(answer(image), task), task.positives))
     outcomes = []
     for stress in STRESSES:
-        probabilities = _checked(answer(stress.apply(image, seed)))
-        p_malignant = float(malignant_probability(probabilities))
-        is_flagged = p_malignant >= threshold
+        probabilities = _checked(answer(stress.apply(image, seed)), task)
+        p_positive = float(positive_probability(probabilities, task.positives))
+        is_flagged = p_positive >= threshold
         outcomes.append(
             StressOutcome(
                 stress.key,
                 stress.name,
-                p_malignant,
-                DX_CODES[int(np.argmax(probabilities))],
+                p_positive,
+                task.codes[int(np.argmax(probabilities))],
                 is_flagged,
                 is_flagged != (baseline >= threshold),
             )
@@ -120,11 +121,11 @@ def stress_test(image: RgbImage, answer: Answer, threshold: float, seed: int = 0
     return StressResult(baseline, tuple(outcomes))
 
 
-def _checked(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
-    """NaN is below every threshold: unchecked, it would count as benign."""
-    if probabilities.shape != (len(DX_CODES),) or not np.isclose(probabilities.sum(), 1, atol=1e-3):
+def _checked(probabilities: NDArray[np.float64], task: Task) -> NDArray[np.float64]:
+    """NaN is below every threshold: unchecked, it would count as negative."""
+    if probabilities.shape != (len(task.classes),) or not np.isclose(probabilities.sum(), 1, atol=1e-3):
         raise ValueError(
-            f"expected {len(DX_CODES)} probabilities that sum to 1, received {probabilities}; "
+            f"expected {len(task.classes)} probabilities that sum to 1, received {probabilities}; "
             "answer with calibrated probabilities"
         )
     return probabilities

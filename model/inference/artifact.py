@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data.tasks.skin import DX_CODES
+from data.tasks.known import DEFAULT_TASK, TASKS
+from data.tasks.task import Task
 from model.inference.calibration import Calibration
 from model.inference.clinical import NO_TERMS, ClinicalTerms
 from model.inference.conformal import ConformalSets
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 MANIFEST_FILE = "manifest.json"
 LITERT_FILE = "model.tflite"
 KERAS_FILE = "model.keras"
@@ -26,6 +27,14 @@ NEIGHBOURS_FILE = "neighbours.npz"
 SIGNATURE = "serving_default"
 # Without these nothing can be answered, so a manifest must vouch for them.
 SERVING_FILES: tuple[str, ...] = (LITERT_FILE, GATE_FILE, NEIGHBOURS_FILE)
+# What schema 2 called measurements that schema 3 names without regard to the task.
+_SCHEMA_2_NAMES: dict[str, str] = {
+    "malignant": "positive",
+    "malignant_auroc": "positive_auroc",
+    "melanoma_auroc": "gravest_auroc",
+    "malignant_lesions": "positive_lesions",
+    "benign_lesions": "negative_lesions",
+}
 DEFAULT_ARTIFACT = Path(__file__).resolve().parents[1] / "weights" / "skin"
 
 
@@ -45,11 +54,12 @@ class MeasuredRate:
 
 @dataclass(frozen=True)
 class OperatingPoint:
-    """A threshold on the malignant probability and what it was measured to do on the locked test lesions.
+    """A threshold on the probability of the question's positive side, and what it was measured to do on the locked test
+    images.
 
     Attributes:
         name: key in settings and on screen, for example `sensitivity_95`.
-        threshold: images with p(malignant) >= threshold are flagged.
+        threshold: images with p(positive) >= threshold are flagged.
         target_sensitivity: what the threshold was chosen for, on the out-of-fold images.
         sensitivity, specificity, ppv, npv: measured on the locked test lesions.
     """
@@ -84,7 +94,8 @@ class Artifact:
         name, version: for example `skin`, `1.0`.
         height, width: network input, pixels; it takes RGB 0-255 and rescales itself.
         calibration: logits to probabilities.
-        operating_points: malignant against benign, the default first.
+        task: what it tells apart.
+        operating_points: of the task's question, the default first.
         conformal: probabilities to sets of classes.
         min_peak: a class map whose maximum is below it shows no positive evidence.
         quality: limits for usable images.
@@ -105,6 +116,7 @@ class Artifact:
     quality: QualityLimits
     weights_sha256: str
     manifest: dict[str, Any]
+    task: Task
     clinical: ClinicalTerms = NO_TERMS
 
     @property
@@ -155,7 +167,7 @@ def load_artifact(folder: Path) -> Artifact:
             f"expected {MANIFEST_FILE} in {folder}, found none; run: make train, or restore the folder"
         )
     try:
-        manifest = json.loads(manifest_path.read_text(encoding="utf-8"))
+        manifest = upgraded(json.loads(manifest_path.read_text(encoding="utf-8")))
         _check_manifest(manifest, folder)
         return _parse(manifest, folder)
     # Broken JSON and bad UTF-8 are ValueErrors; AttributeError is a list where an object was expected.
@@ -164,6 +176,24 @@ def load_artifact(folder: Path) -> Artifact:
             f"expected a manifest of schema {SCHEMA_VERSION} in {manifest_path}, "
             f"could not read it ({type(error).__name__}: {error}); restore the file or export the model again"
         ) from error
+
+
+def upgraded(manifest: dict[str, Any]) -> dict[str, Any]:
+    """A manifest of schema 2, from before there were tasks, as one of `SCHEMA_VERSION`; any other as it is.
+
+    Schema 2 knew skin lesions alone and named measurements after malignant, benign and melanoma.
+    """
+    if not isinstance(manifest, dict) or manifest.get("schema_version") != 2:
+        return manifest
+    return {**_renamed(manifest), "schema_version": SCHEMA_VERSION, "task": DEFAULT_TASK}
+
+
+def _renamed(stored: Any) -> Any:
+    if isinstance(stored, list):
+        return [_renamed(one) for one in stored]
+    if not isinstance(stored, dict):
+        return stored
+    return {_SCHEMA_2_NAMES.get(key, key): _renamed(value) for key, value in stored.items()}
 
 
 def write_section(folder: Path, name: str, value: Any) -> None:
@@ -188,9 +218,10 @@ def _check_manifest(manifest: dict[str, Any], folder: Path) -> None:
         raise ArtifactMismatch(
             f"expected manifest schema {SCHEMA_VERSION}, received {manifest['schema_version']}; export the model again"
         )
-    if tuple(manifest["classes"]) != DX_CODES:
+    codes = _task_of(manifest).codes
+    if tuple(manifest["classes"]) != codes:
         raise ArtifactMismatch(
-            f"expected classes {', '.join(DX_CODES)}, received {', '.join(manifest['classes'])}; "
+            f"expected classes {', '.join(codes)}, received {', '.join(manifest['classes'])}; "
             "these weights were made for other diagnoses or another order"
         )
     unlisted = next((name for name in SERVING_FILES if name not in manifest["files"]), None)
@@ -208,8 +239,16 @@ def _check_manifest(manifest: dict[str, Any], folder: Path) -> None:
             )
 
 
+def _task_of(manifest: dict[str, Any]) -> Task:
+    """The task an artifact names; those from before there were tasks name none."""
+    key = manifest.get("task", DEFAULT_TASK)
+    if key not in TASKS:
+        raise ArtifactMismatch(f"expected a task of {', '.join(TASKS)}, received {key!r}; use a newer LesionLens")
+    return TASKS[key]
+
+
 def _parse(manifest: dict[str, Any], folder: Path) -> Artifact:
-    calibration = manifest["calibration"]
+    calibration, task = manifest["calibration"], _task_of(manifest)
     return Artifact(
         folder=folder,
         name=manifest["name"],
@@ -218,35 +257,37 @@ def _parse(manifest: dict[str, Any], folder: Path) -> Artifact:
         width=int(manifest["input"]["width"]),
         calibration=Calibration(
             temperature=float(calibration["temperature"]),
-            offsets=_one_a_class(calibration["offsets"]),
+            offsets=_one_a_class(calibration["offsets"], task),
             population=calibration["population"],
-            prior=_one_a_class(calibration["prior"]),
+            prior=_one_a_class(calibration["prior"], task),
         ),
         operating_points=tuple(_parse_operating_point(point) for point in manifest["operating_points"]),
         conformal=ConformalSets(
             method=manifest["conformal"]["sets"]["method"],
             level=float(manifest["conformal"]["sets"]["level"]),
-            thresholds=_one_a_class(manifest["conformal"]["sets"]["thresholds"]),
+            thresholds=_one_a_class(manifest["conformal"]["sets"]["thresholds"], task),
         ),
         min_peak=float(manifest["evidence"]["min_peak"]),
         quality=QualityLimits(**manifest["quality"]["limits"]),
         weights_sha256=manifest["files"][LITERT_FILE]["sha256"],
         manifest=manifest,
-        clinical=_parse_terms(manifest["clinical"]["terms"]) if "clinical" in manifest else NO_TERMS,
+        task=task,
+        clinical=_parse_terms(manifest["clinical"]["terms"], task) if "clinical" in manifest else NO_TERMS,
     )
 
 
-def _parse_terms(stored: dict[str, Any]) -> ClinicalTerms:
+def _parse_terms(stored: dict[str, Any], task: Task) -> ClinicalTerms:
     return ClinicalTerms(
-        age=tuple(_one_a_class(row) for row in stored["age"]),
-        site={site: _one_a_class(row) for site, row in stored["site"].items()},
+        age=tuple(_one_a_class(row, task) for row in stored["age"]),
+        site={site: _one_a_class(row, task) for site, row in stored["site"].items()},
+        positives=task.positives,
     )
 
 
-def _one_a_class(stored: list[float]) -> tuple[float, ...]:
+def _one_a_class(stored: list[float], task: Task) -> tuple[float, ...]:
     """Fewer numbers than classes would be spread over all of them by numpy, without an error."""
-    if len(stored) != len(DX_CODES):
-        raise ValueError(f"expected {len(DX_CODES)} numbers, one a class, received {len(stored)}")
+    if len(stored) != len(task.classes):
+        raise ValueError(f"expected {len(task.classes)} numbers, one a class, received {len(stored)}")
     return tuple(float(value) for value in stored)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.measures.metrics import softmax
+from model.measures.ordinal import nearest_grade
 
 Array = NDArray[np.float64]
 
@@ -18,10 +19,10 @@ class Calibration:
 
     Attributes:
         temperature: logits are divided by it; above 1 the network was too sure.
-        offsets: (7,) added to the divided logits: the log ratio of the population's class shares to those that training
+        offsets: (C,) added to the divided logits: the log ratio of the population's class shares to those that training
             saw (which the sampler had changed), times a fitted factor.
         population: whose class shares the probabilities hold for, in words for the screen.
-        prior: (7,) those class shares, sum 1.
+        prior: (C,) those class shares, sum 1.
     """
 
     temperature: float
@@ -30,7 +31,7 @@ class Calibration:
     prior: tuple[float, ...]
 
     def probabilities(self, logits: Array) -> Array:
-        """Calibrated probabilities, (..., 7) float64 that sum to 1, of (..., 7) logits."""
+        """Calibrated probabilities, (..., C) float64 that sum to 1, of (..., C) logits."""
         return softmax(np.asarray(logits, dtype=np.float64) / self.temperature + np.asarray(self.offsets))
 
 
@@ -40,10 +41,10 @@ def fit_calibration(
     """Fit temperature and prior correction by maximum likelihood on images no weight was trained on.
 
     Args:
-        logits: (N, 7) of held-out images with the population's class shares.
+        logits: (N, C) of held-out images with the population's class shares.
         dx_true: (N,) class indices.
-        training_prior: (7,) class shares the network saw in training.
-        prior: (7,) class shares of the population.
+        training_prior: (C,) class shares the network saw in training.
+        prior: (C,) class shares of the population.
         population: its name for the screen.
 
     Raises:
@@ -85,21 +86,25 @@ def fit_calibration(
     )
 
 
-def decide(probabilities: Array, prior: Array) -> NDArray[np.int64]:
-    """The class whose probability stands out most against its share of the population.
+def decide(probabilities: Array, prior: Array, is_ordinal: bool = False) -> NDArray[np.int64]:
+    """The predicted class: of names, the one whose probability stands out most against its share of the population.
 
     argmax of probability / prior maximises balanced accuracy when the probabilities are calibrated: every class
     counts the same, however rare. argmax of the probability alone would answer `nv` to most melanomas that look
-    undecided, because 67 of 100 images in HAM10000 are nevi.
+    undecided, because 67 of 100 images in HAM10000 are nevi. Of grades, it is the one nearest to the expected grade:
+    a near miss costs less than a far one.
 
     Args:
-        probabilities: (..., 7) calibrated probabilities.
-        prior: (7,) class shares of the population they are calibrated for.
+        probabilities: (..., C) calibrated probabilities.
+        prior: (C,) class shares of the population they are calibrated for.
+        is_ordinal: the classes are grades, least first.
 
     Returns:
-        (...) int64 class indices; the first in dx order on a tie.
+        (...) int64 class indices; the first in class order on a tie of names.
 
     Source:
         Menon et al., ICLR 2021, arXiv:2007.07314 (post-hoc logit adjustment).
     """
+    if is_ordinal:
+        return nearest_grade(probabilities)
     return np.argmax(probabilities / np.asarray(prior), axis=-1)

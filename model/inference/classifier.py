@@ -8,12 +8,12 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from data.tasks.skin import DX_CODES
+from data.tasks.task import Task
 from model.images.rejection import RgbImage
 from model.inference.artifact import Artifact
 from model.inference.calibration import decide
 from model.inference.clinical import GIVEN, NO_FACTS, NO_TERMS, ClinicalFacts
-from model.measures.metrics import malignant_probability
+from model.measures.metrics import positive_probability
 
 
 @dataclass(frozen=True)
@@ -21,12 +21,12 @@ class NetworkOutput:
     """One forward pass on one image.
 
     Attributes:
-        logits: (7,) float32 in dx order: the mean of the members'.
-        member_logits: (M, 7) float32, one row a network of the ensemble.
+        logits: (C,) float32 in class order: the mean of the members'.
+        member_logits: (M, C) float32, one row a network of the ensemble.
         embedding: (K,) float32, the pooled last activations of all members.
         texture: (T,) float32, channel statistics from the middle of the first member, for the out-of-distribution gate.
-        maps: (h, w, 7) float32, class-activation maps, signed: what each position adds to the logit or takes from it.
-        lesion: (h, w) float32 in [0, 1], where the networks see the lesion.
+        maps: (h, w, C) float32, class-activation maps, signed: what each position adds to the logit or takes from it.
+        lesion: (h, w) float32 in [0, 1], where the networks see the lesion; None where they were not taught to find it.
     """
 
     logits: NDArray[np.float32]
@@ -34,7 +34,7 @@ class NetworkOutput:
     embedding: NDArray[np.float32]
     texture: NDArray[np.float32]
     maps: NDArray[np.float32]
-    lesion: NDArray[np.float32]
+    lesion: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True)
@@ -42,23 +42,26 @@ class Prediction:
     """Calibrated probabilities of one image and where they come from.
 
     Attributes:
-        probabilities: (7,) float64 in dx order, sum 1, calibrated for `population`.
-        dx: the predicted class: the one whose probability stands out most against its share of the population
-            (`model.inference.calibration.decide`), which is not always the one with the highest probability.
-        p_malignant: sum of the malignant classes' probabilities, in [0, 1].
+        task: what the classes are.
+        probabilities: (C,) float64 in class order, sum 1, calibrated for `population`.
+        dx: code of the predicted class (`model.inference.calibration.decide`): of names, the one whose probability
+            stands out most against its share of the population, which is not always the one with the highest
+            probability; of grades, the one nearest to the expected grade.
+        p_positive: sum of the probabilities of the question's positive classes (malignant), in [0, 1].
         conformal_set: the classes that cannot be ruled out at the artifact's level, the most probable first.
-        member_p_malignant: (M,) float64, the same of each network of the ensemble: how far they agree.
+        member_p_positive: (M,) float64, the same of each network of the ensemble: how far they agree.
         population: whose class shares the probabilities hold for, and which facts about the patient they take into
             account, in words.
         model_name, model_version, weights_sha256: the model that answered.
         facts: those facts; of a saved case's answer, only `population` says them.
     """
 
+    task: Task
     probabilities: NDArray[np.float64]
     dx: str
-    p_malignant: float
+    p_positive: float
     conformal_set: tuple[str, ...]
-    member_p_malignant: NDArray[np.float64]
+    member_p_positive: NDArray[np.float64]
     population: str
     model_name: str
     model_version: str
@@ -84,14 +87,16 @@ def predict(output: NetworkOutput, artifact: Artifact, facts: ClinicalFacts = NO
     def calibrated(logits: NDArray[np.float32]) -> NDArray[np.float64]:
         return artifact.clinical.probabilities(artifact.calibration.probabilities(logits.astype(np.float64)), facts)
 
-    probabilities = calibrated(output.logits)
+    probabilities, task = calibrated(output.logits), artifact.task
+    decided = int(decide(probabilities, np.asarray(artifact.calibration.prior), task.is_ordinal))
     population = artifact.calibration.population
     return Prediction(
+        task=task,
         probabilities=probabilities,
-        dx=DX_CODES[int(decide(probabilities, np.asarray(artifact.calibration.prior)))],
-        p_malignant=float(malignant_probability(probabilities)),
-        conformal_set=artifact.conformal.codes(probabilities),
-        member_p_malignant=malignant_probability(calibrated(output.member_logits)),
+        dx=task.codes[decided],
+        p_positive=float(positive_probability(probabilities, task.positives)),
+        conformal_set=tuple(task.codes[index] for index in artifact.conformal.members(probabilities)),
+        member_p_positive=positive_probability(calibrated(output.member_logits), task.positives),
         population=f"{population}{GIVEN}{facts}" if str(facts) else population,
         model_name=artifact.name,
         model_version=artifact.version,

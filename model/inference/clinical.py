@@ -17,8 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.cases.case import SITES
-from data.tasks.skin import DX_CODES
-from model.measures.metrics import Array, Booleans, Indices, is_malignant, softmax
+from model.measures.metrics import Array, Indices, is_positive, softmax
 
 UNKNOWN = "unknown"
 MAX_AGE = 120  # years
@@ -29,9 +28,6 @@ SITE_GROUPS: Mapping[str, str] = {
     **{site: site for site in SITES if site != UNKNOWN},
     **dict.fromkeys(("abdomen", "back", "chest", "trunk"), "trunk"),
 }
-# (7,) bool: the malignant classes, the benign ones.
-_IS_MALIGNANT = is_malignant(np.arange(len(DX_CODES)))
-GROUPS: tuple[Booleans, Booleans] = (_IS_MALIGNANT, ~_IS_MALIGNANT)
 
 
 @dataclass(frozen=True)
@@ -68,60 +64,67 @@ GIVEN = ", given "
 
 @dataclass(frozen=True)
 class ClinicalTerms:
-    """What each fact adds to the log probabilities of the classes, in natural logarithms, seven numbers in dx order.
+    """What each fact adds to the log probabilities of the classes, in natural logarithms, a number for each class.
 
     Attributes:
         age: one row a knot of `AGE_KNOTS`; none where age tells nothing.
         site: by group of `SITE_GROUPS`.
+        positives: class indices of the question's positive side; what both sides have together never moves.
     """
 
     age: tuple[tuple[float, ...], ...] = ()
     site: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    positives: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if self.age and len(self.age) != len(AGE_KNOTS):
             raise ValueError(f"expected a row for each of the {len(AGE_KNOTS)} ages, received {len(self.age)}")
-        for row in (*self.age, *self.site.values()):
-            if len(row) != len(DX_CODES):
-                raise ValueError(f"expected {len(DX_CODES)} numbers, one a class, received {len(row)}")
+        lengths = {len(row) for row in (*self.age, *self.site.values())}
+        if len(lengths) > 1:
+            raise ValueError(f"expected as many numbers in each row, one a class, received {sorted(lengths)}")
 
     def probabilities(self, probabilities: Array, facts: ClinicalFacts) -> Array:
         """Probabilities of the image and the facts, from calibrated ones of the image alone.
 
         Args:
-            probabilities: (..., 7) in dx order, sum 1.
+            probabilities: (..., C) in class order, sum 1.
             facts: of the one patient they all belong to; without any, the probabilities come back as they are.
 
         Returns:
-            (..., 7) float64, sum 1; the malignant classes together, and the benign ones, have what they had.
+            (..., C) float64, sum 1; the positive classes together, and the negative ones, have what they had.
         """
-        added = self._added(facts)
+        classes = probabilities.shape[-1]
+        added = self._added(facts, classes)
         if not added.any():
             return probabilities
         moved = probabilities * np.exp(added)
-        for group in GROUPS:
-            before, after = (one[..., group].sum(axis=-1, keepdims=True) for one in (probabilities, moved))
-            moved[..., group] *= before / np.where(after > 0, after, 1.0)
+        is_of_side = is_positive(np.arange(classes), self.positives)
+        for side in (is_of_side, ~is_of_side):
+            before, after = (one[..., side].sum(axis=-1, keepdims=True) for one in (probabilities, moved))
+            moved[..., side] *= before / np.where(after > 0, after, 1.0)
         return moved
 
-    def _added(self, facts: ClinicalFacts) -> Array:
-        added = np.zeros(len(DX_CODES))
+    def _added(self, facts: ClinicalFacts, classes: int) -> Array:
+        added = np.zeros(classes)
         if facts.age is not None and self.age:
             added += _age_weights(np.array([facts.age]))[0] @ np.array(self.age)
-        return added + np.array(self.site.get(SITE_GROUPS.get(facts.site, UNKNOWN), (0.0,) * len(DX_CODES)))
+        return added + np.array(self.site.get(SITE_GROUPS.get(facts.site, UNKNOWN), (0.0,) * classes))
 
 
 NO_TERMS = ClinicalTerms()
 
 
-def fit_terms(probabilities: Array, dx_true: Indices, facts: Sequence[ClinicalFacts], penalty: float) -> ClinicalTerms:
+def fit_terms(
+    probabilities: Array, dx_true: Indices, facts: Sequence[ClinicalFacts], penalty: float, positives: tuple[int, ...]
+) -> ClinicalTerms:
     """Fit the terms by penalised maximum likelihood: multinomial logistic regression with the image's answer as offset,
     of the malignant diagnoses among malignant lesions, and of the benign ones among benign lesions.
 
     Args:
-        probabilities: (N, 7) calibrated, in dx order, of images no weight was trained on.
+        probabilities: (N, C) calibrated, in class order, of images no weight was trained on.
         dx_true: (N,) class indices, the reference.
         facts: N, of each image's patient.
+        positives: class indices of the question's positive side, within which, and outside of which, the terms move.
         penalty: half of it times the sum of squared terms is added to the negative log likelihood of all images; a
             term that few images speak for stays near 0.
 
@@ -138,23 +141,24 @@ def fit_terms(probabilities: Array, dx_true: Indices, facts: Sequence[ClinicalFa
     # Imported here: it takes two thirds of the start of a process that only serves.
     from scipy.optimize import minimize
 
+    classes = probabilities.shape[1]
     sites = sorted({SITE_GROUPS[one.site] for one in facts if one.site != UNKNOWN})
     features = _features(facts, sites)
-    truth = np.eye(len(DX_CODES))[dx_true]
-    is_of_group = is_malignant(dx_true)[:, np.newaxis] == _IS_MALIGNANT
+    truth = np.eye(classes)[dx_true]
+    is_of_group = is_positive(dx_true, positives)[:, np.newaxis] == is_positive(np.arange(classes), positives)
     offsets = np.where(is_of_group, np.log(np.maximum(probabilities, np.finfo(np.float64).tiny)), -np.inf)
 
     def loss(parameters: Array) -> tuple[float, Array]:
-        terms = parameters.reshape(features.shape[1], len(DX_CODES))
+        terms = parameters.reshape(features.shape[1], classes)
         moved = softmax(offsets + features @ terms)
         likelihood = np.log(np.maximum(moved[np.arange(len(dx_true)), dx_true], np.finfo(np.float64).tiny)).sum()
         gradient = features.T @ (moved - truth) + penalty * terms
         return float(penalty * (terms**2).sum() / 2 - likelihood), gradient.ravel()
 
-    found = minimize(loss, np.zeros(features.shape[1] * len(DX_CODES)), jac=True, method="L-BFGS-B")
-    rows = [tuple(float(value) for value in row) for row in found.x.reshape(-1, len(DX_CODES))]
+    found = minimize(loss, np.zeros(features.shape[1] * classes), jac=True, method="L-BFGS-B")
+    rows = [tuple(float(value) for value in row) for row in found.x.reshape(-1, classes)]
     age, site = rows[: len(AGE_KNOTS)], rows[len(AGE_KNOTS) :]
-    return ClinicalTerms(tuple(age), dict(zip(sites, site, strict=True)))
+    return ClinicalTerms(tuple(age), dict(zip(sites, site, strict=True)), positives)
 
 
 def _features(facts: Sequence[ClinicalFacts], sites: Sequence[str]) -> Array:

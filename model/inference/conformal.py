@@ -7,32 +7,36 @@ reaches a threshold; the method says what conformity is and whether each class h
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from data.tasks.skin import DX_CODES
 from model.measures.intervals import (
     BOOTSTRAP_SEED,
     RESAMPLES,
     Estimate,
-    LesionIds,
+    Groups,
     bootstrap_weights,
     estimate_of,
     share_estimates,
 )
 from model.measures.metrics import Array, Booleans, Indices, check_aligned
+from model.measures.ordinal import interval_conformity
 
 CLASS_CONDITIONAL, ADAPTIVE, PRIOR_WEIGHTED = "class-conditional", "adaptive", "prior-weighted"
+CONTIGUOUS = "contiguous"
+# Of classes that are names, and of classes that are grades.
 METHODS: tuple[str, ...] = (CLASS_CONDITIONAL, ADAPTIVE, PRIOR_WEIGHTED)
+ORDINAL_METHODS: tuple[str, ...] = (CONTIGUOUS,)
 
 
 @dataclass(frozen=True)
 class ConformalSets:
     """Thresholds that turn calibrated probabilities into sets of classes.
 
-    A set is never empty: where no class passes, it holds the single most probable one (the first in dx order on a
+    A set is never empty: where no class passes, it holds the single most probable one (the first in class order on a
     tie), which can only raise the coverage.
 
     Attributes:
@@ -44,12 +48,14 @@ class ConformalSets:
             "prior-weighted": a class is in the set when its probability reaches its threshold, and the thresholds are
             in proportion to the classes' shares, as in `model.inference.calibration.decide`; it covers the average
             lesion, and rare classes better than "adaptive" does, with smaller sets than "class-conditional".
+            "contiguous", for grades: a set without gaps that grows from the most probable grade by the more probable
+            neighbour until it holds more than 1 - threshold (`model.measures.ordinal.interval_conformity`).
         level: share of lesions whose set is to hold the true class, in (0, 1).
-        thresholds: (7,) in [0, 1], in dx order, seven times the same for
-            "adaptive"; 0 lets a class into every set.
+        thresholds: (C,) in [0, 1], in class order, all the same for "adaptive" and "contiguous"; 0 lets a class into
+            every set.
 
     Raises:
-        ValueError: another method, a level outside (0, 1), or thresholds that are not seven numbers from 0 to 1.
+        ValueError: another method, a level outside (0, 1), or thresholds that are not two or more numbers from 0 to 1.
 
     Source:
         Vovk 2012, arXiv:1209.2673 (class-conditional, also called Mondrian); Romano, Sesia, Candès, NeurIPS 2020,
@@ -63,34 +69,34 @@ class ConformalSets:
     def __post_init__(self) -> None:
         _check_method(self.method)
         _check_level(self.level)
-        if len(self.thresholds) != len(DX_CODES) or not all(0 <= threshold <= 1 for threshold in self.thresholds):
-            raise ValueError(f"expected {len(DX_CODES)} thresholds from 0 to 1, received {self.thresholds}")
+        if len(self.thresholds) < 2 or not all(0 <= threshold <= 1 for threshold in self.thresholds):
+            raise ValueError(f"expected a threshold from 0 to 1 for each class, received {self.thresholds}")
 
     def contains(self, probabilities: Array) -> Booleans:
         """Which classes are in the set.
 
         Args:
-            probabilities: (..., 7) calibrated, in dx order, sum 1.
+            probabilities: (..., C) calibrated, in class order, sum 1.
 
         Returns:
-            (..., 7) bool, True at least once along the last axis.
+            (..., C) bool, True at least once along the last axis.
 
         Raises:
-            ValueError: not seven probabilities in the last axis, or one that is NaN.
+            ValueError: not as many probabilities in the last axis as there are thresholds, or one that is NaN.
         """
-        _check_probabilities(probabilities)
+        _check_probabilities(probabilities, len(self.thresholds))
         is_contained = _conformity(self.method, probabilities) >= np.array(self.thresholds)
-        is_most_probable = np.arange(len(DX_CODES)) == np.argmax(probabilities, axis=-1)[..., np.newaxis]
+        is_most_probable = np.arange(len(self.thresholds)) == np.argmax(probabilities, axis=-1)[..., np.newaxis]
         return np.where(is_contained.any(axis=-1, keepdims=True), is_contained, is_most_probable)
 
-    def codes(self, probabilities: Array) -> tuple[str, ...]:
-        """The dx codes in the set of one image's (7,) probabilities, the most probable first, at least one.
+    def members(self, probabilities: Array) -> tuple[int, ...]:
+        """The class indices in the set of one image's (C,) probabilities, the most probable first, at least one.
 
         Raises:
-            ValueError: not seven probabilities, or one that is NaN.
+            ValueError: not as many probabilities as there are thresholds, or one that is NaN.
         """
         is_contained = self.contains(probabilities)
-        return tuple(DX_CODES[index] for index in np.argsort(-probabilities, kind="stable") if is_contained[index])
+        return tuple(int(index) for index in np.argsort(-probabilities, kind="stable") if is_contained[index])
 
 
 @dataclass(frozen=True)
@@ -98,8 +104,8 @@ class ClassSets:
     """The sets of the images that are truly of one class.
 
     Attributes:
-        dx: the class.
-        images, lesions: how many were measured.
+        dx: its code.
+        images, lesions: how many images, and groups of them, were measured.
         coverage: share of the images whose set holds `dx`; NaN without images.
         mean_size: mean number of classes in the set; NaN without images.
     """
@@ -119,11 +125,11 @@ class SetMetrics:
     once, which differs where lesions with many images are covered more or less often than others.
 
     Attributes:
-        images, lesions: how many were measured.
+        images, lesions: how many images, and groups of them, were measured.
         coverage: share of the images whose set holds the true class.
-        mean_size: mean number of classes in a set, 1 to 7; its interval has no width where all sets have one size.
-        coverage_by_dx: seven, in dx order.
-        size_shares: (7,) share of the sets that hold 1, 2, ..., 7 classes.
+        mean_size: mean number of classes in a set, 1 to C; its interval has no width where all sets have one size.
+        coverage_by_dx: one a class, in class order.
+        size_shares: (C,) share of the sets that hold 1, 2, ..., C classes.
     """
 
     images: int
@@ -134,7 +140,7 @@ class SetMetrics:
     size_shares: tuple[float, ...]
 
 
-def fit_sets(method: str, probabilities: Array, dx_true: Indices, lesion_ids: LesionIds, level: float) -> ConformalSets:
+def fit_sets(method: str, probabilities: Array, dx_true: Indices, groups: Groups, level: float) -> ConformalSets:
     """Thresholds with which the sets of new lesions hold the true class at `level` or more.
 
     Several images of one lesion resemble each other, so they are not so many independent draws: each of a lesion's m
@@ -143,18 +149,18 @@ def fit_sets(method: str, probabilities: Array, dx_true: Indices, lesion_ids: Le
     are fewer lesions than that (9 are needed for 0.90), nothing can be promised and the threshold is 0.
 
     Args:
-        method: one of `METHODS`, see `ConformalSets`.
-        probabilities: (N, 7) calibrated, in dx order, of images no weight was trained on.
+        method: one of `METHODS` or `ORDINAL_METHODS`, see `ConformalSets`.
+        probabilities: (N, C) calibrated, in class order, of images no weight was trained on.
         dx_true: (N,) class indices, the reference.
-        lesion_ids: (N,) lesion of each image.
+        groups: (N,) group of each image, such as its lesion.
         level: share of lesions whose set is to hold the true class, in (0, 1).
 
     Returns:
         The sets; thresholds of classes without enough lesions are 0, all of them without any image.
 
     Raises:
-        ValueError: another method, a level outside (0, 1), lengths that differ, not seven probabilities an image, or
-            one that is NaN.
+        ValueError: another method, a level outside (0, 1), lengths that differ, fewer than two probabilities an image,
+            or one that is NaN.
 
     Source:
         Lee, Barber, Willett 2023, arXiv:2306.06342 (images within lesions: weights and correction); Vovk 2012,
@@ -162,53 +168,54 @@ def fit_sets(method: str, probabilities: Array, dx_true: Indices, lesion_ids: Le
     """
     _check_method(method)
     _check_level(level)
-    _check_probabilities(probabilities)
+    classes = probabilities.shape[-1]
+    _check_probabilities(probabilities, classes)
     check_aligned(probabilities, dx_true)
-    check_aligned(probabilities, lesion_ids)
+    check_aligned(probabilities, groups)
     conformity = _conformity(method, probabilities)[np.arange(len(dx_true)), dx_true]
-    if method == ADAPTIVE:
-        thresholds = [_threshold(conformity, lesion_ids, level)] * len(DX_CODES)
+    if method in (ADAPTIVE, CONTIGUOUS):
+        thresholds = [_threshold(conformity, groups, level)] * classes
     elif method == PRIOR_WEIGHTED:
-        weights = _share_weights(dx_true)
-        common = _threshold(conformity / weights[dx_true], lesion_ids, level)
+        weights = _share_weights(dx_true, classes)
+        common = _threshold(conformity / weights[dx_true], groups, level)
         thresholds = [float(threshold) for threshold in np.minimum(common * weights, 1.0)]
     else:
-        members = [dx_true == index for index in range(len(DX_CODES))]
-        thresholds = [_threshold(conformity[is_class], lesion_ids[is_class], level) for is_class in members]
+        members = [dx_true == index for index in range(classes)]
+        thresholds = [_threshold(conformity[is_class], groups[is_class], level) for is_class in members]
     return ConformalSets(method, float(level), tuple(thresholds))
 
 
 def cross_fit(
-    method: str, probabilities: Array, dx_true: Indices, lesion_ids: LesionIds, folds: NDArray, level: float
+    method: str, probabilities: Array, dx_true: Indices, groups: Groups, folds: NDArray, level: float
 ) -> Booleans:
     """Sets of every fold by thresholds fitted on the other folds, to choose a method without a further set of images.
 
     Args:
         method: one of `METHODS`.
-        probabilities: (N, 7) out-of-fold, calibrated, in dx order.
+        probabilities: (N, C) out-of-fold, calibrated, in class order.
         dx_true: (N,) class indices, the reference.
-        lesion_ids: (N,) lesion of each image.
+        groups: (N,) group of each image, such as its lesion.
         folds: (N,) any labels, two of them at least; all images of a lesion in one fold.
         level: share of lesions whose set is to hold the true class, in (0, 1).
 
     Returns:
-        (N, 7) bool, see `ConformalSets.contains`.
+        (N, C) bool, see `ConformalSets.contains`.
 
     Raises:
         ValueError: fewer than two folds, a lesion in two of them, or what `fit_sets` refuses.
     """
     check_aligned(probabilities, folds)
-    check_aligned(lesion_ids, folds)
+    check_aligned(groups, folds)
     labels = np.unique(folds)
     if len(labels) < 2:
         raise ValueError(f"expected at least two folds, received {len(labels)}; give the predictions of another fold")
     contained = np.zeros(probabilities.shape, dtype=bool)
     for label in labels:
         is_fold = folds == label
-        shared = np.intersect1d(lesion_ids[is_fold], lesion_ids[~is_fold])
+        shared = np.intersect1d(groups[is_fold], groups[~is_fold])
         if len(shared):
             raise ValueError(f"expected each lesion in one fold, received {shared[0]} in several; split by lesion")
-        sets = fit_sets(method, probabilities[~is_fold], dx_true[~is_fold], lesion_ids[~is_fold], level)
+        sets = fit_sets(method, probabilities[~is_fold], dx_true[~is_fold], groups[~is_fold], level)
         contained[is_fold] = sets.contains(probabilities[is_fold])
     return contained
 
@@ -216,16 +223,18 @@ def cross_fit(
 def measure_sets(
     contained: Booleans,
     dx_true: Indices,
-    lesion_ids: LesionIds,
+    groups: Groups,
+    codes: Sequence[str],
     resamples: int = RESAMPLES,
     seed: int = BOOTSTRAP_SEED,
 ) -> SetMetrics:
     """Coverage and size of sets, with 95 % intervals by lesion.
 
     Args:
-        contained: (N, 7) bool, see `ConformalSets.contains`; images that took no part in fitting.
+        contained: (N, C) bool, see `ConformalSets.contains`; images that took no part in fitting.
         dx_true: (N,) class indices, the reference.
-        lesion_ids: (N,) lesion of each image.
+        groups: (N,) group of each image.
+        codes: (C,) of the classes, in class order.
         resamples: bootstrap samples of lesions, at least 1.
         seed: of the bootstrap.
 
@@ -236,55 +245,57 @@ def measure_sets(
         ValueError: lengths differ, a set is empty, or fewer than one resample.
     """
     check_aligned(contained, dx_true)
-    check_aligned(contained, lesion_ids)
+    check_aligned(contained, groups)
     sizes = contained.sum(axis=1)
     if np.any(sizes == 0):
         raise ValueError(f"expected sets of at least one class, received {np.sum(sizes == 0)} empty sets")
-    weights = bootstrap_weights(lesion_ids, resamples, seed)
-    is_class = dx_true[:, np.newaxis] == np.arange(len(DX_CODES))
-    # The first column counts every image, the other seven those of a class.
+    weights = bootstrap_weights(groups, resamples, seed)
+    is_class = dx_true[:, np.newaxis] == np.arange(len(codes))
+    # The first column counts every image, the others those of a class.
     is_counted = np.column_stack([np.ones(len(dx_true), dtype=bool), is_class])
     is_covered = contained[np.arange(len(dx_true)), dx_true]
-    coverages = share_estimates(np.column_stack([is_covered] * is_counted.shape[1]), is_counted, lesion_ids, weights)
+    coverages = share_estimates(np.column_stack([is_covered] * is_counted.shape[1]), is_counted, groups, weights)
     drawn = weights.sum(axis=1, dtype=np.float64)
     return SetMetrics(
         images=len(dx_true),
-        lesions=len(np.unique(lesion_ids)),
+        lesions=len(np.unique(groups)),
         coverage=coverages[0],
         mean_size=estimate_of(_mean(sizes), weights @ sizes / np.where(drawn > 0, drawn, np.nan)),
         coverage_by_dx=tuple(
             ClassSets(
                 dx=dx,
                 images=int(is_class[:, index].sum()),
-                lesions=len(np.unique(lesion_ids[is_class[:, index]])),
+                lesions=len(np.unique(groups[is_class[:, index]])),
                 coverage=coverages[index + 1],
                 mean_size=_mean(sizes[is_class[:, index]]),
             )
-            for index, dx in enumerate(DX_CODES)
+            for index, dx in enumerate(codes)
         ),
-        size_shares=tuple(_mean(sizes == size) for size in range(1, len(DX_CODES) + 1)),
+        size_shares=tuple(_mean(sizes == size) for size in range(1, len(codes) + 1)),
     )
 
 
 def _conformity(method: str, probabilities: Array) -> Array:
-    """How well each class goes with an image, (..., 7) in [0, 1]; see `ConformalSets`."""
+    """How well each class goes with an image, (..., C) in [0, 1]; see `ConformalSets`."""
     probabilities = np.asarray(probabilities, dtype=np.float64)
+    if method == CONTIGUOUS:
+        return interval_conformity(probabilities)
     if method != ADAPTIVE:
         return probabilities
     is_at_most = probabilities[..., np.newaxis, :] <= probabilities[..., :, np.newaxis]
-    # Rounding can lift the sum of all seven above 1.
+    # Rounding can lift the sum of all of them above 1.
     return np.minimum(np.where(is_at_most, probabilities[..., np.newaxis, :], 0.0).sum(axis=-1), 1.0)
 
 
-def _share_weights(dx_true: Indices) -> Array:
-    """(7,) images of each class, the most frequent 1; a class without images counts as one image."""
-    counts = np.maximum(np.bincount(dx_true, minlength=len(DX_CODES)), 1).astype(np.float64)
+def _share_weights(dx_true: Indices, classes: int) -> Array:
+    """(C,) images of each class, the most frequent 1; a class without images counts as one image."""
+    counts = np.maximum(np.bincount(dx_true, minlength=classes), 1).astype(np.float64)
     return counts / counts.max()
 
 
-def _threshold(conformity: Array, lesion_ids: LesionIds, level: float) -> float:
+def _threshold(conformity: Array, groups: Groups, level: float) -> float:
     """The highest conformity that keeps level * (n + 1) of n lesions, 0 where there are not that many."""
-    _, lesion_of, images = np.unique(lesion_ids, return_inverse=True, return_counts=True)
+    _, lesion_of, images = np.unique(groups, return_inverse=True, return_counts=True)
     order = np.argsort(-conformity)
     kept = np.cumsum((1 / images)[lesion_of][order])
     # 1e-9: three images of a third must make a whole lesion.
@@ -297,8 +308,8 @@ def _mean(values: NDArray) -> float:
 
 
 def _check_method(method: str) -> None:
-    if method not in METHODS:
-        raise ValueError(f"expected a method of {', '.join(METHODS)}, received {method!r}")
+    if method not in (*METHODS, *ORDINAL_METHODS):
+        raise ValueError(f"expected a method of {', '.join((*METHODS, *ORDINAL_METHODS))}, received {method!r}")
 
 
 def _check_level(level: float) -> None:
@@ -306,10 +317,8 @@ def _check_level(level: float) -> None:
         raise ValueError(f"expected a level between 0 and 1, received {level}")
 
 
-def _check_probabilities(probabilities: Array) -> None:
-    if not probabilities.ndim or probabilities.shape[-1] != len(DX_CODES):
-        raise ValueError(
-            f"expected {len(DX_CODES)} probabilities in the last axis, received shape {probabilities.shape}"
-        )
+def _check_probabilities(probabilities: Array, classes: int) -> None:
+    if not probabilities.ndim or probabilities.shape[-1] != classes or classes < 2:
+        raise ValueError(f"expected {classes} probabilities in the last axis, received shape {probabilities.shape}")
     if np.isnan(probabilities).any():
         raise ValueError("expected probabilities, received NaN; leave out images that were not scored")

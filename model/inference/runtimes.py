@@ -31,7 +31,7 @@ class LiteRTClassifier:
         batch = _as_batch(network_input, self.artifact)
         with self._lock:
             outputs = self._runner(image=batch)
-        return NetworkOutput(**{name: outputs[name][0] for name in OUTPUTS})
+        return NetworkOutput(**{name: outputs[name][0] for name in OUTPUTS if name in outputs})
 
 
 class KerasClassifier:
@@ -48,7 +48,7 @@ class KerasClassifier:
 
     def forward(self, network_input: RgbImage) -> NetworkOutput:
         outputs = self._serving.predict_on_batch(_as_batch(network_input, self.artifact))
-        return NetworkOutput(**{name: np.asarray(outputs[name])[0] for name in OUTPUTS})
+        return NetworkOutput(**{name: np.asarray(outputs[name])[0] for name in OUTPUTS if name in outputs})
 
 
 def _signature_runner(path: Path, threads: int):  # type: ignore[no-untyped-def]  # LiteRT names no public type for it

@@ -1,4 +1,6 @@
-"""95 % intervals: draw whole lesions with replacement, and compute each metric under all draws at once.
+"""95 % intervals: draw whole groups with replacement, and compute each metric under all draws at once.
+
+A group holds the images that are not independent of each other: those of one lesion, or of one eye.
 
 A bootstrap sample is a row of weights, how often each image was drawn, so that a thousand samples are one matrix and
 a metric needs a matrix product or a cumulative sum in place of a thousand passes. With weights of one every weighted
@@ -13,7 +15,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from data.tasks.skin import DX_CODES
 from model.measures.metrics import (
     CALIBRATION_BINS,
     Array,
@@ -28,7 +29,7 @@ from model.measures.metrics import (
 )
 
 Weights = NDArray[np.float32]
-LesionIds = NDArray[np.str_]
+Groups = NDArray[np.str_]
 
 RESAMPLES = 1000
 BOOTSTRAP_SEED = 1
@@ -39,10 +40,10 @@ _BLOCK = 64
 
 @dataclass(frozen=True)
 class Estimate:
-    """A measured value and its 95 % interval by lesion bootstrap; NaN where it cannot be said.
+    """A measured value and its 95 % interval by a bootstrap of groups; NaN where it cannot be said.
 
-    The interval speaks of other lesions from the same source, not of other clinics or cameras. Shares of 0 or 1 get an
-    exact bound (`share_estimates`); an AUROC of 0 or 1 does not, its interval has no width.
+    The interval speaks of other groups (lesions, eyes) from the same source, not of other clinics or cameras. Shares of
+    0 or 1 get an exact bound (`share_estimates`); an AUROC of 0 or 1 does not, its interval has no width.
     """
 
     value: float
@@ -69,19 +70,19 @@ class ThresholdMetrics:
     accuracy: Estimate
 
 
-def bootstrap_weights(lesion_ids: LesionIds, resamples: int = RESAMPLES, seed: int = BOOTSTRAP_SEED) -> Weights:
-    """How often each image's lesion was drawn in each bootstrap sample.
+def bootstrap_weights(groups: Groups, resamples: int = RESAMPLES, seed: int = BOOTSTRAP_SEED) -> Weights:
+    """How often each image's group was drawn in each bootstrap sample.
 
-    Whole lesions are drawn with replacement, as many as there are. Images of one lesion are not independent, so
+    Whole groups are drawn with replacement, as many as there are. Images of one lesion are not independent, so
     drawing images would make the intervals too narrow.
 
     Args:
-        lesion_ids: (N,) lesion of each image.
+        groups: (N,) group of each image.
         resamples: number of bootstrap samples B, at least 1.
-        seed: the same seed and lesions give the same weights.
+        seed: the same seed and groups give the same weights.
 
     Returns:
-        (B, N) float32 whole numbers >= 0, equal for all images of a lesion; (B, 0) without images.
+        (B, N) float32 whole numbers >= 0, equal for all images of a group; (B, 0) without images.
 
     Raises:
         ValueError: fewer than one resample.
@@ -91,15 +92,15 @@ def bootstrap_weights(lesion_ids: LesionIds, resamples: int = RESAMPLES, seed: i
     """
     if resamples < 1:
         raise ValueError(f"expected at least one bootstrap sample, received {resamples}")
-    unique_lesions, lesion_of = np.unique(lesion_ids, return_inverse=True)
-    lesions = len(unique_lesions)
-    if not lesions:
+    unique_groups, group_of = np.unique(groups, return_inverse=True)
+    count = len(unique_groups)
+    if not count:
         return np.zeros((resamples, 0), dtype=np.float32)
-    drawn = np.random.default_rng(seed).integers(lesions, size=(resamples, lesions))
-    drawn += lesions * np.arange(resamples)[:, np.newaxis]
-    times = np.bincount(drawn.ravel(), minlength=resamples * lesions).reshape(resamples, lesions)
+    drawn = np.random.default_rng(seed).integers(count, size=(resamples, count))
+    drawn += count * np.arange(resamples)[:, np.newaxis]
+    times = np.bincount(drawn.ravel(), minlength=resamples * count).reshape(resamples, count)
     # take, not an index: it lays the rows out one after the other, which the matrix products need to be fast.
-    return np.take(times.astype(np.float32), lesion_of, axis=1)
+    return np.take(times.astype(np.float32), group_of, axis=1)
 
 
 def percentile_interval(values: Array, level: float = LEVEL) -> tuple[Array, Array]:
@@ -127,19 +128,17 @@ def estimate_of(value: float, resampled: Array) -> Estimate:
     return Estimate(float(value), float(low), float(high))
 
 
-def share_estimates(
-    is_hit: Booleans, is_counted: Booleans, lesion_ids: LesionIds, weights: Weights
-) -> tuple[Estimate, ...]:
+def share_estimates(is_hit: Booleans, is_counted: Booleans, groups: Groups, weights: Weights) -> tuple[Estimate, ...]:
     """Share of the counted images that are hits, for K pairs of columns: every rate of a yes/no decision is one.
 
     When all or none of the images are hits, so are those of every bootstrap sample, and the percentile interval would
-    have no width, however few the lesions. The exact binomial bound with the lesions as trials takes its place:
-    11 of 11 lesions is 1 (0.72 to 1).
+    have no width, however few the groups. The exact binomial bound with the groups as trials takes its place:
+    11 of 11 groups is 1 (0.72 to 1).
 
     Args:
         is_hit: (N, K) bool.
         is_counted: (N, K) bool, the denominators.
-        lesion_ids: (N,) lesion of each image.
+        groups: (N,) group of each image.
         weights: (B, N) of `bootstrap_weights`.
 
     Returns:
@@ -152,34 +151,34 @@ def share_estimates(
         Clopper & Pearson, Biometrika 1934;26:404, doi:10.1093/biomet/26.4.404 (exact bound).
     """
     check_aligned(is_hit, is_counted)
-    check_aligned(is_hit, lesion_ids)
+    check_aligned(is_hit, groups)
     # One product for all columns: under load, each call costs more than its arithmetic.
     hits, counted = np.split(_weigh(weights, np.hstack([is_hit & is_counted, is_counted])), 2, axis=1)
     low, high = percentile_interval(hits / np.where(counted > 0, counted, np.nan))
     images = is_counted.sum(axis=0)
     shares = (is_hit & is_counted).sum(axis=0) / np.where(images > 0, images, np.nan)
     return tuple(
-        _exact_estimate(share, lesion_ids[is_counted[:, k]])
+        _exact_estimate(share, groups[is_counted[:, k]])
         if share in (0.0, 1.0)
         else Estimate(float(share), float(low[k]), float(high[k]))
         for k, share in enumerate(shares)
     )
 
 
-def _exact_estimate(share: float, lesion_ids: LesionIds) -> Estimate:
-    bound = ((1 - LEVEL) / 2) ** (1 / len(np.unique(lesion_ids)))
+def _exact_estimate(share: float, groups: Groups) -> Estimate:
+    bound = ((1 - LEVEL) / 2) ** (1 / len(np.unique(groups)))
     return Estimate(1.0, bound, 1.0) if share == 1.0 else Estimate(0.0, 0.0, 1 - bound)
 
 
 def rate_estimates(
-    is_positive: Booleans, is_called: Booleans, lesion_ids: LesionIds, weights: Weights
+    is_positive: Booleans, is_called: Booleans, groups: Groups, weights: Weights
 ) -> tuple[Estimate, ...]:
     """Sensitivity, specificity, PPV, NPV and accuracy of a yes/no decision, in this order; see `share_estimates`.
 
     Args:
         is_positive: (N,) bool, the reference.
         is_called: (N,) bool, the decision.
-        lesion_ids: (N,) lesion of each image.
+        groups: (N,) group of each image.
         weights: (B, N) of `bootstrap_weights`.
 
     Raises:
@@ -188,16 +187,16 @@ def rate_estimates(
     check_aligned(is_positive, is_called)
     denominators = [is_positive, ~is_positive, is_called, ~is_called, np.ones_like(is_called)]
     is_correct = np.column_stack([is_positive == is_called] * len(denominators))
-    return share_estimates(is_correct, np.column_stack(denominators), lesion_ids, weights)
+    return share_estimates(is_correct, np.column_stack(denominators), groups, weights)
 
 
 class BinaryThresholds:
     """Scores of a yes/no question, ready to try many thresholds on: milliseconds each, as a slider needs.
 
     Args:
-        is_positive: (N,) bool, the reference: one class against the rest, or malignant against benign.
+        is_positive: (N,) bool, the reference: one class against the rest, or one side of a question.
         score: (N,), higher means more positive.
-        lesion_ids: (N,) lesion of each image.
+        groups: (N,) group of each image.
         weights: (B, N) of `bootstrap_weights`, where the caller has them; None draws them with the default seed, which
             gives the same intervals.
 
@@ -205,32 +204,28 @@ class BinaryThresholds:
         ValueError: lengths differ.
     """
 
-    def __init__(
-        self, is_positive: Booleans, score: Array, lesion_ids: LesionIds, weights: Weights | None = None
-    ) -> None:
+    def __init__(self, is_positive: Booleans, score: Array, groups: Groups, weights: Weights | None = None) -> None:
         check_aligned(is_positive, score)
-        check_aligned(is_positive, lesion_ids)
-        self._is_positive, self._score, self._lesion_ids = is_positive, score, lesion_ids
-        self._weights = bootstrap_weights(lesion_ids) if weights is None else weights
+        check_aligned(is_positive, groups)
+        self._is_positive, self._score, self._groups = is_positive, score, groups
+        self._weights = bootstrap_weights(groups) if weights is None else weights
 
     def at(self, threshold: float) -> ThresholdMetrics:
         """What calling every score >= `threshold` positive does."""
         is_called = self._score >= threshold
         counts = binary_counts(self._is_positive, is_called)
-        rates = rate_estimates(self._is_positive, is_called, self._lesion_ids, self._weights)
+        rates = rate_estimates(self._is_positive, is_called, self._groups, self._weights)
         return ThresholdMetrics(float(threshold), counts, *rates)
 
 
 def threshold_table(
-    is_positive: Booleans, score: Array, lesion_ids: LesionIds, threshold: float, weights: Weights | None = None
+    is_positive: Booleans, score: Array, groups: Groups, threshold: float, weights: Weights | None = None
 ) -> ThresholdMetrics:
     """What one threshold does; see `BinaryThresholds`, which is quicker where many are tried."""
-    return BinaryThresholds(is_positive, score, lesion_ids, weights).at(threshold)
+    return BinaryThresholds(is_positive, score, groups, weights).at(threshold)
 
 
-def weighted_confusion_matrices(
-    dx_true: Indices, dx_predicted: Indices, weights: Weights, classes: int = len(DX_CODES)
-) -> Array:
+def weighted_confusion_matrices(dx_true: Indices, dx_predicted: Indices, weights: Weights, classes: int) -> Array:
     """Confusion matrix of every bootstrap sample, (B, classes, classes) float64: row reference, column prediction.
 
     Args:
@@ -247,9 +242,9 @@ def weighted_confusion_matrices(
     return _weigh(weights, is_in_cell).reshape(-1, classes, classes)
 
 
-def weighted_balanced_accuracy(dx_true: Indices, dx_predicted: Indices, weights: Weights) -> Array:
+def weighted_balanced_accuracy(dx_true: Indices, dx_predicted: Indices, weights: Weights, classes: int) -> Array:
     """Mean sensitivity over the classes each bootstrap sample has images of, (B,); see `balanced_accuracy`."""
-    matrices = weighted_confusion_matrices(dx_true, dx_predicted, weights)
+    matrices = weighted_confusion_matrices(dx_true, dx_predicted, weights, classes)
     images = matrices.sum(axis=2)
     return mean_of_finite(np.diagonal(matrices, axis1=1, axis2=2) / np.where(images > 0, images, np.nan), axis=1)
 
@@ -315,7 +310,7 @@ def weighted_calibration_error(
 
     Args:
         dx_true: (N,) class indices, the reference.
-        probabilities: (N, C) in dx order.
+        probabilities: (N, C) in class order.
         weights: (B, N).
         bins: number of equal-width bins.
 
@@ -346,7 +341,7 @@ def calibration_estimate(dx_true: Indices, probabilities: Array, weights: Weight
 
     Args:
         dx_true: (N,) class indices, the reference.
-        probabilities: (N, C) in dx order.
+        probabilities: (N, C) in class order.
         weights: (B, N) of `bootstrap_weights`.
 
     Returns:

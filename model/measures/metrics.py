@@ -1,18 +1,17 @@
 """Diagnostic metrics in plain numpy, each checked in the tests against an answer worked out by hand.
 
-Arrays of reference diagnoses are class indices (positions in `DX_CODES`); NaN means "cannot be said", for example the
-sensitivity of a class without images, and is never replaced by 0. Intervals are the business of
-`model.measures.intervals`.
+Classes are indices, positions in the order of whoever asks; nothing here knows what they are called. NaN means "cannot
+be said", for example the sensitivity of a class without images, and is never replaced by 0. Intervals are the business
+of `model.measures.intervals`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-
-from data.tasks.skin import DX_CODES, MALIGNANT_INDICES
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
@@ -90,7 +89,7 @@ def binary_counts(is_positive: Booleans, is_called: Booleans) -> BinaryCounts:
     )
 
 
-def confusion_matrix(dx_true: Indices, dx_predicted: Indices, classes: int = len(DX_CODES)) -> NDArray[np.int64]:
+def confusion_matrix(dx_true: Indices, dx_predicted: Indices, classes: int) -> NDArray[np.int64]:
     """Counts of images: row is the reference, column the prediction.
 
     Args:
@@ -111,7 +110,9 @@ def confusion_matrix(dx_true: Indices, dx_predicted: Indices, classes: int = len
 
 
 def accuracy(dx_true: Indices, dx_predicted: Indices) -> float:
-    """Share of images predicted as what they are; NaN without images. Never a headline: always `nv` scores 0.67.
+    """Share of images predicted as what they are; NaN without images.
+
+    Never a headline: always answering the most frequent class scores that class's share.
 
     Args:
         dx_true: (N,) class indices, the reference.
@@ -124,20 +125,21 @@ def accuracy(dx_true: Indices, dx_predicted: Indices) -> float:
     return float(np.mean(dx_true == dx_predicted)) if len(dx_true) else float("nan")
 
 
-def balanced_accuracy(dx_true: Indices, dx_predicted: Indices) -> float:
+def balanced_accuracy(dx_true: Indices, dx_predicted: Indices, classes: int) -> float:
     """Mean sensitivity over the classes that have images; NaN without images.
 
     Args:
         dx_true: (N,) class indices, the reference.
         dx_predicted: (N,) class indices, aligned with `dx_true`.
+        classes: number of classes.
 
     Raises:
-        ValueError: lengths differ, or an index is not one of the seven.
+        ValueError: lengths differ, or an index is not in 0 to classes - 1.
 
     Source:
         Codella et al. 2019, arXiv:1902.03368 (ISIC 2018 Task 3, "balanced multiclass accuracy").
     """
-    matrix = confusion_matrix(dx_true, dx_predicted)
+    matrix = confusion_matrix(dx_true, dx_predicted, classes)
     images = matrix.sum(axis=1)
     return float(mean_of_finite(matrix.diagonal() / np.where(images > 0, images, np.nan)))
 
@@ -203,7 +205,7 @@ def macro_auroc(dx_true: Indices, probabilities: Array) -> float:
 
     Args:
         dx_true: (N,) class indices, the reference.
-        probabilities: (N, C) in dx order.
+        probabilities: (N, C) in class order.
 
     Raises:
         ValueError: lengths differ.
@@ -212,14 +214,14 @@ def macro_auroc(dx_true: Indices, probabilities: Array) -> float:
     return float(mean_of_finite(areas))
 
 
-def malignant_probability(probabilities: Array) -> Array:
-    """Sum of the malignant classes' probabilities, (..., 7) in, (...) out; see `data.tasks.skin.MALIGNANT_DX`."""
-    return probabilities[..., MALIGNANT_INDICES].sum(axis=-1)
+def positive_probability(probabilities: Array, positives: Sequence[int]) -> Array:
+    """Sum of the probabilities of the classes at `positives`, (..., C) in, (...) out: of yes to a yes/no question."""
+    return probabilities[..., list(positives)].sum(axis=-1)
 
 
-def is_malignant(dx_true: Indices) -> Booleans:
-    """Whether each class index belongs to the malignant group: (N,) int64 in, (N,) bool out."""
-    return np.isin(dx_true, MALIGNANT_INDICES)
+def is_positive(dx_true: Indices, positives: Sequence[int]) -> Booleans:
+    """Whether each class index is one of `positives`: (N,) int64 in, (N,) bool out."""
+    return np.isin(dx_true, positives)
 
 
 def bin_of_probability(probability: Array, bins: int) -> Indices:
@@ -259,7 +261,7 @@ def expected_calibration_error(dx_true: Indices, probabilities: Array, bins: int
 
     Args:
         dx_true: (N,) class indices, the reference.
-        probabilities: (N, C) in dx order.
+        probabilities: (N, C) in class order.
         bins: number of equal-width bins.
 
     Returns:

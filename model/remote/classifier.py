@@ -16,7 +16,6 @@ from typing import NoReturn, Protocol
 import numpy as np
 from PIL import Image
 
-from data.tasks.skin import DX_CODES
 from model.analysis.answers import Answer, AnswerMalformed, model_facts, network_output, read_answer
 from model.images.rejection import RgbImage
 from model.inference.artifact import Artifact
@@ -97,9 +96,9 @@ class RemoteClassifier:
                 f"expected an answer from {self.endpoint.name}, it has just failed; try again in {left:.0f} s"
             )
         try:
-            answer = read_answer(self._ask(png))
+            answer = read_answer(self._ask(png), self.artifact.task)
             check_model(answer, self.artifact)
-            output = network_output(answer)
+            output = network_output(answer, self.artifact.task)
             check_output(answer, output, self.artifact, self._widths)
         except AnswerMalformed as error:
             raise RemoteMismatch(f"{self.endpoint.name}: {error}") from error
@@ -172,8 +171,9 @@ def check_output(answer: Answer, output: NetworkOutput, artifact: Artifact, widt
         raise AnswerMalformed("expected logits that are the mean of the members', received others")
     if answer.probabilities is None:
         return
-    if tuple(answer.probabilities) != DX_CODES:
-        raise AnswerMalformed(f"expected the classes {', '.join(DX_CODES)} in this order, received others")
+    codes = artifact.task.codes
+    if tuple(answer.probabilities) != codes:
+        raise AnswerMalformed(f"expected the classes {', '.join(codes)} in this order, received others")
     expected = artifact.calibration.probabilities(output.logits.astype(np.float64))
     if not np.allclose(list(answer.probabilities.values()), expected, rtol=0, atol=_TOLERANCE):
         raise AnswerMalformed("expected probabilities that follow from the logits, received others")

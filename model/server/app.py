@@ -10,7 +10,9 @@ LiteRT only: no TensorFlow, no pandas. Settings are environment variables, see `
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Callable
+from functools import partial
+from typing import Annotated, Any, cast
 
 from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response, Security
 from fastapi.exceptions import RequestValidationError
@@ -18,7 +20,16 @@ from fastapi.security import HTTPBearer
 from pydantic import TypeAdapter
 from starlette.exceptions import HTTPException
 
-from model.analysis.answers import NOTICE, Answer, Heatmap, ModelFacts, to_json
+from data.tasks.task import Task
+from model.analysis.answers import (
+    NOTICE,
+    Answer,
+    Heatmap,
+    ModelFacts,
+    published_json,
+    published_names,
+    to_json,
+)
 from model.server.bodies import read_upload, request_body
 from model.server.contracts import sagemaker_routes, vertex_routes
 from model.server.dependencies import Client, RecordOf, ServiceOf, authorised_client, held, within_rate
@@ -29,7 +40,7 @@ from model.server.request_log import RequestRecorder, record_of
 from model.server.service import Batch, Service
 from model.server.settings import ServerSettings
 
-DESCRIPTION = f"""Classifies dermoscopic images into the seven diagnoses of HAM10000. {NOTICE}
+DESCRIPTION = f"""Classifies {{images}} into the {{count}} {{labels}} of {{dataset}}. {NOTICE}
 
 An image that cannot be decoded is a problem (422). An image that can be decoded but not judged is an answer (200) with
 `refusal` and without prediction. Age and body site are optional; `facts` in the answer says what it takes into
@@ -91,7 +102,7 @@ async def predict(
 ) -> Response:
     """Classify one image, sent as it is, as a form or as JSON."""
     upload = await read_upload(request, "image", facts)
-    return _json(to_json(await service.answer(upload.images[0], upload.heatmap or heatmap, record)))
+    return _json(to_json(await service.answer(upload.images[0], upload.heatmap or heatmap, record), service.task))
 
 
 @guarded_routes.post(
@@ -117,7 +128,7 @@ async def predict_batch(
     upload = await read_upload(request, "images", facts, many=True)
     service.rate_limit.charge(client, len(upload.images) - 1)
     items = await service.items(upload.images, upload.heatmap or heatmap, record)
-    return _json(_BATCH.dump_json(Batch(tuple(items))))
+    return _json(published_json(_BATCH, Batch(tuple(items)), service.task))
 
 
 @guarded_routes.post(
@@ -143,7 +154,10 @@ def create_app(settings: ServerSettings, is_sagemaker: bool = False) -> FastAPI:
     """
     service = Service(settings)
     # No pages of Swagger and ReDoc: they would load scripts from elsewhere.
-    app = FastAPI(title="LesionLens", version="1", description=DESCRIPTION, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="LesionLens", version="1", description=_description(service.task), docs_url=None, redoc_url=None
+    )
+    app.openapi = partial(_openapi, app, service.task, app.openapi)  # type: ignore[method-assign]
     app.state.service = service
     app.include_router(health_routes)
     # For the OpenAPI document; `authorised_client` decides.
@@ -159,6 +173,20 @@ def create_app(settings: ServerSettings, is_sagemaker: bool = False) -> FastAPI:
     app.exception_handler(RequestValidationError)(_on_invalid_parameter)
     app.add_middleware(RequestRecorder, metrics=service.metrics)
     return app
+
+
+def _description(task: Task) -> str:
+    return task.worded(DESCRIPTION)
+
+
+def _openapi(app: FastAPI, task: Task, document_of: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """The OpenAPI document, in which answers have the task's names."""
+    if app.openapi_schema is None:
+        answer = document_of()["components"]["schemas"]["Answer"]
+        names = published_names(task)
+        answer["properties"] = {names.get(name, name): one for name, one in answer["properties"].items()}
+        answer["required"] = [names.get(name, name) for name in answer["required"]]
+    return cast(dict[str, Any], app.openapi_schema)
 
 
 async def _on_problem(request: Request, problem: Problem) -> Response:

@@ -16,7 +16,7 @@ from typing import Any
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import TypeAdapter
 
-from model.analysis.answers import to_json
+from model.analysis.answers import published_json, to_json
 from model.inference.clinical import ClinicalFacts
 from model.server.bodies import (
     MAX_BATCH,
@@ -65,7 +65,7 @@ def sagemaker_routes() -> APIRouter:
         attributes = _attributes(request)
         upload = await read_upload(request, "image", facts_of_text(attributes))
         asked = upload.heatmap or heatmap_of(attributes) or "none"
-        return _json(to_json(await service.answer(upload.images[0], asked, record)))
+        return _json(to_json(await service.answer(upload.images[0], asked, record), service.task))
 
     return router
 
@@ -90,7 +90,7 @@ def vertex_routes(health_route: str | None, predict_route: str) -> APIRouter:
             raise Problem("unsupported_media_type", "expected application/json, received another Content-Type")
         upload = upload_of_instances(await read_body(request))
         items = await service.items(upload.images, upload.heatmap or "none", record)
-        return _json(_PREDICTIONS.dump_json(Predictions(tuple(items))))
+        return _json(published_json(_PREDICTIONS, Predictions(tuple(items)), service.task))
 
     return router
 

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import TypeVar
 
+from data.tasks.known import DEFAULT_TASK, TASKS
 from model.analysis.analyzer import Analysis
 from model.analysis.answers import Answer, Heatmap, ModelFacts, answer_of, model_facts, overlay_png
 from model.analysis.log_lines import RequestRecord
@@ -56,12 +57,15 @@ class Service:
         self._pool: AnalyzerPool | None = None
         self._files: _FileStates = {}
         self._is_failed = False
+        # Of the artifact; of the usual one while none can be loaded, so that the API can describe itself.
+        self.task = TASKS[DEFAULT_TASK]
         self.metrics.is_ready.set(1)
         try:
             artifact = load_artifact(settings.model_dir)
             self._files = _file_states(artifact)
             self._pool = AnalyzerPool(artifact, settings.workers or os.cpu_count() or 1)
             self.metrics.set_model(artifact)
+            self.task = artifact.task
         except (ArtifactMismatch, OSError) as error:
             self._fail(error)
 

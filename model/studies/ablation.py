@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from data.datasets.ham10000 import load_metadata
-from data.tasks.skin import DX_CODES
+from data.tasks.skin import SKIN
 from model.images.rejection import RgbImage
 from model.inference.artifact import SIGNATURE
 from model.inference.calibration import decide, fit_calibration
@@ -99,7 +99,7 @@ def score_run(run: Path, dataset: Path | None) -> HeldOut:
     averaged = load_member(run, HEIGHT, WIDTH)
     last = last_epoch(run)
     views = np.stack([logits_of(averaged, images, view, f"{run.name}, {name}") for name, view in VIEWS.items()])
-    counts = np.bincount(class_indices(pd.concat([training, rows])), minlength=len(DX_CODES))
+    counts = np.bincount(class_indices(pd.concat([training, rows])), minlength=len(SKIN.codes))
     return HeldOut(
         rows,
         views,
@@ -140,16 +140,19 @@ def compare(base: Sequence[HeldOut], variants: dict[str, Array], decisions: dict
     rows = pd.concat([part.rows for part in base])
     dx_true = class_indices(rows)
     lesions = rows["lesion_id"].to_numpy(dtype=str)
-    weights = bootstrap_weights(lesions)
+    weights, classes = bootstrap_weights(lesions), len(SKIN.codes)
     shown = np.mean([part.training_prior for part in base], axis=0)
     measured = {}
     for name, logits in {BASE: np.concatenate([part.views[0] for part in base]), **variants}.items():
         calibration = fit_calibration(logits, dx_true, shown, base[0].prior, POPULATION)
         probabilities = calibration.probabilities(logits)
         answers = probabilities.argmax(axis=1) if decisions.get(name) else decide(probabilities, base[0].prior)
-        areas = np.array([weighted_auroc(dx_true == k, probabilities[:, k], weights) for k in range(len(DX_CODES))])
+        areas = np.array([weighted_auroc(dx_true == k, probabilities[:, k], weights) for k in range(classes)])
         measured[name] = (
-            (balanced_accuracy(dx_true, answers), weighted_balanced_accuracy(dx_true, answers, weights)),
+            (
+                balanced_accuracy(dx_true, answers, classes),
+                weighted_balanced_accuracy(dx_true, answers, weights, classes),
+            ),
             (macro_auroc(dx_true, probabilities), mean_of_finite(areas)),
         )
     return [

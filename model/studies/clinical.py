@@ -32,7 +32,7 @@ from model.measures.metrics import Array, mean_of_finite
 
 # Of 2, 5, 10 and 20 the one with the highest out-of-fold likelihood.
 PENALTY = 5.0
-OVERALL = ("balanced_accuracy", "macro_auroc", "malignant_auroc", "accuracy", "calibration_error")
+OVERALL = ("balanced_accuracy", "macro_auroc", "positive_auroc", "accuracy", "calibration_error")
 
 
 def facts_of(predictions: pd.DataFrame) -> list[ClinicalFacts]:
@@ -63,7 +63,13 @@ def cross_fitted(
     moved = cohort.probabilities.copy()
     for label in np.unique(labels):
         rest = [int(row) for row in np.flatnonzero(labels != label)]
-        terms = fit_terms(cohort.probabilities[rest], cohort.dx_true[rest], [facts[row] for row in rest], penalty)
+        terms = fit_terms(
+            cohort.probabilities[rest],
+            cohort.dx_true[rest],
+            [facts[row] for row in rest],
+            penalty,
+            cohort.task.positives,
+        )
         for row in map(int, np.flatnonzero(labels == label)):
             moved[row] = terms.probabilities(cohort.probabilities[row], facts[row])
     return _decided(cohort, moved, prior)
@@ -87,12 +93,15 @@ def compare(alone: Cohort, informed: Cohort, artifact: Artifact) -> dict[str, An
 
 
 def _decided(cohort: Cohort, probabilities: Array, prior: Array) -> Cohort:
-    return replace(cohort, probabilities=probabilities, dx_predicted=decide(probabilities, prior))
+    return replace(
+        cohort, probabilities=probabilities, dx_predicted=decide(probabilities, prior, cohort.task.is_ordinal)
+    )
 
 
 def _measured(cohort: Cohort, artifact: Artifact) -> dict[str, Any]:
     evaluation = evaluate(cohort)
-    sets = measure_sets(artifact.conformal.contains(cohort.probabilities), cohort.dx_true, cohort.lesion_ids)
+    contained = artifact.conformal.contains(cohort.probabilities)
+    sets = measure_sets(contained, cohort.dx_true, cohort.lesion_ids, cohort.task.codes)
     return {
         **{name: asdict(getattr(evaluation, name)) for name in OVERALL},
         "sets": {"coverage": asdict(sets.coverage), "mean_size": asdict(sets.mean_size)},
@@ -104,25 +113,28 @@ def _drawn(cohort: Cohort) -> dict[str, Array]:
     weights = bootstrap_weights(cohort.lesion_ids)
     areas = [weighted_auroc(cohort.dx_true == k, share, weights) for k, share in enumerate(cohort.probabilities.T)]
     return {
-        "balanced_accuracy": weighted_balanced_accuracy(cohort.dx_true, cohort.dx_predicted, weights),
+        "balanced_accuracy": weighted_balanced_accuracy(
+            cohort.dx_true, cohort.dx_predicted, weights, len(cohort.task.classes)
+        ),
         "macro_auroc": mean_of_finite(np.array(areas)),
     }
 
 
 def study(artifact: Artifact) -> dict[str, Any]:
     """The section `clinical` of the manifest; see the module docstring."""
-    held_out_table = load_predictions(artifact.out_of_fold_path)
+    task = artifact.task
+    held_out_table = load_predictions(artifact.out_of_fold_path, task)
     folds = pd.read_csv(artifact.out_of_fold_path, usecols=["fold"])["fold"]
-    held_out, locked_table = cohort_of(held_out_table), load_predictions(artifact.test_predictions_path)
-    locked, prior = cohort_of(locked_table), np.asarray(artifact.calibration.prior)
+    held_out, locked_table = cohort_of(held_out_table, task), load_predictions(artifact.test_predictions_path, task)
+    locked, prior = cohort_of(locked_table, task), np.asarray(artifact.calibration.prior)
     facts, locked_facts = facts_of(held_out_table), facts_of(locked_table)
-    terms = fit_terms(held_out.probabilities, held_out.dx_true, facts, PENALTY)
+    terms = fit_terms(held_out.probabilities, held_out.dx_true, facts, PENALTY, task.positives)
     informed = cross_fitted(held_out, facts, list(folds), PENALTY, prior)
     locked_informed = with_facts(locked, locked_facts, terms, prior)
     return {
         "chosen_on": artifact.manifest["calibration"]["chosen_on"],
         "penalty": PENALTY,
-        "terms": asdict(terms),
+        "terms": {"age": terms.age, "site": dict(terms.site)},
         "known": {
             "age": sum(one.age is not None for one in locked_facts),
             "site": sum(one.site != UNKNOWN for one in locked_facts),
@@ -136,9 +148,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--artifact", type=Path, default=DEFAULT_ARTIFACT, help="weights folder")
     folder = parser.parse_args(argv).artifact
-    section = to_plain(study(load_artifact(folder)))
+    artifact = load_artifact(folder)
+    section = to_plain(study(artifact))
     write_section(folder, "clinical", section)
-    print(clinical_table(section))
+    print(clinical_table(section, artifact.task))
 
 
 if __name__ == "__main__":

@@ -121,7 +121,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     section = to_plain({"half": "every second image by name, from the second on", "sources": [asdict(r) for r in rows]})
     write_section(arguments.artifact, "gate", section)
     write_section(arguments.artifact, "quality", artifact.manifest["quality"] | drift_reference(known))
-    print(gate_table(section))
+    print(gate_table(section, artifact.task))
 
 
 if __name__ == "__main__":

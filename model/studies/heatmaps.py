@@ -151,7 +151,9 @@ def measure_image(
     artifact = classifier.artifact
     network_input, mask = load_pair(dataset, image.image_id, artifact.height, artifact.width)
     output = classifier.forward(network_input)
-    class_index = int(decide(_probabilities(output, artifact), np.asarray(artifact.calibration.prior)))
+    class_index = int(
+        decide(_probabilities(output, artifact), np.asarray(artifact.calibration.prior), artifact.task.is_ordinal)
+    )
 
     def score(shown: RgbImage) -> float:
         return float(_probabilities(classifier.forward(shown), artifact)[class_index])
@@ -171,7 +173,7 @@ def own_map(method: str, output: NetworkOutput, class_index: int, number: int, a
     Args:
         method: from `METHODS`, without `KERAS_METHODS`.
         output: the image's forward pass.
-        class_index: position in `DX_CODES`.
+        class_index: position in the order of the classes.
         number: the image's place in the draw, for its noise.
         artifact: gives the size.
 
@@ -181,7 +183,7 @@ def own_map(method: str, output: NetworkOutput, class_index: int, number: int, a
     size = (artifact.height, artifact.width)
     if method == GRAD_CAM:
         return to_input_pixels(np.maximum(output.maps[..., class_index], 0), *size)
-    if method == PREDICTED_LESION:
+    if method == PREDICTED_LESION and output.lesion is not None:
         return to_input_pixels(output.lesion, *size)
     if method == SPOT:
         return centred_gaussian(*size)

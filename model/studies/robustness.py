@@ -25,7 +25,7 @@ import pandas as pd
 
 from data.datasets.ham10000 import DatasetError
 from data.datasets.splits import locked_test_files
-from data.tasks.skin import class_index
+from data.tasks.task import Task
 from model.arguments import whole_number
 from model.evaluation.report import robustness_table
 from model.evaluation.results import to_plain
@@ -55,8 +55,8 @@ from model.measures.metrics import (
     Indices,
     auroc,
     balanced_accuracy,
-    is_malignant,
-    malignant_probability,
+    is_positive,
+    positive_probability,
 )
 
 SECTION = "robustness"
@@ -69,14 +69,14 @@ class Answers:
     """The model's answers to N images under one perturbation, or to the images as they are.
 
     Attributes:
-        p_malignant: (N,) float64 in [0, 1].
-        p_melanoma: (N,) float64 in [0, 1].
+        p_positive: (N,) float64 in [0, 1], of the question's positive side.
+        p_gravest: (N,) float64 in [0, 1], of the task's gravest class.
         dx_predicted: (N,) int64 class indices, by `model.inference.calibration.decide`.
-        is_flagged: (N,) bool, whether p_malignant reaches the threshold.
+        is_flagged: (N,) bool, whether p_positive reaches the threshold.
     """
 
-    p_malignant: Array
-    p_melanoma: Array
+    p_positive: Array
+    p_gravest: Array
     dx_predicted: Indices
     is_flagged: Booleans
 
@@ -87,14 +87,14 @@ class RobustnessMetrics:
 
     Attributes:
         balanced_accuracy: mean per-class sensitivity of the predicted class.
-        melanoma_auroc: of p(mel), melanoma against the rest.
-        malignant_auroc: of p(malignant).
-        sensitivity, specificity: malignant against benign, at the threshold.
+        gravest_auroc: of the task's gravest class (melanoma) against the rest.
+        positive_auroc: of the probability of the question's positive side.
+        sensitivity, specificity: of the question (malignant or benign), at the threshold.
     """
 
     balanced_accuracy: Estimate
-    melanoma_auroc: Estimate
-    malignant_auroc: Estimate
+    gravest_auroc: Estimate
+    positive_auroc: Estimate
     sensitivity: Estimate
     specificity: Estimate
 
@@ -105,7 +105,7 @@ class PerturbationEffect:
 
     Attributes:
         key, name, kind: of the `model.images.perturbations.Perturbation`.
-        decision_flips: share of the images that are flagged as malignant before or after, but not both.
+        decision_flips: share of the images that are flagged before or after, but not both.
         class_changes: share of the images whose predicted class changes.
         balanced_accuracy_difference: perturbed minus unperturbed, paired by lesion, in [-1, 1].
         metrics: of the perturbed images.
@@ -192,7 +192,7 @@ def logits_of_images(paths: Sequence[Path], artifact_folder: Path, processes: in
         processes: how many; one runs in this process.
 
     Returns:
-        (N, 1 + P, 7) float64, see `logits_of_image`.
+        (N, 1 + P, C) float64, see `logits_of_image`.
 
     Raises:
         ArtifactMismatch: the folder holds no usable artifact.
@@ -207,14 +207,15 @@ def _logits_in_process(path: Path, number: int, artifact_folder: Path) -> Array:
 
 
 def answers_of(logits: Array, artifact: Artifact) -> Answers:
-    """The answers that (N, 7) logits mean by the artifact's calibration, decision and default operating point."""
+    """The answers that (N, C) logits mean by the artifact's calibration, decision and default operating point."""
     probabilities = artifact.calibration.probabilities(logits)
-    p_malignant = malignant_probability(probabilities)
+    task = artifact.task
+    p_positive = positive_probability(probabilities, task.positives)
     return Answers(
-        p_malignant=p_malignant,
-        p_melanoma=probabilities[:, class_index("mel")],
-        dx_predicted=decide(probabilities, np.asarray(artifact.calibration.prior)),
-        is_flagged=p_malignant >= artifact.operating_points[0].threshold,
+        p_positive=p_positive,
+        p_gravest=probabilities[:, task.index(task.gravest)],
+        dx_predicted=decide(probabilities, np.asarray(artifact.calibration.prior), task.is_ordinal),
+        is_flagged=p_positive >= artifact.operating_points[0].threshold,
     )
 
 
@@ -223,12 +224,13 @@ def summarise(lesions: pd.DataFrame, logits: Array, artifact: Artifact, locked_l
 
     Args:
         lesions: N rows with lesion_id and dx.
-        logits: (N, 1 + P, 7), see `logits_of_image`.
+        logits: (N, 1 + P, C), see `logits_of_image`.
         artifact: what turns logits into answers.
         locked_lesions: how many lesions there were to draw from.
     """
     lesion_ids = lesions["lesion_id"].to_numpy(dtype=str)
-    dx_true = lesions["dx"].map(class_index).to_numpy(dtype=np.int64)
+    task = artifact.task
+    dx_true = lesions["dx"].map(task.index).to_numpy(dtype=np.int64)
     weights = bootstrap_weights(lesion_ids)
     before, *perturbed = (answers_of(logits[:, column], artifact) for column in range(logits.shape[1]))
     effects = []
@@ -242,8 +244,8 @@ def summarise(lesions: pd.DataFrame, logits: Array, artifact: Artifact, locked_l
                 kind=perturbation.kind,
                 decision_flips=decision_flips,
                 class_changes=class_changes,
-                balanced_accuracy_difference=_difference(dx_true, before, after, weights),
-                metrics=_metrics(dx_true, after, lesion_ids, weights),
+                balanced_accuracy_difference=_difference(dx_true, before, after, weights, len(task.classes)),
+                metrics=_metrics(dx_true, after, lesion_ids, weights, task),
             )
         )
     point = artifact.operating_points[0]
@@ -256,36 +258,40 @@ def summarise(lesions: pd.DataFrame, logits: Array, artifact: Artifact, locked_l
         bootstrap_seed=BOOTSTRAP_SEED,
         operating_point=point.name,
         threshold=point.threshold,
-        unperturbed=_metrics(dx_true, before, lesion_ids, weights),
+        unperturbed=_metrics(dx_true, before, lesion_ids, weights, task),
         perturbations=tuple(effects),
     )
 
 
-def _difference(dx_true: Indices, before: Answers, after: Answers, weights: Weights) -> Estimate:
+def _difference(dx_true: Indices, before: Answers, after: Answers, weights: Weights, classes: int) -> Estimate:
     """The same bootstrap samples on both sides: what they share leaves the interval."""
     return estimate_of(
-        balanced_accuracy(dx_true, after.dx_predicted) - balanced_accuracy(dx_true, before.dx_predicted),
-        weighted_balanced_accuracy(dx_true, after.dx_predicted, weights)
-        - weighted_balanced_accuracy(dx_true, before.dx_predicted, weights),
+        balanced_accuracy(dx_true, after.dx_predicted, classes)
+        - balanced_accuracy(dx_true, before.dx_predicted, classes),
+        weighted_balanced_accuracy(dx_true, after.dx_predicted, weights, classes)
+        - weighted_balanced_accuracy(dx_true, before.dx_predicted, weights, classes),
     )
 
 
-def _metrics(dx_true: Indices, answers: Answers, lesion_ids: np.ndarray, weights: Weights) -> RobustnessMetrics:
-    sensitivity, specificity, *_ = rate_estimates(is_malignant(dx_true), answers.is_flagged, lesion_ids, weights)
+def _metrics(
+    dx_true: Indices, answers: Answers, lesion_ids: np.ndarray, weights: Weights, task: Task
+) -> RobustnessMetrics:
+    is_of_side, classes = is_positive(dx_true, task.positives), len(task.classes)
+    sensitivity, specificity, *_ = rate_estimates(is_of_side, answers.is_flagged, lesion_ids, weights)
     return RobustnessMetrics(
         balanced_accuracy=estimate_of(
-            balanced_accuracy(dx_true, answers.dx_predicted),
-            weighted_balanced_accuracy(dx_true, answers.dx_predicted, weights),
+            balanced_accuracy(dx_true, answers.dx_predicted, classes),
+            weighted_balanced_accuracy(dx_true, answers.dx_predicted, weights, classes),
         ),
-        melanoma_auroc=_auroc(dx_true == class_index("mel"), answers.p_melanoma, weights),
-        malignant_auroc=_auroc(is_malignant(dx_true), answers.p_malignant, weights),
+        gravest_auroc=_auroc(dx_true == task.index(task.gravest), answers.p_gravest, weights),
+        positive_auroc=_auroc(is_of_side, answers.p_positive, weights),
         sensitivity=sensitivity,
         specificity=specificity,
     )
 
 
-def _auroc(is_positive: Booleans, score: Array, weights: Weights) -> Estimate:
-    return estimate_of(auroc(is_positive, score), weighted_auroc(is_positive, score, weights))
+def _auroc(is_of_side: Booleans, score: Array, weights: Weights) -> Estimate:
+    return estimate_of(auroc(is_of_side, score), weighted_auroc(is_of_side, score, weights))
 
 
 def study_to_dict(study: RobustnessStudy) -> dict[str, Any]:
@@ -294,7 +300,7 @@ def study_to_dict(study: RobustnessStudy) -> dict[str, Any]:
     return data | to_plain(asdict(study))
 
 
-def format_report(section: dict[str, Any], title: str) -> str:
+def format_report(section: dict[str, Any], title: str, task: Task) -> str:
     """The manifest's section as text: what was measured, and `model.evaluation.report.robustness_table`."""
     return "\n".join(
         (
@@ -302,7 +308,7 @@ def format_report(section: dict[str, Any], title: str) -> str:
             f"one image each; threshold {section['threshold']:.4f} ({section['operating_point']})",
             f"Intervals: {section['resamples']:,} bootstrap samples of lesions, seed {section['bootstrap_seed']}",
             "",
-            robustness_table(section),
+            robustness_table(section, task),
         )
     )
 
@@ -332,7 +338,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ArtifactMismatch, DatasetError) as error:
         print(error, file=sys.stderr)
         return 2
-    print(format_report(section, f"{artifact.name} {artifact.version}"))
+    print(format_report(section, f"{artifact.name} {artifact.version}", artifact.task))
     return 0
 
 

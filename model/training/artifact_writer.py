@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from data.datasets.ham10000 import DatasetError, image_path, load_metadata
 from data.datasets.splits import FOLDS, TEST, TEST_SHARE, split_by_lesion
-from data.tasks.skin import DX_CODES, MALIGNANT_DX
+from data.tasks.skin import DX_CODES, SKIN
 from model.analysis.quality import Gate, fit_gate
 from model.evaluation.operating_points import choose_operating_points
 from model.evaluation.predictions import cohort_of
@@ -91,7 +91,7 @@ def fit_conformal(out_of_fold: pd.DataFrame, test: pd.DataFrame) -> dict[str, An
         out_of_fold: predictions with the column `fold`; every method is tried on it, fold by fold.
         test: the locked test lesions' predictions.
     """
-    held_out, locked = cohort_of(out_of_fold), cohort_of(test)
+    held_out, locked = cohort_of(out_of_fold, SKIN), cohort_of(test, SKIN)
     # Without a second fold there is nothing to try the methods on.
     has_folds = out_of_fold["fold"].nunique() > 1
     tried = {
@@ -106,11 +106,12 @@ def fit_conformal(out_of_fold: pd.DataFrame, test: pd.DataFrame) -> dict[str, An
             ),
             held_out.dx_true,
             held_out.lesion_ids,
+            SKIN.codes,
         )
         for method in (CONFORMAL_METHODS if has_folds else ())
     }
     sets = fit_sets(CONFORMAL_METHOD, held_out.probabilities, held_out.dx_true, held_out.lesion_ids, CONFORMAL_LEVEL)
-    measured = measure_sets(sets.contains(locked.probabilities), locked.dx_true, locked.lesion_ids)
+    measured = measure_sets(sets.contains(locked.probabilities), locked.dx_true, locked.lesion_ids, SKIN.codes)
     return {
         "sets": asdict(sets),
         "tried_out_of_fold": {method: asdict(metrics) for method, metrics in tried.items()},
@@ -183,7 +184,7 @@ def export(
     was_trained_on = training.rows["image_id"].isin(select_rows(metadata, recipe)[0]["image_id"]).to_numpy()
     gate = fit_gate(training.textures[was_trained_on])
     gate.save(output / GATE_FILE)
-    index = fit_index(training.embeddings, training.rows, NEIGHBOUR_DIMENSIONS)
+    index = fit_index(training.embeddings, training.rows, NEIGHBOUR_DIMENSIONS, SKIN.codes)
     index.save(output / NEIGHBOURS_FILE)
     out_of_fold = predictions_table(all_held_out, calibration).assign(
         fold=np.repeat([member.validation_fold for member in recipes], [len(part.rows) for part in held_out])
@@ -194,7 +195,7 @@ def export(
     predictions.to_csv(output / TEST_PREDICTIONS_FILE, index=False)
     decided = decide(calibration.probabilities(all_held_out.logits), np.asarray(calibration.prior))
     predicted_peaks = all_held_out.peaks[np.arange(len(decided)), decided]
-    points = choose_operating_points(cohort_of(out_of_fold), cohort_of(predictions))
+    points = choose_operating_points(cohort_of(out_of_fold, SKIN), cohort_of(predictions, SKIN))
 
     manifest = {
         "schema_version": SCHEMA_VERSION,
@@ -203,7 +204,8 @@ def export(
         "created": created,
         "licence": LICENCE,
         "classes": list(DX_CODES),
-        "malignant": list(MALIGNANT_DX),
+        "task": SKIN.key,
+        "positive": list(SKIN.question.positives),
         "input": {
             "height": HEIGHT,
             "width": WIDTH,
@@ -255,14 +257,14 @@ def export(
                 precision_at(index, test.embeddings, test.class_indices, test.rows["lesion_id"].to_numpy(dtype=str))
             ),
         },
-        "out_of_fold_metrics": evaluation_to_dict(evaluate(cohort_of(out_of_fold))),
+        "out_of_fold_metrics": evaluation_to_dict(evaluate(cohort_of(out_of_fold, SKIN))),
         "metrics": {
             "data": "HAM10000",
             "split": split_name,
-            **evaluation_to_dict(evaluate(cohort_of(predictions))),
+            **evaluation_to_dict(evaluate(cohort_of(predictions, SKIN))),
         },
         "reliability": _reliability(predictions),
-        "subgroups": [asdict(group) for group in measure_subgroups(predictions, points[0].threshold)],
+        "subgroups": [asdict(group) for group in measure_subgroups(predictions, SKIN, points[0].threshold)],
         "files": {
             file: {"sha256": sha256_of(output / file), "bytes": (output / file).stat().st_size}
             for file in (
@@ -306,12 +308,12 @@ def _epochs_by_phase(run: Path) -> dict[str, int]:
 
 def _reliability(predictions: pd.DataFrame) -> dict[str, Any]:
     """Mean probability, observed share and images of each bin: of the most probable class, and of p(malignant)."""
-    cohort = cohort_of(predictions)
+    cohort = cohort_of(predictions, SKIN)
     top = cohort.probabilities.argmax(axis=1)
     confidence = cohort.probabilities.max(axis=1)
     questions = {
         "top_class": (top == cohort.dx_true, confidence),
-        "malignant": (cohort.is_malignant, cohort.p_malignant),
+        "positive": (cohort.is_positive, cohort.p_positive),
     }
     return {
         name: dict(zip(("stated", "observed", "images"), reliability(*question), strict=True))

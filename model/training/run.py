@@ -216,7 +216,7 @@ def validate(network: keras.Model, part: Part) -> dict[str, float]:
         "val_loss": float(-np.log(np.maximum(likelihood, 1e-12)).mean()),
         "val_accuracy": accuracy(part.class_indices, logits.argmax(axis=1)),
         "val_auc": macro_auroc(part.class_indices, probabilities),
-        "val_balanced_accuracy": balanced_accuracy(part.class_indices, logits.argmax(axis=1)),
+        "val_balanced_accuracy": balanced_accuracy(part.class_indices, logits.argmax(axis=1), logits.shape[1]),
     }
 
 

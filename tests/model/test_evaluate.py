@@ -11,15 +11,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from data.tasks.skin import DX_CODES, class_index
+from data.tasks.skin import SKIN
 from model.evaluate import main
 from model.evaluation.predictions import (
-    PREDICTION_COLUMNS,
     Cohort,
     PredictionsError,
     check_predictions,
     cohort_of,
     load_predictions,
+    prediction_columns,
 )
 from model.evaluation.results import evaluate, evaluation_from_dict, evaluation_to_dict, roc_curves
 from model.measures.intervals import Estimate, threshold_table
@@ -49,7 +49,7 @@ def table() -> pd.DataFrame:
                 "age": 45.0 if number else np.nan,
                 "sex": "female",
                 "localization": "unknown",
-                **{code: shares.get(code, 0.0) for code in DX_CODES},
+                **{code: shares.get(code, 0.0) for code in SKIN.codes},
                 "prediction": prediction,
             }
             for number, (lesion, dx, prediction, shares) in enumerate(ROWS)
@@ -59,7 +59,7 @@ def table() -> pd.DataFrame:
 
 @pytest.fixture
 def cohort(table: pd.DataFrame) -> Cohort:
-    return cohort_of(table)
+    return cohort_of(table, SKIN)
 
 
 @pytest.fixture
@@ -74,16 +74,16 @@ def is_nan(estimate: Estimate) -> bool:
 
 
 def test_a_table_survives_the_file(table: pd.DataFrame, predictions_path: Path) -> None:
-    read = load_predictions(predictions_path)
-    assert list(read.columns) == list(PREDICTION_COLUMNS)
+    read = load_predictions(predictions_path, SKIN)
+    assert list(read.columns) == list(prediction_columns(SKIN))
     assert math.isnan(read["age"][0])
     assert read["localization"].eq("unknown").all()
-    assert np.array_equal(read[list(DX_CODES)].to_numpy(), table[list(DX_CODES)].to_numpy())
+    assert np.array_equal(read[list(SKIN.codes)].to_numpy(), table[list(SKIN.codes)].to_numpy())
 
 
 def test_a_table_may_have_other_columns_in_any_order(table: pd.DataFrame) -> None:
     shuffled = table.assign(ood_score=1.0)[["ood_score", *reversed(table.columns)]]
-    assert list(check_predictions(shuffled, "x.csv").columns) == list(PREDICTION_COLUMNS)
+    assert list(check_predictions(shuffled, "x.csv", SKIN).columns) == list(prediction_columns(SKIN))
 
 
 def test_a_cohort_holds_aligned_arrays(cohort: Cohort) -> None:
@@ -92,8 +92,8 @@ def test_a_cohort_holds_aligned_arrays(cohort: Cohort) -> None:
     assert cohort.dx_true.tolist() == [4, 4, 4, 5, 5, 5, 1]
     assert cohort.dx_predicted.tolist() == [4, 4, 5, 5, 5, 4, 1]
     assert cohort.probabilities.shape == (7, 7)
-    assert cohort.is_malignant.tolist() == [True, True, True, False, False, False, True]
-    assert cohort.p_malignant == pytest.approx([0.5, 0.4, 0.1, 0.1, 0.2, 0.6, 0.9])
+    assert cohort.is_positive.tolist() == [True, True, True, False, False, False, True]
+    assert cohort.p_positive == pytest.approx([0.5, 0.4, 0.1, 0.1, 0.2, 0.6, 0.9])
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_a_wrong_value_is_refused_with_its_row(
 ) -> None:
     table.loc[row, column] = value
     with pytest.raises(PredictionsError, match=r"^given\.csv, " + message):
-        check_predictions(table, "given.csv")
+        check_predictions(table, "given.csv", SKIN)
 
 
 @pytest.mark.parametrize("column", ["mel", "age"])
@@ -124,22 +124,22 @@ def test_text_for_a_number_is_refused(table: pd.DataFrame, column: str) -> None:
     table[column] = table[column].astype(object)
     table.loc[1, column] = "much"
     with pytest.raises(PredictionsError, match=f"row 3, {column}: expected a number, received much"):
-        check_predictions(table, "given.csv")
+        check_predictions(table, "given.csv", SKIN)
 
 
 def test_sums_within_rounding_pass(table: pd.DataFrame) -> None:
     table.loc[1, "mel"] = 0.4009
-    assert len(check_predictions(table, "given.csv")) == 7
+    assert len(check_predictions(table, "given.csv", SKIN)) == 7
 
 
 def test_missing_columns_are_named(table: pd.DataFrame) -> None:
     with pytest.raises(PredictionsError, match=r"given.csv: expected columns .*; missing dx_type, prediction$"):
-        check_predictions(table.drop(columns=["prediction", "dx_type"]), "given.csv")
+        check_predictions(table.drop(columns=["prediction", "dx_type"]), "given.csv", SKIN)
 
 
 def test_a_table_without_rows_is_refused(table: pd.DataFrame) -> None:
     with pytest.raises(PredictionsError, match="received none"):
-        check_predictions(table[:0], "given.csv")
+        check_predictions(table[:0], "given.csv", SKIN)
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00\xd8", b'a,b\n1,2\n1,2,3,"4\n'])
@@ -147,14 +147,14 @@ def test_a_file_that_is_no_csv_is_refused(tmp_path: Path, content: bytes) -> Non
     path = tmp_path / "picture.csv"
     path.write_bytes(content)
     with pytest.raises(PredictionsError, match=r"picture\.csv: expected a CSV of predictions, could not read it"):
-        load_predictions(path)
+        load_predictions(path, SKIN)
 
 
 def test_a_missing_file_or_a_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(PredictionsError, match="found none"):
-        load_predictions(tmp_path / "absent.csv")
+        load_predictions(tmp_path / "absent.csv", SKIN)
     with pytest.raises(PredictionsError, match="could not read it"):
-        load_predictions(tmp_path)
+        load_predictions(tmp_path, SKIN)
 
 
 def test_the_evaluation_by_hand(cohort: Cohort) -> None:
@@ -164,7 +164,7 @@ def test_the_evaluation_by_hand(cohort: Cohort) -> None:
     # Sensitivities: bcc 1 of 1, mel 2 of 3, nv 2 of 3; the other classes have no images.
     assert evaluation.balanced_accuracy.value == pytest.approx((1 + 2 / 3 + 2 / 3) / 3)
     # Malignant 0.5, 0.4, 0.1, 0.9 against benign 0.1, 0.2, 0.6: 0.5 wins 2, 0.4 wins 2, 0.1 ties 1, 0.9 wins 3.
-    assert evaluation.malignant_auroc.value == pytest.approx(7.5 / 12)
+    assert evaluation.positive_auroc.value == pytest.approx(7.5 / 12)
     # mel 0.5, 0.4, 0.1 against 0.1, 0.2, 0.6, 0: 3 + 3 + 1.5 of 12. nv 0.9, 0.8, 0.4 against 0.5, 0.6, 0.9, 0.1:
     # 3.5 + 3 + 1 of 12. bcc 0.9 beats all.
     assert evaluation.macro_auroc.value == pytest.approx((1 + 7.5 / 12 + 7.5 / 12) / 3)
@@ -181,8 +181,8 @@ def test_the_evaluation_by_hand(cohort: Cohort) -> None:
 
 def test_one_class_against_the_rest_by_hand(cohort: Cohort) -> None:
     per_class = evaluate(cohort, resamples=50).per_class
-    assert tuple(row.dx for row in per_class) == DX_CODES
-    mel = per_class[class_index("mel")]
+    assert tuple(row.dx for row in per_class) == SKIN.codes
+    mel = per_class[SKIN.index("mel")]
     # 3 images of 2 lesions; 2 found; 1 of 4 others called mel; 3 called, 4 not.
     assert (mel.images, mel.lesions) == (3, 2)
     values = [rate.value for rate in (mel.sensitivity, mel.specificity, mel.ppv, mel.npv, mel.auroc)]
@@ -190,7 +190,7 @@ def test_one_class_against_the_rest_by_hand(cohort: Cohort) -> None:
 
 
 def test_a_class_without_images_is_nan_where_it_must_be(cohort: Cohort) -> None:
-    df = evaluate(cohort, resamples=50).per_class[class_index("df")]
+    df = evaluate(cohort, resamples=50).per_class[SKIN.index("df")]
     assert (df.images, df.lesions) == (0, 0)
     assert all(is_nan(estimate) for estimate in (df.sensitivity, df.ppv, df.auroc))
     # Nobody was called df, and rightly so; six lesions leave room for doubt: 0.025 ** (1 / 6) = 0.541.
@@ -199,13 +199,13 @@ def test_a_class_without_images_is_nan_where_it_must_be(cohort: Cohort) -> None:
 
 
 def test_one_image_and_none(table: pd.DataFrame) -> None:
-    one = evaluate(cohort_of(table[:1]), resamples=20)
+    one = evaluate(cohort_of(table[:1], SKIN), resamples=20)
     assert (one.images, one.lesions, one.accuracy.value, one.balanced_accuracy.value) == (1, 1, 1.0, 1.0)
     assert is_nan(one.macro_auroc)
-    none = evaluate(cohort_of(table[:0]), resamples=20)
+    none = evaluate(cohort_of(table[:0], SKIN), resamples=20)
     assert (none.images, none.lesions, none.confusion.sum()) == (0, 0, 0)
     assert all(is_nan(e) for e in (none.accuracy, none.balanced_accuracy, none.macro_auroc, none.calibration_error))
-    assert all(is_nan(curve.auroc) for curve in roc_curves(cohort_of(table[:0]), resamples=20))
+    assert all(is_nan(curve.auroc) for curve in roc_curves(cohort_of(table[:0], SKIN), resamples=20))
 
 
 def test_evaluation_refuses_no_resamples(cohort: Cohort) -> None:
@@ -215,11 +215,11 @@ def test_evaluation_refuses_no_resamples(cohort: Cohort) -> None:
 
 def test_roc_curves(cohort: Cohort) -> None:
     curves = {curve.name: curve for curve in roc_curves(cohort, resamples=100, seed=1)}
-    assert tuple(curves) == (*DX_CODES, "macro", "malignant")
+    assert tuple(curves) == (*SKIN.codes, "macro", "malignant")
     evaluation = evaluate(cohort, resamples=100, seed=1)
-    assert curves["mel"].auroc == evaluation.per_class[class_index("mel")].auroc
+    assert curves["mel"].auroc == evaluation.per_class[SKIN.index("mel")].auroc
     assert curves["macro"].auroc == evaluation.macro_auroc
-    assert curves["malignant"].auroc == evaluation.malignant_auroc
+    assert curves["malignant"].auroc == evaluation.positive_auroc
     malignant = curves["malignant"]
     assert (malignant.positives, malignant.negatives) == (4, 3)
     # In falling order: 0.9 +, 0.6 -, 0.5 +, 0.4 +, 0.2 -, 0.1 + and - tied.
@@ -249,7 +249,7 @@ def test_an_evaluation_survives_json(cohort: Cohort) -> None:
     read = evaluation_from_dict(json.loads(written))
     assert evaluation_to_dict(read) == evaluation_to_dict(evaluation)
     assert read.per_class[4] == evaluation.per_class[4]
-    assert is_nan(read.per_class[class_index("df")].sensitivity)
+    assert is_nan(read.per_class[SKIN.index("df")].sensitivity)
     assert read.confusion.dtype == np.int64
     assert read.confusion.tolist() == evaluation.confusion.tolist()
     assert json.loads(written)["per_class"][3]["sensitivity"] == {"value": None, "low": None, "high": None}
@@ -258,7 +258,7 @@ def test_an_evaluation_survives_json(cohort: Cohort) -> None:
 
 
 def test_the_threshold_functions_are_offered_here(cohort: Cohort) -> None:
-    metrics = threshold_table(cohort.is_malignant, cohort.p_malignant, cohort.lesion_ids, 0.4)
+    metrics = threshold_table(cohort.is_positive, cohort.p_positive, cohort.lesion_ids, 0.4)
     # At 0.4: 0.5, 0.4, 0.9 of four malignant images, and 0.6 of three benign ones.
     assert (metrics.sensitivity.value, metrics.ppv.value) == (0.75, 0.75)
     assert metrics.specificity.value == pytest.approx(2 / 3)

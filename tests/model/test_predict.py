@@ -15,11 +15,11 @@ import pytest
 from PIL import Image
 
 from data.datasets.ham10000 import image_path
-from data.tasks.skin import DX_CODES, MALIGNANT_DX
+from data.tasks.skin import SKIN
 from model.analysis.analyzer import Analyzer
 from model.batch.rows import score
 from model.batch.sources import find_images
-from model.batch.table import COLUMNS
+from model.batch.table import columns_of
 from model.images.decoding import decode_image
 from model.images.framing import to_network_input
 from model.images.rejection import MAX_BYTES, RgbImage
@@ -29,6 +29,7 @@ from model.predict import main
 
 Rows = list[dict[str, str]]
 ANYTHING = QualityLimits(0, 0, 255, 0, float("inf"))
+COLUMNS = columns_of(SKIN)
 
 
 @pytest.fixture(scope="module")
@@ -62,19 +63,19 @@ def run_main(output: Path, arguments: Sequence[object]) -> tuple[int, Rows]:
 
 
 def assert_answered(row: dict[str, str]) -> None:
-    probabilities = np.array([float(row[dx]) for dx in DX_CODES])
+    probabilities = np.array([float(row[dx]) for dx in SKIN.codes])
     assert row["quality"] == "ok"
     assert (probabilities >= 0).all()
     assert probabilities.sum() == pytest.approx(1, abs=1e-5)
-    assert row["prediction"] in DX_CODES
-    assert float(row["p_malignant"]) == pytest.approx(sum(float(row[dx]) for dx in MALIGNANT_DX), abs=1e-5)
+    assert row["prediction"] in SKIN.codes
+    assert float(row["p_malignant"]) == pytest.approx(sum(float(row[dx]) for dx in SKIN.question.positives), abs=1e-5)
     assert float(row["ood_score"]) >= 0
     assert float(row["runtime_ms"]) > 0
 
 
 def assert_unanswered(row: dict[str, str], reason: str) -> None:
     assert row["quality"] == reason
-    assert [row[column] for column in (*DX_CODES, "prediction", "p_malignant", "conformal_set")] == [""] * 10
+    assert [row[column] for column in (*SKIN.codes, "prediction", "p_malignant", "conformal_set")] == [""] * 10
 
 
 # Rows
@@ -112,7 +113,7 @@ def test_row_says_what_the_analysis_says(tolerant: Artifact, tmp_path: Path) -> 
     _, (row,) = run_main(tmp_path / "out.csv", [path])
     prediction = Analyzer(LiteRTClassifier(tolerant)).run(path.read_bytes()).prediction
     assert prediction is not None
-    assert [float(row[dx]) for dx in DX_CODES] == pytest.approx(list(prediction.probabilities), abs=1e-6)
+    assert [float(row[dx]) for dx in SKIN.codes] == pytest.approx(list(prediction.probabilities), abs=1e-6)
     assert row["prediction"] == prediction.dx
 
 

@@ -25,7 +25,7 @@ from data.cases.case import LOCAL_ACTOR, Actor, Biopsy, Case, Decision, Lesion, 
 from data.cases.database import CaseLogUnavailable
 from data.cases.log import CaseLog, CaseNotFound
 from data.cases.queries import CaseQuery
-from data.tasks.skin import DX_CODES
+from data.tasks.skin import SKIN
 from model.inference.clinical import ClinicalFacts
 from tests.support.case_log import (
     case_log_of,
@@ -270,7 +270,7 @@ def test_case_is_shown_as_it_was_saved(case: Case) -> None:
     page = open_page(case.case_id)
     text = shown(page)
     assert not page.error
-    for dx, probability in zip(DX_CODES, case.result.probabilities, strict=True):
+    for dx, probability in zip(SKIN.codes, case.result.probabilities, strict=True):
         assert f"({dx})' aria-valuemin='0' aria-valuemax='100' aria-valuenow='{probability * 100:.1f}'" in text
     assert saved.saved_verdict(case.result) in text and saved.saved_meaning(case.result) in text
     assert wording.prediction_set(case.result) in text and wording.saved_model(case.result) in text
@@ -396,7 +396,7 @@ def test_case_of_another_model_is_marked_and_compared_on_demand() -> None:
     now = sample_result()
     facts = ClinicalFacts(case.patient.age, case.lesion.site)
     probabilities = resources.artifact().clinical.probabilities(np.array(now.probabilities), facts)
-    melanoma = float(probabilities[DX_CODES.index("mel")])
+    melanoma = float(probabilities[SKIN.codes.index("mel")])
     row = f'<th scope="row">mel</th><td class="number">5 %</td><td class="number">{percent(melanoma)}</td>'
     assert row in shown(page) and f"{wording.points(0.05, melanoma)}</td>" in shown(page)
     assert "Saved (skin 1.0)" in shown(page)

@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard.review import evidence_wording
 from dashboard.shell import resources
-from data.tasks.skin import DX_CODES, MALIGNANT_INDICES, diagnosis
+from data.tasks.skin import SKIN
 from model.analysis.analyzer import SIMILAR_CASES, Analyzer
 from model.explain.keras_worker import KerasWorker
 from model.explain.maps import Explanation
@@ -58,8 +58,8 @@ def test_sample_is_answered_with_seven_probabilities(page: AppTest) -> None:
     assert not page.exception
     text = shown(page)
     assert "Synthetic sample" in text
-    assert text.count("role='meter'") == 2 + len(DX_CODES)
-    for dx in DX_CODES:
+    assert text.count("role='meter'") == 2 + len(SKIN.codes)
+    for dx in SKIN.codes:
         assert f"<i>{dx}</i>" in text
     assert "of 100" in text and "95 % interval" in text
     assert "does not show where disease is" in text
@@ -92,7 +92,7 @@ def test_upload_is_answered_and_several_make_a_queue(page: AppTest) -> None:
     page.toggle(key="review_table").set_value(True).run()
     table = page.dataframe[0].value
     assert list(table["image"]) == ["first.jpg", "second.jpg"]
-    assert all(set(codes.split("|")) <= set(DX_CODES) for codes in table["conformal_set"])
+    assert all(set(codes.split("|")) <= set(SKIN.codes) for codes in table["conformal_set"])
 
 
 def test_a_sample_leaves_the_users_image_one_click_away(page: AppTest) -> None:
@@ -107,8 +107,8 @@ def test_a_flagged_image_is_never_headed_by_a_benign_name(page: AppTest) -> None
     for label in ("mel", "bcc", "akiec"):
         next(button for button in page.button if button.label == label).click().run()
         if page.warning:
-            assert "Most probable malignant diagnosis: **" in shown(page)
-            heading = shown(page).split("Most probable malignant diagnosis: **")[1]
+            assert "Most probable malignant SKIN.named: **" in shown(page)
+            heading = shown(page).split("Most probable malignant SKIN.named: **")[1]
             assert heading.split("(")[1].split(")")[0] in ("akiec", "bcc", "mel")
 
 
@@ -157,7 +157,7 @@ def test_method_on_demand_comes_from_the_child_process(page: AppTest, monkeypatc
     selectbox(page, "Class").set_value("mel")
     next(button for button in page.button if button.label == "Compute").click().run()
     assert not page.exception
-    assert asked == [("Grad-CAM++", DX_CODES.index("mel"))]
+    assert asked == [("Grad-CAM++", SKIN.codes.index("mel"))]
 
 
 def test_failing_child_process_leaves_the_answer_standing(page: AppTest, tmp_path: Path) -> None:
@@ -179,7 +179,7 @@ def test_answer_holds_the_set_and_how_far_the_networks_agree(page: AppTest) -> N
     prediction = answered(SAMPLE.with_name("synthetic_mel_1.jpg").read_bytes())
     text = shown(page)
     line = next(part for part in text.splitlines() if "Cannot rule out at" in part)
-    assert [dx for dx in DX_CODES if f"({dx})" in line] == sorted(prediction.conformal_set)
+    assert [dx for dx in SKIN.codes if f"({dx})" in line] == sorted(prediction.conformal_set)
     assert f"n = {resources.artifact().manifest['conformal']['measured']['images']:,} images" in text
     assert ("networks behind this answer" in text) == (len(prediction.member_p_malignant) > 1)
 
@@ -191,7 +191,7 @@ def test_prevalence_slider_reweighs_the_flag_and_the_image(page: AppTest) -> Non
     artifact = resources.artifact()
     point, prior = artifact.operating_points[0], artifact.calibration.prior
     ppv, npv = reweigh_ppv_npv(point.sensitivity.value, point.specificity.value, 0.02)
-    share = sum(prior[index] for index in MALIGNANT_INDICES)
+    share = sum(prior[index] for index in SKIN.positives)
     here = reweigh_probability(answered(SAMPLE.read_bytes()).p_malignant, share, 0.02)
     text = shown(page)
     assert f"**Flagged:** {evidence_wording.one_in(ppv)} is malignant" in text
@@ -202,7 +202,7 @@ def test_prevalence_slider_reweighs_the_flag_and_the_image(page: AppTest) -> Non
 def test_prevalence_starts_where_the_probabilities_were_calibrated(page: AppTest) -> None:
     open_sample(page, "nv")
     prior = resources.artifact().calibration.prior
-    assert page.slider(key="review_prevalence").value == pytest.approx(sum(prior[i] for i in MALIGNANT_INDICES))
+    assert page.slider(key="review_prevalence").value == pytest.approx(sum(prior[i] for i in SKIN.positives))
 
 
 @pytest.fixture
@@ -243,7 +243,7 @@ def test_class_without_positive_evidence_gets_no_figures(no_evidence: None, page
     give_own_read(upload(page, ("new.jpg", BASAL_CELL.read_bytes() + b"nor this one")))
     assert not page.exception
     chosen = selectbox(page, "Heatmap of").value
-    assert f"No positive evidence for {diagnosis(chosen).name} ({chosen})" in shown(page)
+    assert f"No positive evidence for {SKIN.named(chosen).name} ({chosen})" in shown(page)
     assert "Inside the lesion" not in shown(page)
     # The answer stands all the same.
     assert "role='meter'" in shown(page)
@@ -252,8 +252,8 @@ def test_class_without_positive_evidence_gets_no_figures(no_evidence: None, page
 def test_contrast_compares_any_two_classes(page: AppTest) -> None:
     open_sample(page, "bcc")
     dx, other = evidence_wording.contrast_pair(answered(BASAL_CELL.read_bytes()))
-    assert f"Orange speaks for {diagnosis(dx).name} <b>{dx}</b>" in shown(page)
-    assert f"Blue speaks for {diagnosis(other).name} <b>{other}</b>" in shown(page)
+    assert f"Orange speaks for {SKIN.named(dx).name} <b>{dx}</b>" in shown(page)
+    assert f"Blue speaks for {SKIN.named(other).name} <b>{other}</b>" in shown(page)
     selectbox(page, "Why").set_value("df").run()
     assert not any("(df)" in option for option in selectbox(page, "rather than").options)
     selectbox(page, "rather than").set_value("vasc").run()

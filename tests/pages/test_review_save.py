@@ -25,7 +25,7 @@ from data.cases.case import LOCAL_ACTOR, Case, Decision, Patient, Read
 from data.cases.database import CaseLogUnavailable
 from data.cases.log import CaseLog, CaseNotFound
 from data.cases.queries import CaseQuery
-from data.tasks.skin import DX_CODES
+from data.tasks.skin import SKIN
 from model.inference.clinical import ClinicalFacts
 from tests.model.images.test_dicom import dicom_file
 from tests.support.dashboard import environment
@@ -401,7 +401,7 @@ def test_queue_keeps_each_form_and_counts_what_is_saved(page: AppTest) -> None:
     alone = analyzer.run(BASAL_CELL.read_bytes()).prediction
     assert informed is not None and alone is not None
     for row, prediction in enumerate((informed, alone)):
-        shares = [float(table[dx].iloc[row]) for dx in DX_CODES]
+        shares = [float(table[dx].iloc[row]) for dx in SKIN.codes]
         assert shares == pytest.approx(list(prediction.probabilities), abs=1e-5)
 
 
@@ -434,4 +434,4 @@ def test_the_same_file_opened_again_is_another_case(page: AppTest) -> None:
 
 def test_all_diagnoses_can_be_chosen_by_name(page: AppTest) -> None:
     upload(page, ("mine.jpg", SAMPLE.read_bytes()))
-    assert page.radio[0].options == [answer_wording.name_and_code(dx) for dx in DX_CODES]
+    assert page.radio[0].options == [answer_wording.name_and_code(dx) for dx in SKIN.codes]

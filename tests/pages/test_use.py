@@ -21,7 +21,7 @@ from data.cases.case import LOCAL_ACTOR, Actor, Biopsy, Decision, Read
 from data.cases.database import CaseLogUnavailable
 from data.cases.labelled import labelled_zip
 from data.cases.log import CaseLog
-from data.tasks.skin import DX_CODES
+from data.tasks.skin import SKIN
 from model.inference.artifact import MANIFEST_FILE, load_artifact
 from tests.support.case_log import case_log_of, made_up_draft, made_up_image, made_up_result
 from tests.support.dashboard import run_page, shown_text, write_artifact
@@ -45,7 +45,7 @@ def save(
 ) -> None:
     """So many cases of lesions of their own in the log of the settings."""
     artifact_sha256 = load_artifact(resources.settings().model_dir).weights_sha256
-    probabilities = [0.9 if dx == prediction else 0.1 / 6 for dx in DX_CODES]
+    probabilities = [0.9 if dx == prediction else 0.1 / 6 for dx in SKIN.codes]
     result = replace(made_up_result(probabilities), artifact_sha256=artifact_sha256, model_version=version)
     for number in range(count):
         draft = replace(

@@ -34,7 +34,7 @@ from data.cases.case import (
 from data.cases.log import CaseLog
 from data.cases.storage import stored_image
 from data.cases.tables import row_of, set_biopsy
-from data.tasks.skin import DX_CODES, MALIGNANT_INDICES
+from data.tasks.skin import SKIN
 from model.analysis.analyzer import Analyzer
 from model.analysis.case_record import image_to_store, result_of
 from model.inference.artifact import load_artifact
@@ -76,7 +76,7 @@ def save_sample(path: Path = SAMPLE, **changes: Any) -> Case:
 def made_up_draft(seed: int = 0, lesion_id: UUID | None = None) -> CaseDraft:
     """A case whose facts and answer are drawn; its evidence is empty, so that it can be listed and not opened."""
     generator = np.random.default_rng(seed)
-    dx, own_dx = (str(one) for one in generator.choice(DX_CODES, 2))
+    dx, own_dx = (str(one) for one in generator.choice(SKIN.codes, 2))
     certainty, plan = str(generator.choice(CERTAINTIES)), str(generator.choice(PLANS))
     return CaseDraft(
         case_id=uuid4(),
@@ -91,8 +91,8 @@ def made_up_draft(seed: int = 0, lesion_id: UUID | None = None) -> CaseDraft:
 
 def made_up_result(probabilities: Sequence[float] | np.ndarray) -> ModelResult:
     """An answer with these seven probabilities."""
-    p_malignant = float(sum(probabilities[index] for index in MALIGNANT_INDICES))
-    prediction = DX_CODES[int(np.argmax(probabilities))]
+    p_malignant = float(sum(probabilities[index] for index in SKIN.positives))
+    prediction = SKIN.codes[int(np.argmax(probabilities))]
     return ModelResult(
         model_name="made-up",
         model_version="0.1",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from data.tasks.skin import DX_CODES
+from data.tasks.skin import SKIN
 from model.inference.artifact import DEFAULT_ARTIFACT, MANIFEST_FILE, write_section
 from model.inference.clinical import AGE_KNOTS
 from model.server.bundle import copy_artifact
@@ -24,11 +24,11 @@ def artifact_without_terms(folder: Path) -> Path:
 def artifact_with_terms(folder: Path) -> Path:
     """A copy of the committed weights to which the back speaks for basal cell carcinoma and old age for melanoma."""
     artifact_without_terms(folder)
-    nothing = [0.0] * len(DX_CODES)
+    nothing = [0.0] * len(SKIN.codes)
     terms = {"age": [nothing] * (len(AGE_KNOTS) - 1) + [_only("mel", 2.0)], "site": {"trunk": _only("bcc", 12.0)}}
     write_section(folder, "clinical", {"terms": terms})
     return folder
 
 
 def _only(dx: str, term: float) -> list[float]:
-    return [term if code == dx else 0.0 for code in DX_CODES]
+    return [term if code == dx else 0.0 for code in SKIN.codes]

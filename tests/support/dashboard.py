@@ -18,7 +18,7 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard.shell.settings import Settings, settings
 from data.datasets.ham10000 import METADATA_FILE
-from data.tasks.skin import DX_CODES
+from data.tasks.skin import SKIN
 from model.evaluation.predictions import cohort_of
 from model.evaluation.results import evaluate, evaluation_to_dict
 from model.inference.artifact import (
@@ -47,7 +47,7 @@ def made_up_predictions(seed: int = 0) -> pd.DataFrame:
     """Test predictions of 42 lesions, every second one with two images, better than chance."""
     generator = np.random.default_rng(seed)
     rows = []
-    for index, dx in enumerate(DX_CODES):
+    for index, dx in enumerate(SKIN.codes):
         for lesion in range(LESIONS_PER_CLASS):
             for view in range(1 + lesion % 2):
                 logits = generator.normal(0, 1, 7)
@@ -62,8 +62,8 @@ def made_up_predictions(seed: int = 0) -> pd.DataFrame:
                         "age": 40.0 + 5 * index if lesion else np.nan,
                         "sex": ("female", "male", "unknown")[lesion % 3],
                         "localization": ("back", "face", "trunk")[lesion % 3],
-                        **dict(zip(DX_CODES, probabilities, strict=True)),
-                        "prediction": DX_CODES[int(probabilities.argmax())],
+                        **dict(zip(SKIN.codes, probabilities, strict=True)),
+                        "prediction": SKIN.codes[int(probabilities.argmax())],
                     }
                 )
     return pd.DataFrame(rows)
@@ -92,7 +92,7 @@ def made_up_estimate(value: float | None, half_width: float = 0.1) -> dict[str, 
 
 def made_up_sets(coverage: float) -> dict[str, Any]:
     """What prediction sets were measured to do: `df` has no images, `mel` is covered least."""
-    by_dx = {dx: coverage for dx in DX_CODES} | {"df": None, "mel": coverage - 0.2}
+    by_dx = {dx: coverage for dx in SKIN.codes} | {"df": None, "mel": coverage - 0.2}
     return {
         "images": 63,
         "lesions": 42,
@@ -112,14 +112,14 @@ def made_up_sets(coverage: float) -> dict[str, Any]:
     }
 
 
-def made_up_subgroup(attribute: str, group: str, value: float | None, malignant_lesions: int = 20) -> dict[str, Any]:
+def made_up_subgroup(attribute: str, group: str, value: float | None, positive_lesions: int = 20) -> dict[str, Any]:
     """A subgroup whose rates are all `value`; None is one that is too small."""
-    counts = {"images": 40, "lesions": malignant_lesions + 15, "benign_lesions": 15, "classes": 7}
-    rates = ("balanced_accuracy", "malignant_auroc", "sensitivity", "specificity")
+    counts = {"images": 40, "lesions": positive_lesions + 15, "negative_lesions": 15, "classes": 7}
+    rates = ("balanced_accuracy", "positive_auroc", "sensitivity", "specificity")
     return {
         "attribute": attribute,
         "group": group,
-        "malignant_lesions": malignant_lesions,
+        "positive_lesions": positive_lesions,
         "is_too_small": value is None,
         **counts,
         **{rate: made_up_estimate(value) for rate in rates},
@@ -128,7 +128,7 @@ def made_up_subgroup(attribute: str, group: str, value: float | None, malignant_
 
 def made_up_gain() -> dict[str, Any]:
     """The same images without and with age and site: 1.5 points more of everything, of which two were paired."""
-    names = ("balanced_accuracy", "macro_auroc", "malignant_auroc", "accuracy", "calibration_error")
+    names = ("balanced_accuracy", "macro_auroc", "positive_auroc", "accuracy", "calibration_error")
     return {
         "images": 63,
         "lesions": 42,
@@ -144,7 +144,7 @@ def made_up_studies() -> dict[str, Any]:
     """The sections of a manifest that the studies write."""
     bins = {"stated": [None, 0.4, 0.8], "observed": [None, 0.5, 0.7], "images": [0, 20, 43]}
     measures = ("energy_inside", "pointing", "iou", "insertion", "deletion", "faithfulness")
-    robustness_metrics = ("balanced_accuracy", "melanoma_auroc", "malignant_auroc", "sensitivity", "specificity")
+    robustness_metrics = ("balanced_accuracy", "gravest_auroc", "positive_auroc", "sensitivity", "specificity")
     methods = [
         {"method": method, "images": 8, "without_evidence": number, "faithfulness_images": 4}
         | {"iou_thresholds": [0.2, 0.3], "measures": dict.fromkeys(measures, made_up_estimate(0.5))}
@@ -166,7 +166,7 @@ def made_up_studies() -> dict[str, Any]:
             "measured": made_up_gain(),
         },
         "subgroups": [
-            made_up_subgroup("age", "under 30", None, malignant_lesions=2),
+            made_up_subgroup("age", "under 30", None, positive_lesions=2),
             made_up_subgroup("age", "30 to 44", 0.7),
             made_up_subgroup("sex", "female", 0.8),
             made_up_subgroup("site", "face", 0.6),
@@ -212,7 +212,7 @@ def made_up_studies() -> dict[str, Any]:
             "macro_chance": 1 / 7,
             "per_class": [
                 {"dx": dx, "images": 9, "lesions": 6, "precision": made_up_estimate(0.4), "chance": 1 / 7}
-                for dx in DX_CODES
+                for dx in SKIN.codes
             ],
         },
     }
@@ -246,7 +246,7 @@ def write_artifact(folder: Path, studies: Sequence[str] = EXPORTED_STUDIES) -> P
         "schema_version": SCHEMA_VERSION,
         "name": "made-up",
         "version": "0.1",
-        "classes": list(DX_CODES),
+        "classes": list(SKIN.codes),
         "input": {"height": 192, "width": 256},
         "created": {"utc": "2026-01-01T00:00:00+00:00", "command": "python -m model.export", "commit": "0" * 40},
         "training": {
@@ -275,7 +275,7 @@ def write_artifact(folder: Path, studies: Sequence[str] = EXPORTED_STUDIES) -> P
         "split": {"by": "lesion_id", "seed": 7, "test_share": 0.15, "folds": 5, "out_of_fold": [0, 1]},
         "evidence": {"min_peak": 0.1},
         "metrics": {"data": "made-up data", "split": "locked test"}
-        | evaluation_to_dict(evaluate(cohort_of(made_up_predictions()), resamples=20)),
+        | evaluation_to_dict(evaluate(cohort_of(made_up_predictions(), SKIN), resamples=20)),
         "quality": {
             "gate_acceptance": 0.97,
             "limits": {

@@ -9,7 +9,7 @@ import pandas as pd
 from PIL import Image
 
 from data.datasets.ham10000 import MASK_FOLDER, METADATA_FILE
-from data.tasks.skin import DX_CODES
+from data.tasks.skin import SKIN
 
 LESIONS_PER_CLASS = 9
 
@@ -22,7 +22,7 @@ def write_tiny_dataset(folder: Path, seed: int = 0) -> Path:
     masks = folder / MASK_FOLDER
     masks.mkdir()
     rows = []
-    for class_index, dx in enumerate(DX_CODES):
+    for class_index, dx in enumerate(SKIN.codes):
         for lesion in range(LESIONS_PER_CLASS):
             for view in range(2 if lesion % 3 == 0 else 1):
                 image_id = f"ISIC_{class_index}{lesion:02d}{view}"

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 from uuid import UUID, uuid4
 
 from data.cases.case import Biopsy, Case, Decision, Lesion, Patient, Read
-from data.tasks.skin import DX_CODES
+from data.tasks.skin import SKIN
 from tests.support.case_log import made_up_result
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -30,7 +30,7 @@ def made_up_case(
         lesion_id: a lesion of its own where None.
         result: fields of its `ModelResult` to replace.
     """
-    probabilities = [p_prediction if dx == prediction else (1 - p_prediction) / 6 for dx in DX_CODES]
+    probabilities = [p_prediction if dx == prediction else (1 - p_prediction) / 6 for dx in SKIN.codes]
     return Case(
         case_id=uuid4(),
         saved_at=saved_at,

@@ -22,7 +22,7 @@ from dashboard.dataset.cohort import (
     wilson_interval,
 )
 from data.datasets.ham10000 import load_counts
-from data.tasks.skin import DX_CODES
+from data.tasks.skin import SKIN
 
 COUNTS = pd.DataFrame(
     [
@@ -73,7 +73,7 @@ def test_cohort_size_adds_up() -> None:
 
 def test_count_by_dx_names_every_diagnosis_in_order() -> None:
     counted = count_by_dx(COUNTS, "images")
-    assert tuple(counted.index) == DX_CODES
+    assert tuple(counted.index) == SKIN.codes
     assert counted.to_dict() == {"akiec": 0, "bcc": 3, "bkl": 0, "df": 0, "mel": 5, "nv": 8, "vasc": 0}
     assert count_by_dx(COUNTS, "lesions")["nv"] == 5
 
@@ -81,7 +81,7 @@ def test_count_by_dx_names_every_diagnosis_in_order() -> None:
 def test_cross_count_sorts_by_total_and_keeps_all_diagnoses() -> None:
     table = cross_count(COUNTS, "localization", "images")
     assert list(table.index) == ["back", "face", "trunk"]
-    assert tuple(table.columns) == DX_CODES
+    assert tuple(table.columns) == SKIN.codes
     assert table.loc["back", "mel"] == 4
     assert table.loc["trunk", "mel"] == 0
 

@@ -19,7 +19,7 @@ from dashboard.evaluation.trust_tables import (
     subgroup_frame,
     tried_sets_frame,
 )
-from data.tasks.skin import DX_CODES
+from data.tasks.skin import SKIN
 from tests.support.dashboard import made_up_estimate, made_up_sets, made_up_studies
 
 STUDIES = made_up_studies()
@@ -45,7 +45,7 @@ def test_bins_without_images_are_left_out() -> None:
 
 def test_sets_start_with_all_images() -> None:
     table = sets_frame(made_up_sets(0.88)).set_index("dx")
-    assert tuple(table.index) == ("all", *DX_CODES)
+    assert tuple(table.index) == ("all", *SKIN.codes)
     assert table.loc["all", "coverage"] == 0.88
     assert table.loc["all", "mean_size"] == 1.5
     assert table.loc["mel", "coverage"] == pytest.approx(0.68)
@@ -82,14 +82,14 @@ def test_robustness_starts_unperturbed_and_falls() -> None:
 def test_subgroups_that_are_too_small_keep_their_counts() -> None:
     table = subgroup_frame(STUDIES["subgroups"])
     assert table["attribute"].tolist() == ["age", "age", "sex", "site", "dx_type"]
-    assert table.loc[0, ["sensitivity", "malignant_auroc"]].isna().all()
-    assert (table.loc[0, "malignant_lesions"], table.loc[0, "benign_lesions"]) == (2, 15)
+    assert table.loc[0, ["sensitivity", "positive_auroc"]].isna().all()
+    assert (table.loc[0, "positive_lesions"], table.loc[0, "negative_lesions"]) == (2, 15)
     assert table["is_too_small"].tolist() == [True, False, False, False, False]
 
 
 def test_retrieval_starts_with_the_mean_of_the_classes() -> None:
     table = retrieval_frame(STUDIES["retrieval"])
-    assert table["dx"].tolist() == ["mean", *DX_CODES]
+    assert table["dx"].tolist() == ["mean", *SKIN.codes]
     assert table.loc[0, ["precision", "chance", "images"]].tolist() == [0.4, 1 / 7, 63]
 
 

@@ -67,7 +67,7 @@ def test_robustness_names_most_flips_and_lowest_accuracy() -> None:
 
 
 def test_lowest_and_highest_subgroups_come_from_the_data() -> None:
-    text = wording.lowest_and_highest(subgroup_frame(STUDIES["subgroups"]), "malignant_auroc")
+    text = wording.lowest_and_highest(subgroup_frame(STUDIES["subgroups"]), "positive_auroc")
     assert text == (
         "Malignant AUROC: lowest for site face, 0.60 (0.50 to 0.70), n 40; "
         "highest for sex female, 0.80 (0.70 to 0.90), n 40."

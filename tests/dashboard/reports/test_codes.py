@@ -7,7 +7,7 @@ from pydicom.sr._concepts_dict import concepts
 
 from dashboard.reports.codes import BODY_SITES, DERMOSCOPIC_PHOTOGRAPHY, DERMOSCOPY_MODALITY, SNOMED_CT, Code, dx_code
 from data.cases.case import SITES
-from data.tasks.skin import DIAGNOSES
+from data.tasks.skin import SKIN
 
 # Context groups of anatomy: Anatomic Region, Skin and Ear Anatomic Region and their like.
 SCHEMES = {SNOMED_CT: "SCT", DERMOSCOPY_MODALITY.system: "DCM"}
@@ -31,6 +31,6 @@ def test_sites_have_codes_but_for_two() -> None:
 
 
 def test_diagnoses_are_those_of_ham10000() -> None:
-    assert [dx_code(diagnosis.dx).display for diagnosis in DIAGNOSES] == [diagnosis.name for diagnosis in DIAGNOSES]
+    assert [dx_code(one.code).display for one in SKIN.classes] == [diagnosis.name for diagnosis in SKIN.classes]
     with pytest.raises(ValueError, match="expected one of"):
         dx_code("scc")

@@ -24,7 +24,7 @@ from data.cases.database import CaseLogUnavailable
 from data.cases.log import CaseLog, CaseNotFound, open_case_log
 from data.cases.queries import CaseQuery
 from data.cases.storage import ImageAltered, ImageMissing, open_image_store
-from data.tasks.skin import DX_CODES
+from data.tasks.skin import SKIN
 from model.analysis.case_record import recorded_analysis
 from tests.support.case_log import KEY, made_up_draft, made_up_image, sample_result
 
@@ -57,7 +57,9 @@ def test_csv_has_one_row_a_case_in_the_order_of_the_list(log: CaseLog) -> None:
     first, second = saved(log, 1), saved(log, 2)
     rows = rows_of(case_exports.export_csv(everything(log)))
     assert [row["case_id"] for row in rows] == [str(second.case_id), str(first.case_id)]
-    assert {dx: float(rows[1][dx]) for dx in DX_CODES} == dict(zip(DX_CODES, first.result.probabilities, strict=True))
+    assert {dx: float(rows[1][dx]) for dx in SKIN.codes} == dict(
+        zip(SKIN.codes, first.result.probabilities, strict=True)
+    )
     assert rows[1]["patient_reference"] == first.patient.reference
     assert rows[1]["own_dx"] == first.own_read.dx and rows[1]["dx"] == first.decision.dx
     assert rows[1]["biopsy_dx"] == ""
@@ -111,7 +113,7 @@ def test_json_holds_every_field_without_loss(log: CaseLog) -> None:
     case = saved(log, 3, result=replace(made_up_draft(3).result, evidence=b"\x00\xff", ood_score=math.nan))
     document = json.loads(case_exports.export_json(everything(log)))
     (told,) = document["cases"]
-    assert document["dx_codes"] == list(DX_CODES) and document["exported_by"] == LOCAL_ACTOR.name
+    assert document["dx_codes"] == list(SKIN.codes) and document["exported_by"] == LOCAL_ACTOR.name
     assert told["result"]["probabilities"] == list(case.result.probabilities)
     assert base64.b64decode(told["result"]["evidence"]) == b"\x00\xff"
     assert told["result"]["ood_score"] is None

@@ -15,7 +15,7 @@ from fhir.resources.R4B.diagnosticreport import DiagnosticReport
 
 from dashboard.reports.fhir import diagnostic_report
 from data.cases.case import CERTAINTIES, PLANS, SEXES, SIDES, SITES, Case, Decision, Lesion, Patient, Read
-from data.tasks.skin import DX_CODES
+from data.tasks.skin import SKIN
 from tests.support.reports import PROBABILITIES, THRESHOLD, made_up_case, made_up_result
 
 Json = dict[str, Any]
@@ -131,7 +131,7 @@ def test_conclusion_in_words_is_no_all_clear() -> None:
 
 def test_probabilities_have_all_their_digits() -> None:
     report = report_of(made_up_case())
-    for dx, probability in zip(DX_CODES, PROBABILITIES, strict=True):
+    for dx, probability in zip(SKIN.codes, PROBABILITIES, strict=True):
         observation = contained(report, f"p-{dx}")
         assert observation["valueQuantity"] == {
             "value": probability,
@@ -222,7 +222,7 @@ def test_every_word_of_a_case_is_valid() -> None:
     case = made_up_case()
     for index, site in enumerate(SITES):
         side, sex = SIDES[index % len(SIDES)], SEXES[index % len(SEXES)]
-        dx, plan = DX_CODES[index % len(DX_CODES)], PLANS[index % len(PLANS)]
+        dx, plan = SKIN.codes[index % len(SKIN.codes)], PLANS[index % len(PLANS)]
         report_of(
             replace(
                 case,

@@ -16,7 +16,7 @@ from dashboard.reports import wording
 from dashboard.reports.pdf import AMBER, MARGIN, case_pdf
 from dashboard.reports.printable import SPELLED_NOTE, printable
 from data.cases.case import MAX_REFERENCE, MAX_TEXT, Actor, Biopsy, Case, Decision, Lesion, Patient
-from data.tasks.skin import DIAGNOSES
+from data.tasks.skin import SKIN
 from tests.support.reports import THRESHOLD, made_up_analysis, made_up_case, made_up_result
 
 PRINTER = Actor("printer@clinic.example", "Made-up clinic", "clinician")
@@ -95,7 +95,7 @@ def test_report_says_all_of_a_case() -> None:
 
 def test_probabilities_are_whole_percents_highest_first() -> None:
     text = text_of(plain_report())
-    shown = [f"{diagnosis.name} ({diagnosis.dx})" for diagnosis in DIAGNOSES]
+    shown = [f"{diagnosis.name} ({diagnosis.dx})" for diagnosis in SKIN.classes]
     lines = re.findall(rf"({'|'.join(map(re.escape, shown))}) (< 1 %|\d+ %)", text)
     values = [value for _, value in lines]
     assert values == ["60 %", "30 %", "5 %", "3 %", "2 %", "< 1 %", "0 %"]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dashboard.review import evidence_wording as wording
-from data.tasks.skin import DX_CODES
+from data.tasks.skin import SKIN
 from model.explain.neighbours import Neighbour
 from model.explain.stress import StressOutcome, StressResult
 from model.inference.classifier import Prediction
@@ -15,7 +15,7 @@ NAN = float("nan")
 
 
 def prediction(dx: str, **shares: float) -> Prediction:
-    probabilities = np.array([shares.get(code, 0.0) for code in DX_CODES])
+    probabilities = np.array([shares.get(code, 0.0) for code in SKIN.codes])
     return Prediction(probabilities, dx, 0.5, (dx,), np.array([0.5]), "a made-up clinic", "made-up", "1", "ab12")
 
 

@@ -11,7 +11,7 @@ from dashboard.review import wording
 from dashboard.review.state import Progress
 from dashboard.shell.formats import escape, one_decimal, percent
 from data.cases.case import Read
-from data.tasks.skin import DX_CODES
+from data.tasks.skin import SKIN
 from model.explain.maps import explanation_of
 from model.images.framing import Framing
 from model.inference.artifact import MeasuredRate, OperatingPoint
@@ -22,7 +22,7 @@ RATE = MeasuredRate(0.9, 0.85, 0.95, 100)
 
 
 def prediction(**shares: float) -> Prediction:
-    probabilities = np.array([shares.get(dx, 0.0) for dx in DX_CODES])
+    probabilities = np.array([shares.get(dx, 0.0) for dx in SKIN.codes])
     malignant = float(probabilities[[0, 1, 4]].sum())
     in_set = tuple(dx for dx, share in shares.items() if share >= 0.05)
     members = np.array([malignant])

@@ -17,7 +17,7 @@ import pytest
 from dashboard.review.wording import INTENDED_USE_BUTTON
 from dashboard.serving.streamlit_session import StreamlitSession
 from dashboard.shell.settings import SettingsError, read_settings
-from data.tasks.skin import DX_CODES
+from data.tasks.skin import SKIN
 from tests.support.serve import PATIENCE_SECONDS, answers, wait_until
 from tests.support.server import ROOT, black_image, sample
 from tests.support.servers.ports import free_port
@@ -132,7 +132,7 @@ def lines_of_a_dashboard(folder: Path) -> list[dict[str, Any]]:
 def test_each_upload_has_one_line_whatever_is_drawn_again(tmp_path: Path) -> None:
     lines = lines_of_a_dashboard(tmp_path)
     answered, dark, rejected = (line for line in lines if line["event"] == "analysis")
-    metrics = {"_aws", "latency", "errors", *(f"predicted_{dx}" for dx in DX_CODES), "ood_distance"}
+    metrics = {"_aws", "latency", "errors", *(f"predicted_{dx}" for dx in SKIN.codes), "ood_distance"}
     assert set(answered) == FIELDS | metrics
     assert set(dark) == FIELDS | {"_aws", "latency", "errors", "ood_distance"}
     assert set(rejected) == FIELDS | {"_aws", "latency", "errors"}

@@ -16,8 +16,8 @@ from dashboard.shell import charts
 from dashboard.shell.colours import DX_COLOURS, DX_TYPE_COLOURS, SEX_COLOURS, translucent
 from dashboard.shell.formats import SEX_NAMES
 from dashboard.shell.metrics import METRICS, interval_range
-from data.datasets.ham10000 import load_counts
-from data.tasks.skin import DX_CODES, DX_TYPES
+from data.datasets.ham10000 import DX_TYPES, load_counts
+from data.tasks.skin import SKIN
 from model.evaluation.predictions import Cohort, cohort_of
 from model.evaluation.questions import QUESTIONS, question_scores
 from model.evaluation.results import MACRO, MALIGNANT, evaluate, roc_curves
@@ -30,7 +30,7 @@ EMPTY = COUNTS.iloc[:0]
 
 @pytest.fixture(scope="module")
 def cohort() -> Cohort:
-    return cohort_of(made_up_predictions())
+    return cohort_of(made_up_predictions(), SKIN)
 
 
 def dataset_figures(counts: pd.DataFrame) -> dict[str, go.Figure]:
@@ -65,8 +65,8 @@ def test_figures_of_an_empty_cohort_can_be_drawn(name: str) -> None:
 
 
 def test_one_colour_for_each_diagnosis() -> None:
-    assert tuple(DX_COLOURS) == DX_CODES
-    assert len(set(DX_COLOURS.values())) == len(DX_CODES)
+    assert tuple(DX_COLOURS) == SKIN.codes
+    assert len(set(DX_COLOURS.values())) == len(SKIN.codes)
     assert set(DX_TYPE_COLOURS) == set(DX_TYPES) == set(CONFIRMATION_NAMES)
     assert translucent("#102030", 0.5) == "rgba(16,32,48,0.5)"
 
@@ -74,7 +74,7 @@ def test_one_colour_for_each_diagnosis() -> None:
 def test_diagnosis_bars_fade_what_the_filter_leaves_out() -> None:
     figure = dataset_charts.diagnosis_bars(count_by_dx(COUNTS, "images"), "images", chosen=("mel",))
     bars = figure.data[0]
-    assert list(bars.y) == list(DX_CODES)
+    assert list(bars.y) == list(SKIN.codes)
     assert list(bars.x) == [327, 514, 1099, 115, 1113, 6705, 142]
     assert [dx for dx, opacity in zip(bars.y, bars.marker.opacity, strict=True) if opacity == 1] == ["mel"]
     assert bars.text[5] == "6,705"
@@ -187,7 +187,7 @@ def test_set_sizes_say_their_share() -> None:
 
 
 def test_questions_are_the_groups_and_the_classes(cohort: Cohort) -> None:
-    assert QUESTIONS == (MALIGNANT, *DX_CODES)
+    assert QUESTIONS == (MALIGNANT, *SKIN.codes)
     is_positive, score = question_scores(cohort, MALIGNANT)
     assert is_positive.sum() == 27  # three malignant classes of six lesions, three of which have two images
     np.testing.assert_allclose(score, cohort.probabilities[:, [0, 1, 4]].sum(axis=1))
@@ -212,7 +212,7 @@ def test_reweighed_counts_of_1000_are_worked_out_by_hand() -> None:
 def test_download_tables_hold_every_number(cohort: Cohort) -> None:
     evaluation = evaluate(cohort, resamples=20)
     classes = per_class_frame(evaluation)
-    assert tuple(classes["dx"]) == DX_CODES
+    assert tuple(classes["dx"]) == SKIN.codes
     assert {"sensitivity", "sensitivity_low", "auroc_high"} <= set(classes.columns)
     assert confusion_frame(evaluation.confusion).iloc[:, 1:].to_numpy().sum() == evaluation.images
     assert summary_frame(evaluation)["metric"].iloc[0] == "balanced_accuracy"

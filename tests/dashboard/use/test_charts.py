@@ -12,7 +12,7 @@ import pytest
 from dashboard.use import charts as use_charts
 from dashboard.use import wording
 from dashboard.use.tables import answers_frame, bins_frame, rates_frame, share_columns, use_frame
-from data.tasks.skin import DX_CODES
+from data.tasks.skin import SKIN
 from model.evaluation.drift import Drift, Reference, Shift, measure_drift
 from model.evaluation.use import NOTHING, Share, Use, measure_use, use_table
 from model.measures.intervals import Estimate
@@ -83,7 +83,7 @@ def test_tables_hold_every_share_with_its_n(use: Use) -> None:
 def test_answers_have_a_row_a_diagnosis(table: pd.DataFrame) -> None:
     reference = Reference("0" * 64, 7, 7, np.full(7, 1 / 7), None, None, None)
     frame = answers_frame(measure_drift(table, reference, NOON, RESAMPLES)[-1], np.full(7, 1 / 7))
-    assert list(frame["name"]) == list(DX_CODES)
+    assert list(frame["name"]) == list(SKIN.codes)
     assert frame.set_index("name").loc[["mel", "nv", "bcc"], "hits"].tolist() == [12, 11, 0]
 
 

@@ -37,7 +37,7 @@ from data.cases.case import (
     probabilities_of,
 )
 from data.datasets.ham10000 import load_counts
-from data.tasks.skin import DX_CODES
+from data.tasks.skin import SKIN
 
 RESULT = ModelResult(
     model_name="skin",
@@ -92,7 +92,7 @@ def test_local_user_may_do_everything() -> None:
     assert LOCAL_ACTOR.role == "admin" and set(ROLES) == {"clinician", "researcher", "admin"}
 
 
-@pytest.mark.parametrize("dx", DX_CODES)
+@pytest.mark.parametrize("dx", SKIN.codes)
 def test_every_dx_code_is_taken(dx: str) -> None:
     assert check_dx(dx) == dx
 

@@ -19,7 +19,7 @@ from data.datasets.ham10000 import (
     load_counts,
     load_metadata,
 )
-from data.tasks.skin import DX_CODES
+from data.tasks.skin import SKIN
 
 
 @pytest.mark.parametrize("name", METADATA_FILES)
@@ -115,7 +115,7 @@ def test_the_committed_counts_add_up_to_the_published_numbers():
     published = {"akiec": 327, "bcc": 514, "bkl": 1099, "df": 115, "mel": 1113, "nv": 6705, "vasc": 142}
     assert counts.groupby("dx")["images"].sum().to_dict() == published
     assert counts.loc[counts["age"].isna(), "images"].sum() == 57
-    assert set(counts["dx"]) == set(DX_CODES)
+    assert set(counts["dx"]) == set(SKIN.codes)
     assert not counts.duplicated(list(COUNTED_COLUMNS)).any()
 
 

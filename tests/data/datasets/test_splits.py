@@ -7,7 +7,7 @@ import pytest
 
 from data.datasets.ham10000 import load_metadata
 from data.datasets.splits import FOLDS, TEST, split_by_lesion
-from data.tasks.skin import DX_CODES
+from data.tasks.skin import SKIN
 
 # 20 nevi: ceil(0.15 * 20) = 3 are locked, 17 are dealt into five folds. 7 melanomas: ceil(1.05) = 2. One df: itself.
 LESIONS = {"nv": 20, "mel": 7, "df": 1}
@@ -84,6 +84,6 @@ def test_the_locked_test_part_of_ham10000(ham10000_folder: Path):
     assert len(lesions) == 7_470
     assert set(lesions["split"]) == {TEST, *(f"fold{i}" for i in range(FOLDS))}
     tests = lesions[lesions["split"] == TEST]
-    assert set(tests["dx"]) == set(DX_CODES)
+    assert set(tests["dx"]) == set(SKIN.codes)
     # At most one lesion a class more than 15 %.
-    assert 0.15 * 7_470 <= len(tests) < 0.15 * 7_470 + len(DX_CODES)
+    assert 0.15 * 7_470 <= len(tests) < 0.15 * 7_470 + len(SKIN.codes)

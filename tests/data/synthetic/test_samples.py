@@ -13,7 +13,7 @@ from PIL import Image
 from data.synthetic.patterns import HEIGHT, WIDTH, Stroke, cells, curve, dots, fractal, noise, outline, paint, rise
 from data.synthetic.samples import DISCLOSURE, IMAGE_DESCRIPTION, SAMPLE_FOLDER, SAMPLES, TABLE, Sample, draw, save
 from data.synthetic.skin import KERATIN, MELANIN, WHITE, Tissue, colour, joined
-from data.tasks.skin import DX_CODES
+from data.tasks.skin import SKIN
 
 NEVUS = next(sample for sample in SAMPLES if sample.intended_dx == "nv")
 
@@ -29,7 +29,7 @@ def decoded(path: Path) -> np.ndarray:
 
 def test_enough_of_every_diagnosis():
     counts = Counter(sample.intended_dx for sample in SAMPLES)
-    assert set(counts) == set(DX_CODES)
+    assert set(counts) == set(SKIN.codes)
     assert all(counts[dx] >= 2 for dx in ("nv", "mel", "bcc", "bkl"))
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data.tasks.skin import DX_CODES
+from data.tasks.skin import SKIN
 from model.analysis.analyzer import Analyzer
 from model.analysis.quality import Gate
 from model.images.decoding import decode_image
@@ -39,8 +39,8 @@ class FakeClassifier:
         self.shown.append(network_input.copy())
         red, green, _ = network_input.reshape(-1, 3).mean(axis=0)
         logits, maps = np.zeros(7, dtype=np.float32), np.zeros((6, 8, 7), dtype=np.float32)
-        logits[DX_CODES.index("mel" if red > green else "nv")] = np.log(4)
-        maps[0, 7, DX_CODES.index("mel")] = 5
+        logits[SKIN.codes.index("mel" if red > green else "nv")] = np.log(4)
+        maps[0, 7, SKIN.codes.index("mel")] = 5
         for array in (logits, maps):
             array.setflags(write=False)  # a runtime's buffers are not ours to write to
         embedding, lesion = np.zeros(4, dtype=np.float32), np.ones((6, 8), dtype=np.float32)
@@ -53,7 +53,7 @@ def artifact(tmp_path: Path) -> Artifact:
     gate = Gate(np.zeros(2), np.ones(2), np.eye(2))
     gate.save(tmp_path / GATE_FILE)
     calibration = Calibration(1.0, (0.0,) * 7, "nobody", UNIFORM)
-    return Artifact(tmp_path, "made-up", "9.1", 192, 256, calibration, (), ANY_CLASS, 0.0, LIMITS, "ab12", {})
+    return Artifact(tmp_path, "made-up", "9.1", 192, 256, calibration, (), ANY_CLASS, 0.0, LIMITS, "ab12", {}, SKIN)
 
 
 def png(image: RgbImage) -> bytes:
@@ -79,7 +79,7 @@ def test_usable_image_gets_everything(artifact: Artifact) -> None:
     assert analysis.prediction is not None and analysis.explanation is not None
     # Logits log 4 and six zeros: 4 / 10.
     assert analysis.prediction.dx == "mel"
-    assert analysis.prediction.probabilities[DX_CODES.index("mel")] == pytest.approx(0.4)
+    assert analysis.prediction.probabilities[SKIN.codes.index("mel")] == pytest.approx(0.4)
     assert analysis.prediction.weights_sha256 == "ab12"
     assert analysis.explanation.heatmap("mel")[0, 7] == 1
     assert not analysis.explanation.has_evidence("nv")

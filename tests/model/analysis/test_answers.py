@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data.tasks.skin import DX_CODES, MALIGNANT_DX
+from data.tasks.skin import SKIN
 from model.analysis.analyzer import Analysis, Analyzer
 from model.analysis.answers import (
     ADVICE,
@@ -75,10 +75,10 @@ def test_answer_says_what_the_analysis_says(artifact: Artifact) -> None:
     prediction = analysis.prediction
     assert prediction is not None
     assert (answer.prediction, answer.prediction_name) == (prediction.dx, "Melanoma")
-    assert answer.probabilities == dict(zip(DX_CODES, prediction.probabilities, strict=True))
+    assert answer.probabilities == dict(zip(SKIN.codes, prediction.probabilities, strict=True))
     assert sum(answer.probabilities.values()) == pytest.approx(1)
-    assert answer.p_malignant == pytest.approx(sum(answer.probabilities[dx] for dx in MALIGNANT_DX))
-    assert answer.member_p_malignant == tuple(prediction.member_p_malignant)
+    assert answer.p_positive == pytest.approx(sum(answer.probabilities[dx] for dx in SKIN.question.positives))
+    assert answer.member_p_positive == tuple(prediction.member_p_positive)
     assert answer.conformal_set is not None
     assert (answer.conformal_set.classes, answer.conformal_set.level) == (prediction.conformal_set, 0.9)
     assert (answer.model.version, answer.model.weights_sha256) == (artifact.version, artifact.weights_sha256)
@@ -90,7 +90,7 @@ def test_answer_says_what_the_analysis_says(artifact: Artifact) -> None:
 def test_operating_points_flag_from_their_threshold_on(artifact: Artifact) -> None:
     analysis, output = analysed(sample())
     assert analysis.prediction is not None
-    p = analysis.prediction.p_malignant
+    p = analysis.prediction.p_positive
     first = artifact.operating_points[0]
     points = tuple(replace(first, name=name, threshold=t) for name, t in (("at", p), ("above", np.nextafter(p, 1))))
     flags = answer_of(analysis, output, replace(artifact, operating_points=points)).operating_points
@@ -106,14 +106,14 @@ def test_answer_states_the_facts_it_takes_into_account(informed: tuple[Analysis,
     assert (answer.facts, answer.prediction) == (PatientFacts(80.0, "back"), "bcc")
     assert answer.population == f"{artifact.calibration.population}, given age 80, back"
     assert list(answer.probabilities.values()) == list(analysis.prediction.probabilities)
-    assert read_answer(to_json(answer)) == answer
+    assert read_answer(to_json(answer, SKIN), SKIN) == answer
 
 
 def test_answer_of_a_server_that_knows_no_facts_is_read(artifact: Artifact) -> None:
     answer = answer_of(*analysed(sample()), artifact, "maps")
-    document = json.loads(to_json(answer))
+    document = json.loads(to_json(answer, SKIN))
     assert document.pop("facts") == {"age": None, "site": "unknown"}
-    assert read_answer(json.dumps(document).encode()) == answer
+    assert read_answer(json.dumps(document).encode(), SKIN) == answer
 
 
 def test_rate_that_cannot_be_said_is_null(artifact: Artifact) -> None:
@@ -121,7 +121,7 @@ def test_rate_that_cannot_be_said_is_null(artifact: Artifact) -> None:
     unknown = MeasuredRate(float("nan"), float("nan"), float("nan"), 0)
     point = replace(artifact.operating_points[0], sensitivity=unknown)
     answer = answer_of(analysis, output, replace(artifact, operating_points=(point,)))
-    assert json.loads(to_json(answer))["operating_points"][0]["sensitivity"] == {
+    assert json.loads(to_json(answer, SKIN))["operating_points"][0]["sensitivity"] == {
         "value": None, "low": None, "high": None, "n": 0,
     }  # fmt: skip
 
@@ -132,8 +132,8 @@ def test_refused_image_gets_a_reason_and_advice_but_no_label(artifact: Artifact,
     answer = answer_of(analysis, output, artifact, heatmap)
     assert answer.refusal == "too_dark"
     assert answer.quality.advice == ADVICE["too_dark"]
-    assert (answer.prediction, answer.probabilities, answer.p_malignant, answer.conformal_set) == (None,) * 4
-    assert (answer.member_p_malignant, answer.operating_points, answer.overlay) == ((), (), None)
+    assert (answer.prediction, answer.probabilities, answer.p_positive, answer.conformal_set) == (None,) * 4
+    assert (answer.member_p_positive, answer.operating_points, answer.overlay) == ((), (), None)
     # Whoever runs the network here judges the quality there.
     assert (answer.network is not None) == (heatmap == "maps")
 
@@ -148,7 +148,7 @@ def test_blurred_image_is_answered_with_advice(artifact: Artifact) -> None:
     answer = answer_of(blurred, output, artifact)
     assert (answer.refusal, answer.quality.advice, answer.prediction) == (None, ADVICE["blurred"], "mel")
     # JSON has no word for what is no number.
-    assert read_answer(to_json(answer)).quality.ood_score is None
+    assert read_answer(to_json(answer, SKIN), SKIN).quality.ood_score is None
 
 
 def test_overlay_is_a_png_of_the_image_s_size(artifact: Artifact) -> None:
@@ -166,13 +166,13 @@ def test_overlay_is_a_png_of_the_image_s_size(artifact: Artifact) -> None:
 @pytest.mark.parametrize("heatmap", ["none", "png", "maps"])
 def test_answer_survives_json(artifact: Artifact, heatmap: Any) -> None:
     answer = answer_of(*analysed(sample()), artifact, heatmap)
-    assert read_answer(to_json(answer)) == answer
+    assert read_answer(to_json(answer, SKIN), SKIN) == answer
 
 
 @pytest.mark.parametrize("content", [sample(), black_image()], ids=["answered", "refused"])
 def test_forward_pass_survives_to_the_last_bit(artifact: Artifact, content: bytes) -> None:
     analysis, output = analysed(content)
-    received = network_output(read_answer(to_json(answer_of(analysis, output, artifact, "maps"))))
+    received = network_output(read_answer(to_json(answer_of(analysis, output, artifact, "maps"), SKIN), SKIN), SKIN)
     for field in fields(NetworkOutput):
         array = getattr(received, field.name)
         assert array.dtype == np.float32
@@ -192,7 +192,7 @@ def test_what_is_no_answer_is_refused_without_repeating_it(content: bytes, place
     with pytest.raises(
         AnswerMalformed, match=f"expected an answer of /v1/predict, received one where {place}"
     ) as error:
-        read_answer(content)
+        read_answer(content, SKIN)
     assert "Gateway" not in str(error.value)
 
 
@@ -226,9 +226,9 @@ def encoded(*shape: int, value: float = 0.0) -> Float32Array:
 )
 def test_arrays_that_no_network_gives_are_refused(artifact: Artifact, arrays: dict[str, Float32Array]) -> None:
     with pytest.raises(AnswerMalformed, match="expected "):
-        network_output(answer_with(artifact, **arrays))
+        network_output(answer_with(artifact, **arrays), SKIN)
 
 
 def test_answer_without_a_forward_pass_says_how_to_ask(artifact: Artifact) -> None:
     with pytest.raises(AnswerMalformed, match="ask with heatmap=maps"):
-        network_output(answer_of(*analysed(sample()), artifact))
+        network_output(answer_of(*analysed(sample()), artifact), SKIN)

@@ -7,7 +7,7 @@ import logging
 
 import pytest
 
-from data.tasks.skin import DX_CODES
+from data.tasks.skin import SKIN
 from model.analysis.cloudwatch import embedded_metrics
 from model.analysis.log_lines import JsonFormatter
 from model.server.request_log import LOGGER
@@ -41,7 +41,7 @@ def test_values_are_those_of_the_request() -> None:
     metrics = embedded_metrics(ANSWERED, 0)
     assert (metrics["latency"], metrics["network_time"]) == (30.0, 20.0)
     assert (metrics["images"], metrics["errors"], metrics["refusals"]) == (2, 0, 1)
-    assert {dx: metrics[f"predicted_{dx}"] for dx in DX_CODES} == dict.fromkeys(DX_CODES, 0) | {"mel": 1}
+    assert {dx: metrics[f"predicted_{dx}"] for dx in SKIN.codes} == dict.fromkeys(SKIN.codes, 0) | {"mel": 1}
     assert metrics["ood_distance"] == [0.9, 1.5]
 
 
@@ -59,6 +59,6 @@ def test_lines_of_the_server_hold_them_where_wanted(caplog: pytest.LogCaptureFix
     predict(app, black_image())
     records = [record for record in caplog.records if record.name == LOGGER.name]
     answered, refused = (json.loads(JsonFormatter(has_metrics=True).format(record)) for record in records)
-    assert sum(answered[f"predicted_{dx}"] for dx in DX_CODES) == 1 and len(answered["ood_distance"]) == 1
+    assert sum(answered[f"predicted_{dx}"] for dx in SKIN.codes) == 1 and len(answered["ood_distance"]) == 1
     assert (refused["refusals"], "predicted_nv" in refused) == (1, False)
     assert "_aws" not in json.loads(JsonFormatter().format(records[0]))

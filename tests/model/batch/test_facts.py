@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from data.tasks.skin import DX_CODES
+from data.tasks.skin import SKIN
 from model import predict
 from model.analysis.analyzer import Analyzer
 from model.batch.facts import FactsUnreadable, read_facts
 from model.batch.sources import S3Object, Source, SourceUnavailable
-from model.batch.table import COLUMNS, Row
+from model.batch.table import Row, columns_of
 from model.inference.artifact import load_artifact
 from model.inference.clinical import NO_FACTS, ClinicalFacts
 from model.inference.runtimes import LiteRTClassifier
@@ -22,6 +22,7 @@ from tests.support.clinical import artifact_with_terms, artifact_without_terms
 from tests.support.server import sample
 
 IMAGES: list[Source] = [Path("/in/a.jpg"), Path("/in/b.jpg"), Path("/in/c.tiff")]
+COLUMNS = columns_of(SKIN)
 
 
 def facts_of(folder: Path, table: str, sources: Sequence[Source] = IMAGES) -> dict[Source, ClinicalFacts]:
@@ -157,7 +158,7 @@ def rows_of(output: Path) -> list[Row]:
 
 
 def probabilities(row: Row) -> list[float]:
-    return [float(row[dx]) for dx in DX_CODES]
+    return [float(row[dx]) for dx in SKIN.codes]
 
 
 @pytest.mark.parametrize("processes", [1, 2])

@@ -16,13 +16,13 @@ import pytest
 from PIL import Image
 from pyarrow import parquet
 
-from data.tasks.skin import DX_CODES
+from data.tasks.skin import SKIN
 from model import predict
 from model.analysis.analyzer import Analyzer
 from model.batch import sources as batch_sources
 from model.batch.rows import score
 from model.batch.sources import S3Object, Source, SourceUnavailable, find_sources, read_source
-from model.batch.table import COLUMNS, NUMBERS, SOURCE, Row
+from model.batch.table import SOURCE, Row, columns_of, numbers_of
 from model.bench import Throughput, measure_batch, print_throughputs
 from model.images.rejection import MAX_BYTES
 from model.inference.artifact import DEFAULT_ARTIFACT, Artifact, load_artifact
@@ -37,6 +37,8 @@ ROOT = Path(__file__).resolve().parents[3]
 SAMPLES = sorted((ROOT / "data" / "sample").glob("*.jpg"))[:4]
 WAIT_SECONDS = 60  # other work may share the processors
 Done = list[str]
+COLUMNS = columns_of(SKIN)
+NUMBERS = numbers_of(SKIN)
 
 
 def fill(folder: Path, *names: str) -> Path:
@@ -241,7 +243,7 @@ def test_parquet_holds_the_rows_with_numbers_as_numbers(tmp_path: Path) -> None:
         for name in {*COLUMNS} - {"runtime_ms"}:
             value = expected[name] or None
             assert row[name] == (float(value) if value and name in NUMBERS else value)
-    assert all(read.to_pylist()[2][dx] is None for dx in DX_CODES)
+    assert all(read.to_pylist()[2][dx] is None for dx in SKIN.codes)
 
 
 # Several processes
@@ -309,7 +311,7 @@ def test_objects_and_files_are_scored_alike(bucket: str, tmp_path: Path) -> None
     assert [row[SOURCE] for row in rows] == [
         f"s3://{bucket}/clinic/b.jpg", f"s3://{bucket}/clinic/deep/a.JPG", str(folder / "b.jpg"),
     ]  # fmt: skip
-    assert len({tuple(row[dx] for dx in DX_CODES) for row in rows}) == 1
+    assert len({tuple(row[dx] for dx in SKIN.codes) for row in rows}) == 1
     assert sorted(path.stem for path in (tmp_path / "maps").glob("*.npy")) == ["a", "b", "b_2"]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from data.tasks.skin import SKIN
 from model.evaluation.report import estimate_text, format_sections, table
 
 HALF = {"value": 0.5, "low": 0.25, "high": 0.75}
@@ -18,7 +19,7 @@ def test_columns_are_aligned() -> None:
 
 
 def test_missing_study_is_named_with_its_command() -> None:
-    text = format_sections({})
+    text = format_sections({}, SKIN)
     assert "Quality gate: not measured; run python -m model.studies.gate" in text
     assert "Heatmaps: not measured; run python -m model.studies.heatmaps" in text
     assert "Robustness: not measured; run python -m model.studies.robustness" in text
@@ -36,7 +37,7 @@ def test_sets_show_coverage_by_class_and_sizes() -> None:
         "coverage_by_dx": by_dx,
         "size_shares": [0.5, 0.5, 0, 0, 0, 0, 0],
     }
-    text = format_sections({"conformal": {"sets": {"level": 0.9, "method": "adaptive"}, "measured": measured}})
+    text = format_sections({"conformal": {"sets": {"level": 0.9, "method": "adaptive"}, "measured": measured}}, SKIN)
     lines = [line.split() for line in text.splitlines()]
     assert ["mel", "8", "0.500", "(0.250", "to", "0.750)", "1.50"] in lines
     assert ["df", "0", "-", "-"] in lines
@@ -44,33 +45,33 @@ def test_sets_show_coverage_by_class_and_sizes() -> None:
 
 
 def test_too_small_groups_say_so() -> None:
-    names = ("balanced_accuracy", "malignant_auroc", "sensitivity", "specificity")
-    group = {"attribute": "sex", "group": "male", "images": 3, "malignant_lesions": 1, "benign_lesions": 2}
-    text = format_sections({"subgroups": [group | dict.fromkeys(names, NOTHING) | {"is_too_small": True}]})
+    names = ("balanced_accuracy", "positive_auroc", "sensitivity", "specificity")
+    group = {"attribute": "sex", "group": "male", "images": 3, "positive_lesions": 1, "negative_lesions": 2}
+    text = format_sections({"subgroups": [group | dict.fromkeys(names, NOTHING) | {"is_too_small": True}]}, SKIN)
     row = next(line for line in text.splitlines() if line.startswith("sex: male"))
     assert row.split() == ["sex:", "male", "3", "1/2", "-", "-", "-", "-", "too", "small"]
 
 
 def test_empty_bins_are_left_out() -> None:
     bins = {"stated": [None, 0.75], "observed": [None, 0.5], "images": [0, 4]}
-    text = format_sections({"reliability": {"top_class": bins}})
+    text = format_sections({"reliability": {"top_class": bins}}, SKIN)
     assert ["0.750", "0.500", "4"] in [line.split() for line in text.splitlines()]
     assert "None" not in text
 
 
 def test_gate_says_what_should_have_happened() -> None:
     row = {"source": "photos", "should_be_refused": True, "images": 4, "refused": HALF}
-    text = format_sections({"gate": {"sources": [row, {**row, "source": "lesions", "should_be_refused": False}]}})
+    text = format_sections({"gate": {"sources": [row, {**row, "source": "lesions", "should_be_refused": False}]}}, SKIN)
     lines = [line.split() for line in text.splitlines()]
     assert ["photos", "4", "0.500", "(0.250", "to", "0.750)", "refused"] in lines
     assert ["lesions", "4", "0.500", "(0.250", "to", "0.750)", "answered"] in lines
 
 
 def test_robustness_shows_the_unperturbed_first() -> None:
-    metrics = {"balanced_accuracy": HALF, "melanoma_auroc": HALF}
+    metrics = {"balanced_accuracy": HALF, "gravest_auroc": HALF}
     effects = dict.fromkeys(("decision_flips", "class_changes", "balanced_accuracy_difference"), HALF)
     section = {"images": 9, "unperturbed": metrics, "perturbations": [{"name": "Ink", **effects, "metrics": metrics}]}
-    lines = format_sections({"robustness": section}).splitlines()
+    lines = format_sections({"robustness": section}, SKIN).splitlines()
     first = next(number for number, line in enumerate(lines) if line.startswith("Robustness, 9 images"))
     assert lines[first + 1].startswith("unperturbed") and lines[first + 2].startswith("Ink")
     assert lines[first + 2].count("0.500 (0.250 to 0.750)") == 5

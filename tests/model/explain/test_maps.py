@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data.tasks.skin import DX_CODES, class_index
+from data.tasks.skin import SKIN
 from model.explain.maps import (
     MAGMA_STOPS,
     Explanation,
@@ -30,7 +30,7 @@ def maps_of(**peaks: float) -> np.ndarray:
     """(6, 8, 7) maps, zero but for one cell of each named class."""
     maps = np.zeros((6, 8, 7), dtype=np.float32)
     for position, (dx, peak) in enumerate(peaks.items()):
-        maps[position, position, class_index(dx)] = peak
+        maps[position, position, SKIN.index(dx)] = peak
     return maps
 
 
@@ -66,12 +66,12 @@ def test_tiny_map_is_scaled_without_overflow() -> None:
 
 def test_explain_scales_each_class_and_keeps_their_relation() -> None:
     maps = maps_of(mel=4.0, nv=2.0, df=0.06)
-    maps[..., class_index("vasc")] = -3  # what lowered a score is not shown
+    maps[..., SKIN.index("vasc")] = -3  # what lowered a score is not shown
     before = maps.copy()
-    explanation = explain(maps, FRAMING, min_peak=0.1)
+    explanation = explain(maps, SKIN.codes, FRAMING, min_peak=0.1)
     np.testing.assert_array_equal(maps, before)
     assert explanation.method == "Grad-CAM"
-    assert explanation.classes == DX_CODES
+    assert explanation.classes == SKIN.codes
     assert explanation.framing is FRAMING
     assert (explanation.heatmaps.shape, explanation.heatmaps.dtype) == ((7, 6, 8), np.float32)
     assert explanation.peaks == pytest.approx([0, 0, 0, 0.06, 4, 2, 0])  # akiec bcc bkl df mel nv vasc
@@ -85,23 +85,23 @@ def test_explain_scales_each_class_and_keeps_their_relation() -> None:
 
 
 def test_evidence_begins_at_the_given_peak() -> None:
-    explanation = explain(maps_of(mel=100.0, nv=2.0, df=1.99), FRAMING, min_peak=2.0)
-    assert [dx for dx in DX_CODES if explanation.has_evidence(dx)] == ["mel", "nv"]
+    explanation = explain(maps_of(mel=100.0, nv=2.0, df=1.99), SKIN.codes, FRAMING, min_peak=2.0)
+    assert [dx for dx in SKIN.codes if explanation.has_evidence(dx)] == ["mel", "nv"]
     assert explanation.strongest == "mel"
 
 
 @pytest.mark.parametrize("min_peak", [0.0, 0.5])
 def test_maps_of_zeros_are_no_evidence_for_any_class(min_peak: float) -> None:
-    explanation = explain(np.zeros((6, 8, 7), dtype=np.float32), FRAMING, min_peak)
+    explanation = explain(np.zeros((6, 8, 7), dtype=np.float32), SKIN.codes, FRAMING, min_peak)
     assert (explanation.heatmaps == 0).all()
     assert explanation.peaks.tolist() == [0.0] * 7
     assert explanation.strength("mel") == 0
-    assert not any(explanation.has_evidence(dx) for dx in DX_CODES)
+    assert not any(explanation.has_evidence(dx) for dx in SKIN.codes)
 
 
 def test_maps_of_another_number_of_classes_are_refused() -> None:
     with pytest.raises(ValueError):
-        explain(np.zeros((6, 8, 6), dtype=np.float32), FRAMING, 0.0)
+        explain(np.zeros((6, 8, 6), dtype=np.float32), SKIN.codes, FRAMING, 0.0)
 
 
 def test_explanation_of_one_class_knows_no_other() -> None:
@@ -215,13 +215,15 @@ def test_evidence_layer_of_nothing_is_invisible() -> None:
 
 def test_contrast_is_the_scaled_difference_of_two_maps() -> None:
     maps = np.zeros((1, 3, 7), dtype=np.float32)
-    maps[0, :, class_index("mel")] = [3, 1, -1]
-    maps[0, :, class_index("nv")] = [1, 1, 3]
-    assert contrast(maps, "mel", "nv").tolist() == [[0.5, 0.0, -1.0]]
-    np.testing.assert_array_equal(contrast(maps, "nv", "mel"), -contrast(maps, "mel", "nv"))
-    assert contrast(maps, "mel", "mel").tolist() == [[0.0, 0.0, 0.0]]
+    maps[0, :, SKIN.index("mel")] = [3, 1, -1]
+    maps[0, :, SKIN.index("nv")] = [1, 1, 3]
+    assert contrast(maps, SKIN.index("mel"), SKIN.index("nv")).tolist() == [[0.5, 0.0, -1.0]]
+    np.testing.assert_array_equal(
+        contrast(maps, SKIN.index("nv"), SKIN.index("mel")), -contrast(maps, SKIN.index("mel"), SKIN.index("nv"))
+    )
+    assert contrast(maps, SKIN.index("mel"), SKIN.index("mel")).tolist() == [[0.0, 0.0, 0.0]]
     with pytest.raises(ValueError, match="expected one of"):
-        contrast(maps, "mel", "naevus")
+        contrast(maps, SKIN.index("mel"), SKIN.index("naevus"))
 
 
 def test_contrast_is_drawn_in_two_colours_and_nothing_where_both_are_alike() -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from data.tasks.skin import DX_CODES, class_index
+from data.tasks.skin import SKIN
 from model.evaluation.results import to_plain
 from model.explain.neighbours import Neighbour, NeighbourIndex, fit_index, load_index, majority, precision_at
 from model.inference.artifact import ArtifactMismatch
@@ -37,7 +37,7 @@ def rows() -> pd.DataFrame:
 
 @pytest.fixture
 def index(rows: pd.DataFrame) -> NeighbourIndex:
-    return fit_index(EMBEDDINGS, rows, dimensions=2)
+    return fit_index(EMBEDDINGS, rows, 2, SKIN.codes)
 
 
 def lesions_of(neighbours: tuple[Neighbour, ...]) -> list[str]:
@@ -64,7 +64,7 @@ def test_what_is_known_of_a_neighbour(index: NeighbourIndex) -> None:
 def test_missing_age_is_none_and_unknown_stays(tiny_metadata: pd.DataFrame) -> None:
     # HAM_2 has no age, and neither its sex nor its site is known.
     embeddings = np.eye(10, dtype=np.float32)
-    (nearest,) = fit_index(embeddings, tiny_metadata, 10).nearest(embeddings[2], 1)
+    (nearest,) = fit_index(embeddings, tiny_metadata, 10, SKIN.codes).nearest(embeddings[2], 1)
     assert nearest == Neighbour("ISIC_03", "HAM_2", "nv", "follow_up", None, "unknown", "unknown", nearest.distance)
     assert nearest.distance == pytest.approx(0, abs=1e-3)
 
@@ -73,7 +73,7 @@ def test_the_widest_direction_is_kept(index: NeighbourIndex, rows: pd.DataFrame)
     # East and west spread twice as far as north and south, and the third value not at all.
     np.testing.assert_allclose(np.abs(index.components), [[1, 0], [0, 1], [0, 0]], atol=1e-6)
     np.testing.assert_allclose(index.mean, [0, 0, 5])
-    neighbours = fit_index(EMBEDDINGS, rows, dimensions=1).nearest(QUERY, 4)
+    neighbours = fit_index(EMBEDDINGS, rows, 1, SKIN.codes).nearest(QUERY, 4)
     # North and south lie at the mean of what is left: no direction, in the order of the index.
     assert lesions_of(neighbours) == ["east", "north", "south", "west"]
     assert [each.distance for each in neighbours] == pytest.approx([0, 1, 1, 2], abs=1e-3)
@@ -93,7 +93,9 @@ def test_the_mean_is_as_far_from_all(index: NeighbourIndex) -> None:
 def test_a_lesion_comes_once_by_its_nearest_image() -> None:
     # Both images of `two` are nearer than `one`; the second is the nearer of them.
     embeddings = np.array([[0, 1], [3, 3], [4, 3], [-7, -7]], dtype=np.float32)
-    index = fit_index(embeddings, rows_of(("one", "nv"), ("two", "mel"), ("two", "mel"), ("three", "nv")), 2)
+    index = fit_index(
+        embeddings, rows_of(("one", "nv"), ("two", "mel"), ("two", "mel"), ("three", "nv")), 2, SKIN.codes
+    )
     neighbours = index.nearest(embeddings[2], 4)
     assert [(each.lesion_id, each.image_id) for each in neighbours] == [("two", "I2"), ("one", "I0"), ("three", "I3")]
     assert lesions_of(index.nearest(embeddings[2], 2)) == ["two", "one"]
@@ -109,12 +111,12 @@ def test_fewer_images_than_dimensions(rows: pd.DataFrame) -> None:
     # Four images vary in at most three directions, whatever was asked for.
     index = fit_index(np.hstack([EMBEDDINGS, np.zeros((4, 3), dtype=np.float32)]), rows, dimensions=64)
     assert (index.components.shape, index.vectors.shape) == ((6, 3), (4, 3))
-    assert fit_index(EMBEDDINGS[:, :2], rows, dimensions=64).vectors.shape == (4, 2)
+    assert fit_index(EMBEDDINGS[:, :2], rows, 64, SKIN.codes).vectors.shape == (4, 2)
 
 
 def test_fit_leaves_its_arguments_alone(rows: pd.DataFrame) -> None:
     embeddings, before = EMBEDDINGS.copy(), rows.copy()
-    index = fit_index(embeddings, rows, 2)
+    index = fit_index(embeddings, rows, 2, SKIN.codes)
     query = QUERY.copy()
     index.nearest(query, 2)
     assert np.array_equal(embeddings, EMBEDDINGS)
@@ -125,9 +127,9 @@ def test_fit_leaves_its_arguments_alone(rows: pd.DataFrame) -> None:
 def test_an_index_answers_the_same_after_saving(tmp_path: Path, tiny_metadata: pd.DataFrame) -> None:
     metadata = tiny_metadata.assign(lesion_id=tiny_metadata["lesion_id"] + "ü")
     embeddings = np.random.default_rng(1).normal(size=(10, 20)).astype(np.float32)
-    index = fit_index(embeddings, metadata, 6)
+    index = fit_index(embeddings, metadata, 6, SKIN.codes)
     index.save(tmp_path / "neighbours.npz")
-    loaded = load_index(tmp_path / "neighbours.npz")
+    loaded = load_index(tmp_path / "neighbours.npz", SKIN.codes)
     for name, values in vars(index).items():
         assert getattr(loaded, name).dtype.kind == values.dtype.kind
         np.testing.assert_array_equal(getattr(loaded, name), values)
@@ -140,7 +142,7 @@ def test_float16_moves_distances_by_less_than_a_thousandth(tiny_metadata: pd.Dat
     # All six components: a rotation, which changes no angle.
     centred = embeddings.astype(np.float64) - embeddings.mean(axis=0, dtype=np.float64)
     directions = centred / np.linalg.norm(centred, axis=1, keepdims=True)
-    index = fit_index(embeddings, tiny_metadata.assign(lesion_id=[f"L{i}" for i in range(10)]), 6)
+    index = fit_index(embeddings, tiny_metadata.assign(lesion_id=[f"L{i}" for i in range(10)]), 6, SKIN.codes)
     for i, embedding in enumerate(embeddings):
         received = {each.image_id: each.distance for each in index.nearest(embedding, 10)}
         expected = dict(zip(tiny_metadata["image_id"], 1 - directions @ directions[i], strict=True))
@@ -158,11 +160,12 @@ def test_ham10000_and_five_networks_fit_into_5_mb(tmp_path: Path) -> None:
         vectors=generator.normal(0, dimensions**-0.5, (images, dimensions)).astype(np.float32),
         image_id=np.array([f"ISIC_{number:07d}" for number in generator.permutation(numbers)]),
         lesion_id=np.array([f"HAM_{number:07d}" for number in generator.permutation(numbers)]),
-        dx=np.array(DX_CODES)[draw(7, size=images)],
+        dx=np.array(SKIN.codes)[draw(7, size=images)],
         dx_type=np.array(["histo", "follow_up", "consensus", "confocal"])[draw(4, size=images)],
         age=(5 * draw(18, size=images)).astype(np.float16),
         sex=np.array(["female", "male", "unknown"])[draw(3, size=images)],
         localization=np.array([f"site {number}" for number in range(15)])[draw(15, size=images)],
+        codes=SKIN.codes,
     )
     index.save(tmp_path / "neighbours.npz")
     assert (tmp_path / "neighbours.npz").stat().st_size < 5_000_000
@@ -171,9 +174,9 @@ def test_ham10000_and_five_networks_fit_into_5_mb(tmp_path: Path) -> None:
 def test_more_than_256_sites_are_kept(tmp_path: Path) -> None:
     rows = rows_of(*[(f"L{i}", "nv") for i in range(300)])
     rows["localization"] = [f"site {i}" for i in range(300)]
-    index = fit_index(np.random.default_rng(1).normal(size=(300, 3)), rows, 3)
+    index = fit_index(np.random.default_rng(1).normal(size=(300, 3)), rows, 3, SKIN.codes)
     index.save(tmp_path / "neighbours.npz")
-    assert load_index(tmp_path / "neighbours.npz").localization.tolist() == rows["localization"].tolist()
+    assert load_index(tmp_path / "neighbours.npz", SKIN.codes).localization.tolist() == rows["localization"].tolist()
 
 
 @pytest.mark.parametrize(
@@ -185,14 +188,14 @@ def test_a_file_that_is_no_index_is_refused(tmp_path: Path, content: bytes | Non
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(ArtifactMismatch, match=rf"could not read it \({cause}: .*; restore the file or export"):
-        load_index(path)
+        load_index(path, SKIN.codes)
 
 
 def test_a_single_array_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "neighbours.npy"
     np.save(path, np.zeros(3))
     with pytest.raises(ArtifactMismatch, match="expected an index of similar cases"):
-        load_index(path)
+        load_index(path, SKIN.codes)
 
 
 @pytest.mark.parametrize(
@@ -222,7 +225,7 @@ def test_parts_that_do_not_fit_are_refused(
     del arrays[name]
     np.savez(path, **arrays, **({} if value is None else {name: value}))
     with pytest.raises(ArtifactMismatch, match=message):
-        load_index(path)
+        load_index(path, SKIN.codes)
 
 
 @pytest.mark.parametrize(
@@ -254,22 +257,22 @@ def test_embeddings_that_cannot_be_fitted_are_refused(
     rows: pd.DataFrame, embeddings: np.ndarray, dimensions: int, message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
-        fit_index(embeddings, rows, dimensions)
+        fit_index(embeddings, rows, dimensions, SKIN.codes)
 
 
 def test_rows_that_cannot_be_fitted_are_refused(rows: pd.DataFrame) -> None:
     with pytest.raises(ValueError, match="missing sex, localization"):
-        fit_index(EMBEDDINGS, rows.drop(columns=["sex", "localization"]), 2)
+        fit_index(EMBEDDINGS, rows.drop(columns=["sex", "localization"]), 2, SKIN.codes)
     with pytest.raises(ValueError, match="expected a value in sex of every row, received nothing"):
-        fit_index(EMBEDDINGS, rows.assign(sex=["male", None, "male", "male"]), 2)
+        fit_index(EMBEDDINGS, rows.assign(sex=["male", None, "male", "male"]), 2, SKIN.codes)
     with pytest.raises(ValueError, match="received melanoma"):
-        fit_index(EMBEDDINGS, rows.assign(dx=["nv", "melanoma", "nv", "nv"]), 2)
+        fit_index(EMBEDDINGS, rows.assign(dx=["nv", "melanoma", "nv", "nv"]), 2, SKIN.codes)
     with pytest.raises(ValueError, match="expected images of at least 2 lesions, received 1"):
-        fit_index(EMBEDDINGS, rows.assign(lesion_id="east"), 2)
+        fit_index(EMBEDDINGS, rows.assign(lesion_id="east"), 2, SKIN.codes)
     with pytest.raises(ValueError, match="expected images of at least 2 lesions, received 1"):
-        fit_index(EMBEDDINGS[:1], rows[:1], 2)
+        fit_index(EMBEDDINGS[:1], rows[:1], 2, SKIN.codes)
     with pytest.raises(ValueError, match="expected images of at least 2 lesions, received 0"):
-        fit_index(EMBEDDINGS[:0], rows[:0], 2)
+        fit_index(EMBEDDINGS[:0], rows[:0], 2, SKIN.codes)
 
 
 def test_majority_by_hand() -> None:
@@ -283,7 +286,7 @@ def test_majority_by_hand() -> None:
 
 
 def indices(*codes: str) -> np.ndarray:
-    return np.array([class_index(dx) for dx in codes], dtype=np.int64)
+    return np.array([SKIN.index(dx) for dx in codes], dtype=np.int64)
 
 
 def test_precision_by_hand(index: NeighbourIndex) -> None:
@@ -293,7 +296,7 @@ def test_precision_by_hand(index: NeighbourIndex) -> None:
     metrics = precision_at(index, embeddings, indices("nv", "mel", "mel"), np.array(["a", "b", "c"]), count=2)
     assert (metrics.count, metrics.images, metrics.lesions) == (2, 3, 3)
     of_class = {each.dx: each for each in metrics.per_class}
-    assert tuple(of_class) == DX_CODES
+    assert tuple(of_class) == SKIN.codes
     assert (of_class["nv"].images, of_class["mel"].images, of_class["mel"].lesions) == (1, 2, 2)
     assert of_class["nv"].precision == Estimate(0.5, 0.5, 0.5)
     # One of two is mel, then none: 0.25; bootstrap samples hold b alone, c alone, or both.
@@ -307,11 +310,11 @@ def test_precision_by_hand(index: NeighbourIndex) -> None:
 
 def test_class_without_images_has_no_precision(index: NeighbourIndex) -> None:
     metrics = precision_at(index, QUERY[np.newaxis], indices("nv"), np.array(["a"]), count=1)
-    bcc = metrics.per_class[class_index("bcc")]
+    bcc = metrics.per_class[SKIN.index("bcc")]
     assert (bcc.images, bcc.lesions, bcc.chance) == (0, 0, 0.25)
     assert all(math.isnan(value) for value in asdict(bcc.precision).values())
     plain = json.loads(json.dumps(to_plain(asdict(metrics)), allow_nan=False))
-    assert plain["per_class"][class_index("bcc")]["precision"] == {"value": None, "low": None, "high": None}
+    assert plain["per_class"][SKIN.index("bcc")]["precision"] == {"value": None, "low": None, "high": None}
     assert plain["macro"]["value"] == 1.0
 
 
@@ -343,13 +346,13 @@ def test_images_of_a_lesion_are_drawn_together(index: NeighbourIndex) -> None:
     # Lesion a: 1 and 0; lesion b: 1. Together 2 / 3; a alone 1 / 2, b alone 1. No sample is below 1 / 2.
     embeddings = np.array([[9, 1, 5], [1, 9, 5], [9, 2, 5]], dtype=np.float32)
     metrics = precision_at(index, embeddings, indices("nv", "nv", "nv"), np.array(["a", "a", "b"]), count=1)
-    precision = metrics.per_class[class_index("nv")].precision
+    precision = metrics.per_class[SKIN.index("nv")].precision
     assert asdict(precision) == pytest.approx({"value": 2 / 3, "low": 0.5, "high": 1.0})
 
 
 def test_chance_counts_lesions_not_images() -> None:
     embeddings = np.array([[2, 0], [2, 1], [2, -1], [-6, 0]], dtype=np.float32)
-    index = fit_index(embeddings, rows_of(("a", "nv"), ("a", "nv"), ("a", "nv"), ("b", "mel")), 2)
+    index = fit_index(embeddings, rows_of(("a", "nv"), ("a", "nv"), ("a", "nv"), ("b", "mel")), 2, SKIN.codes)
     metrics = precision_at(index, embeddings[:1], indices("nv"), np.array(["c"]), count=10)
     of_class = {each.dx: each for each in metrics.per_class}
     assert (of_class["nv"].chance, of_class["mel"].chance) == (0.5, 0.5)

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from data.tasks.skin import DX_CODES
+from data.tasks.skin import SKIN
 from model.explain.stress import STRESS_KEYS, STRESSES, stress_test
 from model.images.perturbations import PERTURBATIONS
 from model.images.rejection import RgbImage
 
-BCC, BKL, MEL, NV = (DX_CODES.index(dx) for dx in ("bcc", "bkl", "mel", "nv"))
+BCC, BKL, MEL, NV = (SKIN.codes.index(dx) for dx in ("bcc", "bkl", "mel", "nv"))
 
 
 class FakeAnswer:
@@ -53,12 +53,12 @@ def test_answers_by_hand(image: RgbImage) -> None:
     # As it is 0.5; ink lowers it to just the threshold, hair and cool light below it, JPEG raises it; others leave it.
     changed = {"ink": 0.25, "hair": 0.125, "jpeg": 0.75, "cool": 0.0}
     answer = FakeAnswer([0.5, *(changed.get(key, 0.5) for key in STRESS_KEYS)])
-    result = stress_test(image, answer, threshold=0.25)
+    result = stress_test(image, answer, SKIN, threshold=0.25)
     assert answer.left == []
     assert result.baseline == 0.5
     assert [outcome.key for outcome in result.outcomes] == list(STRESS_KEYS)
     outcomes = {outcome.key: outcome for outcome in result.outcomes}
-    assert outcomes["ink"].p_malignant == 0.25
+    assert outcomes["ink"].p_positive == 0.25
     assert outcomes["ink"].is_flagged and not outcomes["ink"].is_flipped
     assert not outcomes["hair"].is_flagged and outcomes["hair"].is_flipped
     assert outcomes["hair"].name == "Dark hair"
@@ -69,23 +69,23 @@ def test_answers_by_hand(image: RgbImage) -> None:
 
 
 def test_benign_answer_flips_upwards(image: RgbImage) -> None:
-    result = stress_test(image, FakeAnswer([0.125, *[0.0625] * 11, 0.25]), threshold=0.25)
+    result = stress_test(image, FakeAnswer([0.125, *[0.0625] * 11, 0.25]), SKIN, threshold=0.25)
     assert result.flips == ("cool",)
     assert result.outcomes[-1].is_flagged
     assert (result.lowest, result.highest) == (0.0625, 0.25)
 
 
 def test_range_holds_the_image_as_it_is(image: RgbImage) -> None:
-    highest = stress_test(image, FakeAnswer([0.75, *[0.5] * 12]), threshold=0.25)
+    highest = stress_test(image, FakeAnswer([0.75, *[0.5] * 12]), SKIN, threshold=0.25)
     assert (highest.lowest, highest.highest, highest.flips) == (0.5, 0.75, ())
-    lowest = stress_test(image, FakeAnswer([0.25, *[0.5] * 12]), threshold=0.25)
+    lowest = stress_test(image, FakeAnswer([0.25, *[0.5] * 12]), SKIN, threshold=0.25)
     assert (lowest.lowest, lowest.highest, lowest.flips) == (0.25, 0.5, ())
 
 
 def test_model_is_shown_the_image_and_then_each_perturbation(image: RgbImage) -> None:
     answer = FakeAnswer([0.5] * 13)
     before = image.copy()
-    stress_test(image, answer, threshold=0.5, seed=9)
+    stress_test(image, answer, SKIN, threshold=0.5, seed=9)
     expected = [before, *(one.apply(before, 9) for one in STRESSES)]
     for shown, one in zip(answer.shown, expected, strict=True):
         np.testing.assert_array_equal(shown, one)
@@ -93,17 +93,17 @@ def test_model_is_shown_the_image_and_then_each_perturbation(image: RgbImage) ->
 
 
 def test_same_seed_gives_the_same_result_and_another_seed_other_artefacts(image: RgbImage) -> None:
-    first = stress_test(image, redness, threshold=0.5, seed=1)
-    assert stress_test(image, redness, threshold=0.5, seed=1) == first
-    other = stress_test(image, redness, threshold=0.5, seed=2)
-    differing = {a.key for a, b in zip(first.outcomes, other.outcomes, strict=True) if a.p_malignant != b.p_malignant}
+    first = stress_test(image, redness, SKIN, threshold=0.5, seed=1)
+    assert stress_test(image, redness, SKIN, threshold=0.5, seed=1) == first
+    other = stress_test(image, redness, SKIN, threshold=0.5, seed=2)
+    differing = {a.key for a, b in zip(first.outcomes, other.outcomes, strict=True) if a.p_positive != b.p_positive}
     assert {"ink", "hair", "vignette"} <= differing <= {"ink", "ruler", "hair", "vignette"}
 
 
 @pytest.mark.parametrize("threshold", [-0.1, 1.1, float("nan")])
 def test_threshold_outside_its_range_is_refused(image: RgbImage, threshold: float) -> None:
     with pytest.raises(ValueError, match="expected a threshold from 0 to 1, received"):
-        stress_test(image, redness, threshold)
+        stress_test(image, redness, SKIN, threshold)
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_threshold_outside_its_range_is_refused(image: RgbImage, threshold: floa
 )
 def test_what_is_no_rgb_image_is_refused(wrong: np.ndarray) -> None:
     with pytest.raises(ValueError, match=r"expected an \(H, W, 3\) uint8 RGB image, received \(72, 96"):
-        stress_test(wrong, redness, 0.5)
+        stress_test(wrong, redness, SKIN, 0.5)
 
 
 @pytest.mark.parametrize(
@@ -125,4 +125,4 @@ def test_answer_that_is_not_seven_probabilities_never_counts_as_benign(
     image: RgbImage, answered: NDArray[np.float64]
 ) -> None:
     with pytest.raises(ValueError, match="expected 7 probabilities that sum to 1"):
-        stress_test(image, lambda shown: answered, 0.5)
+        stress_test(image, lambda shown: answered, SKIN, 0.5)

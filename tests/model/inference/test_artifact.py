@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from data.tasks.skin import DX_CODES
+from data.tasks.skin import SKIN
 from model.inference.artifact import (
     DEFAULT_ARTIFACT,
     SCHEMA_VERSION,
@@ -51,7 +51,7 @@ def folder(tmp_path: Path) -> Path:
         "schema_version": SCHEMA_VERSION,
         "name": "made-up",
         "version": "9.1",
-        "classes": list(DX_CODES),
+        "classes": list(SKIN.codes),
         "input": {"height": 192, "width": 256},
         "calibration": {"temperature": 1.5, "offsets": [0, 1, 2, 3, 4, 5, 6], "population": "nobody", "prior": PRIOR},
         "operating_points": [
@@ -188,7 +188,7 @@ def test_fewer_classes_are_refused(folder: Path) -> None:
 
 def test_another_schema_is_refused(folder: Path) -> None:
     change_manifest(folder, lambda manifest: manifest.update(schema_version=1))
-    with pytest.raises(ArtifactMismatch, match="expected manifest schema 2, received 1; export the model again"):
+    with pytest.raises(ArtifactMismatch, match="expected manifest schema 3, received 1; export the model again"):
         load_artifact(folder)
 
 
@@ -208,7 +208,7 @@ def test_broken_manifest_is_refused(folder: Path, content: bytes, named: str) ->
     with pytest.raises(ArtifactMismatch) as caught:
         load_artifact(folder)
     assert named in str(caught.value)
-    assert f"expected a manifest of schema 2 in {folder / 'manifest.json'}" in str(caught.value)
+    assert f"expected a manifest of schema 3 in {folder / 'manifest.json'}" in str(caught.value)
     assert "restore the file or export the model again" in str(caught.value)
 
 
@@ -253,3 +253,31 @@ def test_loading_writes_nothing(folder: Path) -> None:
     before = {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.iterdir()}
     load_artifact(folder)
     assert {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.iterdir()} == before
+
+
+def test_manifest_from_before_there_were_tasks_is_of_skin_and_renamed(folder: Path) -> None:
+    rate = {"value": 0.9, "low": 0.8, "high": 1.0}
+
+    def as_schema_2(manifest: dict[str, Any]) -> None:
+        manifest.pop("task", None)
+        manifest |= {
+            "schema_version": 2,
+            "metrics": {"malignant_auroc": rate},
+            "subgroups": [{"malignant_lesions": 3, "benign_lesions": 4}],
+            "robustness": {"unperturbed": {"melanoma_auroc": rate}},
+            "reliability": {"malignant": {"images": [1]}},
+        }
+
+    change_manifest(folder, as_schema_2)
+    artifact = load_artifact(folder)
+    assert artifact.task is SKIN
+    assert artifact.manifest["metrics"] == {"positive_auroc": rate}
+    assert artifact.manifest["subgroups"] == [{"positive_lesions": 3, "negative_lesions": 4}]
+    assert artifact.manifest["robustness"]["unperturbed"] == {"gravest_auroc": rate}
+    assert artifact.manifest["reliability"] == {"positive": {"images": [1]}}
+
+
+def test_unknown_task_is_refused(folder: Path) -> None:
+    change_manifest(folder, lambda manifest: manifest.update(task="teeth"))
+    with pytest.raises(ArtifactMismatch, match="expected a task of skin, retina, received 'teeth'"):
+        load_artifact(folder)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from data.tasks.skin import DX_CODES
+from data.tasks.skin import SKIN
 from model.inference.calibration import Calibration, decide, fit_calibration
 
 UNIFORM = np.full(7, 1 / 7)
@@ -78,12 +78,12 @@ def test_class_without_images_is_refused(where: str) -> None:
 
 def test_decision_differs_from_the_highest_probability() -> None:
     # Ratios: akiec 0.05 / 0.10 = 0.5, bkl 0.7, mel 0.20 / 0.10 = 2, nv 0.70 / 0.67 = 1.04, vasc 1.5.
-    assert DX_CODES[int(np.argmax(PROBABILITIES))] == "nv"
-    assert DX_CODES[int(decide(PROBABILITIES, PRIOR))] == "mel"
+    assert SKIN.codes[int(np.argmax(PROBABILITIES))] == "nv"
+    assert SKIN.codes[int(decide(PROBABILITIES, PRIOR))] == "mel"
 
 
 def test_decision_with_equal_shares_is_the_highest_probability() -> None:
-    assert DX_CODES[int(decide(PROBABILITIES, UNIFORM))] == "nv"
+    assert SKIN.codes[int(decide(PROBABILITIES, UNIFORM))] == "nv"
 
 
 def test_decisions_of_several_images_and_ties() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from data.tasks.skin import SKIN
 from model.inference.artifact import Artifact, QualityLimits
 from model.inference.calibration import Calibration
 from model.inference.classifier import NetworkOutput, predict
@@ -18,7 +19,7 @@ PRIOR = (0.10, 0.05, 0.05, 0.02, 0.10, 0.67, 0.01)
 
 def artifact_with(calibration: Calibration) -> Artifact:
     limits = QualityLimits(0, 0, 255, 0, 1)
-    return Artifact(Path(), "made-up", "9.1", 192, 256, calibration, (), SETS, 0.0, limits, "ab12", {})
+    return Artifact(Path(), "made-up", "9.1", 192, 256, calibration, (), SETS, 0.0, limits, "ab12", {}, SKIN)
 
 
 def output_of(logits: np.ndarray, members: np.ndarray | None = None) -> NetworkOutput:
@@ -40,8 +41,8 @@ def test_prediction_by_hand() -> None:
     assert prediction.probabilities.dtype == np.float64
     assert prediction.dx == "mel"
     # akiec, bcc and mel: 0.05 + 0.02 + 0.20.
-    assert prediction.p_malignant == pytest.approx(0.27, abs=1e-6)
-    assert type(prediction.p_malignant) is float
+    assert prediction.p_positive == pytest.approx(0.27, abs=1e-6)
+    assert type(prediction.p_positive) is float
     # At least 0.049 each; the most probable first.
     assert prediction.conformal_set == ("nv", "mel", "akiec")
 
@@ -52,7 +53,7 @@ def test_members_are_calibrated_one_by_one() -> None:
     prediction = predict(
         output_of(logits.mean(axis=0), logits), artifact_with(Calibration(1.0, (0.0,) * 7, "nobody", PRIOR))
     )
-    assert prediction.member_p_malignant == pytest.approx([0.6, 0.2 / probabilities[1].sum()], abs=1e-6)
+    assert prediction.member_p_positive == pytest.approx([0.6, 0.2 / probabilities[1].sum()], abs=1e-6)
 
 
 def test_prediction_is_calibrated_and_says_by_whom() -> None:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from data.tasks.skin import DX_CODES
+from data.tasks.skin import SKIN
 from model.inference.clinical import (
     AGE_KNOTS,
-    GROUPS,
     NO_FACTS,
     NO_TERMS,
     SITE_GROUPS,
@@ -16,17 +15,19 @@ from model.inference.clinical import (
     ClinicalTerms,
     fit_terms,
 )
-from model.measures.metrics import malignant_probability
+from model.measures.metrics import positive_probability
 
-BCC, MEL, NV = (DX_CODES.index(dx) for dx in ("bcc", "mel", "nv"))
+BCC, MEL, NV = (SKIN.codes.index(dx) for dx in ("bcc", "mel", "nv"))
 EVEN = np.full(7, 1 / 7)
 
 
 def row(**added: float) -> tuple[float, ...]:
-    return tuple(added.get(dx, 0.0) for dx in DX_CODES)
+    return tuple(added.get(dx, 0.0) for dx in SKIN.codes)
 
 
+IS_MALIGNANT = np.isin(np.arange(7), SKIN.positives)
 TERMS = ClinicalTerms(
+    positives=SKIN.positives,
     age=(row(nv=1.0), row(), row(), row(), row(mel=2.0)),
     site={"trunk": row(mel=1.0), "face": row(akiec=1.0)},
 )
@@ -56,7 +57,7 @@ def test_terms_add_to_the_log_probabilities_within_a_group() -> None:
     moved = TERMS.probabilities(EVEN, ClinicalFacts(80, "back"))
     # By hand: of the three malignant classes mel gets 2 + 1, the others nothing; the benign ones stay.
     assert moved[MEL] == pytest.approx(3 / 7 * np.exp(3) / (np.exp(3) + 2))
-    np.testing.assert_allclose(moved[GROUPS[1]], 1 / 7)
+    np.testing.assert_allclose(moved[~IS_MALIGNANT], 1 / 7)
     assert moved.sum() == pytest.approx(1)
 
 
@@ -65,11 +66,13 @@ def test_malignant_share_never_moves() -> None:
     for facts in (ClinicalFacts(20, "face"), ClinicalFacts(80, "back"), ClinicalFacts(8), ClinicalFacts(site="face")):
         moved = TERMS.probabilities(probabilities, facts)
         assert np.abs(moved - probabilities).max() > 0.01
-        np.testing.assert_allclose(malignant_probability(moved), malignant_probability(probabilities), atol=1e-12)
+        np.testing.assert_allclose(
+            positive_probability(moved, SKIN.positives), positive_probability(probabilities, SKIN.positives), atol=1e-12
+        )
 
 
 def test_group_that_the_image_rules_out_stays_out() -> None:
-    benign = np.where(GROUPS[0], 0.0, 0.25)
+    benign = np.where(IS_MALIGNANT, 0.0, 0.25)
     moved = TERMS.probabilities(benign, ClinicalFacts(80, "face"))
     np.testing.assert_allclose(moved, benign)
 
@@ -77,7 +80,7 @@ def test_group_that_the_image_rules_out_stays_out() -> None:
 def test_age_is_linear_between_the_knots_and_stays_beyond_them() -> None:
     def log_odds(age: float) -> float:
         moved = TERMS.probabilities(EVEN, ClinicalFacts(age))
-        return float(np.log(moved[NV] / moved[DX_CODES.index("bkl")]))
+        return float(np.log(moved[NV] / moved[SKIN.codes.index("bkl")]))
 
     assert log_odds(20) == pytest.approx(1.0)
     assert log_odds(5) == pytest.approx(1.0)
@@ -109,10 +112,14 @@ def test_fit_recovers_the_terms_that_made_the_diagnoses() -> None:
     facts = [ClinicalFacts(age, site) for age, site in zip(ages, sites, strict=True)]
     images = rng.dirichlet(np.full(7, 5.0), len(facts))
     # The logarithm of the odds of mel rises by 2 from 20 to 80 years.
-    truth = ClinicalTerms(age=tuple(row(mel=(knot - 20) / 30) for knot in AGE_KNOTS), site={"face": row(akiec=-1.0)})
+    truth = ClinicalTerms(
+        age=tuple(row(mel=(knot - 20) / 30) for knot in AGE_KNOTS),
+        site={"face": row(akiec=-1.0)},
+        positives=SKIN.positives,
+    )
     moved = np.array([truth.probabilities(image, known) for image, known in zip(images, facts, strict=True)])
     dx_true = np.array([rng.choice(7, p=share) for share in moved])
-    fitted = fit_terms(images, dx_true, facts, penalty=1.0)
+    fitted = fit_terms(images, dx_true, facts, penalty=1.0, positives=SKIN.positives)
 
     def log_odds(facts: ClinicalFacts) -> np.ndarray:
         moved = fitted.probabilities(EVEN, facts)
@@ -128,29 +135,31 @@ def test_fit_recovers_the_terms_that_made_the_diagnoses() -> None:
 def test_images_without_facts_fit_no_term() -> None:
     rng = np.random.default_rng(0)
     images = rng.dirichlet(np.ones(7), 100)
-    fitted = fit_terms(images, rng.integers(0, 7, 100), [NO_FACTS] * 100, penalty=1.0)
+    fitted = fit_terms(images, rng.integers(0, 7, 100), [NO_FACTS] * 100, penalty=1.0, positives=SKIN.positives)
     assert not np.array(fitted.age).any() and not fitted.site
 
 
 def test_a_heavy_penalty_leaves_nothing() -> None:
     rng = np.random.default_rng(0)
     facts = [ClinicalFacts(site=site) for site in rng.choice(["face", "foot"], 200)]
-    fitted = fit_terms(rng.dirichlet(np.ones(7), 200), rng.integers(0, 7, 200), facts, penalty=1e9)
+    fitted = fit_terms(
+        rng.dirichlet(np.ones(7), 200), rng.integers(0, 7, 200), facts, penalty=1e9, positives=SKIN.positives
+    )
     assert np.abs(np.array(list(fitted.site.values()))).max() < 1e-3
 
 
 def test_fit_refuses_what_does_not_match() -> None:
     images = np.full((2, 7), 1 / 7)
     with pytest.raises(ValueError, match="same images"):
-        fit_terms(images, np.array([0]), [NO_FACTS] * 2, 1.0)
+        fit_terms(images, np.array([0]), [NO_FACTS] * 2, 1.0, positives=SKIN.positives)
     with pytest.raises(ValueError, match="same images"):
-        fit_terms(images[:0], np.array([], dtype=np.int64), [], 1.0)
+        fit_terms(images[:0], np.array([], dtype=np.int64), [], 1.0, positives=SKIN.positives)
     with pytest.raises(ValueError, match="penalty"):
-        fit_terms(images, np.array([0, 1]), [NO_FACTS] * 2, 0.0)
+        fit_terms(images, np.array([0, 1]), [NO_FACTS] * 2, 0.0, positives=SKIN.positives)
 
 
 def test_terms_refuse_rows_of_another_length() -> None:
     with pytest.raises(ValueError, match="one a class"):
-        ClinicalTerms(site={"face": (1.0, 2.0)})
+        ClinicalTerms(site={"face": (1.0, 2.0), "back": (1.0, 2.0, 3.0)})
     with pytest.raises(ValueError, match="each of the 5 ages"):
         ClinicalTerms(age=(row(),))

@@ -9,14 +9,18 @@ import math
 import numpy as np
 import pytest
 
-from data.tasks.skin import DX_CODES, class_index
+from data.tasks.skin import SKIN
 from model.evaluation.results import to_plain
 from model.inference.conformal import METHODS, ClassSets, ConformalSets, cross_fit, fit_sets, measure_sets
 from model.measures.intervals import Estimate
 
-MEL, NV = class_index("mel"), class_index("nv")
+MEL, NV = SKIN.index("mel"), SKIN.index("nv")
 # Binary fractions, so that sums are exact: akiec, bcc, bkl, df, mel, nv, vasc.
 PROBABILITIES = np.array([1 / 16, 1 / 16, 1 / 8, 0, 1 / 4, 1 / 2, 0])
+
+
+def codes_in(sets: ConformalSets, probabilities: np.ndarray) -> tuple[str, ...]:
+    return tuple(SKIN.codes[index] for index in sets.members(probabilities))
 
 
 def mel_or_nv(*p_mel: float) -> np.ndarray:
@@ -28,7 +32,7 @@ def mel_or_nv(*p_mel: float) -> np.ndarray:
 
 
 def all_of(dx: str, images: int) -> np.ndarray:
-    return np.full(images, class_index(dx))
+    return np.full(images, SKIN.index(dx))
 
 
 def lesions(*images_per_lesion: int) -> np.ndarray:
@@ -64,8 +68,8 @@ def test_a_class_is_in_when_its_probability_reaches_its_threshold(
     thresholds: tuple[float, ...], codes: tuple[str, ...]
 ) -> None:
     sets = ConformalSets("class-conditional", 0.9, thresholds)
-    assert sets.codes(PROBABILITIES) == codes
-    assert sets.contains(PROBABILITIES).tolist() == [dx in codes for dx in DX_CODES]
+    assert codes_in(sets, PROBABILITIES) == codes
+    assert sets.contains(PROBABILITIES).tolist() == [dx in codes for dx in SKIN.codes]
 
 
 @pytest.mark.parametrize(
@@ -82,8 +86,8 @@ def test_a_class_is_in_when_its_probability_reaches_its_threshold(
 )
 def test_adaptive_sets_take_classes_by_falling_probability(threshold: float, codes: tuple[str, ...]) -> None:
     sets = ConformalSets("adaptive", 0.9, (threshold,) * 7)
-    assert sets.codes(PROBABILITIES) == codes
-    assert sets.contains(PROBABILITIES).tolist() == [dx in codes for dx in DX_CODES]
+    assert codes_in(sets, PROBABILITIES) == codes
+    assert sets.contains(PROBABILITIES).tolist() == [dx in codes for dx in SKIN.codes]
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -91,10 +95,10 @@ def test_a_set_is_never_empty(method: str) -> None:
     sets = ConformalSets(method, 0.9, (1.0,) * 7)
     # Stored with few decimals: the sum, and with it the conformity of nv, is below 1.
     probabilities = np.array([[0, 0, 0, 0, 0.3, 0.6999, 0], [0.2, 0.3, 0, 0.1999, 0, 0.3, 0]])
-    assert sets.contains(probabilities).argmax(axis=1).tolist() == [NV, class_index("bcc")]
+    assert sets.contains(probabilities).argmax(axis=1).tolist() == [NV, SKIN.index("bcc")]
     assert sets.contains(probabilities).sum(axis=1).tolist() == [1, 1]
     # bcc and nv are equal: the first in dx order.
-    assert [sets.codes(row) for row in probabilities] == [("nv",), ("bcc",)]
+    assert [codes_in(sets, row) for row in probabilities] == [("nv",), ("bcc",)]
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -157,7 +161,7 @@ def test_adaptive_threshold_by_hand() -> None:
     dx_true = np.concatenate([all_of("nv", 8), all_of("mel", 2)])
     sets = fit_sets("adaptive", probabilities, dx_true, lesions(*[1] * 10), 0.8)
     assert sets == ConformalSets("adaptive", 0.8, (0.25,) * 7)
-    assert [sets.codes(row) for row in mel_or_nv(0.2, 0.3, 0.8)] == [("nv",), ("nv", "mel"), ("mel",)]
+    assert [codes_in(sets, row) for row in mel_or_nv(0.2, 0.3, 0.8)] == [("nv",), ("nv", "mel"), ("mel",)]
 
 
 def test_rounded_probabilities_that_sum_to_more_than_1_make_no_threshold_above_1() -> None:
@@ -190,7 +194,7 @@ def test_coverage_of_new_lesions_is_the_level() -> None:
     new = np.arange(3000) >= 1500
     for method in METHODS:
         sets = fit_sets(method, probabilities[~new], dx_true[~new], lesion_ids[~new], 0.9)
-        metrics = measure_sets(sets.contains(probabilities[new]), dx_true[new], lesion_ids[new], 100)
+        metrics = measure_sets(sets.contains(probabilities[new]), dx_true[new], lesion_ids[new], SKIN.codes, 100)
         assert metrics.coverage.value == pytest.approx(0.9, abs=0.03)
         if method == "class-conditional":
             assert [row.coverage.value for row in metrics.coverage_by_dx] == pytest.approx([0.9] * 7, abs=0.08)
@@ -219,7 +223,9 @@ def test_folds_that_cannot_judge_each_other_are_refused() -> None:
 def test_metrics_by_hand() -> None:
     # akiec is held by every set, bcc by those of two and more, nv by those of six and more.
     dx_true = np.array([0, 0, 1, 1, 1, NV])
-    metrics = measure_sets(sets_of(1, 3, 1, 2, 3, 2), dx_true, lesions(2, 1, 1, 1, 1), resamples=200, seed=1)
+    metrics = measure_sets(
+        sets_of(1, 3, 1, 2, 3, 2), dx_true, lesions(2, 1, 1, 1, 1), SKIN.codes, resamples=200, seed=1
+    )
     assert (metrics.images, metrics.lesions) == (6, 5)
     assert metrics.coverage.value == pytest.approx(4 / 6)
     assert 0 <= metrics.coverage.low < 4 / 6 < metrics.coverage.high <= 1
@@ -239,12 +245,14 @@ def test_metrics_by_hand() -> None:
 
 def test_the_mean_size_has_an_interval_by_lesion() -> None:
     # Two lesions of ten images: a bootstrap sample has sizes of 1 only, of 3 only, or half and half.
-    metrics = measure_sets(sets_of(*[1] * 10, *[3] * 10), all_of("akiec", 20), lesions(10, 10), resamples=100)
+    metrics = measure_sets(
+        sets_of(*[1] * 10, *[3] * 10), all_of("akiec", 20), lesions(10, 10), SKIN.codes, resamples=100
+    )
     assert metrics.mean_size == Estimate(2.0, 1.0, 3.0)
 
 
 def test_metrics_of_no_images_are_nan() -> None:
-    metrics = measure_sets(sets_of(), all_of("nv", 0), lesions(), resamples=3)
+    metrics = measure_sets(sets_of(), all_of("nv", 0), lesions(), SKIN.codes, resamples=3)
     assert (metrics.images, metrics.lesions) == (0, 0)
     assert is_nan(metrics.coverage)
     assert is_nan(metrics.mean_size)
@@ -254,21 +262,26 @@ def test_metrics_of_no_images_are_nan() -> None:
 
 def test_metrics_refuse_empty_sets_and_unequal_lengths() -> None:
     with pytest.raises(ValueError, match="at least one class, received 1 empty sets"):
-        measure_sets(sets_of(1, 0), all_of("nv", 2), lesions(1, 1))
+        measure_sets(sets_of(1, 0), all_of("nv", 2), lesions(1, 1), SKIN.codes)
     with pytest.raises(ValueError, match="received 2 and 1"):
-        measure_sets(sets_of(1, 1), all_of("nv", 1), lesions(1, 1))
+        measure_sets(sets_of(1, 1), all_of("nv", 1), lesions(1, 1), SKIN.codes)
     with pytest.raises(ValueError, match="received 2 and 3"):
-        measure_sets(sets_of(1, 1), all_of("nv", 2), lesions(1, 1, 1))
+        measure_sets(sets_of(1, 1), all_of("nv", 2), lesions(1, 1, 1), SKIN.codes)
 
 
 @pytest.mark.parametrize(
     ("method", "level", "thresholds", "message"),
     [
-        ("raps", 0.9, (0.1,) * 7, "expected a method of class-conditional, adaptive, prior-weighted, received 'raps'"),
+        (
+            "raps",
+            0.9,
+            (0.1,) * 7,
+            "expected a method of class-conditional, adaptive, prior-weighted, contiguous, received 'raps'",
+        ),
         ("adaptive", 1.0, (0.1,) * 7, "expected a level between 0 and 1, received 1.0"),
         ("adaptive", math.nan, (0.1,) * 7, "expected a level between 0 and 1, received nan"),
-        ("adaptive", 0.9, (0.1,) * 6, "expected 7 thresholds from 0 to 1"),
-        ("adaptive", 0.9, (0.1,) * 6 + (math.nan,), "expected 7 thresholds from 0 to 1"),
+        ("adaptive", 0.9, (0.1,), "expected a threshold from 0 to 1 for each class"),
+        ("adaptive", 0.9, (0.1,) * 6 + (math.nan,), "expected a threshold from 0 to 1 for each class"),
     ],
 )
 def test_sets_refuse_what_they_cannot_be(
@@ -288,7 +301,7 @@ def test_sets_refuse_what_they_cannot_be(
 )
 def test_sets_refuse_what_are_no_probabilities(probabilities: np.ndarray, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        ConformalSets("adaptive", 0.9, (0.1,) * 7).codes(probabilities)
+        ConformalSets("adaptive", 0.9, (0.1,) * 7).members(probabilities)
 
 
 def test_fitting_refuses_what_cannot_be_fitted() -> None:
@@ -310,7 +323,9 @@ def test_sets_and_metrics_survive_json() -> None:
     stored = json.loads(json.dumps(to_plain(dataclasses.asdict(sets)), allow_nan=False))
     assert stored == {"method": "adaptive", "level": 0.9, "thresholds": [0.25] * 7}
     assert ConformalSets(stored["method"], stored["level"], tuple(stored["thresholds"])) == sets
-    metrics = measure_sets(sets.contains(mel_or_nv(0.3, 0.1)), all_of("mel", 2), lesions(1, 1), resamples=20)
+    metrics = measure_sets(
+        sets.contains(mel_or_nv(0.3, 0.1)), all_of("mel", 2), lesions(1, 1), SKIN.codes, resamples=20
+    )
     stored = json.loads(json.dumps(to_plain(dataclasses.asdict(metrics)), allow_nan=False))
     assert (stored["images"], stored["coverage"]["value"], stored["mean_size"]["value"]) == (2, 0.5, 1.5)
     assert stored["size_shares"] == [0.5, 0.5, 0.0, 0.0, 0.0, 0.0, 0.0]
@@ -327,7 +342,7 @@ def test_prior_weighted_thresholds_follow_the_shares() -> None:
     # 12 nevi of probability 0.9 and 3 melanomas of 0.3, a lesion each. Shares 12 : 3, so weights 1 and 1/4;
     # conformity 0.9 for the nevi and 0.3 / 0.25 = 1.2 for the melanomas. At 0.90, 14.4 of 15 lesions must be kept:
     # all of them, so the common threshold is 0.9.
-    nv, mel = DX_CODES.index("nv"), DX_CODES.index("mel")
+    nv, mel = SKIN.codes.index("nv"), SKIN.codes.index("mel")
     dx_true = np.array([nv] * 12 + [mel] * 3)
     probabilities = np.zeros((15, 7))
     probabilities[:12, nv], probabilities[:12, mel] = 0.9, 0.1
@@ -339,3 +354,17 @@ def test_prior_weighted_thresholds_follow_the_shares() -> None:
     assert sets.contains(probabilities)[:12, nv].all()
     assert sets.contains(probabilities)[12:, mel].all()
     assert not sets.contains(probabilities)[:12, mel].any()
+
+
+def test_contiguous_sets_of_grades_have_no_gap_and_cover() -> None:
+    generator = np.random.default_rng(3)
+    probabilities = generator.dirichlet(np.ones(5), size=400)
+    grades = np.array([generator.choice(5, p=row) for row in probabilities])
+    ids = np.array([f"eye{number}" for number in range(400)])
+    sets = fit_sets("contiguous", probabilities, grades, ids, 0.9)
+    assert len(set(sets.thresholds)) == 1 and len(sets.thresholds) == 5
+    contained = sets.contains(probabilities)
+    assert contained[np.arange(400), grades].mean() >= 0.9
+    for row in contained:
+        inside = np.flatnonzero(row)
+        assert len(inside) == inside[-1] - inside[0] + 1

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data.tasks.skin import DX_CODES
+from data.tasks.skin import SKIN
 from model.explain.keras_worker import METHODS, KerasWorker, WorkerFailed
 from model.images.decoding import decode_image
 from model.images.framing import to_network_input
@@ -78,7 +78,7 @@ def test_single_pass_maps_equal_tf_keras_vis_gradcam(
     compared = 0
     for image in inputs:
         maps = np.maximum(litert.forward(image).maps, 0)
-        for class_index in range(len(DX_CODES)):
+        for class_index in range(len(SKIN.codes)):
             if maps[..., class_index].max() == 0:
                 continue
             reference = worker.heatmap("Grad-CAM", image, class_index)

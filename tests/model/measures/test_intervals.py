@@ -103,8 +103,10 @@ def test_weights_of_one_equal_the_plain_metrics(drawn_cohort: tuple[np.ndarray, 
     dx_true, probabilities, _ = drawn_cohort
     predicted = probabilities.argmax(axis=1)
     ones = np.ones((2, len(dx_true)), dtype=np.float32)
-    assert (weighted_confusion_matrices(dx_true, predicted, ones) == confusion_matrix(dx_true, predicted)).all()
-    assert weighted_balanced_accuracy(dx_true, predicted, ones) == pytest.approx(balanced_accuracy(dx_true, predicted))
+    assert (weighted_confusion_matrices(dx_true, predicted, ones, 7) == confusion_matrix(dx_true, predicted, 7)).all()
+    assert weighted_balanced_accuracy(dx_true, predicted, ones, 7) == pytest.approx(
+        balanced_accuracy(dx_true, predicted, 7)
+    )
     ece = expected_calibration_error(dx_true, probabilities)
     assert weighted_calibration_error(dx_true, probabilities, ones) == pytest.approx(ece, abs=1e-6)
     is_positive, score = dx_true == 4, probabilities[:, 4]
@@ -119,14 +121,14 @@ def test_a_weight_of_k_counts_an_image_k_times(drawn_cohort: tuple[np.ndarray, n
     predicted = probabilities.argmax(axis=1)
     weights = times.astype(np.float32)
     is_positive, score = dx_true == 4, probabilities[:, 4]
-    matrices = weighted_confusion_matrices(dx_true, predicted, weights)
-    means = weighted_balanced_accuracy(dx_true, predicted, weights)
+    matrices = weighted_confusion_matrices(dx_true, predicted, weights, 7)
+    means = weighted_balanced_accuracy(dx_true, predicted, weights, 7)
     errors = weighted_calibration_error(dx_true, probabilities, weights)
     areas = weighted_auroc(is_positive, score, weights)
     for sample in range(len(times)):
         rows = np.repeat(np.arange(len(dx_true)), times[sample])
-        assert (matrices[sample] == confusion_matrix(dx_true[rows], predicted[rows])).all()
-        assert means[sample] == pytest.approx(balanced_accuracy(dx_true[rows], predicted[rows]))
+        assert (matrices[sample] == confusion_matrix(dx_true[rows], predicted[rows], 7)).all()
+        assert means[sample] == pytest.approx(balanced_accuracy(dx_true[rows], predicted[rows], 7))
         ece = expected_calibration_error(dx_true[rows], probabilities[rows])
         assert errors[sample] == pytest.approx(ece, abs=1e-6)
         assert areas[sample] == pytest.approx(auroc(is_positive[rows], score[rows]))

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from data.tasks.skin import DX_CODES, class_index
+from data.tasks.skin import SKIN
 from model.measures.metrics import (
     BinaryCounts,
     accuracy,
@@ -17,10 +17,10 @@ from model.measures.metrics import (
     binary_counts,
     confusion_matrix,
     expected_calibration_error,
-    is_malignant,
+    is_positive,
     macro_auroc,
-    malignant_probability,
     mean_of_finite,
+    positive_probability,
     reliability,
     reweigh_ppv_npv,
     reweigh_probability,
@@ -72,13 +72,13 @@ def test_binary_counts_refuse_unequal_lengths() -> None:
 def test_confusion_matrix_has_the_reference_in_rows() -> None:
     matrix = confusion_matrix(np.array([0, 0, 1, 2]), np.array([0, 2, 1, 1]), classes=3)
     assert matrix.tolist() == [[1, 0, 1], [0, 1, 0], [0, 1, 0]]
-    assert confusion_matrix(NONE, NONE).tolist() == np.zeros((7, 7), dtype=int).tolist()
+    assert confusion_matrix(NONE, NONE, 7).tolist() == np.zeros((7, 7), dtype=int).tolist()
 
 
 @pytest.mark.parametrize("wrong", [-1, 7])
 def test_confusion_matrix_refuses_an_index_that_is_no_class(wrong: int) -> None:
     with pytest.raises(ValueError, match="class indices from 0 to 6"):
-        confusion_matrix(np.array([0]), np.array([wrong]))
+        confusion_matrix(np.array([0]), np.array([wrong]), 7)
 
 
 def test_accuracy() -> None:
@@ -88,16 +88,16 @@ def test_accuracy() -> None:
 
 def test_balanced_accuracy_is_the_mean_sensitivity_of_the_classes_present() -> None:
     # Class 5: 3 of 4. Class 4: 0 of 1. The other five have no images and do not count: (0.75 + 0) / 2.
-    assert balanced_accuracy(np.array([5, 5, 5, 5, 4]), np.array([5, 5, 5, 4, 5])) == 0.375
-    assert balanced_accuracy(np.array([3]), np.array([3])) == 1.0
-    assert math.isnan(balanced_accuracy(NONE, NONE))
+    assert balanced_accuracy(np.array([5, 5, 5, 5, 4]), np.array([5, 5, 5, 4, 5]), 7) == 0.375
+    assert balanced_accuracy(np.array([3]), np.array([3]), 7) == 1.0
+    assert math.isnan(balanced_accuracy(NONE, NONE, 7))
 
 
 def test_always_answering_nv_is_exposed_by_balanced_accuracy() -> None:
     dx_true = np.repeat(np.arange(7), [1, 1, 1, 1, 1, 14, 1])
-    always_nv = np.full_like(dx_true, class_index("nv"))
+    always_nv = np.full_like(dx_true, SKIN.index("nv"))
     assert accuracy(dx_true, always_nv) == 0.7
-    assert balanced_accuracy(dx_true, always_nv) == pytest.approx(1 / 7)
+    assert balanced_accuracy(dx_true, always_nv, 7) == pytest.approx(1 / 7)
 
 
 def test_auroc_counts_pairs() -> None:
@@ -142,14 +142,14 @@ def test_macro_auroc_leaves_out_classes_without_images() -> None:
 
 
 def test_malignant_group_is_akiec_bcc_mel() -> None:
-    assert [dx for dx, flag in zip(DX_CODES, is_malignant(np.arange(7)), strict=True) if flag] == [
+    assert [dx for dx, flag in zip(SKIN.codes, is_positive(np.arange(7), SKIN.positives), strict=True) if flag] == [
         "akiec",
         "bcc",
         "mel",
     ]
     probabilities = np.array([[0.1, 0.2, 0.05, 0.05, 0.3, 0.2, 0.1]])
-    assert malignant_probability(probabilities) == pytest.approx([0.6])
-    assert malignant_probability(probabilities[0]) == pytest.approx(0.6)
+    assert positive_probability(probabilities, SKIN.positives) == pytest.approx([0.6])
+    assert positive_probability(probabilities[0], SKIN.positives) == pytest.approx(0.6)
 
 
 def test_reliability_bins() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from data.tasks.skin import DX_CODES
+from data.tasks.skin import SKIN
 from model.analysis.analyzer import Analyzer
 from model.images.decoding import decode_image
 from model.images.framing import to_network_input
@@ -186,7 +186,7 @@ def set_nan(document: Document) -> None:
 
 
 def other_logits(document: Document) -> None:
-    change(document, "logits", lambda values: values + np.eye(len(DX_CODES))[0])
+    change(document, "logits", lambda values: values + np.eye(len(SKIN.codes))[0])
 
 
 LIES: dict[str, tuple[Callable[[Document], None], str]] = {
@@ -239,7 +239,7 @@ def test_refused_image_still_brings_its_forward_pass() -> None:
     endpoint = ScriptedEndpoint(true_answer(is_black=True))
     output = RemoteClassifier(artifact(), endpoint).forward(network_input(is_black=True))
     assert json.loads(true_answer(is_black=True))["refusal"] is not None
-    assert output.logits.shape == (len(DX_CODES),)
+    assert output.logits.shape == (len(SKIN.codes),)
 
 
 @pytest.mark.parametrize(("lie", "message"), LIES.values(), ids=LIES)

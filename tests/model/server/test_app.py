@@ -17,7 +17,7 @@ import pytest
 from fastapi import FastAPI
 from PIL import Image
 
-from data.tasks.skin import DX_CODES
+from data.tasks.skin import SKIN
 from model.analysis.analyzer import Analyzer
 from model.analysis.answers import network_output, read_answer
 from model.images.rejection import MAX_BYTES
@@ -53,7 +53,7 @@ def test_answer_is_the_analyzer_s(app: FastAPI) -> None:
     answer = predict(app, sample()).json()
     assert expected is not None
     assert answer["prediction"] == expected.dx
-    assert answer["probabilities"] == dict(zip(DX_CODES, expected.probabilities, strict=True))
+    assert answer["probabilities"] == dict(zip(SKIN.codes, expected.probabilities, strict=True))
     assert answer["conformal_set"] == {
         "level": 0.9,
         "method": "prior-weighted",
@@ -123,7 +123,7 @@ def test_forward_pass_comes_when_asked_for(app: FastAPI) -> None:
     file = io.BytesIO()
     Image.fromarray(network_input).save(file, "PNG")
     body = {"image": encoded(file.getvalue()), "heatmap": "maps"}
-    received = network_output(read_answer(send(app, "POST", "/v1/predict", json=body).content))
+    received = network_output(read_answer(send(app, "POST", "/v1/predict", json=body).content, SKIN), SKIN)
     expected = classifier.forward(network_input)
     for name, array in vars(expected).items():
         np.testing.assert_array_equal(getattr(received, name), array)

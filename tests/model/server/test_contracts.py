@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 
+from data.tasks.skin import SKIN
 from model.analysis.answers import network_output, read_answer
 from model.server.app import create_app
 from model.server.bodies import MAX_BATCH
@@ -55,7 +56,7 @@ def test_sagemaker_s_invocation_answers_like_predict(sagemaker: FastAPI, kind: s
 
 def test_sagemaker_s_json_and_attributes_ask_for_heatmaps(sagemaker: FastAPI) -> None:
     body = {"image": encoded(sample()), "heatmap": "maps"}
-    assert network_output(read_answer(send(sagemaker, "POST", "/invocations", json=body).content))
+    assert network_output(read_answer(send(sagemaker, "POST", "/invocations", json=body).content, SKIN), SKIN)
     header = {"X-Amzn-SageMaker-Custom-Attributes": "c000b4f9, heatmap=png"}
     assert predict(sagemaker, sample(), "/invocations", **header).json()["overlay"] is not None
 
@@ -93,7 +94,7 @@ def test_vertex_s_instances_become_predictions_in_order(vertex: FastAPI) -> None
 def test_vertex_s_parameters_ask_for_heatmaps(vertex: FastAPI) -> None:
     image = {"b64": encoded(sample())}
     (prediction,) = instances(vertex, image, parameters={"heatmap": "maps"}).json()["predictions"]
-    assert network_output(read_answer(json.dumps(prediction["answer"]).encode()))
+    assert network_output(read_answer(json.dumps(prediction["answer"]).encode(), SKIN), SKIN)
 
 
 @pytest.mark.parametrize(

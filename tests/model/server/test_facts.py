@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from fastapi import FastAPI
 
-from data.tasks.skin import DX_CODES
+from data.tasks.skin import SKIN
 from model.analysis.analyzer import Analyzer
 from model.inference.artifact import load_artifact
 from model.inference.clinical import ClinicalFacts
@@ -78,7 +78,7 @@ def test_facts_give_the_analyzer_s_answer_with_them(app: FastAPI, tmp_path: Any)
     assert expected is not None and alone.prediction is not None
     assert not np.allclose(expected.probabilities, alone.prediction.probabilities, atol=1e-3)
     answer = predict(app, sample(), "/v1/predict?age=80&site=foot").json()
-    assert answer["probabilities"] == dict(zip(DX_CODES, expected.probabilities, strict=True))
+    assert answer["probabilities"] == dict(zip(SKIN.codes, expected.probabilities, strict=True))
     assert answer["facts"] == {"age": 80.0, "site": "foot"}
     assert answer["population"] == expected.population
     assert answer["population"].endswith("given age 80, foot")

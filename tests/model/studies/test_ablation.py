@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from data.tasks.skin import DX_CODES
+from data.tasks.skin import SKIN
 
 # TensorFlow, Keras and their dependencies warn of their own deprecations; ours would still fail elsewhere.
 pytestmark = [pytest.mark.tensorflow, pytest.mark.filterwarnings("default")]
@@ -17,12 +17,12 @@ LESIONS = 6  # a class
 def held_out(seed: int, strength: float):  # type: ignore[no-untyped-def]  # imported late: it loads TensorFlow
     from model.studies.ablation import VIEWS, HeldOut
 
-    dx = np.repeat(np.arange(len(DX_CODES)), LESIONS)
+    dx = np.repeat(np.arange(len(SKIN.codes)), LESIONS)
     rows = pd.DataFrame(
         {
             "image_id": [f"I{number}" for number in range(len(dx))],
             "lesion_id": [f"L{number}" for number in range(len(dx))],
-            "dx": [DX_CODES[index] for index in dx],
+            "dx": [SKIN.codes[index] for index in dx],
         }
     )
     logits = np.random.default_rng(seed).normal(0, 1, (len(VIEWS), len(dx), 7))

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from data.tasks.skin import DX_CODES
+from data.tasks.skin import SKIN
 from model.evaluation.predictions import cohort_of
 from model.inference.artifact import MANIFEST_FILE, OUT_OF_FOLD_FILE, TEST_PREDICTIONS_FILE, load_artifact, sha256_of
 from model.inference.clinical import NO_FACTS, NO_TERMS, UNKNOWN, ClinicalFacts
@@ -26,7 +26,7 @@ def told_by_site(seed: int) -> pd.DataFrame:
     table["dx"] = np.where(is_melanoma, "mel", "bcc")
     table["localization"] = np.where(is_melanoma, "face", "foot")
     table["lesion_id"] = [f"HAM_{number // 2:07d}" for number in range(len(table))]
-    table[list(DX_CODES)] = 1 / 7
+    table[list(SKIN.codes)] = 1 / 7
     table["prediction"], table["age"] = "akiec", np.nan
     return table
 
@@ -38,7 +38,7 @@ def test_facts_are_what_the_table_states() -> None:
 
 def test_each_fold_is_answered_by_terms_of_the_others() -> None:
     table = told_by_site(0)
-    cohort, facts = cohort_of(table), facts_of(table)
+    cohort, facts = cohort_of(table, SKIN), facts_of(table)
     folds = np.arange(len(table)) // 2 % 4
     informed = cross_fitted(cohort, facts, list(folds), 0.1, PRIOR)
     is_melanoma = table["dx"].to_numpy() == "mel"
@@ -55,7 +55,7 @@ def test_each_fold_is_answered_by_terms_of_the_others() -> None:
 
 def test_without_terms_or_facts_the_cohort_stays() -> None:
     table = told_by_site(0)
-    cohort, facts = cohort_of(table), facts_of(table)
+    cohort, facts = cohort_of(table, SKIN), facts_of(table)
     np.testing.assert_array_equal(with_facts(cohort, facts, NO_TERMS, PRIOR).probabilities, cohort.probabilities)
     nothing = [NO_FACTS] * len(facts)
     np.testing.assert_array_equal(with_facts(cohort, nothing, NO_TERMS, PRIOR).probabilities, cohort.probabilities)
@@ -81,5 +81,5 @@ def test_study_writes_terms_thresholds_and_gains(tmp_path: Path, capsys: pytest.
     assert section["known"] == {"age": 0, "site": measured["images"]}
     assert {"face", "foot"} == set(artifact.clinical.site)
     assert measured["gain"].keys() == {"balanced_accuracy", "macro_auroc"}
-    assert measured["with_facts"]["malignant_auroc"] == measured["image_alone"]["malignant_auroc"]
+    assert measured["with_facts"]["positive_auroc"] == measured["image_alone"]["positive_auroc"]
     assert "with what is known" in capsys.readouterr().out

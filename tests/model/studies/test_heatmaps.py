@@ -14,7 +14,7 @@ import pytest
 import model.studies.heatmaps
 from data.datasets.ham10000 import DatasetError, image_path, load_metadata, mask_path
 from data.datasets.splits import SPLIT_SEED, TEST, split_by_lesion
-from data.tasks.skin import DX_CODES
+from data.tasks.skin import SKIN
 from model.explain.faithfulness import IOU_THRESHOLDS, centred_gaussian, random_map
 from model.explain.keras_worker import WorkerFailed
 from model.images.rejection import RgbImage
@@ -38,7 +38,7 @@ from model.studies.heatmaps import StudyImage, draw_images, load_pair, main, mea
 from tests.support.dashboard import write_artifact
 from tests.support.tiny_dataset import write_tiny_dataset
 
-MEL, NV = DX_CODES.index("mel"), DX_CODES.index("nv")
+MEL, NV = SKIN.codes.index("mel"), SKIN.codes.index("nv")
 UNIFORM = (1 / 7,) * 7
 
 
@@ -124,7 +124,7 @@ def test_draw_takes_one_image_of_each_locked_lesion_the_classes_in_turn(dataset:
     drawn = draw_images(metadata, SPLIT_SEED, 100, 0)
     rows = metadata.assign(part=split_by_lesion(metadata)).set_index("image_id")
     # Nine lesions a class, 15 % rounded up: two of each.
-    assert [rows.at[one.image_id, "dx"] for one in drawn] == [*DX_CODES, *DX_CODES]
+    assert [rows.at[one.image_id, "dx"] for one in drawn] == [*SKIN.codes, *SKIN.codes]
     assert all(rows.at[one.image_id, "part"] == TEST for one in drawn)
     assert all(rows.at[one.image_id, "lesion_id"] == one.lesion_id for one in drawn)
     assert len({one.lesion_id for one in drawn}) == 14

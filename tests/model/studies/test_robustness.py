@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 import model.studies.robustness
 from data.datasets.ham10000 import DatasetError
 from data.datasets.splits import SPLIT_SEED, locked_test_files
-from data.tasks.skin import DX_CODES
+from data.tasks.skin import SKIN
 from model.images.decoding import decode_image
 from model.images.framing import to_network_input
 from model.images.perturbations import PERTURBATIONS
@@ -38,7 +38,7 @@ from model.studies.robustness import (
 from tests.support.dashboard import write_artifact
 from tests.support.tiny_dataset import write_tiny_dataset
 
-MEL, NV = DX_CODES.index("mel"), DX_CODES.index("nv")
+MEL, NV = SKIN.codes.index("mel"), SKIN.codes.index("nv")
 NOTHING = Estimate(0.0, 0.0, 0.0)
 
 
@@ -75,10 +75,10 @@ def lesions_of(dx: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame({"lesion_id": [f"L{number}" for number in range(len(dx))], "dx": dx})
 
 
-def logits_from(p_melanoma: Sequence[float], changed: Mapping[str, Sequence[float]]) -> NDArray[np.float64]:
+def logits_from(p_gravest: Sequence[float], changed: Mapping[str, Sequence[float]]) -> NDArray[np.float64]:
     """(N, 1 + P, 7) logits of images that are melanoma or nevus, the same under all but the `changed` perturbations."""
-    columns = [p_melanoma, *(changed.get(one.key, p_melanoma) for one in PERTURBATIONS)]
-    probabilities = np.full((len(p_melanoma), len(columns), 7), 1e-12)
+    columns = [p_gravest, *(changed.get(one.key, p_gravest) for one in PERTURBATIONS)]
+    probabilities = np.full((len(p_gravest), len(columns), 7), 1e-12)
     probabilities[..., MEL] = np.transpose(columns)
     probabilities[..., NV] = 1 - probabilities[..., MEL]
     return np.log(probabilities)
@@ -90,8 +90,8 @@ def values(estimates: object) -> dict[str, float]:
 
 def test_answers_follow_calibration_decision_and_default_operating_point(artifact: Artifact) -> None:
     answers = answers_of(logits_from([0.75, 0.3, 0.2], {})[:, 0], artifact)
-    assert answers.p_malignant == pytest.approx([0.75, 0.3, 0.2])
-    assert answers.p_melanoma == pytest.approx([0.75, 0.3, 0.2])
+    assert answers.p_positive == pytest.approx([0.75, 0.3, 0.2])
+    assert answers.p_gravest == pytest.approx([0.75, 0.3, 0.2])
     assert answers.dx_predicted.tolist() == [MEL, NV, NV]
     assert answers.is_flagged.tolist() == [True, True, False]
 
@@ -105,8 +105,8 @@ def test_study_by_hand(artifact: Artifact) -> None:
     # As they are: the first melanoma and the last nevus are taken for melanoma. 0.9 leads 0.2 and 0.6, 0.1 neither.
     assert values(study.unperturbed) == {
         "balanced_accuracy": 0.5,
-        "melanoma_auroc": 0.5,
-        "malignant_auroc": 0.5,
+        "gravest_auroc": 0.5,
+        "positive_auroc": 0.5,
         "sensitivity": 0.5,
         "specificity": 0.5,
     }
@@ -120,8 +120,8 @@ def test_study_by_hand(artifact: Artifact) -> None:
     # 0.3 leads 0.2 and 0.1; 0.1 ties with 0.1: 2.5 of 4.
     assert values(ink.metrics) == {
         "balanced_accuracy": 0.5,
-        "melanoma_auroc": 0.625,
-        "malignant_auroc": 0.625,
+        "gravest_auroc": 0.625,
+        "positive_auroc": 0.625,
         "sensitivity": 0.5,
         "specificity": 1.0,
     }
@@ -156,7 +156,7 @@ def test_difference_is_paired(artifact: Artifact) -> None:
 def test_group_without_images_cannot_be_said(artifact: Artifact) -> None:
     study = summarise(lesions_of(["nv", "nv"]), logits_from([0.1, 0.9], {}), artifact, 2)
     assert math.isnan(study.unperturbed.sensitivity.value)
-    assert math.isnan(study.unperturbed.melanoma_auroc.value)
+    assert math.isnan(study.unperturbed.gravest_auroc.value)
     assert study.unperturbed.specificity.value == 0.5
     stored = study_to_dict(study)
     assert json.loads(json.dumps(stored, allow_nan=False)) == stored
@@ -199,7 +199,7 @@ def test_one_image_a_lesion_the_first(dataset: Path) -> None:
     assert len(lesions) == 14 < len(files)
     assert lesions["lesion_id"].is_unique
     assert lesions["image_id"].str.endswith("0").all()
-    assert lesions["dx"].tolist() == [dx for dx in DX_CODES for _ in range(2)]
+    assert lesions["dx"].tolist() == [dx for dx in SKIN.codes for _ in range(2)]
 
 
 def test_smaller_study_is_a_fixed_draw(dataset: Path) -> None:

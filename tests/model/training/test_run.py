@@ -16,7 +16,7 @@ import pytest
 
 from data.datasets.ham10000 import DatasetError, image_path, load_metadata
 from data.datasets.splits import split_by_lesion
-from data.tasks.skin import DX_CODES
+from data.tasks.skin import SKIN
 from model.analysis.analyzer import Analyzer
 from model.inference.artifact import load_artifact
 from model.inference.runtimes import LiteRTClassifier
@@ -105,7 +105,7 @@ def test_export_writes_an_artifact_that_answers(dataset: Path, killed_and_resume
     assert output_of_network.lesion.shape == (12, 16)
     assert output_of_network.member_logits.shape == (1, 7)
     predictions = pd.read_csv(artifact.test_predictions_path)
-    np.testing.assert_allclose(predictions[list(DX_CODES)].sum(axis=1), 1, atol=1e-5)
+    np.testing.assert_allclose(predictions[list(SKIN.codes)].sum(axis=1), 1, atol=1e-5)
     tested = set(predictions["lesion_id"])
     assert tested <= set(metadata["lesion_id"][split_by_lesion(metadata) == "test"])
     assert str(dataset) not in (output / "manifest.json").read_text()
@@ -296,7 +296,7 @@ def test_extra_images_join_training_alone(dataset: Path, tmp_path: Path) -> None
     assert len(added) == 14 and added["image_id"].str.startswith(("CASE_", "OTHER_")).all()
     assert extra_rows(metadata, plain).empty
     training = select_rows(metadata, recipe)[0]
-    shown = np.sqrt(pd.concat([training, added])["dx"].value_counts().reindex(list(DX_CODES)).to_numpy())
+    shown = np.sqrt(pd.concat([training, added])["dx"].value_counts().reindex(list(SKIN.codes)).to_numpy())
     np.testing.assert_allclose(training_prior(recipe, metadata), shown / shown.sum())
 
 
