@@ -180,6 +180,12 @@ def test_tests_mirror_the_tree() -> None:
             assert (ROOT / folder.relative_to(ROOT / "tests")).is_dir(), folder
 
 
+def test_tests_share_helpers_by_the_support_folder_only() -> None:
+    for path in (ROOT / "tests").rglob("*.py"):
+        borrowed = {name for name in imported_names(path) if name.startswith("tests.")}
+        assert all(name.startswith("tests.support") for name in borrowed), path
+
+
 @pytest.mark.parametrize("name", [name for name in MODULES if name.startswith("dashboard.")])
 def test_dashboard_never_imports_a_module_that_loads_tensorflow(name: str) -> None:
     assert not imported_names(MODULES[name]) & TENSORFLOW_MODULES

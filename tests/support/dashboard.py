@@ -36,11 +36,20 @@ from model.inference.artifact import (
 from model.inference.clinical import AGE_KNOTS
 from model.training.card import INTENDED_USE, NOT_TESTED
 
+ROOT = Path(__file__).resolve().parents[2]
 LESIONS_PER_CLASS = 6
 # Sections of the manifest that an export writes, and those of studies that are run on an artifact.
 EXPORTED_STUDIES = ("reliability", "conformal", "subgroups", "retrieval")
 LATER_STUDIES = ("clinical", "robustness", "gate", "heatmaps")
 TIMEOUT = 60  # seconds; other work may share the processors
+# What Streamlit must be told of a provider of sign-ins.
+SIGN_IN_SECRETS: dict[str, str] = {
+    "redirect_uri": "http://127.0.0.1:8501/oauth2callback",
+    "cookie_secret": "c" * 32,
+    "client_id": "lesionlens",
+    "client_secret": "made up",
+    "server_metadata_url": "http://127.0.0.1/.well-known/openid-configuration",
+}
 
 
 def made_up_predictions(seed: int = 0) -> pd.DataFrame:
@@ -332,7 +341,7 @@ def _forget() -> None:
 
 def run_page(name: str) -> AppTest:
     """A page after its first run."""
-    page = AppTest.from_file(f"../pages/{name}.py", default_timeout=TIMEOUT)
+    page = AppTest.from_file(str(ROOT / "pages" / f"{name}.py"), default_timeout=TIMEOUT)
     return page.run()
 
 
