@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pandas as pd
 import pytest
 import streamlit as st
 from PIL import Image
+from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
 from dashboard.shell.settings import Settings, settings
@@ -50,6 +52,17 @@ SIGN_IN_SECRETS: dict[str, str] = {
     "client_secret": "made up",
     "server_metadata_url": "http://127.0.0.1/.well-known/openid-configuration",
 }
+
+
+@pytest.fixture(scope="session", autouse=True)
+def packages_scanned_once() -> Iterator[None]:
+    """Streamlit looks through every installed package for components at each new AppTest; it finds the same each time.
+
+    A second of processor time for each of them. The conftest.py of a folder of tests asks for it by importing it.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(manifest_scanner, "scan_component_manifests", cache(manifest_scanner.scan_component_manifests))
+        yield
 
 
 def made_up_predictions(seed: int = 0) -> pd.DataFrame:
