@@ -7,6 +7,7 @@ rooms of lower floors, never one beside or above it.
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -122,6 +123,18 @@ def test_every_room_stands_in_the_table() -> None:
     for package in LAYERS:
         rooms = {room_of(name) for name in MODULES if name.split(".")[0] == package}
         assert rooms == {room for floor in FLOORS[package] for room in floor}
+
+
+def test_architecture_tells_of_every_room_on_its_floor() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    told = re.findall(rf"^\| ({'|'.join(LAYERS)}) \| (\d) \| (\w+) \| \S.* \|$", text, flags=re.MULTILINE)
+    rooms = {
+        (package, str(number), room or "commands")
+        for package in LAYERS
+        for number, floor in enumerate(FLOORS[package], start=1)
+        for room in floor
+    }
+    assert set(told) == rooms and len(told) == len(rooms)
 
 
 @pytest.mark.parametrize("package", LAYERS)
