@@ -199,6 +199,14 @@ def test_tests_share_helpers_by_the_support_folder_only() -> None:
         assert all(name.startswith("tests.support") for name in borrowed), path
 
 
+def test_collecting_the_tests_loads_no_tensorflow() -> None:
+    # Every process of the tests reads every file first, and pages are slow where Keras is loaded.
+    for path in (ROOT / "tests").rglob("*.py"):
+        names = imported_names(path, only_top_level=True)
+        assert not names & TENSORFLOW_MODULES, path
+        assert not {name.split(".")[0] for name in names} & {"tensorflow", "keras", "tf_keras_vis"}, path
+
+
 @pytest.mark.parametrize("name", [name for name in MODULES if name.startswith("dashboard.")])
 def test_dashboard_never_imports_a_module_that_loads_tensorflow(name: str) -> None:
     assert not imported_names(MODULES[name]) & TENSORFLOW_MODULES
