@@ -21,7 +21,7 @@ HEAVY = (
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files that take the whole machine, then all that has to do with Streamlit, then Keras, then the rest of the model.
+    """What takes the whole machine, then all that has to do with Streamlit, then Keras, then the rest of the model.
 
     Where Keras is loaded Streamlit clears its session after every run of a page, so pages come before it; and training,
     the longest of the rest, should not be what is left to one process in the end.
