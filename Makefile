@@ -12,6 +12,8 @@ OUTSIDE ?= $(wildcard ../shared/everyday_photos ../shared/aptos2019)
 # The artifact folder that make train and make export write.
 OUTPUT ?= model/weights/skin
 BIN := .venv/bin
+# Processes that run the tests; tests/conftest.py says in what order.
+TEST_PROCESSES ?= 2
 
 .PHONY: help install run test check format train export studies evaluate bench samples counts serve image api clean
 
@@ -33,14 +35,14 @@ install: .venv/installed-dev ## create .venv with everything, for users and deve
 run: .venv/installed ## serve the dashboard on http://127.0.0.1:8501 (PORT=...)
 	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m dashboard.server --port $(PORT)
 
-test: .venv/installed-dev ## run the tests
-	$(BIN)/python -m pytest
+test: .venv/installed-dev ## run the tests (TEST_PROCESSES=, default 2)
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES)
 
 check: .venv/installed-dev ## format, lint, types and tests: what CI runs
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES)
 
 format: .venv/installed-dev ## format the code and mend what the linter can
 	$(BIN)/ruff format .

@@ -1,13 +1,54 @@
-"""Fixtures that several test files share."""
+"""The order of the tests, how several processes share them, and fixtures that several files use."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+# Containers, nginx with its processes, load: each wants the machine for itself, and the supervisors of two would choose
+# their ports from one range. One process of the tests begins with them, one after the other, while others do the rest.
+HEAVY = (
+    "tests/whole/test_container.py",
+    "tests/dashboard/serving/test_serve_saves.py",
+    "tests/dashboard/serving/test_serve.py",
+    "tests/dashboard/serving/test_serve_hang.py",
+    "tests/dashboard/test_bench_load.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes the whole machine, then all that has to do with Streamlit, then Keras, then the rest of the model.
+
+    Where Keras is loaded Streamlit clears its session after every run of a page, so pages come before it; and training,
+    the longest of the rest, should not be what is left to one process in the end.
+    """
+    with_keras = {item.path for item in items if item.get_closest_marker("tensorflow")}
+
+    def place(item: pytest.Item) -> int:
+        file = item.path.relative_to(ROOT).as_posix()
+        if file in HEAVY:
+            return HEAVY.index(file) - len(HEAVY)
+        return 1 if item.path in with_keras else 2 if file.startswith("tests/model/") else 0
+
+    items.sort(key=place)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """A file stays in one process, and so do all heavy ones; the processes take them in the order above."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Files(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = super()._split_scope(nodeid)
+            return "heavy" if file in HEAVY else file
+
+    config.option.loadscopereorder = False
+    return Files(config, log)
 
 
 @pytest.fixture(scope="session")

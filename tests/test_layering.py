@@ -7,6 +7,7 @@ rooms of lower floors, never one beside or above it.
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -124,6 +125,18 @@ def test_every_room_stands_in_the_table() -> None:
         assert rooms == {room for floor in FLOORS[package] for room in floor}
 
 
+def test_architecture_tells_of_every_room_on_its_floor() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    told = re.findall(rf"^\| ({'|'.join(LAYERS)}) \| (\d) \| (\w+) \| \S.* \|$", text, flags=re.MULTILINE)
+    rooms = {
+        (package, str(number), room or "commands")
+        for package in LAYERS
+        for number, floor in enumerate(FLOORS[package], start=1)
+        for room in floor
+    }
+    assert set(told) == rooms and len(told) == len(rooms)
+
+
 @pytest.mark.parametrize("package", LAYERS)
 def test_imports_inside_a_package_point_down(package: str) -> None:
     assert list(arrows_up({name: imported_modules(name) for name in MODULES}, package)) == []
@@ -178,6 +191,20 @@ def test_tests_mirror_the_tree() -> None:
         assert len(list(folder.glob("*.py"))) <= MOST_FILES, folder
         if folder.name not in elsewhere | {"tests"}:
             assert (ROOT / folder.relative_to(ROOT / "tests")).is_dir(), folder
+
+
+def test_tests_share_helpers_by_the_support_folder_only() -> None:
+    for path in (ROOT / "tests").rglob("*.py"):
+        borrowed = {name for name in imported_names(path) if name.startswith("tests.")}
+        assert all(name.startswith("tests.support") for name in borrowed), path
+
+
+def test_collecting_the_tests_loads_no_tensorflow() -> None:
+    # Every process of the tests reads every file first, and pages are slow where Keras is loaded.
+    for path in (ROOT / "tests").rglob("*.py"):
+        names = imported_names(path, only_top_level=True)
+        assert not names & TENSORFLOW_MODULES, path
+        assert not {name.split(".")[0] for name in names} & {"tensorflow", "keras", "tf_keras_vis"}, path
 
 
 @pytest.mark.parametrize("name", [name for name in MODULES if name.startswith("dashboard.")])

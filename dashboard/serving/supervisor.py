@@ -296,7 +296,7 @@ def services(dashboards: int) -> list[Service]:
     names = [f"dashboard{number}" for number in range(1, dashboards + 1)]
     return [
         *(Service(name, "dashboard.server", "/_stcore/health") for name in names),
-        Service("api", "model.server.app", "/healthz"),
+        Service("api", "model.server", "/healthz"),
     ]
 
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from model.server.bodies import MAX_BODY_BYTES
-from tests.model.server.test_aws_lambda import EVENTS
 from tests.support.server import open_app, predict, sample
 from tests.support.servers.lambda_emulator import Invoke
+from tests.support.servers.lambda_events import EVENTS
 
 pytest_plugins = ("tests.support.servers.lambda_emulator",)
 Event = Callable[..., dict[str, Any]]

@@ -13,7 +13,7 @@ from dashboard.dataset.widgets import FILTERS, IMAGES_PER_PAGE
 from dashboard.shell import errors as wording
 from dashboard.shell import formats
 from data.datasets.ham10000 import METADATA_FILE, load_counts
-from tests.support.dashboard import TIMEOUT, environment, run_page, shown_text, write_dataset
+from tests.support.dashboard import ROOT, TIMEOUT, environment, run_page, shown_text, write_dataset
 
 
 @pytest.fixture
@@ -115,7 +115,7 @@ def test_unreadable_dataset_folder_is_explained_and_counts_stay(
 
 def test_wrong_setting_is_explained_by_the_frame(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     with environment(monkeypatch, MODEL_DIR=tmp_path / "nowhere"):
-        app = AppTest.from_file("../dashboard/app.py", default_timeout=TIMEOUT).run()
+        app = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=TIMEOUT).run()
     assert "MODEL_DIR: expected an existing folder" in app.error[0].value
     assert formats.RESEARCH_USE in shown_text(app)
     assert not app.exception

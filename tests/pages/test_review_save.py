@@ -27,8 +27,8 @@ from data.cases.log import CaseLog, CaseNotFound
 from data.cases.queries import CaseQuery
 from data.tasks.skin import SKIN
 from model.inference.clinical import ClinicalFacts
-from tests.model.images.test_dicom import dicom_file
 from tests.support.dashboard import environment
+from tests.support.dicom import dicom_file
 from tests.support.review import (
     BASAL_CELL,
     SAMPLE,

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pandas as pd
 import pytest
 import streamlit as st
 from PIL import Image
+from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
 from dashboard.shell.settings import Settings, settings
@@ -36,11 +38,31 @@ from model.inference.artifact import (
 from model.inference.clinical import AGE_KNOTS
 from model.training.card import INTENDED_USE, NOT_TESTED
 
+ROOT = Path(__file__).resolve().parents[2]
 LESIONS_PER_CLASS = 6
 # Sections of the manifest that an export writes, and those of studies that are run on an artifact.
 EXPORTED_STUDIES = ("reliability", "conformal", "subgroups", "retrieval")
 LATER_STUDIES = ("clinical", "robustness", "gate", "heatmaps")
 TIMEOUT = 60  # seconds; other work may share the processors
+# What Streamlit must be told of a provider of sign-ins.
+SIGN_IN_SECRETS: dict[str, str] = {
+    "redirect_uri": "http://127.0.0.1:8501/oauth2callback",
+    "cookie_secret": "c" * 32,
+    "client_id": "lesionlens",
+    "client_secret": "made up",
+    "server_metadata_url": "http://127.0.0.1/.well-known/openid-configuration",
+}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def packages_scanned_once() -> Iterator[None]:
+    """Streamlit looks through every installed package for components at each new AppTest; it finds the same each time.
+
+    A second of processor time for each of them. The conftest.py of a folder of tests asks for it by importing it.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(manifest_scanner, "scan_component_manifests", cache(manifest_scanner.scan_component_manifests))
+        yield
 
 
 def made_up_predictions(seed: int = 0) -> pd.DataFrame:
@@ -332,7 +354,7 @@ def _forget() -> None:
 
 def run_page(name: str) -> AppTest:
     """A page after its first run."""
-    page = AppTest.from_file(f"../pages/{name}.py", default_timeout=TIMEOUT)
+    page = AppTest.from_file(str(ROOT / "pages" / f"{name}.py"), default_timeout=TIMEOUT)
     return page.run()
 
 

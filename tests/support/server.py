@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -13,6 +14,7 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import numpy as np
@@ -25,6 +27,7 @@ from tests.support.servers.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 60  # other work may share the processors
+END_SECONDS = 30
 TOKEN = "a-token-that-nobody-guesses"
 
 
@@ -84,7 +87,7 @@ def running_server(*arguments: str, **environ: str) -> Iterator[tuple[subprocess
     """`python -m model.server` on a free port, answering; the process and its address."""
     port = free_port()
     process = subprocess.Popen(
-        [sys.executable, "-m", "model.server.app", "--port", str(port), *arguments],
+        [sys.executable, "-m", "model.server", "--port", str(port), *arguments],
         cwd=ROOT, env=os.environ | environ, text=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     address = f"http://127.0.0.1:{port}"
@@ -105,3 +108,25 @@ def _wait_until_alive(process: subprocess.Popen[str], address: str) -> None:
         except httpx.TransportError:
             time.sleep(0.05)
     raise RuntimeError(f"expected the server to answer on {address}, it did not")
+
+
+def half_sent(address: str, content: bytes) -> socket.socket:
+    """A connection on which a request has begun and not ended."""
+    parts = urlsplit(address)
+    connection = socket.create_connection((parts.hostname, parts.port), timeout=END_SECONDS)
+    head = f"POST /v1/predict HTTP/1.1\r\nHost: x\r\nContent-Type: image/jpeg\r\nContent-Length: {len(content)}\r\n\r\n"
+    connection.sendall(head.encode() + content[:1000])
+    return connection
+
+
+def in_flight(address: str) -> float:
+    lines = httpx.get(f"{address}/metrics").text.splitlines()
+    return float(next(line for line in lines if line.startswith("lesionlens_requests_in_flight ")).split()[1])
+
+
+def wait_until_held(address: str) -> None:
+    """Until the server has begun with the half-sent request, beside the one that asks."""
+    until = time.monotonic() + END_SECONDS
+    while in_flight(address) < 2:
+        assert time.monotonic() < until
+        time.sleep(0.02)

@@ -16,8 +16,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.model.server.test_process import half_sent, wait_until_held
-from tests.support.server import ROOT, sample
+from tests.support.server import ROOT, half_sent, sample, wait_until_held
 from tests.support.servers.container_base import ensure_base
 from tests.support.servers.ports import free_port
 from tests.support.session import reaches_own_read

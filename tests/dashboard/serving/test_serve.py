@@ -80,7 +80,7 @@ def dead_server() -> Server:
 
 
 def test_dead_process_is_started_again_after_its_pause() -> None:
-    service = Service("api", "model.server.app", "/healthz", serving=dead_server())
+    service = Service("api", "model.server", "/healthz", serving=dead_server())
     assert not service.is_to_start(now=11.0)
     service.bury(now=11.0)
     assert service.serving is None

@@ -27,9 +27,8 @@ from data.cases.audit import AuditEntry
 from data.cases.case import LOCAL_ACTOR, ROLES, Actor
 from data.cases.database import CaseLogUnavailable
 from data.cases.log import CaseLog
-from tests.dashboard.shell.test_settings import SIGN_IN_SECRETS
 from tests.support.case_log import case_log_of
-from tests.support.dashboard import write_artifact
+from tests.support.dashboard import ROOT, SIGN_IN_SECRETS, write_artifact
 
 NOW = 1_800_000_000.0
 ANNA = Actor("anna@clinic.org", "Clinic", "clinician")
@@ -141,7 +140,7 @@ def with_sign_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
 
 def dashboard_of(**user: Any) -> AppTest:
     """The dashboard as a user's claims make it, after the first run."""
-    app = AppTest.from_file("../dashboard/app.py", default_timeout=TIMEOUT)
+    app = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=TIMEOUT)
     app.secrets = {"auth": SIGN_IN_SECRETS}
     app.user = user
     return app.run()
@@ -235,14 +234,14 @@ def test_a_user_without_role_is_told_and_can_leave() -> None:
 def test_a_laptop_has_no_sign_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with case_log_of(tmp_path, monkeypatch, MODEL_DIR=write_artifact(tmp_path / "model")):
         assert actor() == LOCAL_ACTOR
-        app = AppTest.from_file("../dashboard/app.py", default_timeout=TIMEOUT).run()
+        app = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=TIMEOUT).run()
         assert app.title[0].value.startswith("Review") and "Sign out" not in buttons(app)
         assert resources.case_log().audit_entries(LOCAL_ACTOR, 10) == []
 
 
 def test_a_wrong_setting_is_told_once_instead_of_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with case_log_of(tmp_path, monkeypatch, READ_FIRST="maybe"):
-        app = AppTest.from_file("../dashboard/app.py", default_timeout=TIMEOUT).run()
+        app = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=TIMEOUT).run()
     assert [error.value for error in app.error] == [
         "**A setting cannot be used.** READ_FIRST: expected 0 or 1, received 'maybe'; correct it or unset it."
     ]

@@ -23,17 +23,10 @@ from dashboard.shell.settings import (
     settings,
 )
 from data.cases.case import Actor
-from tests.support.dashboard import environment
+from tests.support.dashboard import SIGN_IN_SECRETS, environment
 
 CONFIG = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text(encoding="utf-8"))
 KEY = "0123456789abcdef0123456789abcdef"
-SIGN_IN_SECRETS: dict[str, str] = {
-    "redirect_uri": "http://127.0.0.1:8501/oauth2callback",
-    "cookie_secret": "c" * 32,
-    "client_id": "lesionlens",
-    "client_secret": "made up",
-    "server_metadata_url": "http://127.0.0.1/.well-known/openid-configuration",
-}
 TEXT, CONTROL = 4.5, 3.0  # WCAG 2.2, success criteria 1.4.3 and 1.4.11
 
 

@@ -33,7 +33,7 @@ from model.inference.artifact import DEFAULT_ARTIFACT, Artifact, MeasuredRate, l
 from model.inference.classifier import NetworkOutput, predict
 from model.inference.clinical import ClinicalFacts
 from model.inference.runtimes import LiteRTClassifier
-from tests.support.clinical import artifact_with_terms
+from tests.support.artifacts import artifact_with_terms
 from tests.support.server import black_image, sample
 
 

@@ -16,7 +16,7 @@ from model.inference.artifact import DEFAULT_ARTIFACT, Artifact, load_artifact
 from model.inference.classifier import NetworkOutput
 from model.inference.clinical import NO_FACTS, ClinicalFacts
 from model.inference.runtimes import LiteRTClassifier
-from tests.support.clinical import artifact_with_terms
+from tests.support.artifacts import artifact_with_terms
 from tests.support.server import ROOT, black_image, sample
 
 WAIT = 30  # seconds, for what takes milliseconds

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from model.predict import main
-from tests.support.clinical import artifact_with_terms
+from tests.support.artifacts import artifact_with_terms
 
 ROOT = Path(__file__).resolve().parents[3]
 SAMPLE = ROOT / "data" / "sample" / "synthetic_nv_1.jpg"

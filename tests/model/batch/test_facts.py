@@ -18,7 +18,7 @@ from model.inference.artifact import load_artifact
 from model.inference.clinical import NO_FACTS, ClinicalFacts
 from model.inference.runtimes import LiteRTClassifier
 from model.predict import main
-from tests.support.clinical import artifact_with_terms, artifact_without_terms
+from tests.support.artifacts import artifact_with_terms, artifact_without_terms
 from tests.support.server import sample
 
 IMAGES: list[Source] = [Path("/in/a.jpg"), Path("/in/b.jpg"), Path("/in/c.tiff")]

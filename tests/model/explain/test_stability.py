@@ -9,7 +9,7 @@ from model.explain.stability import SHIFTS, heatmap_stability
 from model.images.rejection import RgbImage
 from model.inference.calibration import Calibration
 from model.inference.classifier import NetworkOutput
-from tests.model.inference.test_classifier import artifact_with
+from tests.support.artifacts import artifact_with
 
 
 class FakeClassifier:

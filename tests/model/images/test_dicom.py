@@ -9,10 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
-from pydicom import Dataset, dcmread, uid
-from pydicom.dataset import FileMetaDataset
+from pydicom import dcmread, uid
 from pydicom.encaps import encapsulate
-from pydicom.filewriter import dcmwrite
 
 from dashboard.review.wording import rejection
 from model.analysis.case_record import image_to_store
@@ -20,21 +18,10 @@ from model.images import dicom
 from model.images.decoding import decode_image
 from model.images.dicom import DicomFacts, dicom_facts, read_dicom
 from model.images.rejection import MAX_BYTES, ImageRejected
+from tests.support.dicom import COLUMNS, ROWS, SECRETS, dicom_file, lesion, written
 
-ROWS, COLUMNS = 72, 96
 # Exact in RGB; within this of it after a way through YCbCr or a lossy frame.
 NEAR = 4
-# What must not come out of a file by any door.
-SECRETS = ("Doe^Jane", "MRN-4711", "19571224", "St. Elsewhere")
-
-
-def lesion() -> NDArray[np.uint8]:
-    """(72, 96, 3): brown on skin, with a gradient, in blocks of 8 pixels that JPEG keeps well."""
-    rows, columns = np.mgrid[0:ROWS, 0:COLUMNS] // 8
-    is_lesion = (rows - 4) ** 2 + (columns - 6) ** 2 < 9
-    skin, brown = np.array([220, 180, 160]), np.array([110, 70, 50])
-    image = np.where(is_lesion[..., np.newaxis], brown, skin) + (2 * columns)[..., np.newaxis]
-    return image.astype(np.uint8)
 
 
 def ycbcr(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -45,48 +32,6 @@ def compressed(file_format: str, **options: Any) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(lesion()).save(buffer, file_format, **options)
     return encapsulate([buffer.getvalue()])
-
-
-def dicom_file(syntax: str = uid.ExplicitVRLittleEndian, **values: Any) -> bytes:
-    """A Dermoscopic Photography file of `lesion()`; `values` replace its tags, None removes one."""
-    tags: dict[str, Any] = {
-        "SOPClassUID": uid.DermoscopicPhotographyImageStorage,
-        "SOPInstanceUID": "1.2.3.4",
-        "PatientName": SECRETS[0],
-        "PatientID": SECRETS[1],
-        "PatientBirthDate": SECRETS[2],
-        "InstitutionName": SECRETS[3],
-        "PatientSex": "F",
-        "PatientAge": "061Y",
-        "StudyDate": "20200101",
-        "Rows": ROWS,
-        "Columns": COLUMNS,
-        "SamplesPerPixel": 3,
-        "PhotometricInterpretation": "RGB",
-        "PlanarConfiguration": 0,
-        "BitsAllocated": 8,
-        "BitsStored": 8,
-        "HighBit": 7,
-        "PixelRepresentation": 0,
-        "BurnedInAnnotation": "NO",
-        "PixelData": lesion().tobytes(),
-    }
-    dataset = Dataset()
-    for keyword, value in (tags | values).items():
-        if value is not None:
-            setattr(dataset, keyword, value)
-    dataset.file_meta = FileMetaDataset()
-    dataset.file_meta.TransferSyntaxUID = uid.UID(syntax)
-    return written(dataset)
-
-
-def written(dataset: Dataset) -> bytes:
-    if dataset.file_meta.TransferSyntaxUID.is_encapsulated:
-        dataset["PixelData"].VR = "OB"
-        dataset["PixelData"].is_undefined_length = True
-    buffer = io.BytesIO()
-    dcmwrite(buffer, dataset, enforce_file_format=True)
-    return buffer.getvalue()
 
 
 def rle_file(photometric: str, samples: NDArray[np.uint8]) -> bytes:

@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-from data.tasks.skin import SKIN
-from model.inference.artifact import Artifact, QualityLimits
 from model.inference.calibration import Calibration
 from model.inference.classifier import NetworkOutput, predict
-from model.inference.conformal import ConformalSets
+from tests.support.artifacts import artifact_with
 
-SETS = ConformalSets("class-conditional", 0.9, (0.049,) * 7)
 PRIOR = (0.10, 0.05, 0.05, 0.02, 0.10, 0.67, 0.01)
-
-
-def artifact_with(calibration: Calibration) -> Artifact:
-    limits = QualityLimits(0, 0, 255, 0, 1)
-    return Artifact(Path(), "made-up", "9.1", 192, 256, calibration, (), SETS, 0.0, limits, "ab12", {}, SKIN)
 
 
 def output_of(logits: np.ndarray, members: np.ndarray | None = None) -> NetworkOutput:

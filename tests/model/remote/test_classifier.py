@@ -24,7 +24,7 @@ from model.remote.classifier import Patience, RemoteClassifier, as_png
 from model.remote.failures import RemoteMismatch, RemoteUnavailable, TransientFailure
 from model.server.app import create_app
 from model.server.settings import ServerSettings
-from tests.support.clinical import artifact_with_terms
+from tests.support.artifacts import artifact_with_terms
 from tests.support.server import black_image, open_app, predict, sample
 
 QUICK = Patience(pause=0.001, rest=0)

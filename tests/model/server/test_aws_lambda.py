@@ -1,8 +1,4 @@
-"""API Gateway's events to the Lambda handler, versions 1.0 and 2.0, as AWS documents them.
-
-Source:
-    https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
-"""
+"""API Gateway's events to the Lambda handler, versions 1.0 and 2.0, without Lambda."""
 
 from __future__ import annotations
 
@@ -18,8 +14,9 @@ from typing import Any
 import pytest
 
 from model.server.settings import ServerSettingsError
-from tests.support.clinical import artifact_with_terms
+from tests.support.artifacts import artifact_with_terms
 from tests.support.server import sample
+from tests.support.servers.lambda_events import EVENTS
 
 Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
 
@@ -41,47 +38,6 @@ def handler(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Handler]:
     asyncio.set_event_loop(None)
     loop.close()
     root.handlers[:], root.level = handlers, level
-
-
-def event_1(method: str, path: str, body: str | None, kind: str, is_base64: bool, **query: str) -> dict[str, Any]:
-    return {
-        "version": "1.0",
-        "resource": "/{proxy+}",
-        "path": path,
-        "httpMethod": method,
-        "headers": {"Content-Type": kind, "Host": "api.example"},
-        "multiValueHeaders": {"Content-Type": [kind], "Host": ["api.example"]},
-        "queryStringParameters": query or None,
-        "multiValueQueryStringParameters": {name: [value] for name, value in query.items()} or None,
-        "pathParameters": {"proxy": path.lstrip("/")},
-        "requestContext": {
-            "accountId": "1", "apiId": "x", "httpMethod": method, "path": path, "stage": "$default",
-            "identity": {"sourceIp": "192.0.2.1", "userAgent": "test"},
-        },
-        "body": body,
-        "isBase64Encoded": is_base64,
-    }  # fmt: skip
-
-
-def event_2(method: str, path: str, body: str | None, kind: str, is_base64: bool, **query: str) -> dict[str, Any]:
-    return {
-        "version": "2.0",
-        "routeKey": "$default",
-        "rawPath": path,
-        "rawQueryString": "&".join(f"{name}={value}" for name, value in query.items()),
-        "headers": {"content-type": kind, "host": "api.example"},
-        "requestContext": {
-            "accountId": "1", "apiId": "x", "stage": "$default",
-            "http": {
-                "method": method, "path": path, "protocol": "HTTP/1.1", "sourceIp": "192.0.2.1", "userAgent": "test",
-            },
-        },
-        "body": body,
-        "isBase64Encoded": is_base64,
-    }  # fmt: skip
-
-
-EVENTS = pytest.mark.parametrize("event", [event_1, event_2], ids=["v1", "v2"])
 
 
 @EVENTS

@@ -58,7 +58,7 @@ def test_artifact_is_copied_without_what_serving_does_not_read(tmp_path: Path) -
 def test_code_is_copied_without_pages_and_tests(tmp_path: Path) -> None:
     copy_code(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"model", "data"}
-    assert (tmp_path / "model" / "server_lambda.py").is_file()
+    assert (tmp_path / "model" / "server" / "aws_lambda.py").is_file()
 
 
 def test_unused_parts_are_removed(tmp_path: Path) -> None:

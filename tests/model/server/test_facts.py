@@ -20,7 +20,7 @@ from model.inference.clinical import ClinicalFacts
 from model.inference.runtimes import LiteRTClassifier
 from model.server.app import create_app
 from model.server.settings import ServerSettings
-from tests.support.clinical import artifact_with_terms, artifact_without_terms
+from tests.support.artifacts import artifact_with_terms, artifact_without_terms
 from tests.support.server import assert_problem, black_image, predict, sample, send
 
 VERTEX = "/vertex:predict"

@@ -4,41 +4,15 @@ from __future__ import annotations
 
 import json
 import signal
-import socket
 import subprocess
 import sys
-import time
-from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
-from tests.support.server import ROOT, TOKEN, running_server, sample
+from tests.support.server import END_SECONDS, ROOT, TOKEN, half_sent, running_server, sample, wait_until_held
 
-END_SECONDS = 30  # other work may share the processors
 HEAVY = ("tensorflow", "keras", "pandas", "scipy", "streamlit", "boto3", "pydicom")
-
-
-def half_sent(address: str, content: bytes) -> socket.socket:
-    """A connection on which a request has begun and not ended."""
-    parts = urlsplit(address)
-    connection = socket.create_connection((parts.hostname, parts.port), timeout=END_SECONDS)
-    head = f"POST /v1/predict HTTP/1.1\r\nHost: x\r\nContent-Type: image/jpeg\r\nContent-Length: {len(content)}\r\n\r\n"
-    connection.sendall(head.encode() + content[:1000])
-    return connection
-
-
-def in_flight(address: str) -> float:
-    lines = httpx.get(f"{address}/metrics").text.splitlines()
-    return float(next(line for line in lines if line.startswith("lesionlens_requests_in_flight ")).split()[1])
-
-
-def wait_until_held(address: str) -> None:
-    """Until the server has begun with the half-sent request, beside the one that asks."""
-    until = time.monotonic() + END_SECONDS
-    while in_flight(address) < 2:
-        assert time.monotonic() < until
-        time.sleep(0.02)
 
 
 def test_process_loads_nothing_heavy() -> None:
@@ -109,7 +83,7 @@ def test_process_with_tokens_serves_others_and_says_nothing_of_itself() -> None:
 )
 def test_wrong_settings_end_it_with_the_reason(arguments: list[str], environ: dict[str, str], message: str) -> None:
     process = subprocess.run(
-        [sys.executable, "-m", "model.server.app", *arguments],
+        [sys.executable, "-m", "model.server", *arguments],
         cwd=ROOT, env=environ, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert process.returncode == 2

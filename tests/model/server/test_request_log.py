@@ -71,7 +71,7 @@ def test_failure_is_logged_by_class_and_place(
     response = predict(app, sample())
     failed, request = lines(logged)
     assert (failed["level"], failed["error"]) == ("error", "KeyError")
-    assert failed["at"][-1].startswith("test_model_server_logging.py:") and failed["at"][-1].endswith(" failing")
+    assert failed["at"][-1].startswith("test_request_log.py:") and failed["at"][-1].endswith(" failing")
     assert failed["request_id"] == request["request_id"] == response.headers["x-request-id"]
     assert (request["status"], request["reason"]) == (500, "internal_error")
     assert "mueller" not in json.dumps(lines(logged))

@@ -36,15 +36,15 @@ def _make(root: Path) -> None:
     _run("debootstrap", "--variant=minbase", f"--include={PACKAGES}", "bookworm", str(root), MIRROR)
     # The official image has its Python in /usr/local, with an installer beside it.
     _run("chroot", str(root), "python3", "-m", "venv", "/usr/local")
-    files = subprocess.Popen(
-        ["tar", "--directory", str(root), "--exclude=./var/cache/apt", "--exclude=./var/lib/apt/lists", "-c", "."],
-        stdout=subprocess.PIPE,
-    )
-    subprocess.run(
-        ["podman", "import", "--quiet", "--change", 'CMD ["python3"]', "-", BASE],
-        stdin=files.stdout, check=True, capture_output=True,
-    )  # fmt: skip
-    if files.wait() != 0:
+    archive = ["tar", "--directory", str(root), "--exclude=./var/cache/apt", "--exclude=./var/lib/apt/lists", "-c", "."]
+    # The block closes our end of the pipe: open, it is a ResourceWarning later on, and tar waits for ever where podman
+    # has ended early.
+    with subprocess.Popen(archive, stdout=subprocess.PIPE) as files:
+        subprocess.run(
+            ["podman", "import", "--quiet", "--change", 'CMD ["python3"]', "-", BASE],
+            stdin=files.stdout, check=True, capture_output=True,
+        )  # fmt: skip
+    if files.returncode != 0:
         raise RuntimeError("expected tar to read the whole system, it did not; try again")
 
 

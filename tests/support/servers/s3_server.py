@@ -8,6 +8,7 @@ functions as well: PYTEST_DONT_REWRITE, for there is no assertion here.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -112,18 +113,27 @@ def _when_ready(url: str, path: str) -> str:
 
 def _localstack_python() -> Path:
     python = LOCALSTACK_FOLDER / "bin" / "python"
-    installed = LOCALSTACK_FOLDER / "installed"
-    if not installed.exists() or installed.stat().st_mtime < LOCALSTACK_REQUIREMENTS.stat().st_mtime:
+    LOCALSTACK_FOLDER.mkdir(exist_ok=True)
+    # Several processes of the tests may want it at once: the first one makes it, the others wait.
+    with (LOCALSTACK_FOLDER / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
         try:
-            _run([sys.executable, "-m", "venv", str(LOCALSTACK_FOLDER)])
-            _run([str(python), "-m", "pip", "install", "--quiet", "-r", str(LOCALSTACK_REQUIREMENTS)])
+            _install_localstack(python)
         except (OSError, subprocess.SubprocessError) as error:
             message = f"needs LocalStack in {LOCALSTACK_FOLDER}, which cannot be installed: {error}"
             if os.environ.get("CI"):
                 pytest.fail(message)
             pytest.skip(message)
-        installed.touch()
     return python
+
+
+def _install_localstack(python: Path) -> None:
+    installed = LOCALSTACK_FOLDER / "installed"
+    if installed.exists() and installed.stat().st_mtime >= LOCALSTACK_REQUIREMENTS.stat().st_mtime:
+        return
+    _run([sys.executable, "-m", "venv", str(LOCALSTACK_FOLDER)])
+    _run([str(python), "-m", "pip", "install", "--quiet", "-r", str(LOCALSTACK_REQUIREMENTS)])
+    installed.touch()
 
 
 def _run(command: Sequence[str]) -> None:

@@ -1,4 +1,7 @@
-"""Weights with made-up terms: what age and site move does not depend on what the committed model has learnt."""
+"""Artifacts in tests: without files, and copies of the committed one whose terms of age and site are made up.
+
+What age and site move does not depend on what the committed model has learnt.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,18 @@ import json
 from pathlib import Path
 
 from data.tasks.skin import SKIN
-from model.inference.artifact import DEFAULT_ARTIFACT, MANIFEST_FILE, write_section
+from model.inference.artifact import DEFAULT_ARTIFACT, MANIFEST_FILE, Artifact, QualityLimits, write_section
+from model.inference.calibration import Calibration
 from model.inference.clinical import AGE_KNOTS
+from model.inference.conformal import ConformalSets
 from model.server.bundle import copy_artifact
+
+
+def artifact_with(calibration: Calibration) -> Artifact:
+    """An artifact with this calibration, no files, and sets of every class with a probability of 0.049 or more."""
+    sets = ConformalSets("class-conditional", 0.9, (0.049,) * 7)
+    limits = QualityLimits(0, 0, 255, 0, 1)
+    return Artifact(Path(), "made-up", "9.1", 192, 256, calibration, (), sets, 0.0, limits, "ab12", {}, SKIN)
 
 
 def artifact_without_terms(folder: Path) -> Path:

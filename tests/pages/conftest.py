@@ -1,0 +1,5 @@
+"""What every test of a page shares."""
+
+from tests.support.dashboard import packages_scanned_once
+
+__all__ = ["packages_scanned_once"]

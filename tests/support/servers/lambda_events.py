@@ -1,0 +1,52 @@
+"""API Gateway's events in tests, versions 1.0 and 2.0 as AWS documents them: `@EVENTS` runs a test with each.
+
+Source:
+    https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+
+def event_1(method: str, path: str, body: str | None, kind: str, is_base64: bool, **query: str) -> dict[str, Any]:
+    return {
+        "version": "1.0",
+        "resource": "/{proxy+}",
+        "path": path,
+        "httpMethod": method,
+        "headers": {"Content-Type": kind, "Host": "api.example"},
+        "multiValueHeaders": {"Content-Type": [kind], "Host": ["api.example"]},
+        "queryStringParameters": query or None,
+        "multiValueQueryStringParameters": {name: [value] for name, value in query.items()} or None,
+        "pathParameters": {"proxy": path.lstrip("/")},
+        "requestContext": {
+            "accountId": "1", "apiId": "x", "httpMethod": method, "path": path, "stage": "$default",
+            "identity": {"sourceIp": "192.0.2.1", "userAgent": "test"},
+        },
+        "body": body,
+        "isBase64Encoded": is_base64,
+    }  # fmt: skip
+
+
+def event_2(method: str, path: str, body: str | None, kind: str, is_base64: bool, **query: str) -> dict[str, Any]:
+    return {
+        "version": "2.0",
+        "routeKey": "$default",
+        "rawPath": path,
+        "rawQueryString": "&".join(f"{name}={value}" for name, value in query.items()),
+        "headers": {"content-type": kind, "host": "api.example"},
+        "requestContext": {
+            "accountId": "1", "apiId": "x", "stage": "$default",
+            "http": {
+                "method": method, "path": path, "protocol": "HTTP/1.1", "sourceIp": "192.0.2.1", "userAgent": "test",
+            },
+        },
+        "body": body,
+        "isBase64Encoded": is_base64,
+    }  # fmt: skip
+
+
+EVENTS = pytest.mark.parametrize("event", [event_1, event_2], ids=["v1", "v2"])
