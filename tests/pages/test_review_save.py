@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
@@ -133,7 +132,7 @@ def test_own_read_may_be_skipped_only_where_the_setting_allows_it(
 ) -> None:
     upload(page, ("mine.jpg", SAMPLE.read_bytes()))
     assert wording.SKIP_READ not in labels(page)
-    not_first = replace(settings(), is_read_first=False)
+    not_first = settings().model_copy(update={"is_read_first": False})
     monkeypatch.setattr(own_read_widgets, "settings", lambda: not_first)
     button(page.run(), wording.SKIP_READ).click().run()
     assert "role='meter'" in shown(page) and "skipped" in shown(page)
