@@ -14,7 +14,7 @@ from dashboard.answer.wording import leading_class, name_and_code, of_100
 from dashboard.review.state import Progress
 from dashboard.shell.formats import escape, one_decimal, percent
 from data.tasks.skin import DX_CODES, diagnosis
-from model.analysis.quality import Issue, Quality
+from model.analysis.quality import ADVICE, Quality
 from model.explain.keras_worker import WorkerFailed
 from model.images.rejection import ImageRejected
 from model.inference.artifact import Artifact, MeasuredRate, OperatingPoint
@@ -48,17 +48,6 @@ ON_DEMAND = (
     "another way; where they disagree with it, trust neither too much."
 )
 
-_REFUSALS: dict[Issue, str] = {
-    "too_dark": "Not answered: the image is too dark. Check that the dermatoscope's light is on and take it again.",
-    "too_bright": "Not answered: the image is over-exposed. Lower the exposure, avoid reflections, and take it again.",
-    "no_contrast": "Not answered: the image shows almost no structure. Focus on the lesion and take it again.",
-    "out_of_distribution": (
-        "Not answered: this does not look like the dermoscopic images the model knows, so any answer would be a guess. "
-        "Use a dermatoscope, fill the frame with one lesion, and take it again. Photographs without a dermatoscope, "
-        "other parts of the body, documents and drawings cannot be judged."
-    ),
-    "blurred": "Not answered: the image is blurred.",
-}
 _REJECTIONS: dict[str, str] = {
     "empty": "This file is empty.",
     "too_many_bytes": "This file is too large.",
@@ -124,7 +113,8 @@ def refusal(quality: Quality) -> str:
     """Why a readable image got no answer, and what to retake."""
     if quality.refusal is None:
         raise ValueError("expected a refused image")
-    return _REFUSALS[quality.refusal]
+    advice = ADVICE[quality.refusal]
+    return f"Not answered: {advice[0].lower()}{advice[1:]}"
 
 
 def usable(quality: Quality, limit: float) -> str:

@@ -10,7 +10,6 @@ import base64
 import binascii
 import io
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cache
 from typing import Literal
@@ -21,7 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from data.tasks.skin import DX_CODES, diagnosis
 from model.analysis.analyzer import Analysis
-from model.analysis.quality import Issue, Quality
+from model.analysis.quality import ADVICE, Issue, Quality
 from model.explain.maps import overlay
 from model.inference.artifact import Artifact, MeasuredRate, OperatingPoint
 from model.inference.classifier import NetworkOutput, Prediction
@@ -30,16 +29,6 @@ from model.inference.clinical import UNKNOWN
 Heatmap = Literal["none", "png", "maps"]
 
 NOTICE = "Research use only. It advises; a person decides."
-ADVICE: Mapping[Issue, str] = {
-    "too_dark": "The image is too dark. Check that the dermatoscope's light is on and take it again.",
-    "too_bright": "The image is over-exposed. Lower the exposure, avoid reflections, and take it again.",
-    "no_contrast": "The image shows almost no structure. Focus on the lesion and take it again.",
-    "out_of_distribution": (
-        "This does not look like the dermoscopic images the model knows. "
-        "Use a dermatoscope, fill the frame with one lesion, and take it again."
-    ),
-    "blurred": "The image is blurred; the answer is less certain than its numbers say. Take a sharper image.",
-}
 # As the storage module found for images of this size: twice as fast as Pillow's default, a sixth larger.
 _PNG_LEVEL = 1
 _FLOAT32 = np.dtype("<f4")

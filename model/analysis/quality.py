@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -18,6 +19,18 @@ Issue = Literal["too_dark", "too_bright", "no_contrast", "blurred", "out_of_dist
 # Refused: nothing in such an image can be read, or the network was never shown anything like it. A blurred image is
 # answered with an amber warning instead, since a clinician may have no better one.
 REFUSED: frozenset[Issue] = frozenset(("too_dark", "too_bright", "no_contrast", "out_of_distribution"))
+# What is wrong and what to do about it, on screen and over HTTP.
+ADVICE: Mapping[Issue, str] = {
+    "too_dark": "The image is too dark. Check that the dermatoscope's light is on and take it again.",
+    "too_bright": "The image is over-exposed. Lower the exposure, avoid reflections, and take it again.",
+    "no_contrast": "The image shows almost no structure. Focus on the lesion and take it again.",
+    "out_of_distribution": (
+        "This does not look like the dermoscopic images the model knows, so any answer would be a guess. "
+        "Use a dermatoscope, fill the frame with one lesion, and take it again. Photographs without a dermatoscope, "
+        "other parts of the body, documents and drawings cannot be judged."
+    ),
+    "blurred": "The image is blurred. The answer is less certain than its numbers say; take a sharper image.",
+}
 
 
 @dataclass(frozen=True)
