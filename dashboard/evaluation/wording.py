@@ -9,7 +9,7 @@ import pandas as pd
 
 from dashboard.evaluation.tables import Reweighed
 from dashboard.shell.formats import plural
-from dashboard.shell.metrics import METRICS
+from dashboard.shell.glossary import METRICS
 from data.tasks.skin import diagnosis
 from model.evaluation.results import MALIGNANT
 

@@ -18,7 +18,7 @@ from dashboard.review import evidence_wording as wording
 from dashboard.review import wording as review_wording
 from dashboard.shell import resources
 from dashboard.shell.colours import DX_COLOURS
-from dashboard.shell.metrics import METRICS
+from dashboard.shell.glossary import METRICS
 from dashboard.shell.widgets import explained_errors, html_table
 from data.tasks.skin import DX_CODES, MALIGNANT_INDICES, diagnosis
 from model.analysis.analyzer import SIMILAR_CASES, Analysis

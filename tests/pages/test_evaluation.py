@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from dashboard.shell.glossary import METRICS
 from streamlit.testing.v1 import AppTest
 
 from dashboard.evaluation import wording as evaluation_wording
 from dashboard.evaluation.trust_wording import SECTIONS, not_measured
 from dashboard.shell import errors
+from dashboard.shell.glossary import METRICS
 from model.inference.artifact import TEST_PREDICTIONS_FILE, ArtifactMismatch
 from tests.support.dashboard import (
     EXPORTED_STUDIES,

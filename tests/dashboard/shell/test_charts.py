@@ -15,7 +15,8 @@ from dashboard.evaluation.tables import confusion_frame, per_class_frame, reweig
 from dashboard.shell import charts
 from dashboard.shell.colours import DX_COLOURS, DX_TYPE_COLOURS, SEX_COLOURS, translucent
 from dashboard.shell.formats import SEX_NAMES
-from dashboard.shell.metrics import METRICS, interval_range
+from dashboard.shell.glossary import METRICS
+from dashboard.shell.metrics import interval_range
 from data.datasets.ham10000 import load_counts
 from data.tasks.skin import DX_CODES, DX_TYPES
 from model.evaluation.predictions import Cohort, cohort_of
