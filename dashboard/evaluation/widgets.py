@@ -146,18 +146,14 @@ def _threshold_card(data: str) -> tuple[str, ThresholdMetrics]:
 def _threshold_table(question: str, frame: pd.DataFrame) -> None:
     rows = [
         (
-            wording.measure_name(row.measure),
-            _rate(row.measure, row.value),
+            wording.measure_name(row.measure, row.prevalence),
+            METRICS[row.measure].format(row.value),
             metrics.interval_range(row.low, row.high, METRICS["ppv"]),
             wording.hits_of_n(question, row.measure, row.hits, row.n),
         )
         for row in frame.itertuples()
     ]
     html_table(("", "value", "95 % interval", "n"), rows, numeric=(1,))
-
-
-def _rate(measure: str, value: float) -> str:
-    return METRICS[measure.split()[0]].format(value)
 
 
 def _operating_point_buttons(points: tuple[OperatingPoint, ...]) -> None:
