@@ -221,13 +221,6 @@ class BinaryThresholds:
         return ThresholdMetrics(float(threshold), counts, *rates)
 
 
-def threshold_table(
-    is_positive: Booleans, score: Array, lesion_ids: LesionIds, threshold: float, weights: Weights | None = None
-) -> ThresholdMetrics:
-    """What one threshold does; see `BinaryThresholds`, which is quicker where many are tried."""
-    return BinaryThresholds(is_positive, score, lesion_ids, weights).at(threshold)
-
-
 def weighted_confusion_matrices(
     dx_true: Indices, dx_predicted: Indices, weights: Weights, classes: int = len(DX_CODES)
 ) -> Array:
