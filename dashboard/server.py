@@ -28,7 +28,7 @@ from streamlit import config
 
 from dashboard.serving.logs import JSON_OPTIONS, configure_logging
 from dashboard.shell import resources
-from dashboard.shell.errors import ERROR_TITLES
+from dashboard.shell.errors import ANY_PAGE
 from dashboard.shell.settings import SettingsError, check_address, is_sign_in_over_https, settings
 from data.cases.case import Actor
 from data.cases.queries import CaseQuery
@@ -142,7 +142,7 @@ def _has_case_log() -> bool:
 def _works(name: str, check: Callable[[], object]) -> bool:
     try:
         check()
-    except tuple(ERROR_TITLES) as error:
+    except ANY_PAGE as error:
         _log.warning("%s unavailable: %s", name, error)
         return False
     return True

@@ -46,7 +46,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
     "pages": (("",),),
 }
 # Modules that lie among the commands and that every floor may use.
-GROUND = {"model.arguments"}
+GROUND = {"model.arguments", "model.settings"}
 FORBIDDEN = {
     "data": {"model", "dashboard", "pages", "streamlit", "tensorflow", "keras", "tf_keras_vis"},
     "model": {"dashboard", "pages", "streamlit"},

@@ -13,7 +13,7 @@ from streamlit.navigation.page import StreamlitPage
 
 from dashboard.access import wording
 from dashboard.shell import resources
-from dashboard.shell.errors import ERROR_TITLES
+from dashboard.shell.errors import ANY_PAGE
 from dashboard.shell.identity import ROLE_PAGES, NotSignedIn, RoleMissing, SignInExpired, actor, may, seconds_left
 from dashboard.shell.settings import ROOT, SettingsError, check_address, settings
 from data.cases.case import Actor
@@ -121,14 +121,14 @@ def _record_sign_in(user: Actor) -> None:
     try:
         resources.case_log().record_sign_in(user)
         st.session_state[_IS_RECORDED] = True
-    except tuple(ERROR_TITLES) as error:
+    except ANY_PAGE as error:
         _log.warning("sign-in not recorded: %s", error)
 
 
 def _sign_out() -> None:
     try:
         resources.case_log().record_sign_out(actor())
-    except tuple(ERROR_TITLES) as error:
+    except ANY_PAGE as error:
         _log.warning("sign-out not recorded: %s", error)
     st.session_state.clear()
     st.logout()

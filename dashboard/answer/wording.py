@@ -13,7 +13,7 @@ import numpy as np
 from dashboard.shell.formats import one_decimal, percent
 from data.tasks.skin import SKIN
 from data.tasks.task import Task
-from model.analysis.quality import Issue, Quality
+from model.analysis.quality import REFUSED, Quality, advice
 from model.explain.maps import Explanation
 from model.inference.artifact import Artifact, MeasuredRate, OperatingPoint
 from model.inference.classifier import Prediction
@@ -26,9 +26,6 @@ _HEATMAP_LIMITS = """
 - A wrong answer can have a convincing heatmap. Ink, rulers, hair and the dark rim of the lens can raise scores too.
 - It is no evidence for or against a biopsy. The decision stays with the person who sees the patient.
 """
-_WARNINGS: dict[Issue, str] = {
-    "blurred": "The image is blurred. The answer is less certain than its numbers say; take a sharper image.",
-}
 
 
 def original_alt(task: Task) -> str:
@@ -42,7 +39,7 @@ def heatmap_limits(task: Task, rows: int, columns: int) -> str:
 
 def warnings(quality: Quality, seen_share: float, task: Task) -> list[str]:
     """Amber remarks on an image that was answered."""
-    remarks = [_WARNINGS[issue] for issue in quality.issues if issue in _WARNINGS]
+    remarks = [advice(issue, task) for issue in quality.issues if issue not in REFUSED]
     if seen_share < 0.99:
         remarks.append(
             f"The network takes 4:3 images and saw the central {percent(seen_share)} of this one; "

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from dashboard.dataset.cohort import AGE_LABELS, UNKNOWN, Unit
+from dashboard.dataset.cohort import AGE_LABELS, AGES, UNKNOWN, Unit
 from dashboard.shell.charts import CARD_HEIGHT, add_share_cells, new_figure
 from dashboard.shell.colours import ACCENT, DX_COLOURS, translucent
 from data.tasks.skin import DX_CODES, diagnosis
@@ -79,7 +79,7 @@ def _age_axis(figure: go.Figure) -> None:
         categoryorder="array",
         categoryarray=AGE_LABELS,
         range=[-0.6, len(AGE_LABELS) - 0.4],
-        tickvals=[label for label in AGE_LABELS if label == UNKNOWN or int(label) % 15 == 0],
+        tickvals=[*(str(age) for age in AGES if age % 15 == 0), UNKNOWN],
         tickangle=0,
     )
 

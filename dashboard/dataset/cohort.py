@@ -101,7 +101,8 @@ def _rows_of(counts: pd.DataFrame, column: str) -> tuple[list[str], np.ndarray]:
     return [str(group) for group in groups], row_of
 
 
-AGE_LABELS: list[str] = [*(str(age) for age in range(MIN_AGE, MAX_AGE + 1, AGE_STEP)), UNKNOWN]
+AGES = range(MIN_AGE, MAX_AGE + 1, AGE_STEP)
+AGE_LABELS: list[str] = [*map(str, AGES), UNKNOWN]
 
 
 def age_labels(age: pd.Series) -> pd.Series:

@@ -47,7 +47,10 @@ def reweighed(metrics: ThresholdMetrics, prevalence: float) -> Reweighed:
 
 
 def threshold_frame(question: str, metrics: ThresholdMetrics, at_prevalence: Reweighed) -> pd.DataFrame:
-    """The threshold table as numbers, for download: measure, value, low, high, hits, n, threshold, question."""
+    """The threshold table as numbers: measure, value, low, high, hits, n, prevalence, question, threshold.
+
+    `prevalence` is NaN where a rate was measured; elsewhere the rate was computed for it, without interval and n.
+    """
     counts = metrics.counts
     rows = [
         ("sensitivity", metrics.sensitivity, counts.true_positives, counts.true_positives + counts.false_negatives),
@@ -62,11 +65,9 @@ def threshold_frame(question: str, metrics: ThresholdMetrics, at_prevalence: Rew
     )
     computed = pd.DataFrame(
         {
-            "measure": [
-                f"ppv at prevalence {at_prevalence.prevalence:g}",
-                f"npv at prevalence {at_prevalence.prevalence:g}",
-            ],
+            "measure": ["ppv", "npv"],
             "value": [at_prevalence.ppv, at_prevalence.npv],
+            "prevalence": at_prevalence.prevalence,
         }
     )
     return pd.concat([measured, computed], ignore_index=True).assign(question=question, threshold=metrics.threshold)

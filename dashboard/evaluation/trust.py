@@ -32,7 +32,8 @@ from dashboard.evaluation.trust_tables import (
 from dashboard.shell import charts as shell_charts
 from dashboard.shell import resources
 from dashboard.shell.colours import ACCENT, DX_COLOURS, NEUTRAL
-from dashboard.shell.metrics import METRICS, Metric, interval, interval_range
+from dashboard.shell.glossary import METRICS
+from dashboard.shell.metrics import Metric, interval, interval_range
 from dashboard.shell.widgets import Html, card_grid, chart, chart_heading, csv_download, html_table
 from model.evaluation.results import Evaluation
 from model.studies.heatmap_summary import GRAD_CAM, SPOT
@@ -104,8 +105,8 @@ def _coverage_table(table: pd.DataFrame) -> None:
     rows = [
         (
             wording.set_row_name(row["dx"]),
-            _beside(row, "coverage", wording.TRUST_METRICS["coverage"]),
-            wording.TRUST_METRICS["mean_size"].format(row["mean_size"]),
+            _beside(row, "coverage", METRICS["coverage"]),
+            METRICS["mean_size"].format(row["mean_size"]),
             f"{row['images']:,}",
         )
         for row in table.to_dict("records")
@@ -123,9 +124,9 @@ def _tried_sets(section: Mapping[str, Any]) -> None:
     rows = [
         (
             row["method"],
-            _stacked(row, "coverage", wording.TRUST_METRICS["coverage"]),
-            _stacked(row, "least_coverage", wording.TRUST_METRICS["coverage"], prefix=f"{row['least_covered']} "),
-            _stacked(row, "mean_size", wording.TRUST_METRICS["mean_size"]),
+            _stacked(row, "coverage", METRICS["coverage"]),
+            _stacked(row, "least_coverage", METRICS["coverage"], prefix=f"{row['least_covered']} "),
+            _stacked(row, "mean_size", METRICS["mean_size"]),
         )
         for row in tried.to_dict("records")
     ]
@@ -144,7 +145,7 @@ def clinical_facts() -> None:
     table = clinical_frame(measured)
     rows = []
     for row in table.to_dict("records"):
-        metric = _metric(row["metric"])
+        metric = METRICS[row["metric"]]
         cells = [_stacked(row, name, metric) for name in ("alone", "informed")]
         rows.append((metric.name, *cells, _with_note(*wording.clinical_gain(row, metric))))
     html_table(wording.CLINICAL_HEADERS, rows, numeric=(1, 2, 3))
@@ -210,9 +211,9 @@ def _robustness_table(table: pd.DataFrame) -> None:
     rows = [
         (
             _name(row["name"]),
-            _beside(row, "decision_flips", wording.TRUST_METRICS["decision_flips"]),
+            _beside(row, "decision_flips", METRICS["decision_flips"]),
             _beside(row, "balanced_accuracy", METRICS["balanced_accuracy"]),
-            _beside(row, "melanoma_auroc", wording.TRUST_METRICS["melanoma_auroc"]),
+            _beside(row, "melanoma_auroc", METRICS["melanoma_auroc"]),
         )
         for row in table.to_dict("records")
     ]
@@ -225,7 +226,7 @@ def gate() -> None:
     if section is None:
         return
     table = gate_frame(section)
-    metric = wording.TRUST_METRICS["refused"]
+    metric = METRICS["refused"]
     rows = [
         (
             row["source"],
@@ -249,7 +250,7 @@ def heatmaps() -> None:
     rows = [
         (
             _name(row["method"], wording.without_evidence(row)),
-            *(_stacked(row, name, wording.TRUST_METRICS[name]) for name in HEATMAP_MEASURES),
+            *(_stacked(row, name, METRICS[name]) for name in HEATMAP_MEASURES),
             f"{row['images']:,} ({row['faithfulness_images']:,})",
         )
         for row in table.to_dict("records")
@@ -280,7 +281,7 @@ def similar_cases() -> None:
 
 
 def _retrieval_table(table: pd.DataFrame) -> None:
-    metric = wording.TRUST_METRICS["precision"]
+    metric = METRICS["precision"]
     rows = [
         (
             wording.retrieval_row_name(row["dx"]),
@@ -321,14 +322,10 @@ def _metric_table(
     before: Sequence[str], rows: Sequence[Sequence[str]], metrics: Sequence[str], after: Sequence[str] = ()
 ) -> None:
     """A table whose metric columns explain themselves; all but the first column are numbers."""
-    explained = [_metric(name) for name in metrics]
+    explained = [METRICS[name] for name in metrics]
     headers = (*before, *(metric.name for metric in explained), *after)
     tooltips = (*[""] * len(before), *(metric.plain_tooltip for metric in explained), *[""] * len(after))
     html_table(headers, rows, numeric=range(1, len(headers)), tooltips=tooltips)
-
-
-def _metric(name: str) -> Metric:
-    return wording.TRUST_METRICS.get(name) or METRICS[name]
 
 
 def _beside(row: Row, name: str, metric: Metric) -> Html:

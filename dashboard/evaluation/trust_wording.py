@@ -14,7 +14,8 @@ import pandas as pd
 
 from dashboard.evaluation.trust_tables import RETRIEVAL_MEAN, SET_ALL
 from dashboard.shell.formats import SEX_NAMES, percent, plural
-from dashboard.shell.metrics import METRICS, Metric, accuracy_gain, gain, interval_range
+from dashboard.shell.glossary import METRICS, accuracy_gain
+from dashboard.shell.metrics import Metric, gain, interval_range
 from data.datasets.ham10000 import DX_TYPES
 from data.tasks.skin import diagnosis
 from model.evaluation.subgroups import MIN_LESIONS
@@ -84,82 +85,6 @@ SECTIONS: dict[str, Section] = {
         "Similar cases",
         "How many of the most similar training lesions have the diagnosis of the image asked about?",
         "python -m model.export",
-    ),
-}
-
-TRUST_METRICS: dict[str, Metric] = {
-    "refused": Metric(
-        "Refused",
-        "The share of images that get no label, whatever the reason.",
-        "images refused / images",
-        "share",
-    ),
-    "coverage": Metric(
-        "Coverage",
-        "The share of images whose set holds the reference diagnosis.",
-        "images whose set holds it / images",
-        "share",
-    ),
-    "mean_size": Metric(
-        "Mean size",
-        "How many diagnoses a set holds on average; 1 says most, 7 says nothing.",
-        "diagnoses in all sets / sets",
-        "area",
-    ),
-    "energy_inside": Metric(
-        "Energy inside",
-        "The share of the heatmap that lies on the lesion.",
-        "sum of the map on the lesion / sum of the map",
-        "share",
-    ),
-    "pointing": Metric(
-        "Pointing game",
-        "The share of images whose hottest point lies on the lesion.",
-        "images whose maximum is inside the mask / images",
-        "share",
-    ),
-    "iou": Metric(
-        "IoU",
-        "How well the hot area and the lesion cover each other; 1 is the same area.",
-        "intersection / union, at the threshold that is best on the other half of the lesions",
-        "area",
-    ),
-    "insertion": Metric(
-        "Insertion",
-        "The probability while the image appears out of a blur, hottest part first; high is good.",
-        "area under the curve of p(predicted class)",
-        "area",
-    ),
-    "deletion": Metric(
-        "Deletion",
-        "The probability while the image is blurred, hottest part first; low is good.",
-        "area under the curve of p(predicted class)",
-        "area",
-    ),
-    "faithfulness": Metric(
-        "Faithfulness",
-        "Whether the probability depends on where the map is hot; a map that has nothing to do with the network is "
-        "at 0.",
-        "insertion - deletion",
-        "area",
-    ),
-    "decision_flips": Metric(
-        "Decisions that flip",
-        "The share of images that are flagged as malignant before or after the change, but not both.",
-        "images whose flag changes / images",
-        "error",
-    ),
-    "gravest_auroc": Metric(
-        "Melanoma AUROC",
-        "How often a melanoma gets a higher melanoma probability than an image of another diagnosis; 0.5 is chance.",
-        "area under the ROC curve of p(mel)",
-        "area",
-    ),
-    "precision": Metric(
-        "Precision",
-        "The share of the most similar lesions that have the diagnosis of the image.",
-        "mean over the images of (similar lesions of the same diagnosis / similar lesions)",
-        "share",
     ),
 }
 
@@ -293,7 +218,7 @@ def sets_found(sets: pd.DataFrame, level: float) -> str:
         sets: of `dashboard.evaluation.trust_tables.sets_frame`.
         level: share of lesions aimed at.
     """
-    metric, overall = TRUST_METRICS["coverage"], sets.iloc[0]
+    metric, overall = METRICS["coverage"], sets.iloc[0]
     classes = sets[sets["dx"] != SET_ALL].dropna(subset=["coverage"])
     least = classes.loc[classes["coverage"].idxmin()]
     return (
@@ -306,7 +231,7 @@ def sets_found(sets: pd.DataFrame, level: float) -> str:
 
 def gate_found(refusals: pd.DataFrame) -> str:
     """What share of each source of images is refused, in a sentence; of `trust_tables.gate_frame`."""
-    metric = TRUST_METRICS["refused"]
+    metric = METRICS["refused"]
     parts = [f"{row['source']} {estimate_in(row, 'refused', metric)}, {_n(row)}" for _, row in refusals.iterrows()]
     return f"Refused: {'; '.join(parts)}."
 
@@ -318,7 +243,7 @@ def retrieval_found(retrieval: pd.DataFrame, count: int) -> str:
         retrieval: of `dashboard.evaluation.trust_tables.retrieval_frame`.
         count: similar lesions looked at.
     """
-    metric, mean = TRUST_METRICS["precision"], retrieval.iloc[0]
+    metric, mean = METRICS["precision"], retrieval.iloc[0]
     return (
         f"Of the {count} most similar training lesions, {estimate_in(mean, 'precision', metric)} have the diagnosis of "
         f"the image (mean of the diagnoses), {_n(mean)}; at random, {percent(mean['chance'])}."
@@ -346,7 +271,7 @@ def robustness_found(robustness: pd.DataFrame) -> str:
     before, changes = robustness.iloc[0], robustness.iloc[1:]
     most = changes.iloc[0]
     worst = changes.loc[changes["balanced_accuracy"].idxmin()]
-    flips, accuracy = TRUST_METRICS["decision_flips"], METRICS["balanced_accuracy"]
+    flips, accuracy = METRICS["decision_flips"], METRICS["balanced_accuracy"]
     return (
         f"Of {len(changes)} simulated changes, the most decisions flip under: {_lower(most['name'])}, "
         f"{estimate_in(most, 'decision_flips', flips)}, {_n(most)}. Balanced accuracy is lowest under: "
@@ -384,7 +309,7 @@ def _compared(row: Row, name: str, images: str) -> str:
     """`more (IoU +0.12, +0.08 to +0.16, n 200)`, or `about as much` where the interval holds 0."""
     value, low, high = (row[f"{name}{suffix}"] for suffix in ("", "_low", "_high"))
     word = "more" if low > 0 else "less" if high < 0 else "about as much"
-    return f"{word} ({TRUST_METRICS[name].name} {value:+.2f}, {low:+.2f} to {high:+.2f}, n {row[images]:,})"
+    return f"{word} ({METRICS[name].name} {value:+.2f}, {low:+.2f} to {high:+.2f}, n {row[images]:,})"
 
 
 def without_evidence(row: Row) -> str:

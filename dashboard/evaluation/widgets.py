@@ -13,6 +13,7 @@ from dashboard.evaluation import charts as evaluation_charts
 from dashboard.evaluation import wording
 from dashboard.evaluation.tables import confusion_frame, per_class_frame, reweighed, summary_frame, threshold_frame
 from dashboard.shell import metrics, resources
+from dashboard.shell.glossary import METRICS
 from dashboard.shell.widgets import Html, card_grid, chart, chart_heading, csv_download, html_table
 from data.tasks.skin import SKIN
 from model.evaluation.questions import questions_of
@@ -45,7 +46,7 @@ def summary(evaluation: Evaluation) -> None:
 
 
 def _metric(name: str, estimate: Estimate, evaluation: Evaluation) -> None:
-    explanation = metrics.METRICS[name]
+    explanation = METRICS[name]
     st.metric(explanation.name, explanation.format(estimate.value), help=explanation.tooltip)
     st.html(f'<p class="lens-data">{escape(metrics.interval(estimate, explanation, evaluation.images))}</p>')
 
@@ -147,18 +148,14 @@ def _threshold_card(data: str) -> tuple[str, ThresholdMetrics]:
 def _threshold_table(question: str, frame: pd.DataFrame) -> None:
     rows = [
         (
-            wording.measure_name(row.measure),
-            _rate(row.measure, row.value),
-            metrics.interval_range(row.low, row.high, metrics.METRICS["ppv"]),
+            wording.measure_name(row.measure, row.prevalence),
+            METRICS[row.measure].format(row.value),
+            metrics.interval_range(row.low, row.high, METRICS["ppv"]),
             wording.hits_of_n(question, row.measure, row.hits, row.n),
         )
         for row in frame.itertuples()
     ]
     html_table(("", "value", "95 % interval", "n"), rows, numeric=(1,))
-
-
-def _rate(measure: str, value: float) -> str:
-    return metrics.METRICS[measure.split()[0]].format(value)
 
 
 def _operating_point_buttons(points: tuple[OperatingPoint, ...]) -> None:
@@ -211,13 +208,13 @@ def _per_class_table(frame: pd.DataFrame) -> None:
         )
         for row in frame.to_dict("records")
     ]
-    headers = ("diagnosis", "images", "lesions", *(metrics.METRICS[rate].name for rate in wording.RATES))
-    tooltips = ("", "", "", *(metrics.METRICS[rate].plain_tooltip for rate in wording.RATES))
+    headers = ("diagnosis", "images", "lesions", *(METRICS[rate].name for rate in wording.RATES))
+    tooltips = ("", "", "", *(METRICS[rate].plain_tooltip for rate in wording.RATES))
     html_table(headers, rows, numeric=tuple(range(1, len(headers))), tooltips=tooltips)
 
 
 def _with_interval(row: dict[Hashable, Any], rate: str) -> Html:
-    metric = metrics.METRICS[rate]
+    metric = METRICS[rate]
     span = metrics.interval_range(row[f"{rate}_low"], row[f"{rate}_high"], metric)
     return Html(f"{escape(metric.format(row[rate]))} <small>{escape(span)}</small>")
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from dashboard.evaluation.tables import Reweighed
-from dashboard.shell.formats import plural
-from dashboard.shell.metrics import METRICS
+from dashboard.shell.formats import one_decimal, plural
+from dashboard.shell.glossary import METRICS
 from data.tasks.skin import SKIN, diagnosis
 
 MALIGNANT = SKIN.question.key
@@ -111,11 +111,10 @@ def operating_point_button(target_sensitivity: float, threshold: float) -> str:
     return f"for {target_sensitivity * 100:.0f} % sensitivity: {threshold * 100:.1f} %"
 
 
-def measure_name(measure: str) -> str:
-    """The row label of a measure of the threshold table."""
-    rate, _, prevalence = measure.partition(" at prevalence ")
-    name = METRICS[rate].name
-    return f"{name} at {float(prevalence) * 100:.1f} %" if prevalence else name
+def measure_name(measure: str, prevalence: float) -> str:
+    """The row label of a measure of the threshold table; of a measured one, `prevalence` is NaN."""
+    name = METRICS[measure].name
+    return name if math.isnan(prevalence) else f"{name} at {one_decimal(prevalence)}"
 
 
 def hits_of_n(question: str, measure: str, hits: float, n: float) -> str:

@@ -156,7 +156,7 @@ def _reason(question: str, start: str, key: str) -> str:
 def _save(draft: CaseDraft, content: bytes) -> None:
     try:
         case = resources.case_log().save(draft, image_to_store(content), identity.actor())
-    except tuple(errors.SAVE_ERRORS) as error:
+    except errors.SAVING as error:
         _failed("The case was not saved", error)
         st.caption(wording.KEPT)
         return
@@ -166,7 +166,7 @@ def _save(draft: CaseDraft, content: bytes) -> None:
 
 def _failed(what: str, error: Exception) -> None:
     _log.warning("%s: %s", what, type(error).__name__)
-    st.error(wording.failed(what, error), icon=":material/error:")
+    st.error(errors.failure_message(what, error), icon=":material/error:")
 
 
 # --- Saved -----------------------------------------------------------------------------------------------------------
@@ -199,7 +199,7 @@ def _change(case: Case) -> None:
         return
     try:
         changed = resources.case_log().decide(case.case_id, decided, identity.actor())
-    except tuple(errors.SAVE_ERRORS) as error:
+    except errors.SAVING as error:
         _failed("The decision was not changed", error)
         if isinstance(error, CaseNotFound):
             state.keep_progress(case.case_id, saved=None)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dashboard.answer.wording import name_and_code
-from dashboard.shell.errors import _WAY_OUT, SAVE_ERRORS
 from dashboard.shell.formats import escape
 from data.cases.case import MAX_REFERENCE, MAX_TEXT, Case, Decision, Lesion, Patient, Read
 from data.cases.queries import CaseSummary
@@ -113,9 +112,3 @@ def facts(patient: Patient, lesion: Lesion) -> str:
     reference = f"Patient {escape(patient.reference)} · " if patient.reference else ""
     note = f" · Note: {escape(lesion.note)}" if lesion.note else ""
     return f"{reference}{age} · {sex} · {place}{side}{note}"
-
-
-def failed(what: str, error: Exception) -> str:
-    """What failed, why, and what to do; the rest of the page still works."""
-    kind = next(kind for kind in SAVE_ERRORS if isinstance(error, kind))
-    return f"**{what}.** {SAVE_ERRORS[kind]}: {escape(str(error))}. {_WAY_OUT[kind]}"

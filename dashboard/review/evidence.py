@@ -17,7 +17,7 @@ from dashboard.answer import wording as answer_wording
 from dashboard.review import evidence_wording as wording
 from dashboard.review import wording as review_wording
 from dashboard.shell import resources
-from dashboard.shell.metrics import METRICS
+from dashboard.shell.glossary import METRICS
 from dashboard.shell.widgets import explained_errors, html_table
 from data.tasks.task import Task
 from model.analysis.analyzer import SIMILAR_CASES, Analysis

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dashboard.review.decision_wording import site
-from dashboard.shell.metrics import accuracy_gain
+from dashboard.shell.glossary import accuracy_gain
 from model.inference.clinical import UNKNOWN, ClinicalFacts
 
 HEADING = "Age and body site"

@@ -116,9 +116,9 @@ def _earlier_cases(reference: str) -> dict[UUID, CaseSummary] | str:
     try:
         query = CaseQuery(patient_reference=reference, limit=MAX_EARLIER)
         found = resources.case_log().find(query, identity.actor())
-    except tuple(errors.SAVE_ERRORS) as error:
+    except errors.SAVING as error:
         _log.warning("earlier cases were not looked up: %s", type(error).__name__)
-        return wording.failed("Earlier cases were not looked up", error)
+        return errors.failure_message("Earlier cases were not looked up", error)
     # Newest first; the later entry of a dict wins.
     return {summary.lesion_id: summary for summary in reversed(found)}
 

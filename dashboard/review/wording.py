@@ -14,7 +14,7 @@ from dashboard.answer.wording import leading_class, of_100
 from dashboard.review.state import Progress
 from dashboard.shell.formats import escape, one_decimal, percent
 from data.tasks.task import Task
-from model.analysis.quality import Issue, Quality
+from model.analysis.quality import Quality, advice
 from model.explain.keras_worker import WorkerFailed
 from model.images.rejection import ImageRejected
 from model.inference.artifact import Artifact, MeasuredRate, OperatingPoint
@@ -52,17 +52,6 @@ ON_DEMAND = (
     "another way; where they disagree with it, trust neither too much."
 )
 
-_REFUSALS: dict[Issue, str] = {
-    "too_dark": "Not answered: the image is too dark. Check that the {instrument}'s light is on and take it again.",
-    "too_bright": "Not answered: the image is over-exposed. Lower the exposure, avoid reflections, and take it again.",
-    "no_contrast": "Not answered: the image shows almost no structure. Focus on the {subject} and take it again.",
-    "out_of_distribution": (
-        "Not answered: this does not look like the {images} the model knows, so any answer would be a guess. "
-        "Use a {instrument}, fill the frame with one {subject}, and take it again. Photographs without a {instrument}, "
-        "other parts of the body, documents and drawings cannot be judged."
-    ),
-    "blurred": "Not answered: the image is blurred.",
-}
 _REJECTIONS: dict[str, str] = {
     "empty": "This file is empty.",
     "too_many_bytes": "This file is too large.",
@@ -133,7 +122,8 @@ def refusal(task: Task, quality: Quality) -> str:
     """Why a readable image got no answer, and what to retake."""
     if quality.refusal is None:
         raise ValueError("expected a refused image")
-    return task.worded(_REFUSALS[quality.refusal])
+    reason = advice(quality.refusal, task)
+    return f"Not answered: {reason[0].lower()}{reason[1:]}"
 
 
 def usable(quality: Quality, limit: float) -> str:

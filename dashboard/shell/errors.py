@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+from dashboard.shell.formats import escape
 from dashboard.shell.identity import NotSignedIn, RoleMissing, SignInExpired
 from dashboard.shell.settings import SettingsError
 from data.cases.database import CaseLogUnavailable
@@ -13,62 +16,87 @@ from model.evaluation.predictions import PredictionsError
 from model.inference.artifact import ArtifactMismatch
 from model.remote.failures import RemoteMismatch, RemoteUnavailable
 
-SAVE_ERRORS: dict[type[Exception], str] = {
-    CaseLogUnavailable: "The case log cannot be reached",
-    StorageUnavailable: "The image store cannot be reached",
-    NotAllowed: "Your role may not do this",
-    CaseNotFound: "This case is no longer in the log",
-    NotSignedIn: "Your sign-in has ended",
-    RoleMissing: "You have no role here",
-    ValueError: "Something that was entered cannot be kept",
-}
-_WAY_OUT: dict[type[Exception], str] = {
-    CaseLogUnavailable: "Try again in a moment; if it stays like this, tell whoever runs LesionLens.",
-    StorageUnavailable: "Try again in a moment; if it stays like this, tell whoever runs LesionLens.",
-    NotAllowed: "Ask whoever runs LesionLens for the role of a clinician.",
-    CaseNotFound: "It may have been deleted on the Cases page; the image can be saved again.",
-    NotSignedIn: "Copy what you typed, sign in again, and open the image once more.",
-    RoleMissing: "Ask whoever runs LesionLens for the role of a clinician.",
-    ValueError: "Correct it, then try again.",
-}
+
+@dataclass(frozen=True)
+class Told:
+    """What is said of an error.
+
+    Attributes:
+        title: what failed, in a few words.
+        still_works: what works in spite of it, where a page stands without its content.
+        way_out: what to do, where a form stands filled in.
+    """
+
+    title: str
+    still_works: str = ""
+    way_out: str = ""
 
 
-ERROR_TITLES: dict[type[Exception], str] = {
-    ArtifactMismatch: "The model's files cannot be used",
-    PredictionsError: "The model's test predictions cannot be read",
-    DatasetError: "The dataset folder cannot be read",
-    RemoteUnavailable: "The model does not answer",
-    RemoteMismatch: "The model that answered is not the one that belongs here",
-    SettingsError: "A setting cannot be used",
-    NotSignedIn: "You are not signed in",
-    SignInExpired: "Your sign-in has ended",
-    RoleMissing: "No role was given to you",
-    CaseLogUnavailable: "The case log cannot be reached",
-    CaseNotFound: "There is no such case",
-    NotAllowed: "Your role does not allow this",
-    StorageUnavailable: "The image store cannot be reached",
-    ImageMissing: "The image of this case is missing",
-    ImageAltered: "The image of this case is not the one that was saved",
+_TRY_LATER = "Try again in a moment; if it stays like this, tell whoever runs LesionLens."
+_ASK_FOR_ROLE = "Ask whoever runs LesionLens for the role of a clinician."
+# What may end any block of a page. The class of an error comes before the class it is made from.
+ERRORS: dict[type[Exception], Told] = {
+    ArtifactMismatch: Told("The model's files cannot be used", "The Dataset page works without a model."),
+    PredictionsError: Told("The model's test predictions cannot be read", "The other pages work without them."),
+    DatasetError: Told(
+        "The dataset folder cannot be read", "This page shows the counts that come with LesionLens instead."
+    ),
+    RemoteUnavailable: Told(
+        "The model does not answer",
+        "The image was not judged. Saved cases and the other pages work without the model.",
+    ),
+    RemoteMismatch: Told(
+        "The model that answered is not the one that belongs here",
+        "The image was not judged. Saved cases and the other pages work without the model.",
+    ),
+    SettingsError: Told("A setting cannot be used"),
+    SignInExpired: Told(
+        "Your sign-in has ended", way_out="Copy what you typed, sign in again, and open the image once more."
+    ),
+    NotSignedIn: Told(
+        "You are not signed in", way_out="Copy what you typed, sign in again, and open the image once more."
+    ),
+    RoleMissing: Told("No role was given to you", way_out=_ASK_FOR_ROLE),
+    CaseLogUnavailable: Told(
+        "The case log cannot be reached",
+        "Nothing was changed. Reviewing an image works without the log; what is typed here stays.",
+        _TRY_LATER,
+    ),
+    CaseNotFound: Told(
+        "There is no such case",
+        "It may have been deleted, or belong to another organisation.",
+        "It may have been deleted on the Cases page; the image can be saved again.",
+    ),
+    NotAllowed: Told("Your role does not allow this", way_out=_ASK_FOR_ROLE),
+    StorageUnavailable: Told(
+        "The image store cannot be reached",
+        "The facts of a case and its probabilities are shown without its image.",
+        _TRY_LATER,
+    ),
+    ImageMissing: Told("The image of this case is missing", "What was recorded of the case is shown without it."),
+    ImageAltered: Told(
+        "The image of this case is not the one that was saved",
+        "It is not shown; what was recorded of the case is.",
+    ),
 }
-STILL_WORKS: dict[type[Exception], str] = {
-    ArtifactMismatch: "The Dataset page works without a model.",
-    PredictionsError: "The other pages work without them.",
-    DatasetError: "This page shows the counts that come with LesionLens instead.",
-    RemoteUnavailable: "The image was not judged. Saved cases and the other pages work without the model.",
-    RemoteMismatch: "The image was not judged. Saved cases and the other pages work without the model.",
-    SettingsError: "",
-    NotSignedIn: "",
-    SignInExpired: "",
-    RoleMissing: "",
-    CaseLogUnavailable: "Nothing was changed. Reviewing an image works without the log; what is typed here stays.",
-    CaseNotFound: "It may have been deleted, or belong to another organisation.",
-    NotAllowed: "",
-    StorageUnavailable: "The facts of a case and its probabilities are shown without its image.",
-    ImageMissing: "What was recorded of the case is shown without it.",
-    ImageAltered: "It is not shown; what was recorded of the case is.",
-}
+# What a form meets besides: a text that the log does not take. Anywhere else a ValueError is a fault of the program.
+ENTRY_REFUSED = Told("Something that was entered cannot be kept", way_out="Correct it, then try again.")
+ANY_PAGE: tuple[type[Exception], ...] = tuple(ERRORS)
+SAVING: tuple[type[Exception], ...] = (*(kind for kind, told in ERRORS.items() if told.way_out), ValueError)
+
+
+def told_of(error: Exception) -> Told:
+    """What is said of an error that a user can meet, or of one made from it."""
+    return next((told for kind, told in ERRORS.items() if isinstance(error, kind)), ENTRY_REFUSED)
 
 
 def error_message(error: Exception) -> str:
-    """Title, reason and what still works, for an error class that a user can meet."""
-    return f"**{ERROR_TITLES[type(error)]}.** {error}. {STILL_WORKS[type(error)]}".strip()
+    """Title, reason and what still works, for an error of `ANY_PAGE`."""
+    told = told_of(error)
+    return f"**{told.title}.** {error}. {told.still_works}".strip()
+
+
+def failure_message(what: str, error: Exception) -> str:
+    """What failed, why and what to do, for an error of `SAVING`; what was typed stays."""
+    told = told_of(error)
+    return f"**{what}.** {told.title}: {escape(str(error))}. {told.way_out}"

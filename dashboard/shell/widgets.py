@@ -13,8 +13,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from dashboard.shell import errors as wording
-from dashboard.shell import formats
+from dashboard.shell import errors, formats
 from dashboard.shell.colours import DX_COLOURS
 from data.tasks.skin import DIAGNOSES, SKIN
 
@@ -40,9 +39,9 @@ def explained_errors() -> Iterator[None]:
     """Draw the message of an error that a user can meet, in place of what the block would have drawn."""
     try:
         yield
-    except tuple(wording.ERROR_TITLES) as error:
+    except errors.ANY_PAGE as error:
         _log.warning("%s: %s", type(error).__name__, error)
-        st.error(wording.error_message(error), icon=":material/error:")
+        st.error(errors.error_message(error), icon=":material/error:")
 
 
 def card_grid(width: int = CARD_WIDTH, columns: int = 3) -> Any:

@@ -13,8 +13,9 @@ import streamlit as st
 from dashboard.shell import charts as shell_charts
 from dashboard.shell import resources
 from dashboard.shell.formats import percent
+from dashboard.shell.glossary import METRICS
 from dashboard.shell.identity import actor
-from dashboard.shell.metrics import METRICS, Metric
+from dashboard.shell.metrics import Metric
 from dashboard.shell.widgets import Html, card_grid, chart, chart_heading, csv_download, html_table
 from dashboard.use import charts, wording
 from dashboard.use.tables import RATES, SWITCHES, answers_frame, bins_frame, rates_frame, use_frame
@@ -93,7 +94,7 @@ def _agreement(use: Use, days: int | None) -> None:
     with st.grid(4, min_column_width=170, border=True, gap="small") as grid:
         for name in HEADLINES:
             with grid.cell(), st.container(key=f"use_{name}", gap="xxsmall"):
-                _headline(wording.USE_METRICS[name], shares[name])
+                _headline(METRICS[name], shares[name])
                 _quiet(wording.kappa_line(kappas[name]) if name in kappas else "")
     chart_heading(wording.SWITCHES_TITLE, wording.data_line(use.cases, use.lesions, wording.PERIOD_NAMES[days]))
     _switches(use)
@@ -106,7 +107,7 @@ def _headline(metric: Metric, share: Share) -> None:
 
 
 def _switches(use: Use) -> None:
-    metric = wording.USE_METRICS["switched"]
+    metric = METRICS["switched"]
     switches = [(getattr(use.switches, name), *wording.SWITCH_NAMES[name]) for name in SWITCHES]
     rows = [
         (_noted(label, of), _noted(*_cell(share, metric)), _noted(wording.hits_of_n(share), wording.lesions(share)))
@@ -166,13 +167,10 @@ def _calibration_tables(calibration: LiveCalibration) -> None:
     }
     html_table(
         ("measure", "value"),
-        [
-            (wording.USE_METRICS[name].name, _beside(*_of_estimate(estimate, wording.USE_METRICS[name])))
-            for name, estimate in estimates.items()
-        ],
+        [(METRICS[name].name, _beside(*_of_estimate(estimate, METRICS[name]))) for name, estimate in estimates.items()],
         numeric=(1,),
     )
-    observed = wording.USE_METRICS["observed"]
+    observed = METRICS["observed"]
     html_table(
         ("stated", observed.name.lower(), "n"),
         [
@@ -223,7 +221,7 @@ def _alarms(measured: Sequence[Drift]) -> None:
         beyond = [window for window in measured if getattr(window, name).is_beyond]
         if beyond:
             shifts = [getattr(window, name) for window in beyond]
-            st.warning(wording.beyond(beyond, shifts, wording.USE_METRICS[name]), icon=":material/warning:")
+            st.warning(wording.beyond(beyond, shifts, METRICS[name]), icon=":material/warning:")
 
 
 def _drift_table(measured: Sequence[Drift]) -> None:
@@ -231,11 +229,11 @@ def _drift_table(measured: Sequence[Drift]) -> None:
         (
             wording.PERIOD_NAMES[window.days],
             f"{window.cases:,} ({window.lesions:,})",
-            *(_shift_cell(window, getattr(window, name), wording.USE_METRICS[name]) for name in SHIFTS),
+            *(_shift_cell(window, getattr(window, name), METRICS[name]) for name in SHIFTS),
         )
         for window in measured
     ]
-    metrics = [wording.USE_METRICS[name] for name in SHIFTS]
+    metrics = [METRICS[name] for name in SHIFTS]
     headers = ("period", "cases (lesions)", *(metric.name for metric in metrics))
     tooltips = ("", "", *(metric.plain_tooltip for metric in metrics))
     html_table(headers, rows, numeric=range(1, len(headers)), tooltips=tooltips)

@@ -6,7 +6,8 @@ import math
 from collections.abc import Sequence
 
 from dashboard.shell.formats import percent, plural
-from dashboard.shell.metrics import METRICS, Metric, interval_range
+from dashboard.shell.glossary import METRICS
+from dashboard.shell.metrics import Metric, interval_range
 from model.evaluation.drift import ACCEPTED_DISTANCE, MIN_DRIFT_LESIONS, Drift, Reference, Shift
 from model.evaluation.subgroups import MIN_LESIONS
 from model.evaluation.use import Share
@@ -34,66 +35,6 @@ READER_NAMES: dict[str, str] = {"model": "AI", "own_read": "Own read", "decision
 
 AGREEMENT_HEADING = "Clinician and AI"
 AGREEMENT_TEXT = "How often they name the same diagnosis. Agreement is not accuracy: both can be wrong together."
-USE_METRICS: dict[str, Metric] = {
-    "before": Metric(
-        "Agreement before",
-        "The share of own reads, made before the AI's answer was shown, that name the AI's diagnosis.",
-        "own read = AI / cases with an own read",
-        "share",
-    ),
-    "after": Metric(
-        "Agreement after",
-        "The share of decisions, made with the AI's answer in view, that name the AI's diagnosis.",
-        "decision = AI / all cases",
-        "share",
-    ),
-    "switched": Metric(
-        "Switch rate",
-        "The share of own reads whose diagnosis was changed in the decision, in whatever direction.",
-        "decision differs from own read / cases with an own read",
-        "share",
-    ),
-    "flagged": Metric(
-        "Flagged",
-        "The share of cases whose malignant probability reached the threshold saved with them.",
-        "p(malignant) >= threshold / all cases",
-        "share",
-    ),
-    "kappa": Metric(
-        "Cohen's kappa",
-        "Agreement beyond what two readers with these habits reach by chance: 0 is chance, 1 is always.",
-        "(observed - by chance) / (1 - by chance)",
-        "area",
-    ),
-    "stated": Metric(
-        "Stated p(malignant)", "The malignant probability, averaged over the biopsied cases.", "mean of p", "share"
-    ),
-    "observed": Metric(
-        "Malignant by biopsy", "The share of the biopsied cases that was malignant.", "malignant / biopsied", "share"
-    ),
-    "difference": Metric(
-        "Observed - stated",
-        "Above 0 the AI stated too little, below 0 too much, on average over these cases.",
-        "malignant share - mean of p, in percentage points",
-        "error",
-    ),
-    "calibration_error": METRICS["calibration_error"],
-    "classes": Metric(
-        "Shift of answers",
-        "How many of 100 cases would need another diagnosis for the AI's answers to be spread as on the reference.",
-        "half the sum over the seven diagnoses of |share here - share there|",
-        "share",
-    ),
-    "distance": Metric(
-        "Shift of distance",
-        "The largest gap between the shares of images within a distance of the training images, here and there.",
-        "Kolmogorov-Smirnov distance of the out-of-distribution score",
-        "share",
-    ),
-    "blurred": Metric(
-        "Blurred images", "The share of images with the remark that they are blurred.", "remark / all", "share"
-    ),
-}
 
 SWITCHES_TITLE = "Where decisions went"
 SWITCH_NAMES: dict[str, tuple[str, str]] = {
@@ -190,7 +131,7 @@ def too_few(lesions: int, needed: int = MIN_LESIONS) -> str:
 
 def kappa_line(kappa: Estimate) -> str:
     """`kappa 0.41 (0.30 to 0.52)`; empty where it cannot be said."""
-    metric = USE_METRICS["kappa"]
+    metric = METRICS["kappa"]
     return "" if math.isnan(kappa.value) else f"kappa {metric.format(kappa.value)} ({interval_of(kappa, metric)})"
 
 

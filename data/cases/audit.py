@@ -77,11 +77,6 @@ class AuditReport:
     last_hash: str
     fault: AuditFault | None
 
-    @property
-    def is_whole(self) -> bool:
-        """Whether nothing was changed, taken out, moved, cut off or put in."""
-        return self.fault is None
-
 
 @dataclass(frozen=True)
 class AuditTrail:

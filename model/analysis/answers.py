@@ -22,7 +22,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from data.tasks.task import Task
 from model.analysis.analyzer import Analysis
-from model.analysis.quality import Issue, Quality
+from model.analysis.quality import Issue, Quality, advice
 from model.explain.maps import overlay
 from model.inference.artifact import Artifact, MeasuredRate, OperatingPoint
 from model.inference.classifier import NetworkOutput, Prediction
@@ -31,16 +31,6 @@ from model.inference.clinical import UNKNOWN
 Heatmap = Literal["none", "png", "maps"]
 
 NOTICE = "Research use only. It advises; a person decides."
-ADVICE: Mapping[Issue, str] = {
-    "too_dark": "The image is too dark. Check that the dermatoscope's light is on and take it again.",
-    "too_bright": "The image is over-exposed. Lower the exposure, avoid reflections, and take it again.",
-    "no_contrast": "The image shows almost no structure. Focus on the lesion and take it again.",
-    "out_of_distribution": (
-        "This does not look like the dermoscopic images the model knows. "
-        "Use a dermatoscope, fill the frame with one lesion, and take it again."
-    ),
-    "blurred": "The image is blurred; the answer is less certain than its numbers say. Take a sharper image.",
-}
 # As the storage module found for images of this size: twice as fast as Pillow's default, a sixth larger.
 _PNG_LEVEL = 1
 _FLOAT32 = np.dtype("<f4")
@@ -198,7 +188,7 @@ def answer_of(analysis: Analysis, output: NetworkOutput, artifact: Artifact, hea
         notice=NOTICE,
         model=model_facts(artifact),
         population=artifact.calibration.population,
-        quality=_quality(analysis.quality, artifact.quality.max_ood_score),
+        quality=_quality(analysis.quality, artifact),
         refusal=analysis.quality.refusal,
         prediction=None,
         prediction_name=None,
@@ -323,15 +313,15 @@ def _predicted(answer: Answer, prediction: Prediction, artifact: Artifact) -> An
     )
 
 
-def _quality(quality: Quality, max_ood_score: float) -> QualityFacts:
+def _quality(quality: Quality, artifact: Artifact) -> QualityFacts:
     return QualityFacts(
         sharpness=quality.sharpness,
         brightness=quality.brightness,
         contrast=quality.contrast,
         ood_score=_finite(quality.ood_score),
-        max_ood_score=max_ood_score,
+        max_ood_score=artifact.quality.max_ood_score,
         issues=quality.issues,
-        advice=ADVICE[quality.refusal or quality.issues[0]] if quality.issues else None,
+        advice=advice(quality.refusal or quality.issues[0], artifact.task) if quality.issues else None,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -9,6 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from data.tasks.task import Task
 from model.images.rejection import RgbImage
 from model.inference.artifact import QualityLimits
 
@@ -18,6 +20,23 @@ Issue = Literal["too_dark", "too_bright", "no_contrast", "blurred", "out_of_dist
 # Refused: nothing in such an image can be read, or the network was never shown anything like it. A blurred image is
 # answered with an amber warning instead, since a clinician may have no better one.
 REFUSED: frozenset[Issue] = frozenset(("too_dark", "too_bright", "no_contrast", "out_of_distribution"))
+# Templates of `Task.worded`.
+_ADVICE: Mapping[Issue, str] = {
+    "too_dark": "The image is too dark. Check that the {instrument}'s light is on and take it again.",
+    "too_bright": "The image is over-exposed. Lower the exposure, avoid reflections, and take it again.",
+    "no_contrast": "The image shows almost no structure. Focus on the {subject} and take it again.",
+    "out_of_distribution": (
+        "This does not look like the {images} the model knows, so any answer would be a guess. "
+        "Use a {instrument}, fill the frame with one {subject}, and take it again. Photographs without a {instrument}, "
+        "other parts of the body, documents and drawings cannot be judged."
+    ),
+    "blurred": "The image is blurred. The answer is less certain than its numbers say; take a sharper image.",
+}
+
+
+def advice(issue: Issue, task: Task) -> str:
+    """What is wrong and what to do about it, on screen and over HTTP."""
+    return task.worded(_ADVICE[issue])
 
 
 @dataclass(frozen=True)

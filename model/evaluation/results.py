@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -225,28 +225,6 @@ def _roc_curve(
 def evaluation_to_dict(evaluation: Evaluation) -> dict[str, Any]:
     """An evaluation as JSON holds it: plain numbers, text, lists and dicts, with None for NaN."""
     return to_plain(asdict(evaluation))
-
-
-def evaluation_from_dict(stored: dict[str, Any]) -> Evaluation:
-    """The evaluation that `evaluation_to_dict` wrote; further keys (data, split) are ignored.
-
-    Raises:
-        KeyError: an entry is missing.
-    """
-    rows = [{field.name: _read_field(row[field.name]) for field in fields(ClassMetrics)} for row in stored["per_class"]]
-    return Evaluation(
-        **{field.name: _read_field(stored[field.name]) for field in fields(Evaluation)}
-        | {
-            "per_class": tuple(ClassMetrics(**row) for row in rows),
-            "confusion": np.array(stored["confusion"], dtype=np.int64),
-        }
-    )
-
-
-def _read_field(stored: Any) -> Any:
-    if not isinstance(stored, dict):
-        return stored
-    return Estimate(*(math.nan if stored[key] is None else float(stored[key]) for key in ("value", "low", "high")))
 
 
 def to_plain(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The runtimes behind `Classifier`: LiteRT (what the dashboard uses) and Keras (reference, benchmarks)."""
+"""The runtime behind `Classifier` on this machine: LiteRT."""
 
 from __future__ import annotations
 
@@ -32,23 +32,6 @@ class LiteRTClassifier:
         with self._lock:
             outputs = self._runner(image=batch)
         return NetworkOutput(**{name: outputs[name][0] for name in OUTPUTS if name in outputs})
-
-
-class KerasClassifier:
-    """The same network through Keras. Loads TensorFlow, so never in the dashboard's process."""
-
-    def __init__(self, artifact: Artifact) -> None:
-        import keras
-
-        from model.networks.architecture import build_serving_network
-
-        self.artifact = artifact
-        network = keras.models.load_model(artifact.keras_path, compile=False)
-        self._serving = build_serving_network(network, artifact.height, artifact.width)
-
-    def forward(self, network_input: RgbImage) -> NetworkOutput:
-        outputs = self._serving.predict_on_batch(_as_batch(network_input, self.artifact))
-        return NetworkOutput(**{name: np.asarray(outputs[name])[0] for name in OUTPUTS if name in outputs})
 
 
 def _signature_runner(path: Path, threads: int):  # type: ignore[no-untyped-def]  # LiteRT names no public type for it

@@ -218,13 +218,6 @@ class BinaryThresholds:
         return ThresholdMetrics(float(threshold), counts, *rates)
 
 
-def threshold_table(
-    is_positive: Booleans, score: Array, groups: Groups, threshold: float, weights: Weights | None = None
-) -> ThresholdMetrics:
-    """What one threshold does; see `BinaryThresholds`, which is quicker where many are tried."""
-    return BinaryThresholds(is_positive, score, groups, weights).at(threshold)
-
-
 def weighted_confusion_matrices(dx_true: Indices, dx_predicted: Indices, weights: Weights, classes: int) -> Array:
     """Confusion matrix of every bootstrap sample, (B, classes, classes) float64: row reference, column prediction.
 

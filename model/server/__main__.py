@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         uvicorn.run(
             app,
             host=address,
-            port=arguments.port or settings.port,
+            port=arguments.port or settings.vertex_port or settings.port,
             log_config=None,
             access_log=False,
             server_header=False,

@@ -301,7 +301,7 @@ def test_opening_is_audited_once_however_often_the_page_runs(case: Case) -> None
 def test_unknown_id_is_no_such_case(asked: str) -> None:
     page = open_page(asked)
     (error,) = page.error
-    assert errors.ERROR_TITLES[CaseNotFound] in error.value
+    assert errors.ERRORS[CaseNotFound].title in error.value
     assert "passwd" not in error.value and "script" not in error.value
     press(page, "All cases")
     assert wording.EMPTY_LOG_TITLE in shown(page)
@@ -311,7 +311,7 @@ def test_case_of_another_organisation_is_no_such_case() -> None:
     stranger = Actor("eve", "elsewhere", "clinician")
     theirs = resources.case_log().save(made_up_draft(), made_up_image(), stranger)
     page = open_page(theirs.case_id)
-    assert errors.ERROR_TITLES[CaseNotFound] in page.error[0].value
+    assert errors.ERRORS[CaseNotFound].title in page.error[0].value
     assert theirs.patient.reference not in shown(page)
 
 
@@ -453,7 +453,7 @@ def test_change_that_cannot_be_kept_is_said_and_the_form_stays(case: Case, monke
         patch.setattr(CaseLog, "decide", away)
         page.text_area(key=f"cases_decision_reason_{case.case_id}").set_value("typed with care")
         press(page, "Save the decision")
-    assert errors.ERROR_TITLES[CaseLogUnavailable] in page.error[0].value
+    assert errors.ERRORS[CaseLogUnavailable].title in page.error[0].value
     assert page.text_area(key=f"cases_decision_reason_{case.case_id}").value == "typed with care"
     press(page, "Save the decision")
     assert not page.error and kept().decision.reason == "typed with care"
@@ -463,7 +463,7 @@ def test_log_that_cannot_be_reached_is_said(monkeypatch: pytest.MonkeyPatch, tmp
     with case_log_of(tmp_path / "file" / "below", monkeypatch):
         (tmp_path / "file").write_text("no folder")
         page = open_page()
-    assert errors.ERROR_TITLES[CaseLogUnavailable] in page.error[0].value
+    assert errors.ERRORS[CaseLogUnavailable].title in page.error[0].value
 
 
 def test_deletion_asks_first_and_removes_row_and_image(case: Case, tmp_path: Path) -> None:

@@ -10,9 +10,8 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard.dataset import wording as dataset_wording
 from dashboard.dataset.widgets import FILTERS, IMAGES_PER_PAGE
-from dashboard.shell import errors as wording
-from dashboard.shell import formats
-from data.datasets.ham10000 import METADATA_FILE, load_counts
+from dashboard.shell import errors, formats
+from data.datasets.ham10000 import METADATA_FILE, DatasetError, load_counts
 from tests.support.dashboard import ROOT, TIMEOUT, environment, run_page, shown_text, write_dataset
 
 
@@ -108,7 +107,7 @@ def test_unreadable_dataset_folder_is_explained_and_counts_stay(
     with environment(monkeypatch, DATASET_DIR=tmp_path):
         page = run_page("dataset")
     assert "missing lesion_id" in page.error[0].value
-    assert wording.ERROR_TITLES[wording.DatasetError] in page.error[0].value
+    assert errors.ERRORS[DatasetError].title in page.error[0].value
     assert "10,015 images" in shown_text(page)
     assert not page.exception
 

@@ -10,9 +10,9 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard.evaluation import wording as evaluation_wording
 from dashboard.evaluation.trust_wording import SECTIONS, not_measured
-from dashboard.shell import errors as wording
-from dashboard.shell import metrics
-from model.inference.artifact import TEST_PREDICTIONS_FILE
+from dashboard.shell import errors
+from dashboard.shell.glossary import METRICS
+from model.inference.artifact import TEST_PREDICTIONS_FILE, ArtifactMismatch
 from tests.support.dashboard import (
     EXPORTED_STUDIES,
     LATER_STUDIES,
@@ -48,9 +48,9 @@ def test_page_names_model_and_data(studied_page: AppTest) -> None:
 
 def test_summary_has_value_interval_n_and_explanation(studied_page: AppTest) -> None:
     names = [*evaluation_wording.SUMMARY_METRICS, "calibration_error"]  # once more in the section on calibration
-    assert [metric.label for metric in studied_page.metric] == [metrics.METRICS[name].name for name in names]
+    assert [metric.label for metric in studied_page.metric] == [METRICS[name].name for name in names]
     for metric, name in zip(studied_page.metric, names, strict=True):
-        assert metric.help == metrics.METRICS[name].tooltip
+        assert metric.help == METRICS[name].tooltip
     assert shown_text(studied_page).count("· n 63") == len(names)
     # ROC, confusion; reliability twice, coverage, set sizes, flips, similar cases; three training curves.
     assert len(studied_page.get("plotly_chart")) == 2 + 6 + 3
@@ -98,7 +98,7 @@ def test_changed_predictions_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_pa
     with environment(monkeypatch, MODEL_DIR=tmp_path):
         page = run_page("evaluation")
     assert "has changed since it was exported" in page.error[0].value
-    assert wording.STILL_WORKS[wording.ArtifactMismatch] in page.error[0].value
+    assert errors.ERRORS[ArtifactMismatch].still_works in page.error[0].value
     assert not page.exception
 
 
@@ -165,5 +165,5 @@ def test_training_curves_speak_of_networks_and_of_what_cannot_be_compared(studie
 
 
 def test_every_metric_explains_itself() -> None:
-    for metric in metrics.METRICS.values():
+    for metric in METRICS.values():
         assert metric.sentence.endswith(".") and metric.formula

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
@@ -133,7 +132,7 @@ def test_own_read_may_be_skipped_only_where_the_setting_allows_it(
 ) -> None:
     upload(page, ("mine.jpg", SAMPLE.read_bytes()))
     assert wording.SKIP_READ not in labels(page)
-    not_first = replace(settings(), is_read_first=False)
+    not_first = settings().model_copy(update={"is_read_first": False})
     monkeypatch.setattr(own_read_widgets, "settings", lambda: not_first)
     button(page.run(), wording.SKIP_READ).click().run()
     assert "role='meter'" in shown(page) and "skipped" in shown(page)
@@ -226,7 +225,7 @@ def test_form_starts_with_the_own_read_and_a_saved_image_is_not_saved_again(answ
     assert log.case(case.case_id, LOCAL_ACTOR) == case and count() == before + 1
 
 
-@pytest.mark.parametrize("kind", errors.SAVE_ERRORS)
+@pytest.mark.parametrize("kind", errors.SAVING)
 def test_failed_save_says_so_keeps_the_form_and_can_be_repeated(
     answered: AppTest, kind: type[Exception], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -240,7 +239,7 @@ def test_failed_save_says_so_keeps_the_form_and_can_be_repeated(
     with monkeypatch.context() as patch, caplog.at_level(logging.INFO):
         patch.setattr(CaseLog, "save", away)
         save(answered)
-    assert wording.failed("The case was not saved", kind("expected it to be there")) in shown(answered)
+    assert errors.failure_message("The case was not saved", kind("expected it to be there")) in shown(answered)
     assert wording.KEPT in shown(answered) and "role='meter'" in shown(answered)
     assert count() == before
     assert "Q-secret" not in caplog.text and "mine" not in caplog.text and "two colours" not in caplog.text
@@ -259,7 +258,7 @@ def test_log_that_cannot_be_opened_leaves_the_answer_standing(
     with monkeypatch.context() as patch:
         patch.setattr(resources, "case_log", away)
         save(answered)
-    assert not answered.exception and errors.SAVE_ERRORS[CaseLogUnavailable] in shown(answered)
+    assert not answered.exception and errors.ERRORS[CaseLogUnavailable].title in shown(answered)
     save(answered)
     assert saved_case(answered).decision.dx == "nv"
 
@@ -297,7 +296,7 @@ def test_image_of_a_deleted_case_can_be_saved_again(answered: AppTest) -> None:
     save(answered)
     resources.case_log().delete(case_id(answered), LOCAL_ACTOR)
     button(answered, wording.CHANGE_DECISION).click().run()
-    assert errors.SAVE_ERRORS[CaseNotFound] in shown(answered)
+    assert errors.ERRORS[CaseNotFound].title in shown(answered)
     save(answered.run())
     assert saved_case(answered).decision.dx == "nv"
 

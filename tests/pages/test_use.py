@@ -16,6 +16,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from dashboard.shell import identity, resources
+from dashboard.shell.glossary import METRICS
 from dashboard.use import widgets, wording
 from data.cases.case import LOCAL_ACTOR, Actor, Biopsy, Decision, Read
 from data.cases.database import CaseLogUnavailable
@@ -86,10 +87,10 @@ def test_figures_have_interval_and_n(folder: Path) -> None:
     save(12, "nv", "nv", "nv", biopsy="nv")
     page = run_page("use")
     assert not page.exception
-    assert [metric.label for metric in page.metric] == [wording.USE_METRICS[name].name for name in widgets.HEADLINES]
+    assert [metric.label for metric in page.metric] == [METRICS[name].name for name in widgets.HEADLINES]
     assert [metric.value for metric in page.metric] == ["50 %", "100 %", "50 %", "50 %"]
     for metric, name in zip(page.metric, widgets.HEADLINES, strict=True):
-        assert metric.help == wording.USE_METRICS[name].tooltip
+        assert metric.help == METRICS[name].tooltip
     text = shown_text(page)
     assert "12 of 24 cases, 24 lesions" in text
     assert "biopsied cases, all time: 24 cases, 24 lesions" in text

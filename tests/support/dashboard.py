@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import fields
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -36,6 +35,7 @@ from model.inference.artifact import (
     sha256_of,
 )
 from model.inference.clinical import AGE_KNOTS
+from model.settings import variables_of
 from model.training.card import INTENDED_USE, NOT_TESTED
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -338,7 +338,7 @@ def write_dataset(folder: Path, images: int = 30) -> Path:
 @contextmanager
 def environment(monkeypatch: pytest.MonkeyPatch, **variables: Path) -> Iterator[None]:
     """Settings from these variables alone, and empty caches before and after."""
-    for name in [field.metadata["variable"] for field in fields(Settings)]:
+    for name in variables_of(Settings):
         monkeypatch.delenv(name, raising=False)
     for name, value in variables.items():
         monkeypatch.setenv(name, str(value))

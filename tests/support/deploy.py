@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
-from dataclasses import fields
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,14 +12,15 @@ import yaml
 
 from dashboard.shell.settings import Settings
 from model.server.settings import ServerSettings
+from model.settings import variables_of
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 # In the order in which they are created.
 STACKS = ("network", "data", "sign_in", "load_balancer", "services", "alarms")
 TEMPLATES = (*STACKS, "serverless")
 # Variables of the dashboard and the API by target, and those that others read.
-DASHBOARD_VARIABLES = frozenset(field.metadata["variable"] for field in fields(Settings))
-API_VARIABLES = frozenset(field.metadata["variable"] for field in fields(ServerSettings))
+DASHBOARD_VARIABLES = frozenset(variables_of(Settings))
+API_VARIABLES = frozenset(variables_of(ServerSettings))
 OTHER_VARIABLES = {
     "AWS_DEFAULT_REGION": "boto3",
     "AWS_ACCESS_KEY_ID": "boto3, for the S3-compatible store of Google",

@@ -8,7 +8,6 @@ from uuid import UUID
 import pytest
 
 from dashboard.review import decision_wording as wording
-from dashboard.shell import errors
 from data.cases.case import PLANS, SITES, Decision, Lesion, Patient, Read
 
 READ = Read("nv", "sure", "no follow-up")
@@ -55,16 +54,3 @@ def test_user_text_is_escaped() -> None:
     assert r"\<b\>Q\</b\>" in facts and r"61 years · female · back, left · Note: \_old\_" in facts
     unknown = wording.facts(replace(patient, reference="", age=None, sex="unknown"), Lesion(UUID(int=1)))
     assert unknown == "age unknown · sex unknown · site unknown"
-
-
-@pytest.mark.parametrize("kind", errors.SAVE_ERRORS)
-def test_every_error_says_what_failed_and_what_to_do(kind: type[Exception]) -> None:
-    text = wording.failed("The case was not saved", kind("expected *this*"))
-    assert text.startswith(f"**The case was not saved.** {errors.SAVE_ERRORS[kind]}")
-    assert r"\*this\*" in text and "  " not in text and ".." not in text
-
-
-def test_error_of_a_subclass_has_the_words_of_its_class() -> None:
-    base = next(iter(errors.SAVE_ERRORS))
-    special = type("Special", (base,), {})
-    assert errors.SAVE_ERRORS[base] in wording.failed("It failed", special("away"))

@@ -117,7 +117,7 @@ def check_case_log(running: Running, users: Users) -> None:
     assert Counter(entry.case_id for entry in entries if entry.action == "save") == Counter(
         case.case_id for case in saved.values()
     )
-    assert log.verify(LOCAL_ACTOR).is_whole
+    assert log.verify(LOCAL_ACTOR).fault is None
     log.close()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
@@ -12,10 +14,12 @@ from dashboard.dataset.cohort import count_by_dx, cross_count, malignant_share
 from dashboard.dataset.wording import CONFIRMATION_NAMES
 from dashboard.evaluation import charts as evaluation_charts
 from dashboard.evaluation.tables import confusion_frame, per_class_frame, reweighed, summary_frame, threshold_frame
+from dashboard.evaluation.wording import measure_name
 from dashboard.shell import charts
 from dashboard.shell.colours import DX_COLOURS, DX_TYPE_COLOURS, SEX_COLOURS, translucent
 from dashboard.shell.formats import SEX_NAMES
-from dashboard.shell.metrics import METRICS, interval_range
+from dashboard.shell.glossary import METRICS
+from dashboard.shell.metrics import interval_range
 from data.datasets.ham10000 import DX_TYPES, load_counts
 from data.tasks.skin import SKIN
 from model.evaluation.predictions import Cohort, cohort_of
@@ -207,6 +211,9 @@ def test_reweighed_counts_of_1000_are_worked_out_by_hand() -> None:
     assert frame["measure"].tolist()[:5] == ["sensitivity", "specificity", "ppv", "npv", "accuracy"]
     assert frame["hits"].tolist()[:5] == [8, 6, 8, 6, 14]
     assert frame["n"].tolist()[:5] == [10, 10, 12, 8, 20]
+    assert frame["prevalence"].isna().tolist() == [True] * 5 + [False] * 2
+    assert frame.loc[5:, ["measure", "prevalence"]].values.tolist() == [["ppv", 0.1], ["npv", 0.1]]
+    assert (measure_name("ppv", math.nan), measure_name("npv", 0.125)) == ("PPV", "NPV at 12.5 %")
 
 
 def test_download_tables_hold_every_number(cohort: Cohort) -> None:

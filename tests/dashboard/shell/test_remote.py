@@ -55,7 +55,7 @@ def test_error_of_the_server_has_a_message(
 def test_dashboard_with_its_model_here_loads_nothing_for_one_elsewhere() -> None:
     code = (
         "import sys; import dashboard.review.widgets; from dashboard.shell import resources; resources.analyzer(); "
-        "resources.answering_runtime(); sys.exit('model.remote.classifier' in sys.modules or 'pydantic' in sys.modules)"
+        "resources.answering_runtime(); sys.exit('model.remote.classifier' in sys.modules or 'boto3' in sys.modules)"
     )
     environ = {name: value for name, value in os.environ.items() if name != "CLASSIFIER"}
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environ, check=False).returncode == 0

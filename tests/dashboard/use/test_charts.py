@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from dashboard.shell.glossary import METRICS
 from dashboard.use import charts as use_charts
 from dashboard.use import wording
 from dashboard.use.tables import answers_frame, bins_frame, rates_frame, share_columns, use_frame
@@ -88,7 +89,7 @@ def test_answers_have_a_row_a_diagnosis(table: pd.DataFrame) -> None:
 
 
 def test_words_under_a_figure_say_interval_and_n() -> None:
-    metric = wording.USE_METRICS["before"]
+    metric = METRICS["before"]
     assert wording.under_metric(SHARE, metric) == "58 to 82 % · 36 of 50 cases, 41 lesions"
     assert wording.under_metric(TOO_FEW, metric) == "too few to say: 3 of 10 lesions · 2 of 3 cases, 3 lesions"
     assert wording.hits_of_n(SHARE) == "36 of 50" and wording.lesions(SHARE) == "41 lesions"
@@ -123,7 +124,7 @@ def test_too_few_lesions_are_said_of_a_shift() -> None:
 def test_amber_sentence_names_window_value_interval_and_limit() -> None:
     shift = Shift(Estimate(0.2, 0.12, 0.3), 0.1)
     later = replace(drift_of(shift), days=None, lesions=90)
-    sentence = wording.beyond([drift_of(shift), later], [shift, shift], wording.USE_METRICS["classes"])
+    sentence = wording.beyond([drift_of(shift), later], [shift, shift], METRICS["classes"])
     assert sentence.startswith(
         "**Shift of answers above the accepted 10 %:** last 30 days 20 % (12 to 30 %, 41 lesions); all time 20 % "
         "(12 to 30 %, 90 lesions). See"
@@ -132,8 +133,6 @@ def test_amber_sentence_names_window_value_interval_and_limit() -> None:
 
 def test_no_text_calls_anything_safe() -> None:
     texts = [value for name, value in vars(wording).items() if isinstance(value, str) and name.isupper()]
-    texts += [metric.tooltip for metric in wording.USE_METRICS.values()]
+    texts += [metric.tooltip for metric in METRICS.values()]
     assert len(texts) > 30
     assert not [text for text in texts if " safe" in text.lower() or "no risk" in text.lower()]
-    for metric in wording.USE_METRICS.values():
-        assert metric.sentence.endswith(".") and metric.formula

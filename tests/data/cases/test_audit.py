@@ -80,7 +80,7 @@ def found(database: Database) -> tuple[str, int]:
 
 def test_untouched_trail_is_whole(database: Database) -> None:
     report = verify(database)
-    assert report.is_whole and report.entries == 5
+    assert report.fault is None and report.entries == 5
     with database.reading() as session:
         entries = TRAIL.latest(session, "North", 10)[::-1]
         assert TRAIL.latest(session, "South", 10) == []
@@ -112,7 +112,7 @@ def test_empty_trail_is_whole(database_url: str) -> None:
 def test_database_refuses_to_change_the_trail(database: Database, statement: str) -> None:
     with pytest.raises(CaseLogUnavailable):
         change(database, statement)
-    assert verify(database).is_whole
+    assert verify(database).fault is None
 
 
 @pytest.mark.parametrize("table", ["audit_entries", "audit_head"])
@@ -265,7 +265,7 @@ def test_trail_that_grows_while_it_is_read_is_whole(database: Database) -> None:
         while not writer.done():
             reports.append(verify(database))
     writer.result()
-    assert reports and all(report.is_whole for report in reports)
+    assert reports and all(report.fault is None for report in reports)
     assert verify(database).entries == 45
 
 
@@ -279,7 +279,7 @@ def test_entry_is_not_written_when_its_transaction_fails(database: Database) -> 
         raise RuntimeError("cut short")
     assert verify(database).entries == 5
     append(database, 1)
-    assert verify(database).is_whole
+    assert verify(database).fault is None
 
 
 def test_long_trail_is_read_a_part_at_a_time(database: Database) -> None:
@@ -293,5 +293,5 @@ def test_long_trail_is_read_a_part_at_a_time(database: Database) -> None:
         report = TRAIL.verify(session, at_once=10)
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
-    assert report.is_whole and report.entries == 5 + entries
+    assert report.fault is None and report.entries == 5 + entries
     assert peak < entries * size / 2, "bytes; all entries at once would take more than twice as many"

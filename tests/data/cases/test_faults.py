@@ -172,7 +172,7 @@ def assert_nothing_half_done(order: Order, log: CaseLog) -> set[UUID]:
     saves = [entry.case_id for entry in entries if entry.action == "save"]
     deletes = [entry.case_id for entry in entries if entry.action == "delete"]
     assert sorted(saves) == sorted([*cases, *deletes])
-    assert log.verify(LOCAL_ACTOR).is_whole
+    assert log.verify(LOCAL_ACTOR).fault is None
     return set(cases)
 
 

@@ -230,7 +230,7 @@ def test_many_threads_save_and_the_chain_holds(log: CaseLog) -> None:
     with ThreadPoolExecutor(8) as pool:
         cases = list(pool.map(lambda _: save(log), range(40)))
     report = log.verify(ADMIN)
-    assert report.is_whole and report.entries == 40
+    assert report.fault is None and report.entries == 40
     assert {case.case_id for case in log.cases(CaseQuery(), ANNA)} == {case.case_id for case in cases}
 
 
@@ -305,7 +305,7 @@ def test_deleting_removes_row_and_image(log: CaseLog, images: Path) -> None:
         log.case(case.case_id, ANNA)
     with pytest.raises(ImageMissing):
         log.image(case, ANNA)
-    assert actions(log) == ["save", "save", "delete"] and log.verify(ADMIN).is_whole
+    assert actions(log) == ["save", "save", "delete"] and log.verify(ADMIN).fault is None
 
 
 def test_deleted_image_that_the_store_cannot_remove_yet_is_swept(
@@ -671,7 +671,7 @@ def test_another_key_does_not_open_the_log(log: CaseLog, database_url: str, imag
     save(log)
     with pytest.raises(CaseLogUnavailable, match="CASE_KEY"):
         open_case_log(database_url, open_image_store(str(images)), b"another")
-    assert log.verify(ADMIN).is_whole
+    assert log.verify(ADMIN).fault is None
 
 
 def test_database_that_is_away_says_so_without_its_password(tmp_path: Path) -> None:

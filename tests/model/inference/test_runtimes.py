@@ -18,7 +18,8 @@ from model.images.decoding import decode_image
 from model.images.framing import to_network_input
 from model.images.rejection import RgbImage
 from model.inference.artifact import DEFAULT_ARTIFACT, Artifact, load_artifact
-from model.inference.runtimes import OUTPUTS, KerasClassifier, LiteRTClassifier
+from model.inference.runtimes import OUTPUTS, LiteRTClassifier
+from tests.support.keras_reference import KerasClassifier
 
 SAMPLES = Path(__file__).resolve().parents[3] / "data" / "sample"
 

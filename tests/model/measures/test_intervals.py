@@ -16,7 +16,6 @@ from model.measures.intervals import (
     percentile_interval,
     rate_estimates,
     share_estimates,
-    threshold_table,
     weighted_auroc,
     weighted_balanced_accuracy,
     weighted_calibration_error,
@@ -219,11 +218,10 @@ def test_a_threshold_calls_scores_that_equal_it() -> None:
     assert (metrics.sensitivity.value, metrics.specificity.value) == (1.0, 0.5)
     assert metrics.ppv.value == pytest.approx(2 / 3)
     assert (metrics.npv.value, metrics.accuracy.value) == (1.0, 0.75)
-    assert threshold_table(is_positive, score, lesions(1, 1, 1, 1), 0.5) == metrics
 
 
 def test_a_threshold_above_all_scores_has_no_ppv() -> None:
-    metrics = threshold_table(booleans("+-"), np.array([0.9, 0.1]), lesions(1, 1), 0.95)
+    metrics = BinaryThresholds(booleans("+-"), np.array([0.9, 0.1]), lesions(1, 1)).at(0.95)
     assert np.isnan([metrics.ppv.value, metrics.ppv.low, metrics.ppv.high]).all()
     assert (metrics.sensitivity.value, metrics.specificity.value, metrics.npv.value) == (0.0, 1.0, 0.5)
 

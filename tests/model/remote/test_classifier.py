@@ -227,7 +227,7 @@ def test_facts_are_never_sent_but_taken_into_account_here(tmp_path: Path) -> Non
 
 
 def test_probabilities_with_facts_that_nobody_stated_are_not_believed(tmp_path: Path) -> None:
-    app = create_app(ServerSettings(artifact_with_terms(tmp_path / "skin"), rate_per_minute=0, workers=1))
+    app = create_app(ServerSettings(model_dir=artifact_with_terms(tmp_path / "skin"), rate_per_minute=0, workers=1))
     png = as_png(network_input(), artifact())
     answer = predict(app, png, "/v1/predict?heatmap=maps&site=back", **{"content-type": "image/png"}).content
     app.state.service.close()

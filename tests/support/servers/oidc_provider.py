@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 
@@ -20,6 +20,7 @@ from joserfc import jwk, jwt
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from dashboard.shell.settings import Settings
+from model.settings import variables_of
 from tests.support.servers.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -160,7 +161,7 @@ def _altered(url: str, changed: Mapping[str, str]) -> str:
 
 @contextmanager
 def _running(command: list[str], log: Path, health: str, **variables: str) -> Iterator[subprocess.Popen[bytes]]:
-    settings = {field.metadata["variable"] for field in fields(Settings)}
+    settings = variables_of(Settings)
     environment = {name: value for name, value in os.environ.items() if name not in settings} | variables
     with log.open("wb") as output:
         process = subprocess.Popen(command, cwd=log.parent, env=environment, stdout=output, stderr=subprocess.STDOUT)

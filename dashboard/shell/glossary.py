@@ -1,0 +1,203 @@
+"""The glossary: every metric on a screen, defined once, with one plain sentence and its formula."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from dashboard.shell.metrics import Metric, gain
+
+METRICS: dict[str, Metric] = {
+    "balanced_accuracy": Metric(
+        "Balanced accuracy",
+        "The share of images named correctly when every diagnosis counts the same, however rare; guessing finds one "
+        "in seven.",
+        "mean over the seven classes of TP / (TP + FN)",
+        "share",
+    ),
+    "macro_auroc": Metric(
+        "Macro AUROC",
+        "How often an image of a diagnosis gets a higher probability for it than an image of another, averaged over "
+        "the seven diagnoses; 0.5 is chance.",
+        "mean over the classes of the area under the ROC curve, one against the rest",
+        "area",
+    ),
+    "positive_auroc": Metric(
+        "Malignant AUROC",
+        "How often a malignant image gets a higher malignant probability than a benign one; 0.5 is chance.",
+        "area under the ROC curve of p(mel) + p(bcc) + p(akiec)",
+        "area",
+    ),
+    "calibration_error": Metric(
+        "Calibration error",
+        "Expected calibration error (ECE): by how much the stated probability of the likeliest diagnosis misses how "
+        "often it is right; 0 % is perfect.",
+        "sum over 15 bins of (bin's share of images) x |mean probability - share that was right|",
+        "error",
+    ),
+    "accuracy": Metric(
+        "Accuracy",
+        "The share of all images named correctly. Never a headline: always answering nv, the most common diagnosis, "
+        "scores high too.",
+        "correct images / all images",
+        "share",
+    ),
+    "sensitivity": Metric(
+        "Sensitivity", "Of the images that are positive, the share that is called.", "TP / (TP + FN)", "share"
+    ),
+    "specificity": Metric(
+        "Specificity", "Of the images that are negative, the share that is not called.", "TN / (TN + FP)", "share"
+    ),
+    "ppv": Metric("PPV", "Of the images that are called, the share that is positive.", "TP / (TP + FP)", "share"),
+    "npv": Metric("NPV", "Of the images that are not called, the share that is negative.", "TN / (TN + FN)", "share"),
+    "auroc": Metric(
+        "AUROC",
+        "How often an image of the diagnosis gets a higher probability for it than an image of another; 0.5 is chance.",
+        "area under the ROC curve, one against the rest",
+        "area",
+    ),
+    # Calibration, sets, heatmaps, robustness and similar cases.
+    "refused": Metric(
+        "Refused",
+        "The share of images that get no label, whatever the reason.",
+        "images refused / images",
+        "share",
+    ),
+    "coverage": Metric(
+        "Coverage",
+        "The share of images whose set holds the reference diagnosis.",
+        "images whose set holds it / images",
+        "share",
+    ),
+    "mean_size": Metric(
+        "Mean size",
+        "How many diagnoses a set holds on average; 1 says most, 7 says nothing.",
+        "diagnoses in all sets / sets",
+        "area",
+    ),
+    "energy_inside": Metric(
+        "Energy inside",
+        "The share of the heatmap that lies on the lesion.",
+        "sum of the map on the lesion / sum of the map",
+        "share",
+    ),
+    "pointing": Metric(
+        "Pointing game",
+        "The share of images whose hottest point lies on the lesion.",
+        "images whose maximum is inside the mask / images",
+        "share",
+    ),
+    "iou": Metric(
+        "IoU",
+        "How well the hot area and the lesion cover each other; 1 is the same area.",
+        "intersection / union, at the threshold that is best on the other half of the lesions",
+        "area",
+    ),
+    "insertion": Metric(
+        "Insertion",
+        "The probability while the image appears out of a blur, hottest part first; high is good.",
+        "area under the curve of p(predicted class)",
+        "area",
+    ),
+    "deletion": Metric(
+        "Deletion",
+        "The probability while the image is blurred, hottest part first; low is good.",
+        "area under the curve of p(predicted class)",
+        "area",
+    ),
+    "faithfulness": Metric(
+        "Faithfulness",
+        "Whether the probability depends on where the map is hot; a map that has nothing to do with the network is "
+        "at 0.",
+        "insertion - deletion",
+        "area",
+    ),
+    "decision_flips": Metric(
+        "Decisions that flip",
+        "The share of images that are flagged as malignant before or after the change, but not both.",
+        "images whose flag changes / images",
+        "error",
+    ),
+    "gravest_auroc": Metric(
+        "Melanoma AUROC",
+        "How often a melanoma gets a higher melanoma probability than an image of another diagnosis; 0.5 is chance.",
+        "area under the ROC curve of p(mel)",
+        "area",
+    ),
+    "precision": Metric(
+        "Precision",
+        "The share of the most similar lesions that have the diagnosis of the image.",
+        "mean over the images of (similar lesions of the same diagnosis / similar lesions)",
+        "share",
+    ),
+    # Clinician and AI in saved cases, and drift.
+    "before": Metric(
+        "Agreement before",
+        "The share of own reads, made before the AI's answer was shown, that name the AI's diagnosis.",
+        "own read = AI / cases with an own read",
+        "share",
+    ),
+    "after": Metric(
+        "Agreement after",
+        "The share of decisions, made with the AI's answer in view, that name the AI's diagnosis.",
+        "decision = AI / all cases",
+        "share",
+    ),
+    "switched": Metric(
+        "Switch rate",
+        "The share of own reads whose diagnosis was changed in the decision, in whatever direction.",
+        "decision differs from own read / cases with an own read",
+        "share",
+    ),
+    "flagged": Metric(
+        "Flagged",
+        "The share of cases whose malignant probability reached the threshold saved with them.",
+        "p(malignant) >= threshold / all cases",
+        "share",
+    ),
+    "kappa": Metric(
+        "Cohen's kappa",
+        "Agreement beyond what two readers with these habits reach by chance: 0 is chance, 1 is always.",
+        "(observed - by chance) / (1 - by chance)",
+        "area",
+    ),
+    "stated": Metric(
+        "Stated p(malignant)", "The malignant probability, averaged over the biopsied cases.", "mean of p", "share"
+    ),
+    "observed": Metric(
+        "Malignant by biopsy", "The share of the biopsied cases that was malignant.", "malignant / biopsied", "share"
+    ),
+    "difference": Metric(
+        "Observed - stated",
+        "Above 0 the AI stated too little, below 0 too much, on average over these cases.",
+        "malignant share - mean of p, in percentage points",
+        "error",
+    ),
+    "classes": Metric(
+        "Shift of answers",
+        "How many of 100 cases would need another diagnosis for the AI's answers to be spread as on the reference.",
+        "half the sum over the seven diagnoses of |share here - share there|",
+        "share",
+    ),
+    "distance": Metric(
+        "Shift of distance",
+        "The largest gap between the shares of images within a distance of the training images, here and there.",
+        "Kolmogorov-Smirnov distance of the out-of-distribution score",
+        "share",
+    ),
+    "blurred": Metric(
+        "Blurred images", "The share of images with the remark that they are blurred.", "remark / all", "share"
+    ),
+}
+
+
+def accuracy_gain(clinical: Mapping[str, Any]) -> str:
+    """The balanced accuracy that age and site gained on the locked test lesions: `+2.6 points (+0.3 to +5.2)`.
+
+    Args:
+        clinical: that section of the manifest.
+    """
+    name = "balanced_accuracy"
+    measured = clinical["measured"]["gain"][name]
+    value, bounds = gain(measured["value"], measured["low"], measured["high"], METRICS[name])
+    return f"{value} ({bounds})"
