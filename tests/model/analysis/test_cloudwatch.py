@@ -25,7 +25,7 @@ ANSWERED = {
 
 
 def test_every_metric_is_a_member_of_the_line() -> None:
-    line = ANSWERED | embedded_metrics(ANSWERED, 1_700_000_000_000)
+    line = ANSWERED | embedded_metrics(ANSWERED, SKIN.codes, 1_700_000_000_000)
     (directive,) = line["_aws"]["CloudWatchMetrics"]
     assert line["_aws"]["Timestamp"] == 1_700_000_000_000
     assert directive["Dimensions"] == [["route"], []]
@@ -38,7 +38,7 @@ def test_every_metric_is_a_member_of_the_line() -> None:
 
 
 def test_values_are_those_of_the_request() -> None:
-    metrics = embedded_metrics(ANSWERED, 0)
+    metrics = embedded_metrics(ANSWERED, SKIN.codes, 0)
     assert (metrics["latency"], metrics["network_time"]) == (30.0, 20.0)
     assert (metrics["images"], metrics["errors"], metrics["refusals"]) == (2, 0, 1)
     assert {dx: metrics[f"predicted_{dx}"] for dx in SKIN.codes} == dict.fromkeys(SKIN.codes, 0) | {"mel": 1}
@@ -47,7 +47,7 @@ def test_values_are_those_of_the_request() -> None:
 
 def test_request_without_images_has_no_classes_or_distances() -> None:
     nothing = {"predictions": {}, "refusals": {}, "ood_scores": [], "images": 0, "status": 503}
-    metrics = embedded_metrics(ANSWERED | nothing, 0)
+    metrics = embedded_metrics(ANSWERED | nothing, (), 0)
     assert metrics["errors"] == 1
     assert "ood_distance" not in metrics and "predicted_nv" not in metrics
 

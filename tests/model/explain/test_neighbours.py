@@ -109,7 +109,7 @@ def test_the_excluded_lesion_never_comes(index: NeighbourIndex) -> None:
 
 def test_fewer_images_than_dimensions(rows: pd.DataFrame) -> None:
     # Four images vary in at most three directions, whatever was asked for.
-    index = fit_index(np.hstack([EMBEDDINGS, np.zeros((4, 3), dtype=np.float32)]), rows, dimensions=64)
+    index = fit_index(np.hstack([EMBEDDINGS, np.zeros((4, 3), dtype=np.float32)]), rows, 64, SKIN.codes)
     assert (index.components.shape, index.vectors.shape) == ((6, 3), (4, 3))
     assert fit_index(EMBEDDINGS[:, :2], rows, 64, SKIN.codes).vectors.shape == (4, 2)
 
