@@ -8,6 +8,7 @@ from data.cases.database import CaseLogUnavailable
 from data.cases.log import CaseNotFound
 from data.cases.rules import NotAllowed
 from data.cases.storage import ImageAltered, ImageMissing, StorageUnavailable
+from data.cases.tables import CaseUnreadable
 from data.datasets.ham10000 import DatasetError
 from model.evaluation.predictions import PredictionsError
 from model.inference.artifact import ArtifactMismatch
@@ -45,6 +46,7 @@ ERROR_TITLES: dict[type[Exception], str] = {
     RoleMissing: "No role was given to you",
     CaseLogUnavailable: "The case log cannot be reached",
     CaseNotFound: "There is no such case",
+    CaseUnreadable: "This case cannot be read",
     NotAllowed: "Your role does not allow this",
     StorageUnavailable: "The image store cannot be reached",
     ImageMissing: "The image of this case is missing",
@@ -62,6 +64,7 @@ STILL_WORKS: dict[type[Exception], str] = {
     RoleMissing: "",
     CaseLogUnavailable: "Nothing was changed. Reviewing an image works without the log; what is typed here stays.",
     CaseNotFound: "It may have been deleted, or belong to another organisation.",
+    CaseUnreadable: "Nothing was changed; the other cases can be read.",
     NotAllowed: "",
     StorageUnavailable: "The facts of a case and its probabilities are shown without its image.",
     ImageMissing: "What was recorded of the case is shown without it.",
