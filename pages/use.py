@@ -24,9 +24,8 @@ def explore(cases: Any, drift: Any) -> None:
 
 
 st.title(wording.TITLE)
-st.markdown(wording.INTRO)
-
 with explained_errors():
+    widgets.intro()
     cases = widgets.load_cases()
     drift = None
     if cases.empty:

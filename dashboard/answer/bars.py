@@ -21,23 +21,24 @@ def group_bars_html(prediction: Prediction, point: OperatingPoint) -> str:
 
 
 def class_bars_html(prediction: Prediction, artifact: Artifact) -> str:
-    """The probabilities, highest first; a mark shows each class's share of the population."""
-    dataset = artifact.task.dataset.name
-    order = sorted(range(len(artifact.task.classes)), key=lambda index: -prediction.probabilities[index])
+    """The probabilities, highest first; a mark shows each class's share of the population.
+
+    Args:
+        prediction: an answer, of this artifact or saved with a case.
+        artifact: whose population it is; one for another task knows no share of these classes, and marks none.
+    """
+    task, dataset = prediction.task, prediction.task.dataset.name
+    prior = artifact.calibration.prior if artifact.task == task else None
+
+    def mark(index: int) -> tuple[float, str] | None:
+        return None if prior is None else (prior[index], f"share in {dataset} {percent(prior[index])}")
+
+    order = sorted(range(len(task.classes)), key=lambda index: -prediction.probabilities[index])
     rows = "".join(
-        _bar(
-            artifact.task.classes[index].name,
-            artifact.task.classes[index].code,
-            float(prediction.probabilities[index]),
-            artifact.task.classes[index].colour,
-            (
-                artifact.calibration.prior[index],
-                f"share in {dataset} {percent(artifact.calibration.prior[index])}",
-            ),
-        )
-        for index in order
+        _bar(one.name, one.code, float(prediction.probabilities[index]), one.colour, mark(index))
+        for index, one in ((index, task.classes[index]) for index in order)
     )
-    legend = f"<p class='lens-mark-note'>| the class's share in {escape(dataset)}</p>"
+    legend = f"<p class='lens-mark-note'>| the class's share in {escape(dataset)}</p>" if prior else ""
     return f"<div class='lens-bars'>{rows}{legend}</div>"
 
 

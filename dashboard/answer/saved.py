@@ -9,7 +9,7 @@ import math
 from datetime import datetime
 
 from dashboard.shell.formats import escape, one_decimal
-from data.cases.case import Case, ModelResult
+from data.cases.case import ModelResult
 
 
 def saved_day(saved_at: datetime) -> str:
@@ -22,22 +22,8 @@ def saved_time(saved_at: datetime) -> str:
     return f"{saved_day(saved_at)}, {saved_at:%H:%M} UTC"
 
 
-def place(site: str, side: str) -> str:
-    """`back, left`, `back`, `site unknown`."""
-    if site == "unknown":
-        return "site unknown"
-    return site if side == "unknown" else f"{site}, {side}"
-
-
 NO_OWN_READ = "not asked for"
 NO_BIOPSY = "no result yet"
-
-
-def person(case: Case) -> str:
-    """`52 years, female`; what is not known is left out, or `age and sex unknown`."""
-    years = "" if case.patient.age is None else f"{case.patient.age:.0f} years"
-    sex = "" if case.patient.sex == "unknown" else case.patient.sex
-    return ", ".join(part for part in (years, sex) if part) or "age and sex unknown"
 
 
 def saved_verdict(result: ModelResult) -> str:
@@ -48,19 +34,21 @@ def saved_verdict(result: ModelResult) -> str:
 
 def verdict_parts(result: ModelResult) -> tuple[str, str]:
     """The flag of a saved answer and what it means: the one wording for the screen, on paper and in exports."""
-    compared = f"malignant {one_decimal(result.p_malignant)}, threshold {one_decimal(result.threshold)}"
+    positive = result.task.question.positive
+    compared = f"{positive} {one_decimal(result.p_positive)}, threshold {one_decimal(result.threshold)}"
     if result.is_flagged:
-        return "Flagged as possibly malignant", f"({compared})."
+        return f"Flagged as possibly {positive}", f"({compared})."
     return "Not flagged", f"({compared}). That is not an all-clear: {saved_missed(result)}"
 
 
 def saved_missed(result: ModelResult) -> str:
-    """How many malignant images the saved threshold was measured to miss."""
+    """How many positive images the saved threshold was measured to miss."""
+    positive, subjects = result.task.question.positive, result.task.words.subjects
     if math.isnan(result.sensitivity):
-        return "how many malignant lesions it misses could not be measured."
+        return f"how many {positive} {subjects} it misses could not be measured."
     missed = (1 - result.sensitivity) * 100
     shown = "fewer than 1" if missed < 0.5 else f"{missed:.0f}"
-    return f"at this threshold {shown} of 100 malignant test images were not flagged either."
+    return f"at this threshold {shown} of 100 {positive} test images were not flagged either."
 
 
 def saved_meaning(result: ModelResult) -> str:
@@ -72,9 +60,11 @@ def saved_meaning(result: ModelResult) -> str:
 
 def finds_and_flags(result: ModelResult) -> str:
     """What a threshold was measured to do, without full stop; only where it could be measured."""
+    question, subjects = result.task.question, result.task.words.subjects
     return (
-        f"At this threshold the model finds {result.sensitivity * 100:.0f} of 100 malignant lesions and flags "
-        f"{(1 - result.specificity) * 100:.0f} of 100 benign, measured on the locked test lesions of HAM10000"
+        f"At this threshold the model finds {result.sensitivity * 100:.0f} of 100 {question.positive} {subjects} and "
+        f"flags {(1 - result.specificity) * 100:.0f} of 100 {question.negative}, measured on the locked test "
+        f"{subjects} of {result.task.dataset.name}"
     )
 
 

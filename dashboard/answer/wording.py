@@ -11,7 +11,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from dashboard.shell.formats import one_decimal, percent
-from data.tasks.skin import SKIN
 from data.tasks.task import Task
 from model.analysis.quality import REFUSED, Quality, advice
 from model.explain.maps import Explanation
@@ -85,11 +84,6 @@ def population(artifact: Artifact) -> str:
 def between(low: float, high: float) -> str:
     """`18 % to 24 %`, or one value where both read the same."""
     return percent(low) if percent(low) == percent(high) else f"{percent(low)} to {percent(high)}"
-
-
-def name_and_code(dx: str) -> str:
-    """On its way out: `Task.titled`."""
-    return SKIN.titled(dx)
 
 
 # --- Prediction set and agreement ------------------------------------------------------------------------------------

@@ -12,7 +12,6 @@ from dashboard.answer import saved
 from dashboard.answer import wording as answer_wording
 from dashboard.answer.bars import class_bars_html, group_bars_html
 from dashboard.answer.viewer import heatmap_viewer
-from dashboard.answer.wording import name_and_code
 from dashboard.cases import forms as case_forms
 from dashboard.cases import wording
 from dashboard.cases.opened import Picture, close, opened, parsed_id, picture
@@ -24,7 +23,6 @@ from dashboard.shell.formats import escape, one_decimal, percent
 from dashboard.shell.identity import actor
 from dashboard.shell.widgets import explained_errors, html_table
 from data.cases.case import Case, ModelResult, probabilities_of
-from data.tasks.skin import DX_CODES, SKIN
 from model.analysis.analyzer import Analysis
 from model.analysis.case_record import is_of_model, recorded_prediction
 from model.images.rejection import MAX_STORED_BYTES
@@ -65,7 +63,7 @@ def _picture(case: Case) -> Picture | None:
             raise ValueError("expected a saved case to have heatmaps")
         leading = answer_wording.leading_class(recorded_prediction(case.result), case.result.is_flagged)
         heatmap_viewer(shown.analysis, leading, {}, key="cases_viewer")
-        for remark in answer_wording.warnings(shown.analysis.quality, explanation.framing.seen_share, SKIN):
+        for remark in answer_wording.warnings(shown.analysis.quality, explanation.framing.seen_share, case.task):
             st.warning(remark, icon=":material/warning:")
         return shown
     return None
@@ -81,7 +79,7 @@ def _answer(case: Case) -> None:
     _verdict(result)
     st.caption(saved.saved_meaning(result))
     st.markdown(wording.prediction_set(result))
-    agreement = answer_wording.agreement(SKIN, result.member_p_malignant, result.threshold)
+    agreement = answer_wording.agreement(result.task, result.member_p_positive, result.threshold)
     if agreement is not None:
         sentence, is_one_side = agreement
         st.caption(sentence) if is_one_side else st.warning(sentence, icon=":material/call_split:")
@@ -110,24 +108,24 @@ def saved_point(result: ModelResult) -> OperatingPoint:
 
 def _reads(case: Case) -> None:
     """Who thought what, in the order in which it happened."""
-    own, biopsy = case.own_read, case.biopsy
+    own, biopsy, titled = case.own_read, case.biopsy, case.task.titled
     rows = [
-        (wording.OWN_READ_LABEL, name_and_code(own.dx), own.certainty, own.plan, "")
+        (wording.OWN_READ_LABEL, titled(own.dx), own.certainty, own.plan, "")
         if own
         else (wording.OWN_READ_LABEL, saved.NO_OWN_READ, "", "", ""),
-        (wording.MODEL_LABEL, name_and_code(case.result.prediction), "", "", ""),
+        (wording.MODEL_LABEL, titled(case.result.prediction), "", "", ""),
         (
             wording.DECISION_LABEL,
-            name_and_code(case.decision.dx),
+            titled(case.decision.dx),
             "",
             case.decision.plan,
             case.decision.reason,
         ),
-        (wording.BIOPSY_LABEL, name_and_code(biopsy.dx), "", biopsy.reported_on.isoformat(), biopsy.note)
+        (wording.BIOPSY_LABEL, titled(biopsy.dx), "", biopsy.reported_on.isoformat(), biopsy.note)
         if biopsy
         else (wording.BIOPSY_LABEL, saved.NO_BIOPSY, "", "", ""),
     ]
-    html_table(("", "Diagnosis", "How sure", "Plan or day", "Remark"), rows, numeric=())
+    html_table(("", case.task.words.label.capitalize(), "How sure", "Plan or day", "Remark"), rows, numeric=())
     st.caption(wording.changed_mind(case))
     if case.lesion.note:
         st.markdown(f"**Note:** {escape(case.lesion.note)}")
@@ -138,7 +136,9 @@ def _reads(case: Case) -> None:
 
 def _present_model(case: Case, shown: Picture | None) -> None:
     artifact = resources.artifact()
-    if is_of_model(case.result, artifact):
+    if (
+        is_of_model(case.result, artifact) or case.task != artifact.task
+    ):  # a model for another task has no answer to compare
         return
     st.warning(wording.model_has_changed(case.result, f"{artifact.name} {artifact.version}"), icon=":material/update:")
     if shown is None or not st.toggle(wording.NEW_ANSWER_BUTTON, key=f"cases_new_{case.case_id}"):
@@ -167,7 +167,7 @@ def _old_and_new(result: ModelResult, new: Analysis, artifact: Artifact, point: 
         raise ValueError("expected an answered image")
     before, present = probabilities_of(result), new.prediction.probabilities
     rows = [
-        _difference("Malignant", result.p_malignant, new.prediction.p_positive),
+        _difference(result.task.question.positive.capitalize(), result.p_positive, new.prediction.p_positive),
         ("Threshold", one_decimal(result.threshold), one_decimal(point.threshold), ""),
         (
             "Flag",
@@ -176,7 +176,7 @@ def _old_and_new(result: ModelResult, new: Analysis, artifact: Artifact, point: 
             "",
         ),
         ("Cannot rule out", ", ".join(result.conformal_set), ", ".join(new.prediction.conformal_set), ""),
-        *(_difference(dx, float(before[index]), float(present[index])) for index, dx in enumerate(DX_CODES)),
+        *(_difference(dx, float(before[index]), float(present[index])) for index, dx in enumerate(result.task.codes)),
     ]
     headers = ("", f"Saved ({saved.plain_model_name(result)})", f"Now ({artifact.name} {artifact.version})", "Points")
     html_table(headers, rows, numeric=(1, 2, 3))
@@ -210,7 +210,7 @@ def _record(case: Case) -> None:
     result = case.result
     facts = {
         "Case": str(case.case_id),
-        "Lesion": str(case.lesion.lesion_id),
+        case.task.words.subject.capitalize(): str(case.lesion.lesion_id),
         "Saved": f"{saved.saved_time(case.saved_at)} by {case.saved_by}, {case.organisation}",
         "File name as given": case.captured_name,
         "Image": f"{case.image_width} x {case.image_height} px, SHA-256 {case.image_sha256}",

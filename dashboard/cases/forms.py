@@ -11,16 +11,25 @@ from uuid import UUID, uuid4
 
 import streamlit as st
 
-from dashboard.answer.wording import name_and_code
+from dashboard.answer.fields import (
+    Form,
+    choice_field,
+    decision_fields,
+    dx_field,
+    reference_field,
+    sex_field,
+    side_field,
+    text_field,
+)
+from dashboard.answer.patient import UNKNOWN
 from dashboard.cases import wording
 from dashboard.cases.opened import close, keep
 from dashboard.shell import resources
 from dashboard.shell.identity import actor
 from dashboard.shell.widgets import explained_errors
-from data.cases.case import MAX_REFERENCE, MAX_TEXT, PLANS, SEXES, SIDES, SITES, Biopsy, Case, Decision, Lesion, Patient
+from data.cases.case import SITES, Biopsy, Case, Decision, Lesion, Patient
 from data.cases.log import CaseLog
 from data.cases.queries import CaseQuery
-from data.tasks.skin import DX_CODES
 
 # More lesions of one patient than a picker can show are no timeline any more.
 MAX_OFFERED = 100
@@ -49,45 +58,24 @@ def _change(change: Callable[[CaseLog], Case]) -> None:
 
 def _decision_form(case: Case) -> None:
     with st.form(f"cases_decision_{case.case_id}", border=False):
-        dx = st.selectbox(
-            "Diagnosis",
-            DX_CODES,
-            index=DX_CODES.index(case.decision.dx),
-            format_func=name_and_code,
-            key=f"cases_decision_dx_{case.case_id}",
-        )
-        plan = st.selectbox(
-            "Plan", PLANS, index=PLANS.index(case.decision.plan), key=f"cases_decision_plan_{case.case_id}"
-        )
-        reason = st.text_area(
-            "Why", case.decision.reason, max_chars=MAX_TEXT, key=f"cases_decision_reason_{case.case_id}"
-        )
+        dx, plan, reason = decision_fields(_form("decision", case), case.task, case.decision, lambda dx: "Why")
         st.caption(wording.DECISION_HINT)
-        if st.form_submit_button("Save the decision"):
+        if st.form_submit_button("Save the decision") and dx is not None and plan is not None:
             _change(lambda log: log.decide(case.case_id, Decision(dx, plan, reason), actor()))
 
 
 def _biopsy_form(case: Case) -> None:
-    known, today = case.biopsy, datetime.now(UTC).date()
+    known, today, form = case.biopsy, datetime.now(UTC).date(), _form("biopsy", case)
     with st.form(f"cases_biopsy_{case.case_id}", border=False):
-        dx = st.selectbox(
-            "Histopathology",
-            DX_CODES,
-            index=DX_CODES.index(known.dx) if known else None,
-            placeholder="Choose a diagnosis",
-            format_func=name_and_code,
-            key=f"cases_biopsy_dx_{case.case_id}",
-        )
+        dx = dx_field(form, "dx", "Histopathology", case.task, known.dx if known else None)
         reported_on = st.date_input(
             "Day of the report",
             known.reported_on if known else today,
             max_value=today,
             format="YYYY-MM-DD",
-            key=f"cases_biopsy_day_{case.case_id}",
+            key=form.key("day"),
         )
-        note = st.text_area(
-            "Note", known.note if known else "", max_chars=MAX_TEXT, key=f"cases_biopsy_note_{case.case_id}"
-        )
+        note = text_field(form, "note", "Note", known.note if known else "")
         st.caption(wording.BIOPSY_HINT)
         is_wanted = st.form_submit_button("Save the result")
     if is_wanted and dx is None:
@@ -100,48 +88,45 @@ def _biopsy_form(case: Case) -> None:
 
 
 def _facts_form(case: Case) -> None:
-    lesions = _lesions_of_patient(case)
+    lesions, form = _lesions_of_patient(case), _form("facts", case)
     with st.form(f"cases_facts_{case.case_id}", border=False):
-        patient = _patient_fields(case)
-        site = st.selectbox("Site", SITES, index=SITES.index(case.lesion.site), key=f"cases_facts_site_{case.case_id}")
-        side = st.selectbox("Side", SIDES, index=SIDES.index(case.lesion.side), key=f"cases_facts_side_{case.case_id}")
-        note = st.text_area("Note", case.lesion.note, max_chars=MAX_TEXT, key=f"cases_facts_note_{case.case_id}")
+        patient = _patient_fields(case, form)
+        site = choice_field(form, "site", "Site", SITES, case.lesion.site) or UNKNOWN
+        side = side_field(form, case.lesion.side)
+        note = text_field(form, "note", "Note", case.lesion.note)
         lesion_id = st.selectbox(
-            "Shows the same lesion as",
+            wording.same_lesion_label(case.task),
             list(lesions),
             format_func=lesions.__getitem__,
-            help=wording.SAME_LESION_HELP,
-            key=f"cases_facts_lesion_{case.case_id}",
+            help=wording.same_lesion_help(case.task),
+            key=form.key("lesion"),
         )
-        st.caption(wording.CORRECT_HINT)
+        st.caption(wording.correct_hint(case.task))
         if st.form_submit_button("Save the facts"):
             lesion = Lesion(uuid4() if lesion_id == NEW_LESION else lesion_id, site, side, note)
             _change(lambda log: log.correct(case.case_id, patient, lesion, actor()))
 
 
-def _patient_fields(case: Case) -> Patient:
-    reference = st.text_input(
-        "Patient reference",
-        case.patient.reference,
-        max_chars=MAX_REFERENCE,
-        key=f"cases_facts_reference_{case.case_id}",
-    )
+def _patient_fields(case: Case, form: Form) -> Patient:
+    reference = reference_field(form, case.patient.reference)
     # Through the state, not as a default: only a field without one can be emptied again.
-    key = f"cases_facts_age_{case.case_id}"
-    st.session_state.setdefault(key, None if case.patient.age is None else round(case.patient.age))
-    age = st.number_input("Age (years)", 0, 120, None, key=key)
-    sex = st.selectbox("Sex", SEXES, index=SEXES.index(case.patient.sex), key=f"cases_facts_sex_{case.case_id}")
-    return Patient(reference.strip(), None if age is None else float(age), sex)
+    st.session_state.setdefault(form.key("age"), None if case.patient.age is None else round(case.patient.age))
+    age = st.number_input("Age (years)", 0, 120, None, key=form.key("age"))
+    return Patient(reference, None if age is None else float(age), sex_field(form, case.patient.sex))
+
+
+def _form(name: str, case: Case) -> Form:
+    return Form(lambda field: f"cases_{name}_{field}_{case.case_id}", is_live=False)
 
 
 def _lesions_of_patient(case: Case) -> dict[UUID, str]:
     """Lesions to choose from: the case's own, the others under the same reference, and one of its own."""
     lesions: dict[UUID, str] = {case.lesion.lesion_id: wording.SAME_LESION_AS_NOW}
     if case.patient.reference:
-        query = CaseQuery(patient_reference=case.patient.reference, limit=MAX_OFFERED)
+        query = CaseQuery(patient_reference=case.patient.reference, task=case.task.key, limit=MAX_OFFERED)
         for number, summary in enumerate(resources.case_log().find(query, actor()), start=1):
             lesions.setdefault(summary.lesion_id, wording.one_line(number, summary))
-    return {**lesions, NEW_LESION: wording.A_LESION_OF_ITS_OWN}
+    return {**lesions, NEW_LESION: wording.of_its_own(case.task)}
 
 
 @st.dialog(wording.DELETE_TITLE)

@@ -19,7 +19,6 @@ from dashboard.shell.identity import actor
 from dashboard.shell.widgets import html_table
 from data.cases.case import Case, probabilities_of
 from data.cases.queries import CaseSummary
-from data.tasks.skin import DX_CODES
 
 ASSETS = Path(__file__).resolve().parents[1] / "assets"
 
@@ -34,10 +33,11 @@ def _component() -> Any:
 
 def timeline(case: Case) -> None:
     """The cases of a lesion, oldest first; two of them can be compared."""
-    visits = resources.case_log().timeline(case.lesion.lesion_id, actor())
-    st.subheader(wording.TIMELINE_HEADING)
+    found = resources.case_log().timeline(case.lesion.lesion_id, actor())
+    visits = [visit for visit in found if visit.task == case.task.key]  # another task's answers cannot be compared
+    st.subheader(wording.timeline_heading(case.task))
     if len(visits) < 2:
-        st.caption(wording.TIMELINE_ALONE)
+        st.caption(wording.timeline_alone(case.task))
         return
     _visits_table(visits, case)
     position = next((index for index, visit in enumerate(visits) if visit.case_id == case.case_id), len(visits) - 1)
@@ -67,7 +67,7 @@ def _visits_table(visits: Sequence[CaseSummary], case: Case) -> None:
             wording.days_between(visits[0].saved_at, visit.saved_at),
             visit.own_dx or "",
             visit.prediction,
-            percent(visit.p_malignant),
+            percent(visit.p_positive),
             "flagged" if visit.is_flagged else "",
             visit.dx,
             visit.plan,
@@ -75,7 +75,8 @@ def _visits_table(visits: Sequence[CaseSummary], case: Case) -> None:
         )
         for number, visit in enumerate(visits, start=1)
     ]
-    headers = ("Visit", "After the first", "Own read", "AI", "Malignant", "Flag", "Decision", "Plan", "Biopsy")
+    positive = case.task.question.positive.capitalize()
+    headers = ("Visit", "After the first", "Own read", "AI", positive, "Flag", "Decision", "Plan", "Biopsy")
     html_table(headers, rows, numeric=(4,))
 
 
@@ -87,14 +88,14 @@ def _compare(earlier: Case, later: Case) -> None:
         key="cases_compare",
         data={"visits": [_visit(earlier), _visit(later)]},
     )
-    st.caption(wording.COMPARE_NOTE)
+    st.caption(wording.compare_note(later.task))
     remark = wording.other_models(earlier.result, later.result)
     if remark is not None:
         st.warning(remark, icon=":material/difference:")
     old, new = probabilities_of(earlier.result), probabilities_of(later.result)
     rows = [
-        _difference("Malignant", earlier.result.p_malignant, later.result.p_malignant),
-        *(_difference(dx, float(old[index]), float(new[index])) for index, dx in enumerate(DX_CODES)),
+        _difference(later.task.question.positive.capitalize(), earlier.result.p_positive, later.result.p_positive),
+        *(_difference(dx, float(old[index]), float(new[index])) for index, dx in enumerate(later.task.codes)),
         ("Decision", earlier.decision.dx, later.decision.dx, ""),
         ("Time between", "", wording.days_between(earlier.saved_at, later.saved_at), ""),
     ]
@@ -110,6 +111,6 @@ def _visit(case: Case) -> dict[str, str]:
     taken = saved.saved_time(case.saved_at)
     return {
         "image": jpeg_url(picture(case).analysis.image),
-        "alt": f"Dermoscopic image saved {taken}",
+        "alt": f"{case.task.words.image.capitalize()} saved {taken}",
         "caption": f"{taken} · {case.image_width} x {case.image_height} px",
     }

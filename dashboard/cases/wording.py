@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from dashboard.answer.saved import model_name, person, place, saved_time
-from dashboard.answer.wording import name_and_code
+from dashboard.answer.patient import person, place
+from dashboard.answer.saved import model_name, saved_time
 from dashboard.shell.formats import escape, percent
 from data.cases.case import Case, ModelResult
 from data.cases.queries import CaseSummary
+from data.tasks.task import Task
 from model.inference.clinical import GIVEN
 
 # --- Worklist --------------------------------------------------------------------------------------------------------
@@ -29,22 +30,42 @@ REFERENCE_HELP = "The whole reference, as it was typed when the case was saved; 
 SAVED_BY_HELP = "The whole name, as the column Saved by shows it."
 TABLE_ALT = "Cases found; the list below opens the same cases"
 TICK_HINT = "Tick rows of the table to export only those."
-MALIGNANT_HELP = "p(mel) + p(bcc) + p(akiec) when the case was saved"
 PICK_CASE = "Open a case of this page"
 ANY = "Any"
 FLAGGED_NAMES = {True: "Flagged", False: "Not flagged"}
 DIFFERS_NAMES = {True: "Differs from the AI", False: "Same as the AI"}
 BIOPSY_NAMES = {True: "With a result", False: "Without a result"}
-ORDER_NAMES: dict[str, str] = {
-    "saved_at": "When saved",
-    "saved_by": "Saved by",
-    "patient_reference": "Patient reference",
-    "age": "Age",
-    "site": "Site",
-    "dx": "Diagnosis",
-    "prediction": "AI's diagnosis",
-    "p_malignant": "Malignant by the AI",
-}
+TASK_LABEL = "Cases of"
+TASK_HELP = "Cases of one kind are listed, searched and exported at a time."
+
+
+def unreadable(key: str, count: int) -> str:
+    """Said instead of a list, where this version of the program does not know the task."""
+    cases = "1 case is" if count == 1 else f"{count:,} cases are"
+    return (
+        f"**These cases cannot be read.** {cases} of the task {escape(key)}, which this version of LesionLens does not "
+        "know. Nothing was changed; the version that saved them shows them."
+    )
+
+
+def positive_help(task: Task) -> str:
+    """What the share in the list is the sum of."""
+    return " + ".join(f"p({code})" for code in reversed(task.question.positives)) + " when the case was saved"
+
+
+def order_names(task: Task) -> dict[str, str]:
+    """What a list can be sorted by, in words."""
+    label = task.words.label
+    return {
+        "saved_at": "When saved",
+        "saved_by": "Saved by",
+        "patient_reference": "Patient reference",
+        "age": "Age",
+        "site": "Site",
+        "dx": label.capitalize(),
+        "prediction": f"AI's {label}",
+        "p_positive": f"{task.question.positive.capitalize()} by the AI",
+    }
 
 
 def found(count: int, first: int, last: int, is_filtered: bool) -> str:
@@ -69,17 +90,36 @@ OWN_READ_LABEL, MODEL_LABEL, DECISION_LABEL, BIOPSY_LABEL = (
 )
 DECISION_HINT = "The case keeps the newest decision; the audit trail keeps that it was changed, by whom and when."
 BIOPSY_HINT = "What histopathology found. It becomes the reference when the Use page counts how often the AI was right."
-CORRECT_HINT = "Facts on the patient and the lesion. The image and what the AI said of it are never changed."
-SAME_LESION_HELP = (
-    "Cases of one lesion form a timeline. Offered are the lesions saved under the same patient reference."
-)
 DELETE_TITLE = "Delete this case?"
 SAME_LESION_AS_NOW = "as now"
-A_LESION_OF_ITS_OWN = "no other case: a lesion of its own"
 NO_BIOPSY_DX = "Choose what histopathology found, then save again."
 NEW_ANSWER_BUTTON = "Show the present model's answer beside it"
 NO_NEW_ANSWER = "The present model does not answer this image; its quality check refuses it."
 NOT_A_VERDICT = "Shown as it was saved. Nothing here was computed again."
+
+
+def correct_hint(task: Task) -> str:
+    """What can be corrected."""
+    return f"Facts on the patient and the {task.words.subject}. The image and what the AI said of it are never changed."
+
+
+def same_lesion_label(task: Task) -> str:
+    """Which other case shows the same."""
+    return f"Shows the same {task.words.subject} as"
+
+
+def same_lesion_help(task: Task) -> str:
+    """What that is for, and what is offered."""
+    words = task.words
+    return (
+        f"Cases of one {words.subject} form a timeline. Offered are the {words.subjects} saved under the same patient "
+        "reference."
+    )
+
+
+def of_its_own(task: Task) -> str:
+    """The choice that parts a case from the others."""
+    return f"no other case: a {task.words.subject} of its own"
 
 
 def case_heading(case: Case) -> str:
@@ -87,7 +127,7 @@ def case_heading(case: Case) -> str:
     parts = [
         f"Saved {saved_time(case.saved_at)} by {escape(case.saved_by)}",
         escape(case.patient.reference) if case.patient.reference else "no patient reference",
-        person(case),
+        person(case.patient),
         place(case.lesion.site, case.lesion.side),
     ]
     return " · ".join(parts)
@@ -95,7 +135,7 @@ def case_heading(case: Case) -> str:
 
 def prediction_set(result: ModelResult) -> str:
     """The diagnoses that could not be ruled out."""
-    names = ", ".join(name_and_code(dx) for dx in result.conformal_set)
+    names = ", ".join(result.task.titled(dx) for dx in result.conformal_set)
     return f"**Cannot rule out at {percent(result.conformal_level)}:** {names}."
 
 
@@ -120,27 +160,39 @@ def changed_mind(case: Case) -> str:
     if case.has_changed_mind is None:
         return "No read before the AI was asked for."
     if not case.has_changed_mind:
-        return "The diagnosis is the same before and after the AI's answer was seen."
-    return "The diagnosis was changed after the AI's answer was seen."
+        return f"The {case.task.words.label} is the same before and after the AI's answer was seen."
+    return f"The {case.task.words.label} was changed after the AI's answer was seen."
 
 
 def deletion(case: Case) -> str:
     """What the confirmation says; in words, since it cannot be undone."""
+    decided = case.task.titled(case.decision.dx)
     return (
-        f"The case of {saved_time(case.saved_at)}, decided as {name_and_code(case.decision.dx)}, is removed from the "
-        "log together with its image: patient reference, notes, both reads, the AI's answer and the biopsy result. The "
-        "audit trail keeps that a case was deleted, by whom and when. This cannot be undone."
+        f"The case of {saved_time(case.saved_at)}, decided as {decided}, is removed from the log together with its "
+        "image: patient reference, notes, both reads, the AI's answer and the biopsy result. The audit trail keeps "
+        "that a case was deleted, by whom and when. This cannot be undone."
     )
 
 
 # --- Timeline --------------------------------------------------------------------------------------------------------
 
-TIMELINE_HEADING = "This lesion over time"
-TIMELINE_ALONE = "This is the only case of this lesion."
-COMPARE_NOTE = (
-    "Both images at the same zoom, moved together. Switch **Move together** off to line them up, and on again. The "
-    "distance of the camera is not known, so a lesion that looks larger may only be nearer."
-)
+
+def timeline_heading(task: Task) -> str:
+    """Above the cases of one lesion."""
+    return f"This {task.words.subject} over time"
+
+
+def timeline_alone(task: Task) -> str:
+    """Where there is nothing to compare."""
+    return f"This is the only case of this {task.words.subject}."
+
+
+def compare_note(task: Task) -> str:
+    """How two images are compared, and what cannot be told from them."""
+    return (
+        "Both images at the same zoom, moved together. Switch **Move together** off to line them up, and on again. The "
+        f"distance of the camera is not known, so a {task.words.subject} that looks larger may only be nearer."
+    )
 
 
 def visit(number: int, summary: CaseSummary) -> str:
@@ -176,7 +228,7 @@ def other_models(earlier: ModelResult, later: ModelResult) -> str | None:
         return "One of the two answers takes age or body site into account: their difference may come from that alone."
     return (
         f"The two answers come from different models ({model_name(earlier)}, {model_name(later)}): their difference is "
-        "no sign of change in the lesion by itself."
+        f"no sign of change in the {later.task.words.subject} by itself."
     )
 
 

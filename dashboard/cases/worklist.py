@@ -11,8 +11,7 @@ from uuid import UUID
 import pandas as pd
 import streamlit as st
 
-from dashboard.answer import saved
-from dashboard.answer.wording import name_and_code
+from dashboard.answer.patient import place
 from dashboard.cases import wording
 from dashboard.cases.opened import ask_for, close
 from dashboard.reports import exports as case_exports
@@ -21,7 +20,8 @@ from dashboard.shell import resources
 from dashboard.shell.identity import actor
 from data.cases.case import SITES
 from data.cases.queries import ORDERS, CaseQuery, CaseSummary
-from data.tasks.skin import DX_CODES
+from data.tasks.known import DEFAULT_TASK, TASKS
+from data.tasks.task import Task
 
 CASES_PER_PAGE = 50
 _OPEN_CLICK = "cases_open_click"
@@ -45,16 +45,49 @@ FILTERS: dict[str, Any] = {
 def worklist() -> None:
     """Filters, one page of the cases found, and their exports. Only that page is ever read from the log."""
     close()  # whichever way the reader came back to the list
-    query = _query()
+    tasks = _tasks()
+    key = _chosen(tasks)
+    if key not in TASKS:
+        count = resources.case_log().count(CaseQuery(task=key), actor())
+        st.error(wording.unreadable(key, count), icon=":material/error:")
+        return
+    task = TASKS[key]
+    # Only where there are several: asked for a task as well, SQLite counts without the index of patient references.
+    query = replace(_query(task), task=key if len(tasks) > 1 else None)
     count = resources.case_log().count(query, actor())
     if count == 0:
         _nothing_found(query)
         return
     offset = _headline(query, count)
     summaries = resources.case_log().find(replace(query, limit=CASES_PER_PAGE, offset=offset), actor())
-    chosen = _table(summaries)
+    chosen = _table(summaries, task)
     _open_by_name(summaries)
-    _exports(query, count, chosen)
+    _exports(query, task, count, chosen)
+
+
+# --- Tasks -----------------------------------------------------------------------------------------------------------
+
+
+def _tasks() -> list[str]:
+    """Keys of the tasks that there are cases of, those that this program does not know last."""
+    keys = resources.case_log().tasks(actor())
+    return sorted(keys, key=lambda key: list(TASKS).index(key) if key in TASKS else len(TASKS)) or [DEFAULT_TASK]
+
+
+def _chosen(tasks: Sequence[str]) -> str:
+    """Whose cases are listed; asked only where there are several."""
+    if len(tasks) == 1:
+        return tasks[0]
+    return st.selectbox(
+        wording.TASK_LABEL,
+        tasks,
+        format_func=lambda key: TASKS[key].name if key in TASKS else key,
+        help=wording.TASK_HELP,
+        key="cases_task",
+        on_change=reset_filters,  # another task has other diagnoses to filter by
+        persist_state="session",
+        width=320,
+    )
 
 
 # --- Search and filters ----------------------------------------------------------------------------------------------
@@ -65,7 +98,7 @@ def reset_filters() -> None:
     st.session_state.update(FILTERS)
 
 
-def _query() -> CaseQuery:
+def _query(task: Task) -> CaseQuery:
     """What the filters ask for; their state outlives an opened case and a switch of pages."""
     for key, value in FILTERS.items():
         st.session_state.setdefault(key, value)
@@ -73,34 +106,36 @@ def _query() -> CaseQuery:
         with st.grid(4, min_column_width=210, gap="small"):
             text = _words("Search", "cases_text", wording.SEARCH_HELP)
             reference = _words("Patient reference", "cases_reference", wording.REFERENCE_HELP)
-            dx = _choice("Diagnosis", DX_CODES, "cases_dx", name_and_code)
+            dx = _class(task, task.words.label.capitalize(), "cases_dx")
             is_flagged = _yes_or_no("Flag", "cases_flagged", wording.FLAGGED_NAMES)
         with st.container(horizontal=True):
             with st.popover("More filters and order", icon=":material/tune:", width="content"):
-                rest = _further_filters()
+                rest = _further_filters(task)
             st.button("Reset", icon=":material/restart_alt:", on_click=reset_filters, help="Undo all filters")
     return CaseQuery(text=text, patient_reference=reference, dx=dx, is_flagged=is_flagged, **rest)
 
 
-def _further_filters() -> dict[str, Any]:
+def _further_filters(task: Task) -> dict[str, Any]:
+    label = task.words.label
     with st.grid(2, min_column_width=210, gap="small"):
         return {
-            "differs_from_model": _yes_or_no("Diagnosis and AI", "cases_differs", wording.DIFFERS_NAMES),
+            "differs_from_model": _yes_or_no(f"{label.capitalize()} and AI", "cases_differs", wording.DIFFERS_NAMES),
             "has_biopsy": _yes_or_no("Biopsy", "cases_biopsy", wording.BIOPSY_NAMES),
-            "prediction": _choice("AI's diagnosis", DX_CODES, "cases_prediction", name_and_code),
+            "prediction": _class(task, f"AI's {label}", "cases_prediction"),
             "site": _choice("Site", SITES, "cases_site", str),
             "saved_from": _day("Saved from", "cases_from"),
             "saved_to": _day("Saved until", "cases_to"),
             "saved_by": _words("Saved by", "cases_saved_by", wording.SAVED_BY_HELP) or None,
-            **_order(),
+            **_order(task),
         }
 
 
-def _order() -> dict[str, Any]:
+def _order(task: Task) -> dict[str, Any]:
+    names = wording.order_names(task)
     order_by = st.selectbox(
         "Order by",
         ORDERS,
-        format_func=lambda order: wording.ORDER_NAMES.get(order, order),
+        format_func=lambda order: names.get(order, order),
         key="cases_order",
         persist_state="session",
     )
@@ -119,6 +154,10 @@ def _order() -> dict[str, Any]:
 def _words(label: str, key: str, help_text: str) -> str:
     words = st.text_input(label, key=key, help=help_text, persist_state="session")
     return words.strip()
+
+
+def _class(task: Task, label: str, key: str) -> str | None:
+    return _choice(label, task.codes, key, task.titled)
 
 
 def _choice(label: str, options: Sequence[str], key: str, name: Callable[[str], str]) -> str | None:
@@ -153,7 +192,7 @@ def _day(label: str, key: str) -> Any:
 
 
 def _is_filtered(query: CaseQuery) -> bool:
-    return replace(query, order_by=CaseQuery.order_by, is_descending=CaseQuery.is_descending) != CaseQuery()
+    return replace(query, task=None, order_by=CaseQuery.order_by, is_descending=CaseQuery.is_descending) != CaseQuery()
 
 
 def _nothing_found(query: CaseQuery) -> None:
@@ -180,12 +219,12 @@ def _headline(query: CaseQuery, count: int) -> int:
     return offset
 
 
-def _table(summaries: Sequence[CaseSummary]) -> tuple[UUID, ...]:
+def _table(summaries: Sequence[CaseSummary], task: Task) -> tuple[UUID, ...]:
     """One page as a table; gives the cases whose rows are ticked."""
     case_ids = tuple(summary.case_id for summary in summaries)
-    columns = st.column_config
+    columns, positive = st.column_config, task.question.positive.capitalize()
     event: Any = st.dataframe(
-        pd.DataFrame([_row(summary) for summary in summaries]),
+        pd.DataFrame([_row(summary, positive) for summary in summaries]),
         hide_index=True,
         on_select="rerun",
         selection_mode="multi-row",
@@ -198,7 +237,7 @@ def _table(summaries: Sequence[CaseSummary]) -> tuple[UUID, ...]:
             ),
             "Saved": columns.DatetimeColumn("Saved (UTC)", format="YYYY-MM-DD HH:mm"),
             "Age": columns.NumberColumn(format="%.0f"),
-            "Malignant": columns.NumberColumn("Malignant (AI)", format="%.1f %%", help=wording.MALIGNANT_HELP),
+            positive: columns.NumberColumn(f"{positive} (AI)", format="%.1f %%", help=wording.positive_help(task)),
         },
     )
     return tuple(case_ids[row] for row in event.selection.rows)
@@ -208,17 +247,17 @@ def _open_clicked(case_ids: Sequence[UUID]) -> None:
     ask_for(case_ids[st.session_state[_OPEN_CLICK].row])
 
 
-def _row(summary: CaseSummary) -> dict[str, Any]:
+def _row(summary: CaseSummary, positive: str) -> dict[str, Any]:
     return {
         "Open": ":material/open_in_full: Open",
         "Saved": summary.saved_at,
         "Patient": summary.patient_reference,
         "Age": summary.age,
         "Sex": summary.sex,
-        "Site": saved.place(summary.site, summary.side),
+        "Site": place(summary.site, summary.side),
         "Own read": summary.own_dx or "",
         "AI": summary.prediction,
-        "Malignant": summary.p_malignant * 100,
+        positive: summary.p_positive * 100,
         "Flag": "flagged" if summary.is_flagged else "",
         "Decision": summary.dx,
         "Plan": summary.plan,
@@ -250,8 +289,8 @@ def _open_by_name(summaries: Sequence[CaseSummary]) -> None:
 # --- Exports ---------------------------------------------------------------------------------------------------------
 
 
-def _exports(query: CaseQuery, count: int, chosen: tuple[UUID, ...]) -> None:
-    selection = Selection(resources.case_log(), actor(), query, chosen)
+def _exports(query: CaseQuery, task: Task, count: int, chosen: tuple[UUID, ...]) -> None:
+    selection = Selection(resources.case_log(), actor(), task, query, chosen)
     held = len(chosen) or count
     with st.container(border=True):
         st.markdown(f"**{wording.EXPORT_HEADING}** {wording.export_of(held, bool(chosen))}", help=wording.EXPORT_NOTE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dashboard.answer.patient import person_and_site
 from dashboard.dataset.cohort import CohortSize, Unit
 from dashboard.shell.formats import plural
 from data.datasets.ham10000 import DX_TYPES
@@ -41,7 +42,4 @@ def cohort_data(size: CohortSize, whole: CohortSize) -> str:
 
 def image_caption(image_id: str, dx: str, dx_type: str, age: float, sex: str, localization: str) -> str:
     """The line under an image of the grid; an age that is NaN is `age unknown`."""
-    years = "age unknown" if age != age else f"{age:.0f} years"
-    person = "sex unknown" if sex == "unknown" else sex
-    site = "site unknown" if localization == "unknown" else localization
-    return f"**{dx}** · {DX_TYPES[dx_type].lower()}  \n{years}, {person}, {site}  \n{image_id}"
+    return f"**{dx}** · {DX_TYPES[dx_type].lower()}  \n{person_and_site(age, sex, localization)}  \n{image_id}"

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from data.tasks.skin import diagnosis
+from data.tasks.skin import SKIN
 
 SNOMED_CT = "http://snomed.info/sct"
 
@@ -26,8 +26,6 @@ class Code:
     display: str
 
 
-DERMOSCOPIC_PHOTOGRAPHY = Code(SNOMED_CT, "446078004", "Dermoscopic photography")
-DERMOSCOPY_MODALITY = Code("http://dicom.nema.org/resources/ontology/DCM", "DMS", "Dermoscopy")
 IMAGING_SECTION = Code("http://terminology.hl7.org/CodeSystem/v2-0074", "IMG", "Diagnostic Imaging")
 IMAGING_OBSERVATION = Code("http://terminology.hl7.org/CodeSystem/observation-category", "imaging", "Imaging")
 IMAGE_MEDIA = Code("http://terminology.hl7.org/CodeSystem/media-type", "image", "Image")
@@ -53,10 +51,27 @@ BODY_SITES: dict[str, Code] = {
 }
 
 
-def dx_code(dx: str) -> Code:
-    """A diagnosis as HAM10000 groups them; SNOMED CT has no concepts for these groups.
+@dataclass(frozen=True)
+class TaskCodes:
+    """Codes of what a task's images are.
 
-    Raises:
-        ValueError: `dx` is not one of the seven codes.
+    Attributes:
+        examination: how the image came about.
+        modality: kind of image.
+        classes: system (a URI) in which the task's own codes are those of its classes.
     """
-    return Code("https://doi.org/10.1038/sdata.2018.161", dx, diagnosis(dx).name)
+
+    examination: Code
+    modality: Code
+    classes: str
+
+
+# By the key of the task; what is of no task here is reported in words alone.
+CODES: dict[str, TaskCodes] = {
+    SKIN.key: TaskCodes(
+        examination=Code(SNOMED_CT, "446078004", "Dermoscopic photography"),
+        modality=Code("http://dicom.nema.org/resources/ontology/DCM", "DMS", "Dermoscopy"),
+        # Diagnoses as HAM10000 groups them: SNOMED CT has no concepts for these groups.
+        classes="https://doi.org/10.1038/sdata.2018.161",
+    )
+}

@@ -13,7 +13,7 @@ import json
 import math
 import zipfile
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID
@@ -25,7 +25,7 @@ from data.cases.case import Actor, Case
 from data.cases.log import CaseLog
 from data.cases.queries import CaseQuery
 from data.cases.storage import ImageAltered, ImageMissing
-from data.tasks.skin import DX_CODES
+from data.tasks.task import Task
 from model.analysis.analyzer import Analysis
 
 # A ZIP is made in memory: so many cases at once, and so many bytes of images in them.
@@ -37,14 +37,16 @@ CSV_IN_ZIP = "cases.csv"
 
 @dataclass(frozen=True)
 class Selection:
-    """The cases of an export: those named, or all that a query finds.
+    """The cases of an export: those named, or all that a query finds; of one task, since another has other columns.
 
     Attributes:
+        task: of the cases.
         case_ids: rows that were ticked; empty for all of `query`.
     """
 
     log: CaseLog
     actor: Actor
+    task: Task
     query: CaseQuery
     case_ids: tuple[UUID, ...] = ()
 
@@ -52,13 +54,13 @@ class Selection:
         """The whole cases, in the order of the list."""
         if self.case_ids:
             return [self.log.case(case_id, self.actor) for case_id in self.case_ids]
-        return list(self.log.cases(self.query, self.actor))
+        return list(self.log.cases(replace(self.query, task=self.task.key), self.actor))
 
 
 def export_csv(selection: Selection) -> bytes:
     """The cases as CSV; raises what the log raises."""
     cases = selection.cases()
-    content = csv_of(cases)
+    content = csv_of(cases, selection.task)
     _record(selection.log, cases, "CSV", selection.actor)
     return content
 
@@ -66,7 +68,7 @@ def export_csv(selection: Selection) -> bytes:
 def export_json(selection: Selection) -> bytes:
     """All fields of the cases as JSON; raises what the log raises."""
     cases = selection.cases()
-    content = json_of(cases, selection.actor, datetime.now(UTC))
+    content = json_of(cases, selection.task, selection.actor, datetime.now(UTC))
     _record(selection.log, cases, "JSON", selection.actor)
     return content
 
@@ -74,7 +76,7 @@ def export_json(selection: Selection) -> bytes:
 def export_images(selection: Selection) -> bytes:
     """The images of the cases and their CSV as ZIP; raises what the log raises, and `StorageUnavailable`."""
     cases = selection.cases()
-    content = zip_of(cases, lambda case: selection.log.image(case, selection.actor))
+    content = zip_of(cases, selection.task, lambda case: selection.log.image(case, selection.actor))
     _record(selection.log, cases, "images", selection.actor)
     return content
 
@@ -100,24 +102,35 @@ def _record(log: CaseLog, cases: Sequence[Case], what: str, actor: Actor) -> Non
 # --- CSV -------------------------------------------------------------------------------------------------------------
 
 
-def csv_of(cases: Iterable[Case], extra: Callable[[Case], dict[str, str]] = lambda case: {}) -> bytes:
+def csv_of(cases: Iterable[Case], task: Task, extra: Callable[[Case], dict[str, str]] = lambda case: {}) -> bytes:
     """One row a case, UTF-8 with the mark that spreadsheets look for; texts that could run as a formula are escaped.
 
     Args:
-        cases: whole cases.
+        cases: whole cases of one task.
+        task: that task, whose codes and question name columns.
         extra: further columns of a case.
+
+    Raises:
+        ValueError: a case of another task.
     """
-    rows = [case_row(case) | extra(case) for case in cases]
+    columns = _columns(task)
+    rows = [{name: value(case) for name, value in columns.items()} | extra(case) for case in _of_task(cases, task)]
     file = io.StringIO(newline="")
-    writer = csv.DictWriter(file, list(rows[0]) if rows else list(_COLUMNS), lineterminator="\r\n")
+    writer = csv.DictWriter(file, list(rows[0]) if rows else list(columns), lineterminator="\r\n")
     writer.writeheader()
     writer.writerows({name: plain_cell(value) for name, value in row.items()} for row in rows)
     return file.getvalue().encode("utf-8-sig")
 
 
-def case_row(case: Case) -> dict[str, Any]:
-    """A case as one flat row; what is not known is empty."""
-    return {name: value(case) for name, value in _COLUMNS.items()}
+def _of_task(cases: Iterable[Case], task: Task) -> list[Case]:
+    cases = list(cases)
+    others = sorted({case.task.key for case in cases} - {task.key})
+    if others:
+        raise ValueError(
+            f"expected cases of the task {task.key}, received cases of {', '.join(others)} as well; export the cases "
+            "of one task at a time"
+        )
+    return cases
 
 
 def _number(value: float | None) -> float | str:
@@ -136,66 +149,83 @@ def _probability(index: int) -> Callable[[Case], float]:
     return lambda case: case.result.probabilities[index]
 
 
-_COLUMNS: dict[str, Callable[[Case], Any]] = {
-    "case_id": lambda case: str(case.case_id),
-    "saved_at": lambda case: case.saved_at.isoformat(),
-    "saved_by": lambda case: case.saved_by,
-    "organisation": lambda case: case.organisation,
-    "patient_reference": lambda case: case.patient.reference,
-    "age": lambda case: _number(case.patient.age),
-    "sex": lambda case: case.patient.sex,
-    "lesion_id": lambda case: str(case.lesion.lesion_id),
-    "site": lambda case: case.lesion.site,
-    "side": lambda case: case.lesion.side,
-    "note": lambda case: case.lesion.note,
-    "own_dx": _of_read("dx"),
-    "own_certainty": _of_read("certainty"),
-    "own_plan": _of_read("plan"),
-    "dx": lambda case: case.decision.dx,
-    "plan": lambda case: case.decision.plan,
-    "reason": lambda case: case.decision.reason,
-    "biopsy_dx": _of_biopsy("dx"),
-    "biopsy_reported_on": _of_biopsy("reported_on"),
-    "biopsy_note": _of_biopsy("note"),
-    **{dx: _probability(index) for index, dx in enumerate(DX_CODES)},
-    "prediction": lambda case: case.result.prediction,
-    "p_malignant": lambda case: case.result.p_malignant,
-    "is_flagged": lambda case: case.result.is_flagged,
-    "threshold": lambda case: case.result.threshold,
-    "operating_point": lambda case: case.result.operating_point,
-    "sensitivity": lambda case: _number(case.result.sensitivity),
-    "specificity": lambda case: _number(case.result.specificity),
-    "conformal_set": lambda case: "|".join(case.result.conformal_set),
-    "conformal_level": lambda case: case.result.conformal_level,
-    "member_p_malignant": lambda case: "|".join(str(value) for value in case.result.member_p_malignant),
-    "population": lambda case: case.result.population,
-    "quality": lambda case: case.result.quality,
-    "ood_score": lambda case: _number(case.result.ood_score),
-    "model_name": lambda case: case.result.model_name,
-    "model_version": lambda case: case.result.model_version,
-    "artifact_sha256": lambda case: case.result.artifact_sha256,
-    "preprocessing_version": lambda case: case.result.preprocessing_version,
-    "heatmap_method": lambda case: case.result.heatmap_method,
-    "runtime_ms": lambda case: case.result.runtime_ms,
-    "captured_name": lambda case: case.captured_name,
-    "image_sha256": lambda case: case.image_sha256,
-    "image_width": lambda case: case.image_width,
-    "image_height": lambda case: case.image_height,
-}
+def _columns(task: Task) -> dict[str, Callable[[Case], Any]]:
+    """Value of a case by the name of its column; what is not known is empty."""
+    return {
+        "case_id": lambda case: str(case.case_id),
+        "saved_at": lambda case: case.saved_at.isoformat(),
+        "saved_by": lambda case: case.saved_by,
+        "organisation": lambda case: case.organisation,
+        "patient_reference": lambda case: case.patient.reference,
+        "age": lambda case: _number(case.patient.age),
+        "sex": lambda case: case.patient.sex,
+        "lesion_id": lambda case: str(case.lesion.lesion_id),
+        "site": lambda case: case.lesion.site,
+        "side": lambda case: case.lesion.side,
+        "note": lambda case: case.lesion.note,
+        "own_dx": _of_read("dx"),
+        "own_certainty": _of_read("certainty"),
+        "own_plan": _of_read("plan"),
+        "dx": lambda case: case.decision.dx,
+        "plan": lambda case: case.decision.plan,
+        "reason": lambda case: case.decision.reason,
+        "biopsy_dx": _of_biopsy("dx"),
+        "biopsy_reported_on": _of_biopsy("reported_on"),
+        "biopsy_note": _of_biopsy("note"),
+        **{dx: _probability(index) for index, dx in enumerate(task.codes)},
+        "prediction": lambda case: case.result.prediction,
+        task.question.column: lambda case: case.result.p_positive,
+        "is_flagged": lambda case: case.result.is_flagged,
+        "threshold": lambda case: case.result.threshold,
+        "operating_point": lambda case: case.result.operating_point,
+        "sensitivity": lambda case: _number(case.result.sensitivity),
+        "specificity": lambda case: _number(case.result.specificity),
+        "conformal_set": lambda case: "|".join(case.result.conformal_set),
+        "conformal_level": lambda case: case.result.conformal_level,
+        f"member_{task.question.column}": lambda case: "|".join(map(str, case.result.member_p_positive)),
+        "population": lambda case: case.result.population,
+        "quality": lambda case: case.result.quality,
+        "ood_score": lambda case: _number(case.result.ood_score),
+        "model_name": lambda case: case.result.model_name,
+        "model_version": lambda case: case.result.model_version,
+        "artifact_sha256": lambda case: case.result.artifact_sha256,
+        "preprocessing_version": lambda case: case.result.preprocessing_version,
+        "heatmap_method": lambda case: case.result.heatmap_method,
+        "runtime_ms": lambda case: case.result.runtime_ms,
+        "captured_name": lambda case: case.captured_name,
+        "image_sha256": lambda case: case.image_sha256,
+        "image_width": lambda case: case.image_width,
+        "image_height": lambda case: case.image_height,
+    }
+
 
 # --- JSON ------------------------------------------------------------------------------------------------------------
 
 
-def json_of(cases: Iterable[Case], exported_by: Actor, exported_at: datetime) -> bytes:
-    """All fields of the cases: probabilities in the order of `dx_codes`, the evidence as base64, times in UTC."""
+def json_of(cases: Iterable[Case], task: Task, exported_by: Actor, exported_at: datetime) -> bytes:
+    """All fields of the cases of one task: probabilities in the order of `dx_codes`, evidence as base64, times in UTC.
+
+    Raises:
+        ValueError: a case of another task.
+    """
     document = {
         "format": JSON_FORMAT,
         "exported_at": exported_at,
         "exported_by": exported_by.name,
-        "dx_codes": DX_CODES,
-        "cases": [asdict(case) for case in cases],
+        "task": task.key,
+        "dx_codes": task.codes,
+        "cases": [_fields(case) for case in _of_task(cases, task)],
     }
     return json.dumps(_plain(document), ensure_ascii=False, allow_nan=False, indent=1).encode()
+
+
+def _fields(case: Case) -> dict[str, Any]:
+    """All fields; those of the question have its name, as in CSV, and the task is said once, above all cases."""
+    column = case.task.question.column
+    names = {"p_positive": column, "member_p_positive": f"member_{column}"}
+    fields = asdict(case)
+    del fields["result"]["task"]
+    return fields | {"result": {names.get(name, name): value for name, value in fields["result"].items()}}
 
 
 def _plain(value: Any) -> Any:
@@ -216,14 +246,17 @@ def _plain(value: Any) -> Any:
 # --- Images ----------------------------------------------------------------------------------------------------------
 
 
-def zip_of(cases: Sequence[Case], image_of: Callable[[Case], bytes], max_bytes: int = MAX_ZIP_BYTES) -> bytes:
+def zip_of(
+    cases: Sequence[Case], task: Task, image_of: Callable[[Case], bytes], max_bytes: int = MAX_ZIP_BYTES
+) -> bytes:
     """The images by case id and `cases.csv` beside them, whose columns say which file shows a case.
 
     A missing or altered image, or one for which there is no room, leaves its column `image` empty and says why in
     `image_problem`: one image must not keep the others from being exported.
 
     Args:
-        cases: whole cases.
+        cases: whole cases of one task.
+        task: that task.
         image_of: PNG bytes of a case's image; may raise `ImageMissing` and `ImageAltered`.
         max_bytes: of all images together.
     """
@@ -239,7 +272,7 @@ def zip_of(cases: Sequence[Case], image_of: Callable[[Case], bytes], max_bytes: 
                 archive.writestr(name, content)
                 room -= len(content)
             columns[case.case_id] = {"image": name, "image_problem": problem}
-        archive.writestr(CSV_IN_ZIP, csv_of(cases, lambda case: columns[case.case_id]))
+        archive.writestr(CSV_IN_ZIP, csv_of(cases, task, lambda case: columns[case.case_id]))
     return file.getvalue()
 
 

@@ -18,22 +18,19 @@ import unicodedata
 from datetime import UTC
 from typing import Any
 
-from dashboard.answer.saved import place
-from dashboard.answer.wording import name_and_code
+from dashboard.answer.patient import place
 from dashboard.reports import wording
 from dashboard.reports.codes import (
     AGE,
     BODY_SITES,
-    DERMOSCOPIC_PHOTOGRAPHY,
-    DERMOSCOPY_MODALITY,
+    CODES,
     IMAGE_MEDIA,
     IMAGING_OBSERVATION,
     IMAGING_SECTION,
     Code,
-    dx_code,
 )
 from data.cases.case import Biopsy, Case, Decision, Read
-from data.tasks.skin import DIAGNOSES
+from data.tasks.task import Task
 
 Json = dict[str, Any]
 
@@ -63,7 +60,7 @@ def diagnostic_report(case: Case, pdf: bytes | None) -> str:
         "identifier": [{"system": "urn:ietf:rfc:3986", "value": case.case_id.urn}],
         "status": "preliminary",
         "category": [_concept(IMAGING_SECTION)],
-        "code": _concept(DERMOSCOPIC_PHOTOGRAPHY, "Dermoscopic image with a classifier's answer, research use only"),
+        "code": _examination(case.task),
         "subject": _reference(PATIENT),
         "effectiveDateTime": _instant(case),
         "issued": _instant(case),
@@ -72,7 +69,7 @@ def diagnostic_report(case: Case, pdf: bytes | None) -> str:
         "result": [_reference(observation["id"]) for observation in observations],
         "media": [{"link": _reference(IMAGE)}],
         "conclusion": conclusion,
-        "conclusionCode": [_concept(dx_code(case.decision.dx))],
+        "conclusionCode": [_class(case.task, case.decision.dx)],
     }
     if pdf is not None:
         report["presentedForm"] = [_attachment(case, pdf)]
@@ -81,8 +78,8 @@ def diagnostic_report(case: Case, pdf: bytes | None) -> str:
 
 def _conclusion(case: Case) -> str:
     return (
-        f"{name_and_code(case.decision.dx)}; plan: {case.decision.plan}. {wording.changed(case)} "
-        f"{wording.verdict(case.result)} {wording.measured_meaning(case.result)} {wording.LIMITS[0]}"
+        f"{case.task.titled(case.decision.dx)}; plan: {case.decision.plan}. {wording.changed(case)} "
+        f"{wording.verdict(case.result)} {wording.measured_meaning(case.result)} {wording.RESEARCH_ONLY}"
     )
 
 
@@ -110,7 +107,7 @@ def _model(case: Case) -> Json:
     return {
         "resourceType": "Device",
         "id": MODEL,
-        "type": {"text": "Classifier of dermoscopic images, research use only"},
+        "type": {"text": f"Classifier of {case.task.words.images}, research use only"},
         "deviceName": [{"name": result.model_name, "type": "model-name"}],
         "version": [
             {"type": {"text": "model"}, "value": result.model_version},
@@ -122,6 +119,7 @@ def _model(case: Case) -> Json:
 
 def _image(case: Case) -> Json:
     """The image by its hash; its pixels stay in the image store."""
+    codes = CODES.get(case.task.key)
     return _on_site(
         case,
         {
@@ -130,7 +128,7 @@ def _image(case: Case) -> Json:
             "identifier": [{"type": {"text": "SHA-256 of the image, hexadecimal"}, "value": case.image_sha256}],
             "status": "completed",
             "type": _concept(IMAGE_MEDIA),
-            "modality": _concept(DERMOSCOPY_MODALITY),
+            **({} if codes is None else {"modality": _concept(codes.modality)}),
             "subject": _reference(PATIENT),
             "width": case.image_width,
             "height": case.image_height,
@@ -143,7 +141,7 @@ def _image(case: Case) -> Json:
 
 
 def _observations(case: Case) -> list[Json]:
-    found = [_malignant(case), *(_probability(case, index) for index in range(len(DIAGNOSES)))]
+    found = [_positive(case), *(_probability(case, index) for index in range(len(case.task.classes)))]
     if case.own_read is not None:
         found.append(_own_read(case, case.own_read))
     found.append(_decision(case, case.decision))
@@ -154,12 +152,13 @@ def _observations(case: Case) -> list[Json]:
     return found
 
 
-def _malignant(case: Case) -> Json:
-    result = case.result
+def _positive(case: Case) -> Json:
+    result, question = case.result, case.task.question
+    measured_on = f"locked test {case.task.words.subjects} of {case.task.dataset.name}"
     measured = {
         "Threshold": result.threshold,
-        "Sensitivity at the threshold, locked test lesions of HAM10000": result.sensitivity,
-        "Specificity at the threshold, locked test lesions of HAM10000": result.specificity,
+        f"Sensitivity at the threshold, {measured_on}": result.sensitivity,
+        f"Specificity at the threshold, {measured_on}": result.specificity,
     }
     components: list[Json] = [
         {"code": {"text": name}, "valueQuantity": _share(value)}
@@ -168,10 +167,10 @@ def _malignant(case: Case) -> Json:
     ]
     return _of_model(
         case,
-        "p-malignant",
-        "Probability of the malignant group (akiec, bcc, mel)",
+        f"p-{question.key}",
+        f"Probability of the {question.positive} group ({', '.join(question.positives)})",
         {
-            "valueQuantity": _share(result.p_malignant),
+            "valueQuantity": _share(result.p_positive),
             "interpretation": [{"text": wording.verdict(result)}],
             "component": [*components, {"code": {"text": "Flagged"}, "valueBoolean": result.is_flagged}],
         },
@@ -179,15 +178,15 @@ def _malignant(case: Case) -> Json:
 
 
 def _probability(case: Case, index: int) -> Json:
-    result, diagnosis = case.result, DIAGNOSES[index]
+    result, one = case.result, case.task.classes[index]
     in_set = f"Cannot be ruled out at a level of {result.conformal_level:g}"
     return _of_model(
         case,
-        f"p-{diagnosis.code}",
-        f"Probability of {name_and_code(diagnosis.code)}",
+        f"p-{one.code}",
+        f"Probability of {case.task.titled(one.code)}",
         {
             "valueQuantity": _share(result.probabilities[index]),
-            "component": [{"code": {"text": in_set}, "valueBoolean": diagnosis.code in result.conformal_set}],
+            "component": [{"code": {"text": in_set}, "valueBoolean": one.code in result.conformal_set}],
         },
     )
 
@@ -205,11 +204,13 @@ def _of_model(case: Case, name: str, text: str, values: Json) -> Json:
 
 def _own_read(case: Case, read: Read) -> Json:
     said = {"Certainty": read.certainty, "Plan": read.plan}
-    return _read(case, "own-read", "Reader's diagnosis before the model's answer was shown", read.dx, said)
+    return _read(
+        case, "own-read", f"Reader's {case.task.words.label} before the model's answer was shown", read.dx, said
+    )
 
 
 def _decision(case: Case, decision: Decision) -> Json:
-    text = "Reader's diagnosis after the model's answer was seen"
+    text = f"Reader's {case.task.words.label} after the model's answer was seen"
     return _read(case, "decision", text, decision.dx, {"Plan": decision.plan}, decision.reason)
 
 
@@ -223,7 +224,7 @@ def _biopsy(case: Case, biopsy: Biopsy) -> Json:
 def _read(case: Case, name: str, text: str, dx: str, said: dict[str, str], note: str = "") -> Json:
     read = _observation(case, name, text) | {
         "performer": [_reference(READER)],
-        "valueCodeableConcept": _concept(dx_code(dx)),
+        "valueCodeableConcept": _class(case.task, dx),
     }
     if said:
         read["component"] = [{"code": {"text": key}, "valueString": value} for key, value in said.items()]
@@ -253,6 +254,18 @@ def _on_site(case: Case, resource: Json) -> Json:
 
 
 # --- Data types ------------------------------------------------------------------------------------------------------
+
+
+def _examination(task: Task) -> Json:
+    """What was done."""
+    codes, text = CODES.get(task.key), f"{task.words.image.capitalize()} with a classifier's answer, research use only"
+    return {"text": text} if codes is None else _concept(codes.examination, text)
+
+
+def _class(task: Task, dx: str) -> Json:
+    """A class of the task; in words where no system codes it."""
+    codes, one = CODES.get(task.key), task.named(dx)
+    return {"text": task.titled(dx)} if codes is None else _concept(Code(codes.classes, one.code, one.name))
 
 
 def _concept(code: Code, text: str | None = None) -> Json:

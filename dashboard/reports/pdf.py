@@ -15,14 +15,14 @@ from fpdf.fonts import TextStyle
 from fpdf.prefs import ViewerPreferences
 from PIL import Image
 
-from dashboard.answer.saved import NO_BIOPSY, NO_OWN_READ, person, place, saved_time
-from dashboard.answer.wording import leading_class, name_and_code
+from dashboard.answer.patient import person, place
+from dashboard.answer.saved import NO_BIOPSY, NO_OWN_READ, saved_time
+from dashboard.answer.wording import leading_class
 from dashboard.reports import wording
 from dashboard.reports.printable import FAMILY, OPENING, SPELLED_NOTE, font_files, printable
-from dashboard.shell.colours import ACCENT, DX_COLOURS, NEUTRAL
+from dashboard.shell.colours import ACCENT, NEUTRAL
 from dashboard.shell.formats import APP_NAME, RESEARCH_USE, percent
-from data.cases.case import Actor, Biopsy, Case, ModelResult
-from data.tasks.skin import DIAGNOSES
+from data.cases.case import Actor, Case, ModelResult
 from model.analysis.analyzer import Analysis
 from model.explain.maps import Explanation, colour, overlay
 from model.images.rejection import RgbImage
@@ -97,7 +97,7 @@ class _Report(FPDF):
         self.c_margin = 0
         self.set_lang("en")
         self.set_title(wording.title(case.case_id))
-        self.set_subject(wording.SUBJECT)
+        self.set_subject(wording.subject(case.task))
         self.set_creator(APP_NAME)
         self.set_creation_date(printed_at)
         self.viewer_preferences = ViewerPreferences(display_doc_title=True)
@@ -161,8 +161,8 @@ def _patient(report: FPDF, case: Case) -> None:
         report,
         [
             ("Patient reference", printable(case.patient.reference) or wording.NOT_STATED),
-            ("Patient", person(case)),
-            ("Lesion", place(case.lesion.site, case.lesion.side)),
+            ("Patient", person(case.patient)),
+            (case.task.words.subject.capitalize(), place(case.lesion.site, case.lesion.side)),
             ("Saved", f"{saved_time(case.saved_at)} by {printable(case.saved_by)}, {printable(case.organisation)}"),
             *([("Note", printable(case.lesion.note))] if case.lesion.note else []),
         ],
@@ -176,8 +176,8 @@ def _images(report: FPDF, case: Case, image: RgbImage, explanation: Explanation,
     shown = np.asarray(Image.fromarray(image).resize((framing.image_width, framing.image_height)))
     # A map without evidence would be noise stretched to full colour.
     laid_over = overlay(shown, explanation.heatmap(dx), framing) if explanation.has_evidence(dx) else shown
-    caption = wording.heatmap_caption(explanation, dx)
-    _image(report, shown, MARGIN, top, wording.image_alt(case.image_width, case.image_height))
+    caption = wording.heatmap_caption(explanation, dx, case.task)
+    _image(report, shown, MARGIN, top, wording.image_alt(case.image_width, case.image_height, case.task))
     _image(report, laid_over, right, top, caption)
     below = top + IMAGE_HEIGHT + 1
     report.set_xy(MARGIN, below)
@@ -209,37 +209,40 @@ def _legend(report: FPDF, left: float, top: float) -> None:
 def _decision(report: FPDF, case: Case) -> None:
     _section(report, "Decision")
     read = case.own_read
-    own = f"{name_and_code(read.dx)}, {read.certainty}, {read.plan}" if read else NO_OWN_READ
+    own = f"{case.task.titled(read.dx)}, {read.certainty}, {read.plan}" if read else NO_OWN_READ
     _facts(
         report,
         [
             ("Read before the AI", own),
-            ("Decision after it", f"{name_and_code(case.decision.dx)}, {case.decision.plan}"),
+            ("Decision after it", f"{case.task.titled(case.decision.dx)}, {case.decision.plan}"),
             *([("Why", printable(case.decision.reason))] if case.decision.reason else []),
             ("Compared", wording.changed(case)),
-            ("Histopathology", _histopathology(case.biopsy)),
+            ("Histopathology", _histopathology(case)),
         ],
     )
 
 
-def _histopathology(biopsy: Biopsy | None) -> str:
+def _histopathology(case: Case) -> str:
+    biopsy = case.biopsy
     if biopsy is None:
         return NO_BIOPSY
-    facts = f"{name_and_code(biopsy.dx)}, reported on {biopsy.reported_on.isoformat()}"
+    facts = f"{case.task.titled(biopsy.dx)}, reported on {biopsy.reported_on.isoformat()}"
     return f"{facts}. {printable(biopsy.note)}" if biopsy.note else facts
 
 
 def _answer(report: FPDF, result: ModelResult) -> None:
     _section(report, "What the model said")
     _boxed(report, wording.verdict(result), wording.measured_meaning(result), result.is_flagged)
-    _bar(report, "Malignant (akiec, bcc, mel)", result.p_malignant, ACCENT, result.threshold)
-    _bar(report, "Benign (bkl, df, nv, vasc)", 1 - result.p_malignant, NEUTRAL)
+    positive, negative = wording.sides(result.task)
+    _bar(report, positive, result.p_positive, ACCENT, result.threshold)
+    _bar(report, negative, 1 - result.p_positive, NEUTRAL)
     report.set_y(report.y + 1.5)
-    for diagnosis, share in sorted(zip(DIAGNOSES, result.probabilities, strict=True), key=lambda pair: -pair[1]):
-        _bar(report, f"{diagnosis.name} ({diagnosis.code})", share, DX_COLOURS[diagnosis.code])
+    for one, share in sorted(zip(result.task.classes, result.probabilities, strict=True), key=lambda pair: -pair[1]):
+        _bar(report, result.task.titled(one.code), share, one.colour)
     report.set_y(report.y + 1)
-    for sentence in (*wording.answer_notes(result), wording.MARK_NOTE):
-        _text(report, sentence, size=SMALL + 0.5, quiet=sentence == wording.MARK_NOTE)
+    mark_note = wording.mark_note(result.task)
+    for sentence in (*wording.answer_notes(result), mark_note):
+        _text(report, sentence, size=SMALL + 0.5, quiet=sentence == mark_note)
 
 
 def _boxed(report: FPDF, first: str, second: str, is_flagged: bool) -> None:
@@ -294,7 +297,7 @@ def _record(report: FPDF, case: Case, printed_by: Actor, printed_at: datetime) -
         report,
         [
             ("Case", str(case.case_id)),
-            ("Lesion", str(case.lesion.lesion_id)),
+            (case.task.words.subject.capitalize(), str(case.lesion.lesion_id)),
             ("Image SHA-256", case.image_sha256),
             ("Image quality", wording.quality(result)),
             ("Model", wording.model(result)),
@@ -310,7 +313,7 @@ def _limits(report: FPDF, case: Case, explanation: Explanation) -> None:
     _section(report, "What this report does not prove")
     rows, columns = explanation.heatmaps.shape[1:]
     spelled = [SPELLED_NOTE] if OPENING in printable("".join(_typed(case))) else []
-    for sentence in (*wording.limits(rows, columns), *spelled):
+    for sentence in (*wording.limits(rows, columns, case.task), *spelled):
         report.set_x(MARGIN)
         report.set_font(FAMILY, "", SMALL + 0.5)
         if report.will_page_break(LINE):

@@ -10,21 +10,16 @@ import math
 from uuid import UUID
 
 from dashboard.answer.saved import finds_and_flags, plain_model_name, verdict_parts
-from dashboard.answer.wording import agreement, heatmap_limits, heatmap_note, name_and_code
+from dashboard.answer.wording import agreement, heatmap_limits, heatmap_note
 from dashboard.shell.formats import one_decimal, percent
 from data.cases.case import Case, ModelResult
-from data.tasks.skin import DX_CODES, SKIN
+from data.tasks.task import Task
 from model.explain.maps import Explanation
 
 TITLE = "LesionLens case report"
-SUBJECT = "Research report on one dermoscopic image"
 NOT_STATED = "not stated"
-MARK_NOTE = "The mark on the bar of malignant is the threshold."
-LIMITS = (
-    "For research use only. LesionLens is no medical device; it advises, and the person who sees the patient decides.",
-    "The model knows seven diagnoses, learned from one dataset (HAM10000). Any other is forced into one of the seven.",
-    "The figures on the threshold come from the locked test lesions of HAM10000; expect worse with other clinics, "
-    "cameras and skin types. Their intervals stand on the Evaluation page of the model named above.",
+RESEARCH_ONLY = (
+    "For research use only. LesionLens is no medical device; it advises, and the person who sees the patient decides."
 )
 _QUALITY_WORDS = {
     "ok": "sharp enough, exposure usable",
@@ -35,6 +30,26 @@ _QUALITY_WORDS = {
 def title(case_id: UUID) -> str:
     """Of the document's metadata: no patient in it."""
     return f"{TITLE} {case_id}"
+
+
+def subject(task: Task) -> str:
+    """Of the document's metadata: what the report is on."""
+    return f"Research report on one {task.words.image}"
+
+
+def mark_note(task: Task) -> str:
+    """What the mark on a bar is."""
+    return f"The mark on the bar of {task.question.positive} is the threshold."
+
+
+def sides(task: Task) -> tuple[str, str]:
+    """The two sides of the question with their codes: `Malignant (akiec, bcc, mel)` and the other."""
+    question = task.question
+    negatives = [code for code in task.codes if code not in question.positives]
+    return (
+        f"{question.positive.capitalize()} ({', '.join(question.positives)})",
+        f"{question.negative.capitalize()} ({', '.join(negatives)})",
+    )
 
 
 def verdict(result: ModelResult) -> str:
@@ -50,16 +65,16 @@ def measured_meaning(result: ModelResult) -> str:
 
 
 def prediction_set(result: ModelResult) -> str:
-    """The diagnoses that could not be ruled out."""
-    names = ", ".join(name_and_code(dx) for dx in result.conformal_set)
+    """The classes that could not be ruled out."""
+    names = ", ".join(result.task.titled(dx) for dx in result.conformal_set)
     return f"Cannot rule out at {percent(result.conformal_level)}: {names}."
 
 
 def answer_notes(result: ModelResult) -> list[str]:
     """Sentences below the probabilities, in reading order."""
-    agreed = agreement(SKIN, result.member_p_malignant, result.threshold)
+    agreed = agreement(result.task, result.member_p_positive, result.threshold)
     stands_out = (
-        f"Raised most against its share of the dataset: {name_and_code(result.prediction)}."
+        f"Raised most against its share of the dataset: {result.task.titled(result.prediction)}."
         if result.prediction != most_probable(result)
         else ""
     )
@@ -68,18 +83,19 @@ def answer_notes(result: ModelResult) -> list[str]:
 
 
 def most_probable(result: ModelResult) -> str:
-    """The dx code with the highest probability; the first in dx order on a tie."""
-    return DX_CODES[max(range(len(DX_CODES)), key=lambda index: result.probabilities[index])]
+    """The code with the highest probability; the first in the task's order on a tie."""
+    codes = result.task.codes
+    return codes[max(range(len(codes)), key=lambda index: result.probabilities[index])]
 
 
-def heatmap_caption(explanation: Explanation, dx: str) -> str:
+def heatmap_caption(explanation: Explanation, dx: str, task: Task) -> str:
     """Whose heatmap it is, and how it compares with the others."""
-    return f"{explanation.method}, {name_and_code(dx)}. {heatmap_note(SKIN, explanation, dx)}"
+    return f"{explanation.method}, {task.titled(dx)}. {heatmap_note(task, explanation, dx)}"
 
 
-def image_alt(width: int, height: int) -> str:
+def image_alt(width: int, height: int, task: Task) -> str:
     """The image for those who do not see it."""
-    return f"Dermoscopic image of the lesion, {width} by {height} pixels"
+    return f"{task.words.image.capitalize()} of the {task.words.subject}, {width} by {height} pixels"
 
 
 def quality(result: ModelResult) -> str:
@@ -90,12 +106,13 @@ def quality(result: ModelResult) -> str:
 
 def changed(case: Case) -> str:
     """Whether the diagnosis changed between the two reads, and whether it is the model's."""
+    label = case.task.words.label
     verb = "agrees with" if case.agrees_with_model else "differs from"
-    compared = f"{verb} the AI's diagnosis, {name_and_code(case.result.prediction)}."
+    compared = f"{verb} the AI's {label}, {case.task.titled(case.result.prediction)}."
     if case.has_changed_mind is None:
         return f"No read before the AI was asked for. The decision {compared}"
     kept = "was changed" if case.has_changed_mind else "stayed the same"
-    return f"The diagnosis {kept} after the AI's answer was seen; it {compared}"
+    return f"The {label} {kept} after the AI's answer was seen; it {compared}"
 
 
 def operating_point(result: ModelResult) -> str:
@@ -108,11 +125,19 @@ def model(result: ModelResult) -> str:
     return f"{plain_model_name(result)}, preprocessing {result.preprocessing_version}"
 
 
-def limits(rows: int, columns: int) -> list[str]:
+def limits(rows: int, columns: int, task: Task) -> list[str]:
     """What the report does not prove: of the heatmap, whose grid is `rows` x `columns`, and of the model."""
-    heatmap = heatmap_limits(SKIN, rows, columns).replace("**", "").strip()
+    dataset, labels = task.dataset.name, task.words.labels
+    heatmap = heatmap_limits(task, rows, columns).replace("**", "").strip()
     bullets = [" ".join(bullet.split()) for bullet in heatmap.removeprefix("- ").split("\n- ")]
-    return [*bullets, *LIMITS]
+    return [
+        *bullets,
+        RESEARCH_ONLY,
+        f"The model knows {task.count} {labels}, learned from one dataset ({dataset}). Any other is forced into one of "
+        f"the {task.count}.",
+        f"The figures on the threshold come from the locked test {task.words.subjects} of {dataset}; expect worse with "
+        "other clinics, cameras and skin types. Their intervals stand on the Evaluation page of the model named above.",
+    ]
 
 
 def footer(case_id: UUID, page: int, total: str) -> str:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import functools
 import logging
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 import streamlit as st
 
-from dashboard.answer.wording import name_and_code
+from dashboard.answer.fields import Form, decision_fields
 from dashboard.review import decision_wording as wording
 from dashboard.review import evidence as evidence_widgets
 from dashboard.review import facts as facts_widgets
@@ -20,9 +19,9 @@ from dashboard.review.state import Upload
 from dashboard.review.wording import DECISION_ANCHOR
 from dashboard.shell import errors, identity, resources
 from dashboard.shell.settings import ROOT
-from data.cases.case import MAX_TEXT, PLANS, Case, CaseDraft, Decision, Read
+from data.cases.case import Case, CaseDraft, Decision, Read
 from data.cases.log import CaseNotFound
-from data.tasks.skin import DX_CODES
+from data.tasks.task import Task
 from model.analysis.analyzer import Analysis
 from model.analysis.case_record import image_to_store, result_of
 
@@ -43,23 +42,6 @@ export default function () {
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class _Before:
-    """What the decision's form starts from and is compared with.
-
-    Attributes:
-        dx, plan, reason: what the form starts with; None for nothing.
-        own_read: None where it was skipped.
-        prediction: the AI's dx code.
-    """
-
-    dx: str | None
-    plan: str | None
-    reason: str
-    own_read: Read | None
-    prediction: str
-
-
 @functools.cache
 def _sender() -> Any:
     """Register the component once a process; Streamlit warns where one name is registered twice."""
@@ -73,7 +55,7 @@ def decision(upload: Upload, analysis: Analysis) -> None:
         st.info(wording.SAMPLE_NOT_SAVED, icon=":material/science:")
         return
     progress = state.progress(upload.case_id)
-    st.markdown(wording.own_read(progress.own_read))
+    st.markdown(wording.own_read(progress.own_read, resources.artifact().task))
     if progress.saved is None:
         _form(upload, upload.case_id, analysis, progress.own_read)
     else:
@@ -89,8 +71,9 @@ def _form(upload: Upload, case_id: UUID, analysis: Analysis, own_read: Read | No
         st.rerun()  # an earlier case of the lesion has said where it is
     decision_column, patient_column, lesion_column = st.columns(3, gap="medium")
     with decision_column:
-        dx, plan = (own_read.dx, own_read.plan) if own_read else (None, None)
-        decided = _decision_fields(f"decision_{case_id}", _Before(dx, plan, "", own_read, analysis.prediction.dx))
+        prediction = analysis.prediction
+        start = Decision(own_read.dx, own_read.plan) if own_read else None
+        decided = _decided(f"decision_{case_id}", prediction.task, start, own_read, prediction.dx)
     with patient_column:
         patient = patient_fields(upload, case_id)
     with lesion_column:
@@ -110,47 +93,21 @@ def _form(upload: Upload, case_id: UUID, analysis: Analysis, own_read: Read | No
         _save(CaseDraft(case_id, upload.name, patient, lesion, result, own_read, decided), upload.content)
 
 
-def _decision_fields(key: str, before: _Before) -> Decision | None:
-    """Diagnosis, plan and, where the diagnosis differs, why; None, and what is missing, until both are chosen."""
-    dx = st.selectbox(
-        "Diagnosis",
-        DX_CODES,
-        index=None if before.dx is None else DX_CODES.index(before.dx),
-        format_func=name_and_code,
-        placeholder="Choose a diagnosis",
-        key=f"{key}_dx",
-        persist_state="session",
-        filter_mode=None,
-    )
-    plan = st.pills(
-        "Plan",
-        PLANS,
-        default=before.plan,
-        format_func=wording.choice,
-        key=f"{key}_plan",
-        wrap=True,
-        persist_state="session",
-    )
-    question = wording.reason_label(dx, before.own_read, before.prediction)
-    reason = _reason(question, before.reason, f"{key}_reason") if question else ""
-    missing = [name for name, value in (("diagnosis", dx), ("plan", plan)) if value is None]
+def _decided(key: str, task: Task, start: Decision | None, own_read: Read | None, prediction: str) -> Decision | None:
+    """The decision of the form; None, and what is missing, until diagnosis and plan are chosen.
+
+    Args:
+        key: of the form's fields.
+        task: whose classes there are to choose from.
+        start: what the form starts with; None for nothing.
+        own_read, prediction: a diagnosis that differs from either is asked for its reason.
+    """
+    form = Form(lambda field: f"{key}_{field}", is_live=True)
+    dx, plan, reason = decision_fields(form, task, start, lambda dx: wording.reason_label(dx, own_read, prediction))
+    missing = [name for name, value in ((task.words.label, dx), ("plan", plan)) if value is None]
     if missing:
         st.caption(wording.still_to_pick(missing))
     return None if dx is None or plan is None else Decision(dx, plan, reason)
-
-
-def _reason(question: str, start: str, key: str) -> str:
-    text = st.text_area(
-        question,
-        start,
-        max_chars=MAX_TEXT,
-        key=key,
-        on_change="ignore",
-        persist_state="session",
-        height=80,
-        placeholder="Optional",
-    )
-    return (text or "").strip()
 
 
 def _save(draft: CaseDraft, content: bytes) -> None:
@@ -192,9 +149,8 @@ def _saved(case: Case) -> None:
 
 
 def _change(case: Case) -> None:
-    chosen = case.decision
-    before = _Before(chosen.dx, chosen.plan, chosen.reason, case.own_read, case.result.prediction)
-    decided = _decision_fields(f"changed_{case.case_id}", before)
+    key = f"changed_{case.case_id}"
+    decided = _decided(key, case.task, case.decision, case.own_read, case.result.prediction)
     if not st.button(wording.CHANGE_DECISION, key="review_change_decision") or decided is None:
         return
     try:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dashboard.answer.wording import name_and_code
+from dashboard.answer.patient import named_place, place, sex, years
 from dashboard.shell.formats import escape
 from data.cases.case import MAX_REFERENCE, MAX_TEXT, Case, Decision, Lesion, Patient, Read
 from data.cases.queries import CaseSummary
+from data.tasks.known import TASKS
+from data.tasks.task import Task
 
 # --- Own read --------------------------------------------------------------------------------------------------------
 
@@ -27,11 +29,11 @@ def still_to_pick(missing: Sequence[str]) -> str:
     return f"Still to pick: {' and '.join([', '.join(missing[:-1]), missing[-1]] if missing[1:] else missing)}."
 
 
-def own_read(read: Read | None) -> str:
+def own_read(read: Read | None, task: Task) -> str:
     """The read before the answer, as it was locked."""
     if read is None:
         return "You skipped your own read of this image."
-    return f"Your read before the AI: **{name_and_code(read.dx)}**, {read.certainty}, {read.plan}. It stays as it was."
+    return f"Your read before the AI: **{task.titled(read.dx)}**, {read.certainty}, {read.plan}. It stays as it was."
 
 
 # --- Decision --------------------------------------------------------------------------------------------------------
@@ -42,7 +44,6 @@ SAMPLE_NOT_SAVED = (
     "own to decide and save."
 )
 PATIENT_HEADING = "Patient, all optional"
-REFERENCE_LABEL = "Patient reference"
 REFERENCE_HELP = f"Your clinic's own word for the patient, at most {MAX_REFERENCE} characters."
 REFERENCE_KEPT = (
     "Kept as typed with the case, for your organisation only; searched by a keyed hash; never written to a log."
@@ -51,20 +52,9 @@ EARLIER_LABEL = "Same lesion as an earlier case"
 NEW_LESION = "No, a lesion that is not in the log"
 NO_EARLIER = "No earlier case has this reference."
 NOTE_HELP = f"At most {MAX_TEXT:,} characters. Do not write names here."
-SITE_NAMES = {"acral": "Palm or sole (acral)", "genital": "Genital area", "trunk": "Trunk (not specified)"}
 SAVE, SAVE_HELP = "Save case", "Image, answer, both reads and what you typed; nothing is stored before."
 CHANGE_DECISION = "Change decision"
 KEPT = "What you typed is still here."
-
-
-def choice(word: str) -> str:
-    """A word of a list in `data.cases.case` as it stands on a button."""
-    return word[:1].upper() + word[1:]
-
-
-def site(word: str) -> str:
-    """A body site as it stands on a button."""
-    return SITE_NAMES.get(word, choice(word))
 
 
 def reason_label(dx: str | None, read: Read | None, prediction: str) -> str | None:
@@ -78,9 +68,9 @@ def reason_label(dx: str | None, read: Read | None, prediction: str) -> str | No
 
 
 def earlier_lesion(summary: CaseSummary) -> str:
-    """A lesion of an earlier case as the picker lists it; plain text."""
-    place = site(summary.site) + (f", {summary.side}" if summary.side != "unknown" else "")
-    return f"{place} · {name_and_code(summary.dx)} · {summary.saved_at:%d %b %Y}"
+    """A lesion of an earlier case, of a known task, as the picker lists it; plain text."""
+    decided = TASKS[summary.task].titled(summary.dx)
+    return f"{named_place(summary.site, summary.side)} · {decided} · {summary.saved_at:%d %b %Y}"
 
 
 # --- Saved -----------------------------------------------------------------------------------------------------------
@@ -91,24 +81,22 @@ NEXT_HINT = "Press N for the next image."
 
 def saved(case: Case) -> str:
     """When and by whom, and what the decision was."""
+    decided = decision(case.decision, case.task)
     return (
-        f"**Saved** {case.saved_at:%d %b %Y, %H:%M} UTC by {escape(case.saved_by)}: {decision(case.decision)} "
+        f"**Saved** {case.saved_at:%d %b %Y, %H:%M} UTC by {escape(case.saved_by)}: {decided} "
         "This image is not saved a second time."
     )
 
 
-def decision(decided: Decision) -> str:
+def decision(decided: Decision, task: Task) -> str:
     """`Melanoma (mel), biopsy.` with the reason, if there is one."""
     reason = f" Reason: {escape(decided.reason)}" if decided.reason else ""
-    return f"{name_and_code(decided.dx)}, {decided.plan}.{reason}"
+    return f"{task.titled(decided.dx)}, {decided.plan}.{reason}"
 
 
 def facts(patient: Patient, lesion: Lesion) -> str:
     """What was saved of patient and lesion."""
-    age = "age unknown" if patient.age is None else f"{patient.age:.0f} years"
-    sex = "sex unknown" if patient.sex == "unknown" else patient.sex
-    place = "site unknown" if lesion.site == "unknown" else lesion.site
-    side = "" if lesion.side == "unknown" else f", {lesion.side}"
+    stated = (years(patient.age), sex(patient.sex), place(lesion.site, lesion.side))
     reference = f"Patient {escape(patient.reference)} · " if patient.reference else ""
     note = f" · Note: {escape(lesion.note)}" if lesion.note else ""
-    return f"{reference}{age} · {sex} · {place}{side}{note}"
+    return f"{reference}{' · '.join(stated)}{note}"

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from dashboard.answer.patient import person_and_site
 from dashboard.answer.wording import between, of_100
 from dashboard.shell.formats import one_decimal, percent
 from data.datasets.ham10000 import DX_TYPES
@@ -194,10 +195,7 @@ def contrast_balance(difference: np.ndarray, dx: str, other: str) -> str:
 
 def neighbour_facts(neighbour: Neighbour) -> str:
     """Whom the image shows, and where."""
-    years = "age unknown" if neighbour.age is None else f"{neighbour.age:.0f} years"
-    person = "sex unknown" if neighbour.sex == "unknown" else neighbour.sex
-    site = "site unknown" if neighbour.localization == "unknown" else neighbour.localization
-    return f"{years}, {person}, {site}"
+    return person_and_site(neighbour.age, neighbour.sex, neighbour.localization)
 
 
 def confirmed_by(neighbour: Neighbour) -> str:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import streamlit as st
 
-from dashboard.review import decision_wording
+from dashboard.answer.patient import site_name
 from dashboard.review import facts_wording as wording
 from dashboard.review.state import Upload
 from dashboard.shell import resources
@@ -55,7 +55,7 @@ def facts_popover(upload: Upload, *, is_saved: bool = False) -> None:
             "Body site",
             SITES,
             required=True,
-            format_func=decision_wording.site,
+            format_func=site_name,
             key=_key(owner, "site"),
             wrap=True,
             disabled=is_saved,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from dashboard.review.decision_wording import site
+from dashboard.answer.patient import site_name
 from dashboard.shell.glossary import accuracy_gain
 from model.inference.clinical import UNKNOWN, ClinicalFacts
 
@@ -45,5 +45,5 @@ def kept(facts: ClinicalFacts) -> str:
 def described(facts: ClinicalFacts) -> str:
     """The facts as on a form, `age 60, back`; empty where nothing is known."""
     age = "" if facts.age is None else f"age {facts.age:g}"
-    place = "" if facts.site == UNKNOWN else site(facts.site).lower()
+    place = "" if facts.site == UNKNOWN else site_name(facts.site).lower()
     return ", ".join(word for word in (age, place) if word)

@@ -6,6 +6,7 @@ from uuid import UUID
 
 import streamlit as st
 
+from dashboard.answer.patient import choice
 from dashboard.answer.viewer import image_viewer
 from dashboard.review import decision_wording as wording
 from dashboard.review import facts as facts_widgets
@@ -75,4 +76,4 @@ def _form(case_id: UUID) -> None:
 
 
 def _choice(label: str, options: tuple[str, ...], key: str) -> str | None:
-    return st.pills(label, options, format_func=wording.choice, key=key, wrap=True, persist_state="session")
+    return st.pills(label, options, format_func=choice, key=key, wrap=True, persist_state="session")

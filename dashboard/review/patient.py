@@ -1,6 +1,6 @@
 """Functions that draw what may be said of the patient and the lesion of an image; nothing is required.
 
-Text is sent when a field loses the focus, and redraws nothing: a form that moves while one types is no form.
+The fields themselves are those of the Cases page (`dashboard.answer.fields`).
 """
 
 from __future__ import annotations
@@ -10,12 +10,13 @@ from uuid import UUID
 
 import streamlit as st
 
+from dashboard.answer.fields import Form, reference_field, sex_field, side_field, text_field
 from dashboard.review import decision_wording as wording
 from dashboard.review import facts as facts_widgets
 from dashboard.review import facts_wording
 from dashboard.review.state import Upload
 from dashboard.shell import errors, identity, resources
-from data.cases.case import MAX_REFERENCE, MAX_TEXT, SEXES, SIDES, Lesion, Patient
+from data.cases.case import Lesion, Patient
 from data.cases.queries import CaseQuery, CaseSummary
 from model.images.dicom import dicom_facts
 from model.inference.clinical import UNKNOWN
@@ -28,24 +29,18 @@ _log = logging.getLogger(__name__)
 def patient_fields(upload: Upload, case_id: UUID) -> Patient:
     """Reference and sex, which a DICOM upload may say; the age stands beside the answer, which it moves."""
     st.markdown(f"**{wording.PATIENT_HEADING}**")
-    reference = st.text_input(
-        wording.REFERENCE_LABEL,
-        max_chars=MAX_REFERENCE,
-        help=wording.REFERENCE_HELP,
-        key=_key(case_id, "reference"),
-        on_change=_look_up,
-        args=(case_id,),
-        autocomplete="off",
-        persist_state="session",
+    form = _form(case_id)
+    reference = reference_field(
+        form, help=wording.REFERENCE_HELP, on_change=_look_up, args=(case_id,), autocomplete="off"
     )
     st.caption(wording.REFERENCE_KEPT)
     sex_key = _key(case_id, "sex")
     if sex_key not in st.session_state:
         st.session_state[sex_key] = dicom_facts(upload.content).sex
-    sex = _pills("Sex", SEXES, sex_key)
+    sex = sex_field(form)
     facts = facts_widgets.stated(upload)
     st.caption(facts_wording.kept(facts))
-    return Patient((reference or "").strip(), facts.age, sex)
+    return Patient(reference, facts.age, sex)
 
 
 def lesion_fields(upload: Upload, case_id: UUID) -> Lesion:
@@ -54,24 +49,14 @@ def lesion_fields(upload: Upload, case_id: UUID) -> Lesion:
     lesion_id = _lesion_id(case_id)
     # Not as its default: an earlier case of the same lesion may set it.
     st.session_state.setdefault(_key(case_id, "side"), "unknown")
-    side = _pills("Side", SIDES, _key(case_id, "side"))
-    note = st.text_area(
-        "Note",
-        max_chars=MAX_TEXT,
-        help=wording.NOTE_HELP,
-        key=_key(case_id, "note"),
-        on_change="ignore",
-        persist_state="session",
-        height=80,
-    )
-    return Lesion(lesion_id, facts_widgets.stated(upload).site, side, (note or "").strip())
+    form = _form(case_id)
+    side = side_field(form)
+    note = text_field(form, "note", "Note", "", help_text=wording.NOTE_HELP)
+    return Lesion(lesion_id, facts_widgets.stated(upload).site, side, note)
 
 
-def _pills(label: str, options: tuple[str, ...], key: str) -> str:
-    chosen = st.pills(
-        label, options, required=True, format_func=wording.choice, key=key, wrap=True, persist_state="session"
-    )
-    return chosen or "unknown"
+def _form(case_id: UUID) -> Form:
+    return Form(lambda field: _key(case_id, field), is_live=True)
 
 
 def _key(case_id: UUID, field: str) -> str:
@@ -114,7 +99,7 @@ def _look_up(case_id: UUID) -> None:
 
 def _earlier_cases(reference: str) -> dict[UUID, CaseSummary] | str:
     try:
-        query = CaseQuery(patient_reference=reference, limit=MAX_EARLIER)
+        query = CaseQuery(patient_reference=reference, task=resources.artifact().task.key, limit=MAX_EARLIER)
         found = resources.case_log().find(query, identity.actor())
     except errors.SAVING as error:
         _log.warning("earlier cases were not looked up: %s", type(error).__name__)

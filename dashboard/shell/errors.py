@@ -11,6 +11,7 @@ from data.cases.database import CaseLogUnavailable
 from data.cases.log import CaseNotFound
 from data.cases.rules import NotAllowed
 from data.cases.storage import ImageAltered, ImageMissing, StorageUnavailable
+from data.cases.tables import CaseUnreadable
 from data.datasets.ham10000 import DatasetError
 from model.evaluation.predictions import PredictionsError
 from model.inference.artifact import ArtifactMismatch
@@ -62,6 +63,7 @@ ERRORS: dict[type[Exception], Told] = {
         "Nothing was changed. Reviewing an image works without the log; what is typed here stays.",
         _TRY_LATER,
     ),
+    CaseUnreadable: Told("This case cannot be read", "Nothing was changed; the other cases can be read."),
     CaseNotFound: Told(
         "There is no such case",
         "It may have been deleted, or belong to another organisation.",

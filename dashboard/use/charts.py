@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 
 from dashboard.shell.charts import CARD_HEIGHT, neutral_line, new_figure
 from dashboard.shell.colours import ACCENT, NEUTRAL, translucent
+from data.tasks.task import Task
 from model.measures.metrics import Array
 
 # Told apart by shape as well as by colour.
@@ -22,12 +23,15 @@ _SHARE_AXIS = {"range": [-0.04, 1.04], "tickformat": ".0%", "dtick": 0.25, "show
 _HOVER = "%{y:.0%}, 95 % interval %{customdata[0]:.0%} to %{customdata[1]:.0%}<br>"
 
 
-def reader_rates(table: pd.DataFrame, reader_names: Mapping[str, str], rate_names: Mapping[str, str]) -> go.Figure:
+def reader_rates(
+    table: pd.DataFrame, reader_names: Mapping[str, str], rate_names: Mapping[str, str], task: Task
+) -> go.Figure:
     """Rates of the readers side by side, each with its 95 % interval; a rate that cannot be said is left out.
 
     Args:
         table: see `dashboard.use.tables.rates_frame`.
         reader_names, rate_names: how they are shown, in this order.
+        task: of the cases.
     """
     figure = new_figure(CARD_HEIGHT, scattermode="group", hovermode="closest")
     for reader, name in reader_names.items():
@@ -42,7 +46,7 @@ def reader_rates(table: pd.DataFrame, reader_names: Mapping[str, str], rate_name
             marker={"size": 9, **READER_STYLES[reader]},
             customdata=rows[["low", "high", "hits", "cases", "lesions"]].to_numpy(dtype=float),
             hovertemplate=f"{name}, %{{x}}<br>{_HOVER}%{{customdata[2]:,}} of %{{customdata[3]:,}} cases, "
-            "%{customdata[4]:,} lesions<extra></extra>",
+            f"%{{customdata[4]:,}} {task.words.subjects}<extra></extra>",
         )
     figure.update_xaxes(
         type="category",
@@ -54,11 +58,12 @@ def reader_rates(table: pd.DataFrame, reader_names: Mapping[str, str], rate_name
     return figure
 
 
-def calibration(table: pd.DataFrame) -> go.Figure:
-    """Observed malignant share against stated p(malignant), a dot a bin with its interval; diagonal: as stated.
+def calibration(table: pd.DataFrame, task: Task) -> go.Figure:
+    """Observed share of positives against the stated probability, a dot a bin with its interval; diagonal: as stated.
 
     Args:
         table: see `dashboard.use.tables.bins_frame`; bins with too few lesions are left out.
+        task: of the cases.
     """
     figure = new_figure(CARD_HEIGHT, showlegend=False, hovermode="closest")
     figure.add_scatter(x=[0, 1], y=[0, 1], mode="lines", line=neutral_line(), hoverinfo="skip")
@@ -72,10 +77,10 @@ def calibration(table: pd.DataFrame) -> go.Figure:
         marker={"color": ACCENT, "size": 9},
         customdata=rows[["low", "high", "hits", "cases", "lesions"]].to_numpy(dtype=float),
         hovertemplate=f"stated %{{x:.0%}}, observed {_HOVER}%{{customdata[2]:,}} of %{{customdata[3]:,}} cases, "
-        "%{customdata[4]:,} lesions<extra></extra>",
+        f"%{{customdata[4]:,}} {task.words.subjects}<extra></extra>",
     )
-    figure.update_xaxes(title="stated p(malignant)", **_SHARE_AXIS)
-    figure.update_yaxes(title="malignant by biopsy (share)", **_SHARE_AXIS)
+    figure.update_xaxes(title=f"stated p({task.question.positive})", **_SHARE_AXIS)
+    figure.update_yaxes(title=f"{task.question.positive} by biopsy (share)", **_SHARE_AXIS)
     return figure
 
 

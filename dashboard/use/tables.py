@@ -11,8 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from dashboard.shell.colours import DX_COLOURS
-from data.tasks.skin import DX_CODES
+from data.tasks.task import Task
 from model.evaluation.drift import Drift
 from model.evaluation.use import LiveCalibration, ReaderRates, Share, Use
 from model.measures.metrics import Array
@@ -29,7 +28,7 @@ def share_columns(share: Share) -> dict[str, Any]:
     return dict(zip(_SHARE_COLUMNS, values, strict=True))
 
 
-def use_frame(use: Use) -> pd.DataFrame:
+def use_frame(use: Use, task: Task) -> pd.DataFrame:
     """Every share of the page for download: measure, and the share's columns."""
     shares = {
         "agreement_before": use.before.share,
@@ -38,7 +37,7 @@ def use_frame(use: Use) -> pd.DataFrame:
         "flagged": use.flagged,
         **{name: getattr(use.switches, name) for name in SWITCHES},
         **{f"{reader.reader}_{rate}": getattr(reader, rate) for reader in use.rates for rate in RATES},
-        "malignant_by_biopsy": use.calibration.observed,
+        f"{task.question.key}_by_biopsy": use.calibration.observed,
     }
     return pd.DataFrame([{"measure": name, **share_columns(share)} for name, share in shares.items()])
 
@@ -60,16 +59,16 @@ def bins_frame(calibration: LiveCalibration) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["stated", *_SHARE_COLUMNS])
 
 
-def answers_frame(drift: Drift, reference: Array) -> pd.DataFrame:
+def answers_frame(drift: Drift, reference: Array, task: Task) -> pd.DataFrame:
     """Shares of the model's answers as `dashboard.shell.charts.interval_dots` draws them.
 
     Args:
         drift: of one window.
-        reference: (7,) shares in dx order.
+        reference: (C,) shares in the task's order.
 
     Returns:
-        name (dx code), the share's columns, reference, images, colour.
+        name (code), the share's columns, reference, images, colour.
     """
     shares = pd.DataFrame([share_columns(share) for share in drift.class_shares])
-    shares.insert(0, "name", list(DX_CODES))
-    return shares.assign(reference=reference, images=shares["cases"], colour=[DX_COLOURS[dx] for dx in DX_CODES])
+    shares.insert(0, "name", list(task.codes))
+    return shares.assign(reference=reference, images=shares["cases"], colour=[one.colour for one in task.classes])

@@ -22,7 +22,7 @@ from dashboard.use.tables import RATES, SWITCHES, answers_frame, bins_frame, rat
 from data.cases.case import Actor
 from data.cases.labelled import labelled_zip
 from data.cases.queries import CaseQuery
-from data.tasks.skin import DX_CODES
+from data.tasks.task import Task
 from model.evaluation.drift import Drift, Reference, Shift, measure_drift, reference_of, since
 from model.evaluation.use import LiveCalibration, ReaderRates, Share, Use, measure_use, use_table
 from model.measures.intervals import Estimate
@@ -33,15 +33,30 @@ SHIFTS = ("classes", "distance", "blurred")
 MAX_ZIP_CASES = 1000
 
 
+def present_task() -> Task:
+    """The task of the model in use: cases of one task are measured at a time."""
+    return resources.artifact().task
+
+
+def intro() -> None:
+    """What the page is."""
+    st.markdown(wording.intro(present_task()))
+
+
 def load_cases() -> pd.DataFrame:
-    """All cases of the actor's organisation as a table of `model.evaluation.use`; raises what the case log raises."""
+    """All cases of the model's task in the actor's organisation as a table of `model.evaluation.use`.
+
+    Raises:
+        CaseLogUnavailable, NotAllowed, ArtifactMismatch: as the case log and the model do.
+    """
+    task = present_task()
     with st.spinner(wording.LOADING):
-        return use_table(resources.case_log().cases(CaseQuery(), actor()))
+        return use_table(resources.case_log().cases(CaseQuery(task=task.key), actor()), task)
 
 
 def empty_log() -> None:
     """What to do first."""
-    st.info(f"**{wording.EMPTY_LOG_TITLE}.** {wording.EMPTY_LOG}", icon=":material/folder_open:")
+    st.info(f"**{wording.EMPTY_LOG_TITLE}.** {wording.empty_log(present_task())}", icon=":material/folder_open:")
 
 
 def filters(table: pd.DataFrame) -> tuple[pd.DataFrame, int | None]:
@@ -73,17 +88,19 @@ def agreement_and_rates(chosen: pd.DataFrame, days: int | None) -> None:
     if chosen.empty:
         st.info(f"**{wording.NOTHING_FOUND_TITLE}.** {wording.NOTHING_FOUND}", icon=":material/filter_alt_off:")
         return
-    use = measure_use(chosen)
-    _agreement(use, days)
-    _against_biopsy(use, days)
+    task = present_task()
+    use = measure_use(chosen, task)
+    _agreement(use, task, days)
+    _against_biopsy(use, task, days)
 
 
 # --- Clinician and AI ------------------------------------------------------------------------------------------------
 
 
-def _agreement(use: Use, days: int | None) -> None:
+def _agreement(use: Use, task: Task, days: int | None) -> None:
     st.subheader(wording.AGREEMENT_HEADING)
-    st.markdown(wording.AGREEMENT_TEXT)
+    st.markdown(wording.agreement_text(task))
+    metrics = wording.use_metrics(task)
     shares = {
         "before": use.before.share,
         "after": use.after.share,
@@ -94,23 +111,27 @@ def _agreement(use: Use, days: int | None) -> None:
     with st.grid(4, min_column_width=170, border=True, gap="small") as grid:
         for name in HEADLINES:
             with grid.cell(), st.container(key=f"use_{name}", gap="xxsmall"):
-                _headline(METRICS[name], shares[name])
+                _headline(metrics[name], shares[name], task)
                 _quiet(wording.kappa_line(kappas[name]) if name in kappas else "")
-    chart_heading(wording.SWITCHES_TITLE, wording.data_line(use.cases, use.lesions, wording.PERIOD_NAMES[days]))
-    _switches(use)
-    csv_download(use_frame(use), "use.csv", key="use_csv")
+    chart_heading(wording.SWITCHES_TITLE, wording.data_line(use.cases, use.lesions, wording.PERIOD_NAMES[days], task))
+    _switches(use, task)
+    csv_download(use_frame(use, task), "use.csv", key="use_csv")
 
 
-def _headline(metric: Metric, share: Share) -> None:
+def _headline(metric: Metric, share: Share, task: Task) -> None:
     st.metric(metric.name, metric.format(share.estimate.value), help=metric.tooltip)
-    _quiet(wording.under_metric(share, metric))
+    _quiet(wording.under_metric(share, metric, task))
 
 
-def _switches(use: Use) -> None:
-    metric = METRICS["switched"]
-    switches = [(getattr(use.switches, name), *wording.SWITCH_NAMES[name]) for name in SWITCHES]
+def _switches(use: Use, task: Task) -> None:
+    metric, names = wording.use_metrics(task)["switched"], wording.switch_names(task)
+    switches = [(getattr(use.switches, name), *names[name]) for name in SWITCHES]
     rows = [
-        (_noted(label, of), _noted(*_cell(share, metric)), _noted(wording.hits_of_n(share), wording.lesions(share)))
+        (
+            _noted(label, of),
+            _noted(*_cell(share, metric, task)),
+            _noted(wording.hits_of_n(share), wording.lesions(share, task)),
+        )
         for share, label, of in switches
     ]
     html_table(("decision", "share", "n"), rows, numeric=(1, 2))
@@ -119,46 +140,47 @@ def _switches(use: Use) -> None:
 # --- Against the biopsy ----------------------------------------------------------------------------------------------
 
 
-def _against_biopsy(use: Use, days: int | None) -> None:
+def _against_biopsy(use: Use, task: Task, days: int | None) -> None:
     st.subheader(wording.LIVE_HEADING)
     if not use.biopsied_cases:
         st.markdown(wording.NO_BIOPSIES)
         return
-    st.markdown(wording.VERIFICATION_BIAS)
-    data = wording.biopsied_line(use.biopsied_cases, use.biopsied_lesions, wording.PERIOD_NAMES[days])
+    st.markdown(wording.verification_bias(task))
+    data = wording.biopsied_line(use.biopsied_cases, use.biopsied_lesions, wording.PERIOD_NAMES[days], task)
     with card_grid(540, columns=2) as grid:
         with grid.cell():
             names = {rate: METRICS[rate].name for rate in RATES}
-            figure = charts.reader_rates(rates_frame(use.rates), wording.READER_NAMES, names)
+            figure = charts.reader_rates(rates_frame(use.rates), wording.READER_NAMES, names, task)
             chart(wording.RATES_TITLE, data, figure, "use_rates_chart", note=wording.RATES_NOTE)
         with grid.cell():
             chart_heading(wording.RATES_TITLE, data)
-            _rates_table(use.rates)
+            _rates_table(use.rates, task)
         with grid.cell():
-            figure = charts.calibration(bins_frame(use.calibration))
-            chart(wording.CALIBRATION_TITLE, data, figure, "use_calibration_chart", note=wording.CALIBRATION_NOTE)
+            figure = charts.calibration(bins_frame(use.calibration), task)
+            chart(wording.CALIBRATION_TITLE, data, figure, "use_calibration_chart", note=wording.calibration_note(task))
         with grid.cell():
             chart_heading(wording.CALIBRATION_TABLE_TITLE, data)
-            _calibration_tables(use.calibration)
+            _calibration_tables(use.calibration, task)
 
 
-def _rates_table(rates: Sequence[ReaderRates]) -> None:
+def _rates_table(rates: Sequence[ReaderRates], task: Task) -> None:
     """One row a rate, one column a reader: narrow enough for a phone."""
     rows = [
-        (METRICS[rate].name, *(_noted(*_rate(getattr(reader, rate), METRICS[rate])) for reader in rates))
+        (METRICS[rate].name, *(_noted(*_rate(getattr(reader, rate), METRICS[rate], task)) for reader in rates))
         for rate in RATES
     ]
     accuracy = METRICS["balanced_accuracy"]
     rows += [
         (accuracy.name, *(_noted(*_of_estimate(reader.balanced_accuracy, accuracy)) for reader in rates)),
-        ("diagnoses found", *(f"{reader.classes} of {len(DX_CODES)}" for reader in rates)),
-        ("cases (lesions)", *(f"{reader.cases:,} ({reader.lesions:,})" for reader in rates)),
+        (f"{task.words.labels} found", *(f"{reader.classes} of {len(task.classes)}" for reader in rates)),
+        (f"cases ({task.words.subjects})", *(f"{reader.cases:,} ({reader.lesions:,})" for reader in rates)),
     ]
     headers = ("", *(wording.READER_NAMES[reader.reader] for reader in rates))
     html_table(headers, rows, numeric=range(1, len(headers)))
 
 
-def _calibration_tables(calibration: LiveCalibration) -> None:
+def _calibration_tables(calibration: LiveCalibration, task: Task) -> None:
+    metrics = wording.use_metrics(task)
     estimates = {
         "stated": calibration.stated,
         "observed": calibration.observed.estimate,
@@ -167,14 +189,14 @@ def _calibration_tables(calibration: LiveCalibration) -> None:
     }
     html_table(
         ("measure", "value"),
-        [(METRICS[name].name, _beside(*_of_estimate(estimate, METRICS[name]))) for name, estimate in estimates.items()],
+        [(metrics[name].name, _beside(*_of_estimate(estimate, metrics[name]))) for name, estimate in estimates.items()],
         numeric=(1,),
     )
-    observed = METRICS["observed"]
+    observed = metrics["observed"]
     html_table(
         ("stated", observed.name.lower(), "n"),
         [
-            (percent(each.stated), _beside(*_cell(each.observed, observed)), wording.hits_of_n(each.observed))
+            (percent(each.stated), _beside(*_cell(each.observed, observed, task)), wording.hits_of_n(each.observed))
             for each in calibration.bins
         ],
         numeric=(1, 2),
@@ -186,7 +208,7 @@ def _calibration_tables(calibration: LiveCalibration) -> None:
 
 def measured_drift(table: pd.DataFrame) -> tuple[Drift, ...]:
     """All windows of the model in use; a second for ten thousand cases, so not at every filter."""
-    return measure_drift(table, reference_of(resources.artifact().manifest), datetime.now(UTC))
+    return measure_drift(table, reference_of(resources.artifact().manifest, present_task()), datetime.now(UTC))
 
 
 def drift(table: pd.DataFrame, measured: Sequence[Drift], days: int | None) -> None:
@@ -198,16 +220,17 @@ def drift(table: pd.DataFrame, measured: Sequence[Drift], days: int | None) -> N
         days: the period that the figures show, None for all.
     """
     artifact = resources.artifact()
-    reference = reference_of(artifact.manifest)
+    reference = reference_of(artifact.manifest, present_task())
+    task = reference.task
     st.subheader(wording.DRIFT_HEADING)
     st.markdown(wording.drift_text(f"{artifact.name} {artifact.version}", reference))
-    _alarms(measured)
+    _alarms(measured, task)
     whole = next(window for window in measured if window.days is None)
-    chart_heading(wording.DRIFT_TABLE_TITLE, wording.data_line(whole.cases, whole.lesions, "model in use"))
-    _drift_table(measured)
-    _quiet(wording.DRIFT_NOTE)
+    chart_heading(wording.DRIFT_TABLE_TITLE, wording.data_line(whole.cases, whole.lesions, "model in use", task))
+    _drift_table(measured, task)
+    _quiet(wording.drift_note(task))
     shown = next(window for window in measured if window.days == days)
-    data = wording.data_line(shown.cases, shown.lesions, f"model in use, {wording.PERIOD_NAMES[days]}")
+    data = wording.data_line(shown.cases, shown.lesions, f"model in use, {wording.PERIOD_NAMES[days]}", task)
     with card_grid(540, columns=2) as grid:
         with grid.cell():
             _class_shares(shown, reference, data)
@@ -215,32 +238,33 @@ def drift(table: pd.DataFrame, measured: Sequence[Drift], days: int | None) -> N
             _distances(table, reference, days, data)
 
 
-def _alarms(measured: Sequence[Drift]) -> None:
+def _alarms(measured: Sequence[Drift], task: Task) -> None:
     """One amber box for each kind of shift that is beyond in some window."""
     for name in SHIFTS:
         beyond = [window for window in measured if getattr(window, name).is_beyond]
         if beyond:
             shifts = [getattr(window, name) for window in beyond]
-            st.warning(wording.beyond(beyond, shifts, METRICS[name]), icon=":material/warning:")
+            metric = wording.use_metrics(task)[name]
+            st.warning(wording.beyond(beyond, shifts, metric, task), icon=":material/warning:")
 
 
-def _drift_table(measured: Sequence[Drift]) -> None:
+def _drift_table(measured: Sequence[Drift], task: Task) -> None:
+    metrics = {name: wording.use_metrics(task)[name] for name in SHIFTS}
     rows = [
         (
             wording.PERIOD_NAMES[window.days],
             f"{window.cases:,} ({window.lesions:,})",
-            *(_shift_cell(window, getattr(window, name), METRICS[name]) for name in SHIFTS),
+            *(_shift_cell(window, getattr(window, name), metric, task) for name, metric in metrics.items()),
         )
         for window in measured
     ]
-    metrics = [METRICS[name] for name in SHIFTS]
-    headers = ("period", "cases (lesions)", *(metric.name for metric in metrics))
-    tooltips = ("", "", *(metric.plain_tooltip for metric in metrics))
+    headers = ("period", f"cases ({task.words.subjects})", *(metric.name for metric in metrics.values()))
+    tooltips = ("", "", *(metric.plain_tooltip for metric in metrics.values()))
     html_table(headers, rows, numeric=range(1, len(headers)), tooltips=tooltips)
 
 
-def _shift_cell(window: Drift, shift: Shift, metric: Metric) -> Html:
-    return _noted(*_of_estimate(shift.estimate, metric), wording.shift_state(window, shift))
+def _shift_cell(window: Drift, shift: Shift, metric: Metric, task: Task) -> Html:
+    return _noted(*_of_estimate(shift.estimate, metric), wording.shift_state(window, shift, task))
 
 
 def _class_shares(window: Drift, reference: Reference, data: str) -> None:
@@ -248,9 +272,10 @@ def _class_shares(window: Drift, reference: Reference, data: str) -> None:
         chart_heading(wording.CLASS_SHARES_TITLE, data)
         _quiet(wording.NO_ANSWERS)
         return
-    rows = answers_frame(window, reference.class_shares)
-    figure = shell_charts.interval_dots(rows, "share of cases, by the AI's answer", wording.REFERENCE_NAME)
-    chart(wording.CLASS_SHARES_TITLE, data, figure, "use_classes_chart", note=wording.CLASS_SHARES_NOTE)
+    task = reference.task
+    rows = answers_frame(window, reference.class_shares, task)
+    figure = shell_charts.interval_dots(rows, "share of cases, by the AI's answer", wording.reference_name(task))
+    chart(wording.CLASS_SHARES_TITLE, data, figure, "use_classes_chart", note=wording.class_shares_note(task))
     csv_download(rows.drop(columns=["images", "colour"]), "answers.csv", key="use_classes_csv")
 
 
@@ -261,7 +286,9 @@ def _distances(table: pd.DataFrame, reference: Reference, days: int | None, data
         return
     of_model = since(table[table["artifact_sha256"] == reference.artifact_sha256], days, datetime.now(UTC))
     scores = of_model["ood_score"].to_numpy()
-    figure = charts.distances(scores, reference.ood_levels, reference.ood_values, wording.REFERENCE_NAME)
+    figure = charts.distances(
+        scores, reference.ood_levels, reference.ood_values, wording.reference_name(reference.task)
+    )
     chart(wording.DISTANCE_TITLE, data, figure, "use_distance_chart", note=wording.DISTANCE_NOTE)
 
 
@@ -270,6 +297,7 @@ def _distances(table: pd.DataFrame, reference: Reference, days: int | None, data
 
 def labelled_export(table: pd.DataFrame, who: Actor) -> None:
     """How many cases have a biopsy, and all of them as a training set."""
+    task = present_task()
     st.subheader(wording.EXPORT_HEADING)
     biopsied = table[table["biopsy_dx"].notna()]
     is_clear = biopsied.groupby("lesion_id")["biopsy_dx"].transform("nunique") == 1
@@ -277,14 +305,14 @@ def labelled_export(table: pd.DataFrame, who: Actor) -> None:
     if clear.empty:
         st.markdown(wording.NOTHING_LABELLED)
         return
-    st.markdown(wording.labelled(len(clear), clear["lesion_id"].nunique(), int((~is_clear).sum())))
-    st.caption(wording.EXPORT_NOTE)
+    st.markdown(wording.labelled(len(clear), clear["lesion_id"].nunique(), int((~is_clear).sum()), task))
+    st.caption(wording.export_note(task))
     if who.role == "researcher":
         st.caption(wording.EXPORT_NOT_ALLOWED)
         return
     st.download_button(
         wording.EXPORT_BUTTON,
-        data=partial(labelled_zip, resources.case_log(), who),
+        data=partial(labelled_zip, resources.case_log(), who, task),
         file_name=wording.EXPORT_FILE,
         mime="application/zip",
         key="use_labelled_zip",
@@ -299,15 +327,15 @@ def labelled_export(table: pd.DataFrame, who: Actor) -> None:
 # --- Cells -----------------------------------------------------------------------------------------------------------
 
 
-def _cell(share: Share, metric: Metric) -> tuple[str, str]:
+def _cell(share: Share, metric: Metric, task: Task) -> tuple[str, str]:
     """A share and its interval, or that there are too few lesions."""
     value, interval = _of_estimate(share.estimate, metric)
-    return value, interval or wording.too_few(share.lesions)
+    return value, interval or wording.too_few(share.lesions, task)
 
 
-def _rate(share: Share, metric: Metric) -> tuple[str, ...]:
+def _rate(share: Share, metric: Metric, task: Task) -> tuple[str, ...]:
     """The same, and n."""
-    return *_cell(share, metric), wording.hits_of_n(share)
+    return *_cell(share, metric, task), wording.hits_of_n(share)
 
 
 def _of_estimate(estimate: Estimate, metric: Metric) -> tuple[str, str]:

@@ -8,22 +8,14 @@ from collections.abc import Sequence
 from dashboard.shell.formats import percent, plural
 from dashboard.shell.glossary import METRICS
 from dashboard.shell.metrics import Metric, interval_range
+from data.tasks.task import Task
 from model.evaluation.drift import ACCEPTED_DISTANCE, MIN_DRIFT_LESIONS, Drift, Reference, Shift
 from model.evaluation.subgroups import MIN_LESIONS
 from model.evaluation.use import Share
 from model.measures.intervals import Estimate
 
 TITLE = "Use"
-INTRO = (
-    "What the saved cases say of clinician and AI together. Cases are counted, also several of one lesion; intervals "
-    f"are 95 % by bootstrap of lesions, and below {MIN_LESIONS} lesions no rate is given. Lesions of one patient count "
-    "as independent."
-)
 EMPTY_LOG_TITLE = "No case has been saved yet"
-EMPTY_LOG = (
-    "Open an image on the **Review** page, decide, and save the case. From ten lesions on this page says how often "
-    "you and the AI agree; with biopsy results from the **Cases** page, who was right."
-)
 NOTHING_FOUND_TITLE = "No case in this period"
 NOTHING_FOUND = "Choose a longer period or all models."
 LOADING = "Reading the saved cases ..."
@@ -33,25 +25,16 @@ PERIOD_NAMES: dict[int | None, str] = {30: "last 30 days", 90: "last 90 days", N
 ALL_MODELS = "All models"
 READER_NAMES: dict[str, str] = {"model": "AI", "own_read": "Own read", "decision": "Decision"}
 
+KAPPA = Metric(
+    "Cohen's kappa",
+    "Agreement beyond what two readers with these habits reach by chance: 0 is chance, 1 is always.",
+    "(observed - by chance) / (1 - by chance)",
+    "area",
+)
 AGREEMENT_HEADING = "Clinician and AI"
-AGREEMENT_TEXT = "How often they name the same diagnosis. Agreement is not accuracy: both can be wrong together."
-
 SWITCHES_TITLE = "Where decisions went"
-SWITCH_NAMES: dict[str, tuple[str, str]] = {
-    "to_model": ("To the AI's diagnosis", "of own reads that differed from the AI"),
-    "elsewhere": ("To a third diagnosis", "of own reads that differed from the AI"),
-    "from_model": ("Away from the AI's diagnosis", "of own reads that agreed with the AI"),
-    "to_right": ("From wrong to right", "of wrong own reads, by biopsy"),
-    "from_right": ("From right to wrong", "of right own reads, by biopsy"),
-}
 
 LIVE_HEADING = "Against the biopsy"
-VERIFICATION_BIAS = (
-    "Only lesions that somebody thought worth a biopsy count here, a selected group: sensitivity comes out higher and "
-    "specificity lower than among all lesions of the clinic, and PPV and NPV hold for such lesions alone "
-    "(verification bias). Rates are of malignant against benign; the AI calls malignant what it flagged at the "
-    "threshold saved with the case."
-)
 NO_BIOPSIES = "No case of this choice has a biopsy result. Enter results on the **Cases** page to see who was right."
 RATES_TITLE = "Sensitivity, specificity and predictive values"
 RATES_NOTE = (
@@ -60,17 +43,11 @@ RATES_NOTE = (
 )
 CALIBRATION_TITLE = "Stated probability and biopsy"
 CALIBRATION_TABLE_TITLE = "Calibration in these cases"
-CALIBRATION_NOTE = (
-    "The probabilities are calibrated for HAM10000's mix of lesions. Among lesions chosen for biopsy more are "
-    "malignant, so dots above the diagonal are to be expected."
-)
 
 DRIFT_HEADING = "Drift"
-REFERENCE_NAME = "HAM10000, out of fold"
 NO_REFERENCE = "no reference"
 DRIFT_TABLE_TITLE = "Recent cases against the training data"
 CLASS_SHARES_TITLE = "Answers of the AI"
-CLASS_SHARES_NOTE = f"Tick: share on {REFERENCE_NAME}. Dot: these cases, with the 95 % interval."
 DISTANCE_TITLE = "Distance from the training images"
 DISTANCE_NOTE = "Images that the quality check refuses become no cases; they are left out of both curves."
 NO_DISTANCES = "The manifest of this model holds no distances to compare with; `make studies` measures them."
@@ -80,22 +57,17 @@ EXPORT_HEADING = "Labelled cases as a training set"
 EXPORT_BUTTON = "Training set (ZIP)"
 EXPORT_FILE = "lesionlens_labelled.zip"
 NOTHING_LABELLED = "No case has a biopsy result yet. Enter results on the **Cases** page."
-EXPORT_NOTE = (
-    "All labelled cases of your organisation, whatever is chosen above: images, diagnosis by histopathology, age in "
-    "five-year steps, sex and site, in the shape of HAM10000; no reference, note, name or time. "
-    "`python -m model.train --extra FOLDER` trains on them. The export is recorded in the audit trail."
-)
 EXPORT_NOT_ALLOWED = "Your role may see these figures, not export images. A clinician or an administrator can."
 
 
-def data_line(cases: int, lesions: int, period: str) -> str:
+def data_line(cases: int, lesions: int, period: str, task: Task) -> str:
     """On what a chart stands: `saved cases of the last 30 days, 120 cases, 96 lesions`."""
-    return f"saved cases, {period}: {plural(cases, 'case')}, {plural(lesions, 'lesion')}"
+    return f"saved cases, {period}: {plural(cases, 'case')}, {plural(lesions, task.words.subject)}"
 
 
-def biopsied_line(cases: int, lesions: int, period: str) -> str:
+def biopsied_line(cases: int, lesions: int, period: str, task: Task) -> str:
     """The same of biopsied cases."""
-    return f"biopsied cases, {period}: {plural(cases, 'case')}, {plural(lesions, 'lesion')}"
+    return f"biopsied cases, {period}: {plural(cases, 'case')}, {plural(lesions, task.words.subject)}"
 
 
 def interval_of(estimate: Estimate, metric: Metric) -> str:
@@ -103,15 +75,15 @@ def interval_of(estimate: Estimate, metric: Metric) -> str:
     return "" if math.isnan(estimate.low) else interval_range(estimate.low, estimate.high, metric)
 
 
-def counted(share: Share) -> str:
+def counted(share: Share, task: Task) -> str:
     """`36 of 50 cases, 41 lesions`."""
-    return f"{share.hits:,} of {plural(share.cases, 'case')}, {plural(share.lesions, 'lesion')}"
+    return f"{share.hits:,} of {plural(share.cases, 'case')}, {plural(share.lesions, task.words.subject)}"
 
 
-def under_metric(share: Share, metric: Metric) -> str:
+def under_metric(share: Share, metric: Metric, task: Task) -> str:
     """The quiet line under a headline figure: interval and n, or that there are too few."""
     interval = interval_of(share.estimate, metric)
-    return f"{interval} · {counted(share)}" if interval else f"{too_few(share.lesions)} · {counted(share)}"
+    return f"{interval or too_few(share.lesions, task)} · {counted(share, task)}"
 
 
 def hits_of_n(share: Share) -> str:
@@ -119,37 +91,37 @@ def hits_of_n(share: Share) -> str:
     return f"{share.hits:,} of {share.cases:,}"
 
 
-def lesions(share: Share) -> str:
+def lesions(share: Share, task: Task) -> str:
     """`41 lesions`."""
-    return plural(share.lesions, "lesion")
+    return plural(share.lesions, task.words.subject)
 
 
-def too_few(lesions: int, needed: int = MIN_LESIONS) -> str:
+def too_few(lesions: int, task: Task, needed: int = MIN_LESIONS) -> str:
     """Why no rate is given."""
-    return f"too few to say: {lesions:,} of {needed} lesions" if lesions < needed else "cannot be said"
+    return f"too few to say: {lesions:,} of {needed} {task.words.subjects}" if lesions < needed else "cannot be said"
 
 
 def kappa_line(kappa: Estimate) -> str:
     """`kappa 0.41 (0.30 to 0.52)`; empty where it cannot be said."""
-    metric = METRICS["kappa"]
-    return "" if math.isnan(kappa.value) else f"kappa {metric.format(kappa.value)} ({interval_of(kappa, metric)})"
+    return "" if math.isnan(kappa.value) else f"kappa {KAPPA.format(kappa.value)} ({interval_of(kappa, KAPPA)})"
 
 
 def drift_text(model: str, reference: Reference) -> str:
     """What is compared with what, and what a shift means."""
+    dataset, subjects = reference.task.dataset.name, reference.task.words.subjects
     source = (
-        f"{plural(reference.images, 'image')} of HAM10000 that no weight was trained on"
+        f"{plural(reference.images, 'image')} of {dataset} that no weight was trained on"
         if reference.images
-        else ("images of HAM10000")
+        else f"images of {dataset}"
     )
     return (
-        f"Cases of the model in use, {model}, against {source}. A shift is no fault by itself, since your lesions are "
-        "others than HAM10000's; it means that the measured sensitivity and specificity may not hold here. No shift "
-        "found is no proof that they do."
+        f"Cases of the model in use, {model}, against {source}. A shift is no fault by itself, since your {subjects} "
+        f"are others than {dataset}'s; it means that the measured sensitivity and specificity may not hold here. No "
+        "shift found is no proof that they do."
     )
 
 
-def beyond(drifts: Sequence[Drift], shifts: Sequence[Shift], metric: Metric) -> str:
+def beyond(drifts: Sequence[Drift], shifts: Sequence[Shift], metric: Metric, task: Task) -> str:
     """The amber sentence of one kind of shift that `is_beyond` in some windows.
 
     Args:
@@ -158,7 +130,7 @@ def beyond(drifts: Sequence[Drift], shifts: Sequence[Shift], metric: Metric) -> 
     """
     windows = "; ".join(
         f"{PERIOD_NAMES[drift.days]} {metric.format(shift.estimate.value)} "
-        f"({interval_of(shift.estimate, metric)}, {plural(drift.lesions, 'lesion')})"
+        f"({interval_of(shift.estimate, metric)}, {plural(drift.lesions, task.words.subject)})"
         for drift, shift in zip(drifts, shifts, strict=True)
     )
     return (
@@ -167,12 +139,12 @@ def beyond(drifts: Sequence[Drift], shifts: Sequence[Shift], metric: Metric) -> 
     )
 
 
-def shift_state(drift: Drift, shift: Shift) -> str:
+def shift_state(drift: Drift, shift: Shift, task: Task) -> str:
     """A word for the table: `shifted`, `within 10 %`, `cannot be told`, or why nothing is said."""
     if math.isnan(shift.accepted):
         return NO_REFERENCE
     if math.isnan(shift.estimate.value):
-        return too_few(drift.lesions, MIN_DRIFT_LESIONS)
+        return too_few(drift.lesions, task, MIN_DRIFT_LESIONS)
     if shift.is_beyond:
         return f"shifted, above {_limit(shift.accepted)}"
     return f"within {_limit(shift.accepted)}" if shift.estimate.high <= shift.accepted else "cannot be told"
@@ -182,17 +154,14 @@ def _limit(accepted: float) -> str:
     return f"{accepted * 100:.2g} %"
 
 
-DRIFT_NOTE = (
-    f"Accepted: {percent(ACCEPTED_DISTANCE)}, a convention of this program; for blurred images, their share in the "
-    f"reference. Shifted: the whole interval lies above it. Below {MIN_DRIFT_LESIONS} lesions chance alone looks like "
-    "a shift, and nothing is said."
-)
-
-
-def labelled(cases: int, lesions: int, contradictory: int) -> str:
+def labelled(cases: int, lesions: int, contradictory: int, task: Task) -> str:
     """How many cases the training set would hold."""
-    left_out = f"; {plural(contradictory, 'case')} of lesions whose biopsies differ left out" if contradictory else ""
-    return f"{plural(cases, 'case')} of {plural(lesions, 'lesion')} with a biopsy result{left_out}."
+    left_out = (
+        f"; {plural(contradictory, 'case')} of {task.words.subjects} whose biopsies differ left out"
+        if contradictory
+        else ""
+    )
+    return f"{plural(cases, 'case')} of {plural(lesions, task.words.subject)} with a biopsy result{left_out}."
 
 
 def too_many(limit: int) -> str:
@@ -201,3 +170,155 @@ def too_many(limit: int) -> str:
         f"A ZIP is made for at most {limit:,} cases. For more, on the server: "
         "`python -m data.cases.labelled --database ... --images ... --key-file ... --output FOLDER`."
     )
+
+
+# --- Of a task -------------------------------------------------------------------------------------------------------
+
+
+def intro(task: Task) -> str:
+    """What the page is."""
+    words = task.words
+    return (
+        f"What the saved cases say of clinician and AI together. Cases are counted, also several of one "
+        f"{words.subject}; intervals are 95 % by bootstrap of {words.subjects}, and below {MIN_LESIONS} "
+        f"{words.subjects} no rate is given. {words.subjects.capitalize()} of one patient count as independent."
+    )
+
+
+def empty_log(task: Task) -> str:
+    """What to do first."""
+    return (
+        f"Open an image on the **Review** page, decide, and save the case. From ten {task.words.subjects} on this page "
+        "says how often you and the AI agree; with biopsy results from the **Cases** page, who was right."
+    )
+
+
+def agreement_text(task: Task) -> str:
+    """What agreement is not."""
+    return f"How often they name the same {task.words.label}. Agreement is not accuracy: both can be wrong together."
+
+
+def switch_names(task: Task) -> dict[str, tuple[str, str]]:
+    """Where decisions went, and of which cases that is said, by the key of `model.evaluation.use.Switches`."""
+    label = task.words.label
+    return {
+        "to_model": (f"To the AI's {label}", "of own reads that differed from the AI"),
+        "elsewhere": (f"To a third {label}", "of own reads that differed from the AI"),
+        "from_model": (f"Away from the AI's {label}", "of own reads that agreed with the AI"),
+        "to_right": ("From wrong to right", "of wrong own reads, by biopsy"),
+        "from_right": ("From right to wrong", "of right own reads, by biopsy"),
+    }
+
+
+def verification_bias(task: Task) -> str:
+    """Whom the rates are of."""
+    subjects, question = task.words.subjects, task.question
+    return (
+        f"Only {subjects} that somebody thought worth a biopsy count here, a selected group: sensitivity comes out "
+        f"higher and specificity lower than among all {subjects} of the clinic, and PPV and NPV hold for such "
+        f"{subjects} alone (verification bias). Rates are of {question.positive} against {question.negative}; the AI "
+        f"calls {question.positive} what it flagged at the threshold saved with the case."
+    )
+
+
+def calibration_note(task: Task) -> str:
+    """Why dots are expected above the diagonal."""
+    subjects = task.words.subjects
+    return (
+        f"The probabilities are calibrated for {task.dataset.name}'s mix of {subjects}. Among {subjects} chosen for "
+        f"biopsy more are {task.question.positive}, so dots above the diagonal are to be expected."
+    )
+
+
+def reference_name(task: Task) -> str:
+    """What cases are compared with."""
+    return f"{task.dataset.name}, out of fold"
+
+
+def class_shares_note(task: Task) -> str:
+    """How the chart of answers is read."""
+    return f"Tick: share on {reference_name(task)}. Dot: these cases, with the 95 % interval."
+
+
+def drift_note(task: Task) -> str:
+    """What counts as a shift."""
+    return (
+        f"Accepted: {percent(ACCEPTED_DISTANCE)}, a convention of this program; for blurred images, their share in the "
+        f"reference. Shifted: the whole interval lies above it. Below {MIN_DRIFT_LESIONS} {task.words.subjects} chance "
+        "alone looks like a shift, and nothing is said."
+    )
+
+
+def export_note(task: Task) -> str:
+    """What the training set holds."""
+    return (
+        f"All labelled cases of your organisation, whatever is chosen above: images, {task.words.label} by "
+        "histopathology, age in five-year steps, sex and site, in the shape of HAM10000; no reference, note, name or "
+        "time. `python -m model.train --extra FOLDER` trains on them. The export is recorded in the audit trail."
+    )
+
+
+def use_metrics(task: Task) -> dict[str, Metric]:
+    """What is measured of cases, by its key."""
+    label, positive = task.words.label, task.question.positive
+    return {
+        "before": Metric(
+            "Agreement before",
+            f"The share of own reads, made before the AI's answer was shown, that name the AI's {label}.",
+            "own read = AI / cases with an own read",
+            "share",
+        ),
+        "after": Metric(
+            "Agreement after",
+            f"The share of decisions, made with the AI's answer in view, that name the AI's {label}.",
+            "decision = AI / all cases",
+            "share",
+        ),
+        "switched": Metric(
+            "Switch rate",
+            f"The share of own reads whose {label} was changed in the decision, in whatever direction.",
+            "decision differs from own read / cases with an own read",
+            "share",
+        ),
+        "flagged": Metric(
+            "Flagged",
+            f"The share of cases whose {positive} probability reached the threshold saved with them.",
+            f"p({positive}) >= threshold / all cases",
+            "share",
+        ),
+        "kappa": KAPPA,
+        "stated": Metric(
+            f"Stated p({positive})",
+            f"The {positive} probability, averaged over the biopsied cases.",
+            "mean of p",
+            "share",
+        ),
+        "observed": Metric(
+            f"{positive.capitalize()} by biopsy",
+            f"The share of the biopsied cases that was {positive}.",
+            f"{positive} / biopsied",
+            "share",
+        ),
+        "difference": Metric(
+            "Observed - stated",
+            "Above 0 the AI stated too little, below 0 too much, on average over these cases.",
+            f"{positive} share - mean of p, in percentage points",
+            "error",
+        ),
+        "calibration_error": METRICS["calibration_error"],
+        "classes": Metric(
+            "Shift of answers",
+            f"How many of 100 cases would need another {label} for the AI's answers to be spread as on the reference.",
+            f"half the sum over the {task.count} {task.words.labels} of |share here - share there|",
+            "share",
+        ),
+        "distance": Metric(
+            "Shift of distance",
+            "The largest gap between the shares of images within a distance of the training images, here and there.",
+            "Kolmogorov-Smirnov distance of the out-of-distribution score",
+            "share",
+        ),
+        "blurred": Metric(
+            "Blurred images", "The share of images with the remark that they are blurred.", "remark / all", "share"
+        ),
+    }

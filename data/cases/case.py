@@ -12,7 +12,7 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
-from data.tasks.skin import DX_CODES
+from data.tasks.task import Task
 
 # How sure a reader is of a diagnosis, least first.
 CERTAINTIES: tuple[str, ...] = ("unsure", "fairly sure", "sure")
@@ -88,7 +88,13 @@ class Lesion:
 
 @dataclass(frozen=True)
 class Read:
-    """A clinician's own reading before the AI's answer was shown: dx code, one of `CERTAINTIES`, one of `PLANS`."""
+    """A clinician's own reading before the AI's answer was shown.
+
+    Attributes:
+        dx: code of the case's task.
+        certainty: one of `CERTAINTIES`.
+        plan: one of `PLANS`.
+    """
 
     dx: str
     certainty: str
@@ -100,7 +106,7 @@ class Decision:
     """The diagnosis and plan after the AI's answer was seen.
 
     Attributes:
-        dx: dx code.
+        dx: code of the case's task.
         plan: one of `PLANS`.
         reason: why, free text; may be empty.
     """
@@ -112,7 +118,7 @@ class Decision:
 
 @dataclass(frozen=True)
 class Biopsy:
-    """What histopathology said: dx code, day of the report, free note."""
+    """What histopathology said: code of the case's task, day of the report, free note."""
 
     dx: str
     reported_on: date
@@ -124,20 +130,21 @@ class ModelResult:
     """What the model said when the case was saved, complete enough to show it again without the model.
 
     Attributes:
+        task: what the model tells apart; every code of the case is one of its codes.
         model_name, model_version: for example `skin`, `2.0`.
         artifact_sha256: of the serving weights, hexadecimal.
         preprocessing_version: of the way from image to network input.
-        probabilities: seven in dx order, sum 1, calibrated for `population`.
+        probabilities: one a class in the task's order, sum 1, calibrated for `population`.
         population: whose class shares the probabilities hold for, and the age and site they take into account.
-        prediction: dx code by the model's decision rule.
-        p_malignant: in [0, 1].
-        conformal_set: dx codes, the most probable first, at `conformal_level`.
+        prediction: code by the model's decision rule.
+        p_positive: probability that the task's question is answered with yes, in [0, 1].
+        conformal_set: codes, the most probable first, at `conformal_level`.
         conformal_level: for example 0.9.
-        member_p_malignant: one a network of the ensemble.
+        member_p_positive: one a network of the ensemble.
         quality: `ok`, or the remarks on the image joined by `|`.
         ood_score: distance from the training images, in the gate's unit.
         operating_point: name of the chosen one, for example `sensitivity_95`.
-        threshold: images with p(malignant) >= threshold are flagged.
+        threshold: images with p_positive >= threshold are flagged.
         sensitivity, specificity: measured at the threshold on the locked test lesions, in [0, 1].
         heatmap_method: for example `Grad-CAM`.
         evidence: compressed bytes of the forward pass and what was measured on the image
@@ -145,6 +152,7 @@ class ModelResult:
         runtime_ms: milliseconds from bytes to answer.
     """
 
+    task: Task
     model_name: str
     model_version: str
     artifact_sha256: str
@@ -152,10 +160,10 @@ class ModelResult:
     probabilities: tuple[float, ...]
     population: str
     prediction: str
-    p_malignant: float
+    p_positive: float
     conformal_set: tuple[str, ...]
     conformal_level: float
-    member_p_malignant: tuple[float, ...]
+    member_p_positive: tuple[float, ...]
     quality: str
     ood_score: float
     operating_point: str
@@ -168,8 +176,8 @@ class ModelResult:
 
     @property
     def is_flagged(self) -> bool:
-        """Whether p(malignant) reached the threshold."""
-        return self.p_malignant >= self.threshold
+        """Whether p_positive reached the threshold."""
+        return self.p_positive >= self.threshold
 
 
 @dataclass(frozen=True)
@@ -221,6 +229,11 @@ class Case:
     biopsy: Biopsy | None
 
     @property
+    def task(self) -> Task:
+        """What the model told apart, and so what the reads and the biopsy name."""
+        return self.result.task
+
+    @property
     def has_changed_mind(self) -> bool | None:
         """Whether the decision's dx differs from the reader's own read; None where there was none."""
         return None if self.own_read is None else self.own_read.dx != self.decision.dx
@@ -247,30 +260,30 @@ class StoredImage:
     height: int
 
 
-def check_dx(dx: str) -> str:
-    """The code itself; raises ValueError where it is not one of the seven."""
-    return _one_of(dx, DX_CODES, "a dx code")
+def check_dx(dx: str, task: Task) -> str:
+    """The code itself; raises ValueError where it is not one of the task's."""
+    return _one_of(dx, task.codes, "a dx code")
 
 
-def check_read(read: Read) -> Read:
-    """The read itself; raises ValueError where a word in it is not one of the lists above."""
-    check_dx(read.dx)
+def check_read(read: Read, task: Task) -> Read:
+    """The read itself; raises ValueError where a word in it is not one of the task's codes or of the lists above."""
+    check_dx(read.dx, task)
     _one_of(read.certainty, CERTAINTIES, "a certainty")
     _one_of(read.plan, PLANS, "a plan")
     return read
 
 
-def check_decision(decision: Decision) -> Decision:
+def check_decision(decision: Decision, task: Task) -> Decision:
     """The decision itself; raises ValueError for an unknown word or a reason that is too long."""
-    check_dx(decision.dx)
+    check_dx(decision.dx, task)
     _one_of(decision.plan, PLANS, "a plan")
     _not_longer(decision.reason, MAX_TEXT, "a reason")
     return decision
 
 
-def check_biopsy(biopsy: Biopsy) -> Biopsy:
+def check_biopsy(biopsy: Biopsy, task: Task) -> Biopsy:
     """The biopsy itself; raises ValueError for an unknown dx code or a note that is too long."""
-    check_dx(biopsy.dx)
+    check_dx(biopsy.dx, task)
     _not_longer(biopsy.note, MAX_TEXT, "a note")
     return biopsy
 
@@ -285,13 +298,13 @@ def check_draft(draft: CaseDraft) -> CaseDraft:
     _not_longer(draft.patient.reference, MAX_REFERENCE, "a patient reference")
     _not_longer(draft.lesion.note, MAX_TEXT, "a note")
     if draft.own_read is not None:
-        check_read(draft.own_read)
-    check_decision(draft.decision)
+        check_read(draft.own_read, draft.result.task)
+    check_decision(draft.decision, draft.result.task)
     return draft
 
 
 def probabilities_of(result: ModelResult) -> NDArray[np.float64]:
-    """The seven probabilities as an array, (7,) float64 in dx order."""
+    """The probabilities as an array, (C,) float64 in the task's order."""
     return np.asarray(result.probabilities, dtype=np.float64)
 
 

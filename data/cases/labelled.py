@@ -1,10 +1,10 @@
 """Cases with a biopsy as a training set shaped like HAM10000.
 
     python -m data.cases.labelled --database sqlite:///data/local/cases.db --images data/local/images \
-        --key-file data/local/case_key --output labelled
+        --key-file data/local/case_key --task skin --output labelled
     python -m model.train ... --extra labelled
 
-The folder holds `HAM10000_metadata.csv` (dx as histopathology found it, dx_type `histo`) and `images/` as JPEG. Images
+The folder holds `HAM10000_metadata.csv` (dx as the biopsy found it, dx_type `histo`) and `images/` as JPEG. Images
 of one lesion keep one lesion_id. The ids are those of the log, so that a case that is deleted there can be found and
 removed here; patient references, notes, names and times stay out. Ages are rounded to five years and end at 85, as
 HAM10000's do. An image of skin is personal data all the same: use it under the rules it was taken under.
@@ -31,6 +31,8 @@ from data.cases.log import CaseLog, open_case_log
 from data.cases.queries import CaseQuery
 from data.cases.storage import ImageAltered, ImageMissing, StorageUnavailable, open_image_store
 from data.datasets.ham10000 import METADATA_COLUMNS, METADATA_FILE, DatasetError
+from data.tasks.known import DEFAULT_TASK, TASKS
+from data.tasks.task import Task
 
 IMAGE_FOLDER = "images"
 MAX_AGE, AGE_STEP = 85, 5  # years; HAM10000 rounds ages to 5 and ends at 85
@@ -68,19 +70,21 @@ def labelled_cases(cases: Iterable[Case]) -> tuple[list[Case], int]:
     return clear, len(biopsied) - len(clear)
 
 
-def export_labelled(log: CaseLog, actor: Actor, write: Write) -> LabelledSet:
-    """Write the labelled cases of the actor's organisation, the metadata last; recorded in the audit trail first.
+def export_labelled(log: CaseLog, actor: Actor, task: Task, write: Write) -> LabelledSet:
+    """Write the labelled cases of a task of the actor's organisation, the metadata last; recorded in the trail first.
 
     Args:
         log: the case log.
         actor: who exports; a researcher may not.
+        task: what is to be trained.
         write: takes each file.
 
     Raises:
         DatasetError: no case has a biopsy, or none of them a readable image.
         CaseLogUnavailable, NotAllowed, StorageUnavailable: as the log does.
     """
-    cases, contradictory = labelled_cases(log.cases(CaseQuery(has_biopsy=True, is_descending=False), actor))
+    query = CaseQuery(task=task.key, has_biopsy=True, is_descending=False)
+    cases, contradictory = labelled_cases(log.cases(query, actor))
     if not cases:
         raise DatasetError("expected cases with a biopsy result, found none; enter results on the Cases page")
     log.record_export([case.case_id for case in cases], WHAT, actor)
@@ -92,16 +96,16 @@ def export_labelled(log: CaseLog, actor: Actor, write: Write) -> LabelledSet:
     return LabelledSet(len(rows), metadata["lesion_id"].nunique(), contradictory, len(cases) - len(rows))
 
 
-def labelled_zip(log: CaseLog, actor: Actor) -> bytes:
+def labelled_zip(log: CaseLog, actor: Actor, task: Task) -> bytes:
     """The set as a ZIP, made in memory; raises what `export_labelled` raises."""
     file = io.BytesIO()
     # JPEG is compressed already.
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-        export_labelled(log, actor, archive.writestr)
+        export_labelled(log, actor, task, archive.writestr)
     return file.getvalue()
 
 
-def labelled_folder(log: CaseLog, actor: Actor, folder: Path) -> LabelledSet:
+def labelled_folder(log: CaseLog, actor: Actor, task: Task, folder: Path) -> LabelledSet:
     """The set as a folder. The metadata is written last: a folder without it was cut short and cannot be trained on.
 
     Raises:
@@ -116,7 +120,7 @@ def labelled_folder(log: CaseLog, actor: Actor, folder: Path) -> LabelledSet:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
 
-    return export_labelled(log, actor, write)
+    return export_labelled(log, actor, task, write)
 
 
 def image_id_of(case: Case) -> str:
@@ -162,6 +166,7 @@ def main() -> None:
     parser.add_argument("--images-endpoint", help="URL of an S3-compatible store, as IMAGE_STORE_ENDPOINT")
     parser.add_argument("--key-file", type=Path, required=True, help="file with the log's key, as CASE_KEY")
     parser.add_argument("--organisation", default=LOCAL_ACTOR.organisation, help="whose cases")
+    parser.add_argument("--task", choices=tuple(TASKS), default=DEFAULT_TASK, help="cases of which task")
     parser.add_argument("--output", type=Path, required=True, help="folder to write, new or empty")
     arguments = parser.parse_args()
     try:
@@ -182,7 +187,8 @@ def _run(arguments: argparse.Namespace) -> LabelledSet:
     images = open_image_store(arguments.images, arguments.images_endpoint)
     log = open_case_log(arguments.database, images, arguments.key_file.read_bytes().strip())
     with contextlib.closing(log):
-        return labelled_folder(log, Actor("data.cases.labelled", arguments.organisation, "admin"), arguments.output)
+        actor = Actor("data.cases.labelled", arguments.organisation, "admin")
+        return labelled_folder(log, actor, TASKS[arguments.task], arguments.output)
 
 
 if __name__ == "__main__":

@@ -43,6 +43,7 @@ from data.cases.queries import (
     ids_statement,
     summaries_statement,
     summary_of,
+    tasks_statement,
 )
 from data.cases.rules import (
     CLINICAL_ROLES,
@@ -55,7 +56,7 @@ from data.cases.rules import (
     not_allowed,
 )
 from data.cases.storage import ImageStore, StorageUnavailable
-from data.cases.tables import DERIVED, CaseRow, case_of, row_of, set_biopsy, set_decision, set_facts
+from data.cases.tables import DERIVED, CaseRow, case_of, row_of, set_biopsy, set_decision, set_facts, task_of
 
 __all__ = [
     "ORDERS",
@@ -148,7 +149,7 @@ class CaseLog:
         return saved
 
     def case(self, case_id: UUID, actor: Actor) -> Case:
-        """A whole case; the view goes into the audit trail. Raises `CaseNotFound`."""
+        """A whole case; the view goes into the audit trail. Raises `CaseNotFound`, `CaseUnreadable`."""
         check_clinical(actor)
         with self._database.writing() as session:
             row = _row(session, case_id, actor)
@@ -164,18 +165,19 @@ class CaseLog:
 
     def decide(self, case_id: UUID, decision: Decision, actor: Actor) -> Case:
         """Replace the decision; raises `CaseNotFound`, and ValueError for an unknown word."""
-        check_decision(decision)
         check_texts(decision.reason)
         with self._changing(case_id, actor) as row:
+            check_decision(decision, task_of(row))
             set_decision(row, decision)
         return case_of(row)
 
     def record_biopsy(self, case_id: UUID, biopsy: Biopsy | None, actor: Actor) -> Case:
         """Enter, replace or (None) remove what histopathology said; raises `CaseNotFound`, and ValueError."""
         if biopsy is not None:
-            check_biopsy(biopsy)
             check_texts(biopsy.note)
         with self._changing(case_id, actor) as row:
+            if biopsy is not None:
+                check_biopsy(biopsy, task_of(row))
             set_biopsy(row, biopsy)
         return case_of(row)
 
@@ -216,6 +218,12 @@ class CaseLog:
         with self._database.reading() as session:
             return session.scalars(count_statement(query, actor.organisation, self._reference_key)).one()
 
+    def tasks(self, actor: Actor) -> list[str]:
+        """Keys of the tasks that there are cases of; of some, this version of the program may not know the task."""
+        check_clinical(actor)
+        with self._database.reading() as session:
+            return list(session.scalars(tasks_statement(actor.organisation)))
+
     def timeline(self, lesion_id: UUID, actor: Actor) -> list[CaseSummary]:
         """The cases of one lesion, oldest first."""
         return self.find(CaseQuery(lesion_id=lesion_id, is_descending=False), actor)
@@ -223,7 +231,8 @@ class CaseLog:
     def cases(self, query: CaseQuery, actor: Actor) -> Iterator[Case]:
         """Whole cases for exports and statistics, without a view in the audit trail.
 
-        They are read some at a time: a case deleted meanwhile is left out. For a researcher they carry no patient
+        They are read some at a time: a case deleted meanwhile is left out, one of an unknown task raises
+        `CaseUnreadable` (a query for one known task finds none). For a researcher they carry no patient
         reference, free text, file name or user name, and a query may not ask for one either (`NotAllowed`).
         """
         is_clinical = actor.role in CLINICAL_ROLES

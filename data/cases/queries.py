@@ -20,7 +20,7 @@ ORDERS: tuple[str, ...] = (
     "site",
     "dx",
     "prediction",
-    "p_malignant",
+    "p_positive",
 )
 
 
@@ -31,8 +31,9 @@ class CaseQuery:
     Attributes:
         text: words that must all occur in the note or the file name, in any case.
         patient_reference: the whole reference, in any case; found by its hash.
+        task: key of one; cases of tasks that this program does not know are found as well.
         dx: of the decision; `prediction` is the model's.
-        is_flagged: whether p(malignant) reached the threshold.
+        is_flagged: whether p_positive reached the threshold.
         differs_from_model: whether the decision's dx is another than the prediction.
         saved_from, saved_to: days in UTC, both included.
         order_by: one of `ORDERS`; cases equal in it stand newest first, an unknown age last.
@@ -41,6 +42,7 @@ class CaseQuery:
 
     text: str = ""
     patient_reference: str = ""
+    task: str | None = None
     dx: str | None = None
     prediction: str | None = None
     site: str | None = None
@@ -71,7 +73,7 @@ class CaseQuery:
 
 @dataclass(frozen=True)
 class CaseSummary:
-    """A case as one line of a list; `dx` and `plan` are the decision's."""
+    """A case as one line of a list; `dx` and `plan` are the decision's, `task` is a key, known here or not."""
 
     case_id: UUID
     saved_at: datetime
@@ -82,11 +84,12 @@ class CaseSummary:
     lesion_id: UUID
     site: str
     side: str
+    task: str
     dx: str
     plan: str
     own_dx: str | None
     prediction: str
-    p_malignant: float
+    p_positive: float
     is_flagged: bool
     model_version: str
     artifact_sha256: str
@@ -94,7 +97,7 @@ class CaseSummary:
     image_key: str
 
 
-_IS_FLAGGED = CaseRow.p_malignant >= CaseRow.threshold
+_IS_FLAGGED = CaseRow.p_positive >= CaseRow.threshold
 _SUMMARY = tuple(
     _IS_FLAGGED.label("is_flagged") if field.name == "is_flagged" else getattr(CaseRow, field.name)
     for field in fields(CaseSummary)
@@ -116,6 +119,11 @@ def count_statement(query: CaseQuery, organisation: str, reference_key: bytes) -
     return select(func.count()).select_from(CaseRow).where(*_conditions(query, organisation, reference_key))
 
 
+def tasks_statement(organisation: str) -> Select[str]:
+    """The keys of the tasks that an organisation has cases of, in the order of the alphabet."""
+    return select(CaseRow.task).where(CaseRow.organisation == organisation).distinct().order_by(CaseRow.task)
+
+
 def summary_of(row: Row[Any]) -> CaseSummary:
     """A row of `summaries_statement`."""
     values = row._asdict()
@@ -126,7 +134,7 @@ def _conditions(query: CaseQuery, organisation: str, reference_key: bytes) -> li
     conditions = [CaseRow.organisation == organisation]
     conditions += [
         getattr(CaseRow, name) == getattr(query, name)
-        for name in ("dx", "prediction", "site", "saved_by", "lesion_id")
+        for name in ("task", "dx", "prediction", "site", "saved_by", "lesion_id")
         if getattr(query, name) is not None
     ]
     facts = {

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from data.cases.case import Actor, Case, CaseDraft, check_draft
-from data.tasks.skin import DX_CODES
 
 MAX_NAME = 255  # characters kept of a file name
 CLINICAL_ROLES = ("clinician", "admin")  # may see patients
@@ -43,9 +42,10 @@ def checked_draft(draft: CaseDraft) -> CaseDraft:
     check_draft(draft)
     check_texts(draft.patient.reference, draft.lesion.note, draft.decision.reason)
     result = draft.result
-    numbers = (*result.probabilities, *result.member_p_malignant, result.p_malignant, result.threshold)
-    if len(result.probabilities) != len(DX_CODES) or not all(0 <= number <= 1 for number in numbers):
-        raise ValueError(f"expected {len(DX_CODES)} probabilities in [0, 1], received {result.probabilities}")
+    numbers = (*result.probabilities, *result.member_p_positive, result.p_positive, result.threshold)
+    expected = len(result.task.codes)
+    if len(result.probabilities) != expected or not all(0 <= number <= 1 for number in numbers):
+        raise ValueError(f"expected {expected} probabilities in [0, 1], received {result.probabilities}")
     # A file name is the browser's, not typed: what cannot be kept of it must not keep the case from being saved.
     name = draft.captured_name.encode(errors="replace").decode().replace("\0", "?")
     return replace(draft, captured_name=name[:MAX_NAME])

@@ -17,11 +17,16 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
 from data.cases.case import Actor, Biopsy, Case, CaseDraft, Decision, Lesion, ModelResult, Patient, Read, StoredImage
-from data.tasks.skin import DX_CODES
+from data.tasks.known import TASKS
+from data.tasks.task import Task
 
 _SHA256 = String(64)  # hexadecimal
 # Columns that only say again, for searching, what others say.
 DERIVED = ("reference_hash", "search_text")
+
+
+class CaseUnreadable(Exception):
+    """A case of a task, or with classes, that this version of the program does not know."""
 
 
 class UtcTime(TypeDecorator[datetime]):
@@ -91,23 +96,18 @@ class CaseRow(Base):
     biopsy_dx: Mapped[str | None]
     biopsy_reported_on: Mapped[date | None] = mapped_column(Date)
     biopsy_note: Mapped[str | None]
+    task: Mapped[str]
     model_name: Mapped[str]
     model_version: Mapped[str]
     artifact_sha256: Mapped[str]
     preprocessing_version: Mapped[str]
     population: Mapped[str]
     prediction: Mapped[str]
-    p_malignant: Mapped[float]
-    p_akiec: Mapped[float]
-    p_bcc: Mapped[float]
-    p_bkl: Mapped[float]
-    p_df: Mapped[float]
-    p_mel: Mapped[float]
-    p_nv: Mapped[float]
-    p_vasc: Mapped[float]
+    p_positive: Mapped[float]
+    probabilities: Mapped[dict[str, float]] = mapped_column(JSON)  # code to probability
     conformal_set: Mapped[str]  # codes joined by |
     conformal_level: Mapped[float]
-    member_p_malignant: Mapped[list[float]] = mapped_column(JSON)
+    member_p_positive: Mapped[list[float]] = mapped_column(JSON)
     quality: Mapped[str]
     ood_score: Mapped[float] = mapped_column(NumberOrNaN, nullable=True)
     operating_point: Mapped[str]
@@ -122,6 +122,8 @@ class CaseRow(Base):
     __table_args__ = (
         Index("ix_cases_saved_at", "organisation", "saved_at", "case_id"),
         Index("ix_cases_reference_hash", "organisation", "reference_hash", "saved_at", "case_id"),
+        # Which tasks there are is asked at every look at the list.
+        Index("ix_cases_task", "organisation", "task"),
         Index("ix_cases_lesion_id", "organisation", "lesion_id", "saved_at", "case_id"),
     )
 
@@ -171,16 +173,18 @@ def row_of(draft: CaseDraft, image: StoredImage, image_key: str, actor: Actor, r
         own_dx=None if own is None else own.dx,
         own_certainty=None if own is None else own.certainty,
         own_plan=None if own is None else own.plan,
+        task=result.task.key,
         model_name=result.model_name,
         model_version=result.model_version,
         artifact_sha256=result.artifact_sha256,
         preprocessing_version=result.preprocessing_version,
         population=result.population,
         prediction=result.prediction,
-        p_malignant=result.p_malignant,
+        p_positive=result.p_positive,
+        probabilities=dict(zip(result.task.codes, result.probabilities, strict=True)),
         conformal_set="|".join(result.conformal_set),
         conformal_level=result.conformal_level,
-        member_p_malignant=list(result.member_p_malignant),
+        member_p_positive=list(result.member_p_positive),
         quality=result.quality,
         ood_score=result.ood_score,
         operating_point=result.operating_point,
@@ -190,7 +194,6 @@ def row_of(draft: CaseDraft, image: StoredImage, image_key: str, actor: Actor, r
         heatmap_method=result.heatmap_method,
         runtime_ms=result.runtime_ms,
         evidence=result.evidence,
-        **{f"p_{dx}": value for dx, value in zip(DX_CODES, result.probabilities, strict=True)},
     )
     set_facts(row, draft.patient, draft.lesion, reference_key)
     set_decision(row, draft.decision)
@@ -223,7 +226,7 @@ def set_biopsy(row: CaseRow, biopsy: Biopsy | None) -> None:
 
 
 def case_of(row: CaseRow) -> Case:
-    """A row as a case."""
+    """A row as a case; raises `CaseUnreadable`."""
     return Case(
         case_id=row.case_id,
         saved_at=row.saved_at,
@@ -254,19 +257,37 @@ def searchable(text: str) -> str:
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
 
 
+def task_of(row: CaseRow) -> Task:
+    """What the model of a case tells apart; raises `CaseUnreadable` where this program knows no such task."""
+    task = TASKS.get(row.task)
+    if task is None:
+        raise CaseUnreadable(
+            f"expected a case of a known task ({', '.join(TASKS)}), received one of {row.task!r}; open it with the "
+            "version of the program that saved it"
+        )
+    return task
+
+
 def _result_of(row: CaseRow) -> ModelResult:
+    task = task_of(row)
+    if row.probabilities.keys() != set(task.codes):
+        raise CaseUnreadable(
+            f"expected probabilities of {', '.join(task.codes)}, received those of {', '.join(row.probabilities)}; "
+            "open the case with the version of the program that saved it"
+        )
     return ModelResult(
+        task=task,
         model_name=row.model_name,
         model_version=row.model_version,
         artifact_sha256=row.artifact_sha256,
         preprocessing_version=row.preprocessing_version,
-        probabilities=tuple(getattr(row, f"p_{dx}") for dx in DX_CODES),
+        probabilities=tuple(float(row.probabilities[code]) for code in task.codes),
         population=row.population,
         prediction=row.prediction,
-        p_malignant=row.p_malignant,
+        p_positive=row.p_positive,
         conformal_set=tuple(row.conformal_set.split("|")) if row.conformal_set else (),
         conformal_level=row.conformal_level,
-        member_p_malignant=tuple(row.member_p_malignant),
+        member_p_positive=tuple(float(value) for value in row.member_p_positive),
         quality=row.quality,
         ood_score=row.ood_score,
         operating_point=row.operating_point,

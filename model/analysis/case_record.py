@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from data.cases.case import Case, ModelResult, StoredImage
 from data.cases.storage import stored_image
-from data.tasks.skin import SKIN
 from model.analysis.analyzer import Analysis, reduced
 from model.analysis.quality import Issue, Quality
 from model.explain.maps import explain
@@ -20,7 +19,8 @@ from model.images.rejection import MAX_STORED_BYTES
 from model.inference.artifact import Artifact, OperatingPoint
 from model.inference.classifier import NetworkOutput, Prediction
 
-# Of a forward pass, what a screen shows; embedding and texture serve searches in the model's own version only.
+# Of a forward pass, what a screen shows (some networks find no lesion); embedding and texture serve searches in the
+# model's own version only.
 _OUTPUTS = ("logits", "member_logits", "maps", "lesion")
 _MEASURES = ("sharpness", "brightness", "contrast")
 
@@ -40,6 +40,7 @@ def result_of(analysis: Analysis, artifact: Artifact, point: OperatingPoint) -> 
     if prediction is None or explanation is None or output is None:
         raise ValueError("expected an answered image, received a refused one; it cannot be saved as a case")
     return ModelResult(
+        task=prediction.task,
         model_name=prediction.model_name,
         model_version=prediction.model_version,
         artifact_sha256=prediction.weights_sha256,
@@ -47,10 +48,10 @@ def result_of(analysis: Analysis, artifact: Artifact, point: OperatingPoint) -> 
         probabilities=tuple(float(value) for value in prediction.probabilities),
         population=prediction.population,
         prediction=prediction.dx,
-        p_malignant=prediction.p_positive,
+        p_positive=prediction.p_positive,
         conformal_set=prediction.conformal_set,
         conformal_level=artifact.conformal.level,
-        member_p_malignant=tuple(float(value) for value in prediction.member_p_positive),
+        member_p_positive=tuple(float(value) for value in prediction.member_p_positive),
         quality="|".join(analysis.quality.issues) or "ok",
         ood_score=analysis.quality.ood_score,
         operating_point=point.name,
@@ -88,7 +89,7 @@ def recorded_analysis(case: Case, content: bytes) -> Analysis:
         network_input=network_input,
         quality=Quality(**measures, ood_score=case.result.ood_score, issues=_issues(case.result.quality)),
         prediction=recorded_prediction(case.result),
-        explanation=explain(outputs.maps, SKIN.codes, framing.scaled(max(shown.shape[:2])), min_peak),
+        explanation=explain(outputs.maps, case.task.codes, framing.scaled(max(shown.shape[:2])), min_peak),
         output=outputs,
         runtime_ms=case.result.runtime_ms,
     )
@@ -97,12 +98,12 @@ def recorded_analysis(case: Case, content: bytes) -> Analysis:
 def recorded_prediction(result: ModelResult) -> Prediction:
     """The prediction a case was saved with."""
     return Prediction(
-        task=SKIN,
+        task=result.task,
         probabilities=np.asarray(result.probabilities, dtype=np.float64),
         dx=result.prediction,
-        p_positive=result.p_malignant,
+        p_positive=result.p_positive,
         conformal_set=result.conformal_set,
-        member_p_positive=np.asarray(result.member_p_malignant, dtype=np.float64),
+        member_p_positive=np.asarray(result.member_p_positive, dtype=np.float64),
         population=result.population,
         model_name=result.model_name,
         model_version=result.model_version,
@@ -121,7 +122,8 @@ def _issues(quality: str) -> tuple[Issue, ...]:
 
 def _packed(analysis: Analysis, output: NetworkOutput, min_peak: float) -> bytes:
     file = io.BytesIO()
-    arrays: dict[str, NDArray[Any]] = {name: getattr(output, name) for name in _OUTPUTS}
+    outputs = {name: getattr(output, name) for name in _OUTPUTS}
+    arrays: dict[str, NDArray[Any]] = {name: array for name, array in outputs.items() if array is not None}
     arrays["measures"] = np.array([getattr(analysis.quality, name) for name in _MEASURES])
     arrays["network_size"] = np.array(analysis.network_input.shape[:2])
     arrays["min_peak"] = np.array(min_peak)
@@ -132,7 +134,9 @@ def _packed(analysis: Analysis, output: NetworkOutput, min_peak: float) -> bytes
 def _unpacked(evidence: bytes) -> tuple[NetworkOutput, dict[str, float], tuple[int, int], float]:
     with np.load(io.BytesIO(evidence), allow_pickle=False) as arrays:
         nothing: NDArray[np.float32] = np.empty(0, dtype=np.float32)
-        output = NetworkOutput(embedding=nothing, texture=nothing, **{name: arrays[name] for name in _OUTPUTS})
+        output = NetworkOutput(
+            embedding=nothing, texture=nothing, **{name: arrays[name] for name in _OUTPUTS if name in arrays}
+        )
         height, width = (int(value) for value in arrays["network_size"])
         measures = {name: float(value) for name, value in zip(_MEASURES, arrays["measures"], strict=True)}
         return output, measures, (height, width), float(arrays["min_peak"])

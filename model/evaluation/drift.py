@@ -1,7 +1,7 @@
 """Do recent cases look like what the model was trained on? Answers, distance from the training images, image quality.
 
-Only cases of the model in use are compared, with what its manifest says of images of HAM10000 that no weight was
-trained on. A shift is no fault by itself: a clinic sees other lesions than HAM10000 holds. It says that the measured
+Only cases of the model in use are compared, with what its manifest says of images of its dataset that no weight was
+trained on. A shift is no fault by itself: a clinic sees others than the dataset shows. It says that the measured
 sensitivity and specificity may not hold here. No shift found is no proof that they do.
 """
 
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from data.tasks.skin import DX_CODES
+from data.tasks.task import Task
 from model.evaluation.use import NOTHING, Share, measure_shares
 from model.measures.intervals import (
     BOOTSTRAP_SEED,
@@ -42,14 +42,16 @@ class Reference:
     """What an artifact's manifest says of images like the training images that no weight was trained on.
 
     Attributes:
+        task: what the artifact tells apart.
         artifact_sha256: of the serving weights; distances of two artifacts cannot be compared.
         images, lesions: out of fold, behind `class_shares`.
-        class_shares: (7,) shares of the predictions in dx order; None where the manifest has none.
+        class_shares: (C,) shares of the predictions in the task's order; None where the manifest has none.
         ood_levels, ood_values: (K,) cumulative shares and the ood_score up to which they reach, of images that the
             gate accepts, as only these become cases; None where the manifest has none.
         blurred: share with the remark that they are blurred; None where the manifest has none.
     """
 
+    task: Task
     artifact_sha256: str
     images: int
     lesions: int
@@ -88,7 +90,7 @@ class Drift:
         classes: total variation distance of the predictions' shares: half the sum of the absolute differences.
         distance: Kolmogorov-Smirnov distance of the ood_score, the largest gap of the cumulative shares.
         blurred: share with the remark; accepted is the reference's share.
-        class_shares: of the predictions, in dx order.
+        class_shares: of the predictions, in the task's order.
     """
 
     days: int | None
@@ -100,8 +102,8 @@ class Drift:
     class_shares: tuple[Share, ...]
 
 
-def reference_of(manifest: Mapping[str, Any]) -> Reference:
-    """The reference that a checked manifest holds.
+def reference_of(manifest: Mapping[str, Any], task: Task) -> Reference:
+    """The reference that a checked manifest holds of a model for a task.
 
     It is read from `out_of_fold_metrics.confusion`, and from `quality.ood_quantiles` (quantiles of the locked
     test images' ood_score at levels spaced evenly from 0 to 1) and `quality.blurred_share`, where `model.studies.gate`
@@ -110,6 +112,7 @@ def reference_of(manifest: Mapping[str, Any]) -> Reference:
     held_out, quality = manifest.get("out_of_fold_metrics"), manifest["quality"]
     levels, values = _accepted_quantiles(quality)
     return Reference(
+        task=task,
         artifact_sha256=manifest["files"]["model.tflite"]["sha256"],
         images=0 if held_out is None else held_out["images"],
         lesions=0 if held_out is None else held_out["lesions"],
@@ -140,7 +143,7 @@ def measure_drift(
     """One `Drift` a window of `WINDOWS`, of the reference's model alone.
 
     Args:
-        table: of `model.evaluation.use.use_table`; cases of other artifacts are left out.
+        table: of `model.evaluation.use.use_table` for the reference's task; cases of other artifacts are left out.
         reference: of the model in use.
         now: aware; the windows end here.
         resamples, seed: of the bootstrap by lesion.
@@ -159,7 +162,7 @@ def since(table: pd.DataFrame, days: int | None, now: datetime) -> pd.DataFrame:
 
 def _drift(days: int | None, table: pd.DataFrame, reference: Reference, resamples: int, seed: int) -> Drift:
     weights = bootstrap_weights(table["lesion_id"].to_numpy(dtype=str), resamples, seed)
-    predicted = [table["prediction"] == dx for dx in DX_CODES]
+    predicted = [table["prediction"] == dx for dx in reference.task.codes]
     is_blurred = table["quality"].str.split("|").map(lambda remarks: BLURRED in remarks).astype(bool)
     *class_shares, blurred = measure_shares(
         table, [(is_hit, table["prediction"].notna()) for is_hit in (*predicted, is_blurred)], weights

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from data.cases.case import Case
-from data.tasks.skin import DX_CODES, MALIGNANT_DX, class_index
+from data.tasks.task import Task
 from model.evaluation.subgroups import MIN_LESIONS
 from model.measures.intervals import (
     BOOTSTRAP_SEED,
@@ -35,6 +35,7 @@ from model.measures.metrics import Array, Booleans, Indices, balanced_accuracy, 
 READERS: tuple[str, ...] = ("model", "own_read", "decision")
 # Column of the table that holds a reader's dx code.
 DX_COLUMNS: dict[str, str] = {"model": "prediction", "own_read": "own_dx", "decision": "decision_dx"}
+# In front of the probabilities, one column a class.
 COLUMNS: tuple[str, ...] = (
     "case_id",
     "saved_at",
@@ -43,13 +44,12 @@ COLUMNS: tuple[str, ...] = (
     "artifact_sha256",
     "prediction",
     "is_flagged",
-    "p_malignant",
+    "p_positive",
     "quality",
     "ood_score",
     "own_dx",
     "decision_dx",
     "biopsy_dx",
-    *DX_CODES,
 )
 # Fewer than the 15 bins of the test set: a clinic has tens of biopsies, not thousands, and a bin needs lesions.
 LIVE_BINS = 5
@@ -106,12 +106,12 @@ class Switches:
 
 @dataclass(frozen=True)
 class ReaderRates:
-    """A reader against the biopsy, malignant against benign (`data.tasks.skin`).
+    """A reader against the biopsy, on the task's yes/no question (for skin: malignant against benign).
 
     Attributes:
-        reader: one of `READERS`; the model calls malignant what it flagged at the threshold saved with the case.
+        reader: one of `READERS`; the model's yes is what it flagged at the threshold saved with the case.
         cases, lesions: biopsied cases that this reader has read.
-        classes: how many of the seven diagnoses the biopsies found.
+        classes: how many of the task's classes the biopsies found.
         balanced_accuracy: mean sensitivity over those classes; NaN for one class, or fewer than `MIN_LESIONS` lesions.
     """
 
@@ -128,7 +128,7 @@ class ReaderRates:
 
 @dataclass(frozen=True)
 class CalibrationBin:
-    """Biopsied cases of similar p(malignant): the mean stated, and the share that was malignant."""
+    """Biopsied cases of similar p_positive: the mean stated, and the share that was positive."""
 
     stated: float
     observed: Share
@@ -139,11 +139,11 @@ class LiveCalibration:
     """Stated probabilities against biopsies; NaN where fewer than `MIN_LESIONS` lesions have one.
 
     Attributes:
-        stated: mean p(malignant).
-        observed: share that was malignant.
+        stated: mean p_positive.
+        observed: share that was positive.
         difference: observed - stated, in [-1, 1].
         calibration_error: of the highest probability, see `model.measures.metrics.expected_calibration_error`.
-        bins: by p(malignant), `LIVE_BINS` of one width, those without cases left out.
+        bins: by p_positive, `LIVE_BINS` of one width, those without cases left out.
     """
 
     stated: Estimate
@@ -160,7 +160,7 @@ class Use:
     Attributes:
         cases, lesions: how many were measured.
         biopsied_cases, biopsied_lesions: those with a biopsy.
-        flagged: p(malignant) at or above the threshold saved with the case.
+        flagged: p_positive at or above the threshold saved with the case.
         before: own read against prediction, of the cases with an own read.
         after: decision against prediction, of all cases.
         switches: from own read to decision.
@@ -180,23 +180,32 @@ class Use:
     calibration: LiveCalibration
 
 
-def use_table(cases: Iterable[Case]) -> pd.DataFrame:
+def use_table(cases: Iterable[Case], task: Task) -> pd.DataFrame:
     """What is measured of cases, one row a case, without their evidence, which would fill the memory.
 
+    Args:
+        cases: of one task.
+        task: that task.
+
     Returns:
-        Columns `COLUMNS`: saved_at in UTC, the ids as text, `model` as name and version, probabilities in [0, 1];
-        own_dx and biopsy_dx are None where there is none.
+        Columns `COLUMNS` and the task's codes: saved_at in UTC, the ids as text, `model` as name and version,
+        probabilities in [0, 1]; own_dx and biopsy_dx are None where there is none.
+
+    Raises:
+        ValueError: a case of another task.
     """
-    table = pd.DataFrame([_row(case) for case in cases], columns=list(COLUMNS))
+    table = pd.DataFrame([_row(case, task) for case in cases], columns=[*COLUMNS, *task.codes])
     return table.assign(
         saved_at=pd.to_datetime(table["saved_at"], utc=True),
         is_flagged=table["is_flagged"].astype(bool),
-        **{name: table[name].astype("float64") for name in ("p_malignant", "ood_score", *DX_CODES)},
+        **{name: table[name].astype("float64") for name in ("p_positive", "ood_score", *task.codes)},
     )
 
 
-def _row(case: Case) -> tuple[object, ...]:
+def _row(case: Case, task: Task) -> tuple[object, ...]:
     result = case.result
+    if case.task != task:
+        raise ValueError(f"expected cases of the task {task.key}, received one of {case.task.key}")
     return (
         str(case.case_id),
         case.saved_at,
@@ -205,7 +214,7 @@ def _row(case: Case) -> tuple[object, ...]:
         result.artifact_sha256,
         result.prediction,
         result.is_flagged,
-        result.p_malignant,
+        result.p_positive,
         result.quality,
         result.ood_score,
         None if case.own_read is None else case.own_read.dx,
@@ -215,8 +224,8 @@ def _row(case: Case) -> tuple[object, ...]:
     )
 
 
-def measure_use(table: pd.DataFrame, resamples: int = RESAMPLES, seed: int = BOOTSTRAP_SEED) -> Use:
-    """Everything in `Use`, of a table of `use_table` or any selection of its rows.
+def measure_use(table: pd.DataFrame, task: Task, resamples: int = RESAMPLES, seed: int = BOOTSTRAP_SEED) -> Use:
+    """Everything in `Use`, of a table of `use_table` of this task or any selection of its rows.
 
     Raises:
         ValueError: fewer than one resample.
@@ -230,11 +239,11 @@ def measure_use(table: pd.DataFrame, resamples: int = RESAMPLES, seed: int = BOO
         biopsied_cases=len(biopsied),
         biopsied_lesions=biopsied["lesion_id"].nunique(),
         flagged=measure_shares(table, [(table["is_flagged"], table["is_flagged"] | True)], weights)[0],
-        before=_agreement(table, "own_read", weights),
-        after=_agreement(table, "decision", weights),
+        before=_agreement(table, task, "own_read", weights),
+        after=_agreement(table, task, "decision", weights),
         switches=_switches(table, weights),
-        rates=tuple(_reader_rates(biopsied, reader, biopsied_weights) for reader in READERS),
-        calibration=_calibration(biopsied, biopsied_weights),
+        rates=tuple(_reader_rates(biopsied, task, reader, biopsied_weights) for reader in READERS),
+        calibration=_calibration(biopsied, task, biopsied_weights),
     )
 
 
@@ -265,14 +274,15 @@ def _given_from(lesions: int, estimate: Estimate) -> Estimate:
     return estimate if lesions >= MIN_LESIONS else NOTHING
 
 
-def _agreement(table: pd.DataFrame, reader: str, weights: Weights) -> Agreement:
+def _agreement(table: pd.DataFrame, task: Task, reader: str, weights: Weights) -> Agreement:
     dx = table[DX_COLUMNS[reader]]
     has_read = dx.notna()
     share = measure_shares(table, [(dx == table["prediction"], has_read)], weights)[0]
     read = table[has_read]
-    first, second = _indices(read[DX_COLUMNS[reader]]), _indices(read["prediction"])
-    drawn = weighted_confusion_matrices(first, second, weights[:, has_read.to_numpy(dtype=bool)], len(DX_CODES))
-    kappa = float(cohens_kappa(confusion_matrix(first, second, len(DX_CODES))[np.newaxis].astype(np.float64))[0])
+    first, second = _indices(read[DX_COLUMNS[reader]], task), _indices(read["prediction"], task)
+    classes = len(task.classes)
+    drawn = weighted_confusion_matrices(first, second, weights[:, has_read.to_numpy(dtype=bool)], classes)
+    kappa = float(cohens_kappa(confusion_matrix(first, second, classes)[np.newaxis].astype(np.float64))[0])
     return Agreement(share, _given_from(share.lesions, estimate_of(kappa, cohens_kappa(drawn))))
 
 
@@ -316,35 +326,35 @@ def _switches(table: pd.DataFrame, weights: Weights) -> Switches:
     )
 
 
-def _reader_rates(biopsied: pd.DataFrame, reader: str, weights: Weights) -> ReaderRates:
+def _reader_rates(biopsied: pd.DataFrame, task: Task, reader: str, weights: Weights) -> ReaderRates:
     has_read = biopsied[DX_COLUMNS[reader]].notna()
     read, drawn = biopsied[has_read], weights[:, has_read.to_numpy(dtype=bool)]
-    is_malignant = read["biopsy_dx"].isin(MALIGNANT_DX)
-    is_called = read["is_flagged"] if reader == "model" else read[DX_COLUMNS[reader]].isin(MALIGNANT_DX)
-    is_correct = is_malignant == is_called
+    is_positive = read["biopsy_dx"].isin(task.question.positives)
+    is_called = read["is_flagged"] if reader == "model" else read[DX_COLUMNS[reader]].isin(task.question.positives)
+    is_correct = is_positive == is_called
     sensitivity, specificity, ppv, npv = measure_shares(
-        read, [(is_correct, counted) for counted in (is_malignant, ~is_malignant, is_called, ~is_called)], drawn
+        read, [(is_correct, counted) for counted in (is_positive, ~is_positive, is_called, ~is_called)], drawn
     )
-    truth, predicted = _indices(read["biopsy_dx"]), _indices(read[DX_COLUMNS[reader]])
+    truth, predicted = _indices(read["biopsy_dx"], task), _indices(read[DX_COLUMNS[reader]], task)
     accuracy = estimate_of(
-        balanced_accuracy(truth, predicted, len(DX_CODES)),
-        weighted_balanced_accuracy(truth, predicted, drawn, len(DX_CODES)),
+        balanced_accuracy(truth, predicted, len(task.classes)),
+        weighted_balanced_accuracy(truth, predicted, drawn, len(task.classes)),
     )
     lesions, classes = read["lesion_id"].nunique(), read["biopsy_dx"].nunique()
     mean_sensitivity = _given_from(lesions, accuracy) if classes > 1 else NOTHING
     return ReaderRates(reader, len(read), lesions, classes, sensitivity, specificity, ppv, npv, mean_sensitivity)
 
 
-def _calibration(biopsied: pd.DataFrame, weights: Weights) -> LiveCalibration:
-    is_malignant, stated = biopsied["biopsy_dx"].isin(MALIGNANT_DX), biopsied["p_malignant"]
+def _calibration(biopsied: pd.DataFrame, task: Task, weights: Weights) -> LiveCalibration:
+    is_positive, stated = biopsied["biopsy_dx"].isin(task.question.positives), biopsied["p_positive"]
     lesions = biopsied["lesion_id"].nunique()
     bin_of = pd.Series(bin_of_probability(stated.to_numpy(), LIVE_BINS), index=biopsied.index)
     filled = sorted(bin_of.unique())
     observed, *of_bins = measure_shares(
-        biopsied, [(is_malignant, bin_of >= 0), *((is_malignant, bin_of == number) for number in filled)], weights
+        biopsied, [(is_positive, bin_of >= 0), *((is_positive, bin_of == number) for number in filled)], weights
     )
-    means = (_mean_estimate(values.to_numpy(dtype=float), weights) for values in (stated, is_malignant - stated))
-    error = calibration_estimate(_indices(biopsied["biopsy_dx"]), biopsied[list(DX_CODES)].to_numpy(), weights)
+    means = (_mean_estimate(values.to_numpy(dtype=float), weights) for values in (stated, is_positive - stated))
+    error = calibration_estimate(_indices(biopsied["biopsy_dx"], task), biopsied[list(task.codes)].to_numpy(), weights)
     mean_stated, difference, calibration_error = (_given_from(lesions, each) for each in (*means, error))
     bins = [
         CalibrationBin(float(stated[bin_of == number].mean()), share)
@@ -364,5 +374,5 @@ def _lesions(table: pd.DataFrame) -> np.ndarray:
     return table["lesion_id"].to_numpy(dtype=str)
 
 
-def _indices(dx: pd.Series) -> Indices:
-    return dx.map(class_index).to_numpy(dtype=np.int64)
+def _indices(dx: pd.Series, task: Task) -> Indices:
+    return dx.map(task.index).to_numpy(dtype=np.int64)

@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 
 import numpy as np
 import pytest
+from sqlalchemy import update
 from streamlit.testing.v1 import AppTest
 
 from dashboard.answer import saved
@@ -25,6 +26,8 @@ from data.cases.case import LOCAL_ACTOR, Actor, Biopsy, Case, Decision, Lesion, 
 from data.cases.database import CaseLogUnavailable
 from data.cases.log import CaseLog, CaseNotFound
 from data.cases.queries import CaseQuery
+from data.cases.tables import CaseRow, CaseUnreadable
+from data.tasks.retina import RETINA
 from data.tasks.skin import SKIN
 from model.inference.clinical import ClinicalFacts
 from tests.support.case_log import (
@@ -143,7 +146,7 @@ def test_another_question_starts_at_its_first_page() -> None:
     fill(resources.case_log(), 120)
     page = open_page()
     page.pagination[0].set_value(3).run()
-    choose(page, "Order by", "p_malignant")
+    choose(page, "Order by", "p_positive")
     assert "1 to 50 shown" in shown(page)
     shares = list(page.dataframe[0].value["Malignant"])
     assert shares == sorted(shares, reverse=True)
@@ -277,7 +280,7 @@ def test_case_is_shown_as_it_was_saved(case: Case) -> None:
     assert "Melanocytic nevus (nv)</td><td>fairly sure</td><td>follow-up" in text
     assert "Melanoma (mel)</td><td></td><td>excision</td><td>asymmetric" in text
     assert case.image_sha256 in text and case.result.artifact_sha256 in text
-    assert wording.TIMELINE_ALONE in text
+    assert wording.timeline_alone(SKIN) in text
 
 
 def test_reopened_probabilities_are_the_saved_ones(case: Case) -> None:
@@ -385,7 +388,7 @@ def test_case_of_the_present_model_offers_no_comparison(case: Case) -> None:
 
 
 def test_case_of_another_model_is_marked_and_compared_on_demand() -> None:
-    older = replace(sample_result(), artifact_sha256="0" * 64, model_version="1.0", p_malignant=0.2)
+    older = replace(sample_result(), artifact_sha256="0" * 64, model_version="1.0", p_positive=0.2)
     case = save_sample(result=replace(older, probabilities=(0.1, 0.05, 0.1, 0.1, 0.05, 0.5, 0.1)))
     page = open_page(case.case_id)
     assert "This answer was given by model skin 1\\.0" in shown(page)
@@ -401,6 +404,41 @@ def test_case_of_another_model_is_marked_and_compared_on_demand() -> None:
     assert row in shown(page) and f"{wording.points(0.05, melanoma)}</td>" in shown(page)
     assert "Saved (skin 1.0)" in shown(page)
     assert "given age 41, acral" in shown(page)
+
+
+# --- Tasks -----------------------------------------------------------------------------------------------------------
+
+
+def made_up_eye(seed: int = 3, **changes: Any) -> Case:
+    draft = replace(made_up_draft(seed, task=RETINA), patient=Patient("Eva"), **changes)
+    return resources.case_log().save(draft, made_up_image(seed), LOCAL_ACTOR)
+
+
+def test_log_of_one_task_asks_for_none(three_cases: None) -> None:
+    assert wording.TASK_LABEL not in [box.label for box in open_page().selectbox]
+
+
+def test_cases_of_one_task_are_listed_at_a_time(three_cases: None) -> None:
+    made_up_eye()
+    page = open_page()
+    assert listed(page) == ["Cem", "Ben", "Anna"] and "all 3 cases found" in shown(page)
+    choose(page, "Diagnosis", "bcc")
+    choose(page, wording.TASK_LABEL, "retina")
+    assert listed(page) == ["Eva"] and "Referable" in page.dataframe[0].value.columns
+    grade = next(box for box in page.selectbox if box.label == "Grade")
+    assert grade.value is None and grade.options[0] == "No apparent retinopathy (dr0)"
+
+
+def test_cases_of_a_task_that_is_not_known_are_said_and_stop_nothing(three_cases: None) -> None:
+    eye = made_up_eye()
+    with resources.case_log()._database.writing() as session:
+        session.execute(update(CaseRow).where(CaseRow.case_id == eye.case_id).values(task="foot"))
+    page = open_page()
+    assert listed(page) == ["Cem", "Ben", "Anna"]
+    choose(page, wording.TASK_LABEL, "foot")
+    assert page.error[0].value == wording.unreadable("foot", 1) and not page.dataframe
+    opened = open_page(eye.case_id)
+    assert errors.ERROR_TITLES[CaseUnreadable] in opened.error[0].value and "'foot'" in opened.error[0].value
 
 
 # --- Changes ---------------------------------------------------------------------------------------------------------
@@ -491,10 +529,10 @@ def test_two_visits_are_compared(two_visits: tuple[Case, Case]) -> None:
     first, second = two_visits
     page = open_page(second.case_id)
     text = shown(page)
-    assert wording.TIMELINE_HEADING in text and wording.COMPARE_NOTE in text
+    assert wording.timeline_heading(SKIN) in text and wording.compare_note(SKIN) in text
     assert [box.value for box in page.selectbox if box.label in ("Compare", "with")] == [0, 1]
-    points = wording.points(first.result.p_malignant, second.result.p_malignant)
-    shares = [percent(visit.result.p_malignant) for visit in two_visits]
+    points = wording.points(first.result.p_positive, second.result.p_positive)
+    shares = [percent(visit.result.p_positive) for visit in two_visits]
     cells = "".join(f'<td class="number">{cell}</td>' for cell in (*shares, points))
     assert f'<th scope="row">Malignant</th>{cells}' in text
     assert "(this case)" in text and "same day" in text
@@ -534,17 +572,17 @@ def test_a_case_is_read_again_after_another_way_back_to_the_list(case: Case) -> 
 def test_a_case_joins_the_lesion_of_an_earlier_visit(case: Case) -> None:
     later = save_sample(OTHER_SAMPLE, patient=case.patient, lesion=Lesion(uuid4(), "back"))
     page = open_page(later.case_id)
-    assert wording.TIMELINE_ALONE in shown(page)
+    assert wording.timeline_alone(SKIN) in shown(page)
     page.selectbox(key=f"cases_facts_lesion_{later.case_id}").set_value(case.lesion.lesion_id)
     press(page, "Save the facts")
-    assert wording.COMPARE_NOTE in shown(page)
+    assert wording.compare_note(SKIN) in shown(page)
     page.selectbox(key=f"cases_facts_lesion_{later.case_id}").set_value(NEW_LESION)
     press(page, "Save the facts")
-    assert wording.TIMELINE_ALONE in shown(page)
+    assert wording.timeline_alone(SKIN) in shown(page)
 
 
 def test_lesions_of_other_patients_are_not_offered(case: Case) -> None:
     other = save_sample(OTHER_SAMPLE, patient=Patient("PAT-99"))
     page = open_page(other.case_id)
     offered = page.selectbox(key=f"cases_facts_lesion_{other.case_id}").options
-    assert offered == [wording.SAME_LESION_AS_NOW, wording.A_LESION_OF_ITS_OWN]
+    assert offered == [wording.SAME_LESION_AS_NOW, wording.of_its_own(SKIN)]

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from dashboard.answer import wording as answer_wording
+from dashboard.answer.fields import REFERENCE_LABEL
 from dashboard.review import decision_wording as wording
 from dashboard.review import inputs as review_inputs
 from dashboard.review import own_read as own_read_widgets
@@ -124,7 +124,7 @@ def test_answer_waits_until_all_three_are_picked(page: AppTest) -> None:
     assert wording.still_to_pick(["certainty", "plan"]) in shown(page)
     assert button(page, wording.SHOW_ANSWER).disabled
     give_own_read(page, "mel")
-    assert not page.get("radio") and wording.own_read(Read("mel", "sure", "biopsy")) in shown(page)
+    assert not page.get("radio") and wording.own_read(Read("mel", "sure", "biopsy"), SKIN) in shown(page)
 
 
 def test_own_read_may_be_skipped_only_where_the_setting_allows_it(
@@ -170,7 +170,7 @@ def test_everything_that_was_filled_in_is_saved_and_nothing_before(answered: App
     answered.run()
     reason = next(area for area in answered.text_area if area.label.startswith("Why does it differ"))
     reason.set_value("grew <quickly>")
-    field(answered, "text_input", wording.REFERENCE_LABEL).set_value("Q-17").run()
+    field(answered, "text_input", REFERENCE_LABEL).set_value("Q-17").run()
     field(answered, "number_input", "Age, years").set_value(61)
     pills(answered, "Sex").set_value("female")
     pills(answered, "Body site").set_value("back")
@@ -191,7 +191,7 @@ def test_everything_that_was_filled_in_is_saved_and_nothing_before(answered: App
     assert case.result.probabilities == pytest.approx(tuple(informed.prediction.probabilities), abs=1e-6)
     assert case.result.probabilities != pytest.approx(tuple(alone.prediction.probabilities), rel=0.1)
     assert case.result.population.endswith("given age 61, back")
-    assert case.result.p_malignant == pytest.approx(alone.prediction.p_malignant)
+    assert case.result.p_positive == pytest.approx(alone.prediction.p_positive)
     point = resources.artifact().operating_points[0]
     assert (case.result.operating_point, case.result.threshold) == (point.name, point.threshold)
     assert resources.case_log().image(case, LOCAL_ACTOR).startswith(b"\x89PNG")
@@ -229,7 +229,7 @@ def test_form_starts_with_the_own_read_and_a_saved_image_is_not_saved_again(answ
 def test_failed_save_says_so_keeps_the_form_and_can_be_repeated(
     answered: AppTest, kind: type[Exception], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    field(answered, "text_input", wording.REFERENCE_LABEL).set_value("Q-secret").run()
+    field(answered, "text_input", REFERENCE_LABEL).set_value("Q-secret").run()
     field(answered, "text_area", "Note").set_value("two colours")
     before = count()
 
@@ -306,7 +306,7 @@ def test_image_of_a_deleted_case_can_be_saved_again(answered: AppTest) -> None:
 
 def test_same_lesion_as_an_earlier_case(page: AppTest) -> None:
     give_own_read(upload(page, ("first.jpg", SAMPLE.read_bytes())))
-    field(page, "text_input", wording.REFERENCE_LABEL).set_value("Visits").run()
+    field(page, "text_input", REFERENCE_LABEL).set_value("Visits").run()
     assert wording.NO_EARLIER in shown(page)
     pills(page, "Body site").set_value("foot")
     pills(page, "Side").set_value("right")
@@ -314,7 +314,7 @@ def test_same_lesion_as_an_earlier_case(page: AppTest) -> None:
     first = saved_case(page)
     assert first.lesion.lesion_id == first.case_id
     give_own_read(upload(page, ("second.jpg", SAMPLE.read_bytes())))
-    field(page, "text_input", wording.REFERENCE_LABEL).set_value(" visits ").run()
+    field(page, "text_input", REFERENCE_LABEL).set_value(" visits ").run()
     picker = selectbox(page, wording.EARLIER_LABEL)
     assert len(picker.options) == 2 and "Foot, right" in picker.options[1]
     picker.set_value(first.lesion.lesion_id).run()
@@ -327,12 +327,12 @@ def test_same_lesion_as_an_earlier_case(page: AppTest) -> None:
 
 def test_an_earlier_case_without_a_site_erases_no_stated_one(page: AppTest) -> None:
     give_own_read(upload(page, ("first.jpg", SAMPLE.read_bytes())))
-    field(page, "text_input", wording.REFERENCE_LABEL).set_value("No site").run()
+    field(page, "text_input", REFERENCE_LABEL).set_value("No site").run()
     save(page.run())
     first = saved_case(page)
     give_own_read(upload(page, ("second.jpg", SAMPLE.read_bytes())))
     pills(page, "Body site").set_value("back")
-    field(page, "text_input", wording.REFERENCE_LABEL).set_value("No site").run()
+    field(page, "text_input", REFERENCE_LABEL).set_value("No site").run()
     selectbox(page, wording.EARLIER_LABEL).set_value(first.lesion.lesion_id).run()
     assert pills(page, "Body site").value == "back"
     save(page)
@@ -347,7 +347,7 @@ def test_earlier_cases_that_cannot_be_looked_up_do_not_stop_saving(
 
     with monkeypatch.context() as patch:
         patch.setattr(CaseLog, "find", away)
-        field(answered, "text_input", wording.REFERENCE_LABEL).set_value("Q-18").run()
+        field(answered, "text_input", REFERENCE_LABEL).set_value("Q-18").run()
     assert "Earlier cases were not looked up" in shown(answered)
     save(answered)
     assert saved_case(answered).patient.reference == "Q-18"
@@ -433,4 +433,4 @@ def test_the_same_file_opened_again_is_another_case(page: AppTest) -> None:
 
 def test_all_diagnoses_can_be_chosen_by_name(page: AppTest) -> None:
     upload(page, ("mine.jpg", SAMPLE.read_bytes()))
-    assert page.radio[0].options == [answer_wording.name_and_code(dx) for dx in SKIN.codes]
+    assert page.radio[0].options == [SKIN.titled(dx) for dx in SKIN.codes]

@@ -16,12 +16,12 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from dashboard.shell import identity, resources
-from dashboard.shell.glossary import METRICS
 from dashboard.use import widgets, wording
 from data.cases.case import LOCAL_ACTOR, Actor, Biopsy, Decision, Read
 from data.cases.database import CaseLogUnavailable
 from data.cases.labelled import labelled_zip
 from data.cases.log import CaseLog
+from data.tasks.retina import RETINA
 from data.tasks.skin import SKIN
 from model.inference.artifact import MANIFEST_FILE, load_artifact
 from tests.support.case_log import case_log_of, made_up_draft, made_up_image, made_up_result
@@ -68,7 +68,7 @@ def sign_in(monkeypatch: pytest.MonkeyPatch, actor: Actor) -> None:
 def test_empty_log_says_what_to_do_first(folder: Path) -> None:
     page = run_page("use")
     assert not page.exception
-    assert wording.EMPTY_LOG in page.info[0].value and not page.metric
+    assert wording.empty_log(SKIN) in page.info[0].value and not page.metric
 
 
 def test_few_cases_make_no_rate(folder: Path) -> None:
@@ -87,14 +87,16 @@ def test_figures_have_interval_and_n(folder: Path) -> None:
     save(12, "nv", "nv", "nv", biopsy="nv")
     page = run_page("use")
     assert not page.exception
-    assert [metric.label for metric in page.metric] == [METRICS[name].name for name in widgets.HEADLINES]
+    assert [metric.label for metric in page.metric] == [
+        wording.use_metrics(SKIN)[name].name for name in widgets.HEADLINES
+    ]
     assert [metric.value for metric in page.metric] == ["50 %", "100 %", "50 %", "50 %"]
     for metric, name in zip(page.metric, widgets.HEADLINES, strict=True):
-        assert metric.help == METRICS[name].tooltip
+        assert metric.help == wording.use_metrics(SKIN)[name].tooltip
     text = shown_text(page)
     assert "12 of 24 cases, 24 lesions" in text
     assert "biopsied cases, all time: 24 cases, 24 lesions" in text
-    assert wording.VERIFICATION_BIAS in text
+    assert wording.verification_bias(SKIN) in text
     assert "24 cases of 24 lesions with a biopsy result." in text
     # Rates, calibration, answers, distances.
     assert len(page.get("plotly_chart")) == 4
@@ -135,9 +137,18 @@ def test_model_and_period_can_be_chosen(folder: Path) -> None:
     assert "saved cases, last 30 days: 5 cases" in shown_text(page)
 
 
+def test_cases_of_another_task_than_the_models_are_left_out(folder: Path) -> None:
+    for seed in range(12):
+        resources.case_log().save(made_up_draft(seed, task=RETINA), made_up_image(), LOCAL_ACTOR)
+    page = run_page("use")
+    assert not page.exception and wording.empty_log(SKIN) in page.info[0].value
+    save(11, "mel", "mel", "mel")
+    assert "saved cases, all time: 11 cases, 11 lesions" in shown_text(run_page("use"))
+
+
 def test_choice_without_cases_says_what_to_choose(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save(1, "mel", "mel", "mel")
-    table = widgets.use_table(resources.case_log().cases(widgets.CaseQuery(), LOCAL_ACTOR))
+    table = widgets.use_table(resources.case_log().cases(widgets.CaseQuery(), LOCAL_ACTOR), SKIN)
     monkeypatch.setattr(widgets, "load_cases", lambda: table.assign(saved_at=table["saved_at"].map(_year_before)))
     page = run_page("use")
     page.segmented_control(key="use_period").set_value(wording.PERIODS[90]).run()
@@ -156,7 +167,7 @@ def test_training_set_is_recorded_when_it_is_made(folder: Path) -> None:
     assert button.proto.label == wording.EXPORT_BUTTON and not button.proto.disabled
     log = resources.case_log()
     assert log.audit_entries(LOCAL_ACTOR, 1)[0].action != "export"
-    with zipfile.ZipFile(io.BytesIO(labelled_zip(log, LOCAL_ACTOR))) as archive:
+    with zipfile.ZipFile(io.BytesIO(labelled_zip(log, LOCAL_ACTOR, SKIN))) as archive:
         assert len(archive.namelist()) == 3
     assert log.audit_entries(LOCAL_ACTOR, 1)[0].action == "export"
 
@@ -183,7 +194,7 @@ def test_researcher_sees_figures_and_no_export(folder: Path, monkeypatch: pytest
 def test_other_organisation_sees_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save(12, "mel", "mel", "mel")
     sign_in(monkeypatch, Actor("ben", "Other clinic", "clinician"))
-    assert wording.EMPTY_LOG in run_page("use").info[0].value
+    assert wording.empty_log(SKIN) in run_page("use").info[0].value
 
 
 def test_log_that_is_away_is_explained(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

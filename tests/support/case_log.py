@@ -35,6 +35,7 @@ from data.cases.log import CaseLog
 from data.cases.storage import stored_image
 from data.cases.tables import row_of, set_biopsy
 from data.tasks.skin import SKIN
+from data.tasks.task import Task
 from model.analysis.analyzer import Analyzer
 from model.analysis.case_record import image_to_store, result_of
 from model.inference.artifact import load_artifact
@@ -73,27 +74,28 @@ def save_sample(path: Path = SAMPLE, **changes: Any) -> Case:
     return resources.case_log().save(draft, image_to_store(path.read_bytes()), LOCAL_ACTOR)
 
 
-def made_up_draft(seed: int = 0, lesion_id: UUID | None = None) -> CaseDraft:
+def made_up_draft(seed: int = 0, lesion_id: UUID | None = None, task: Task = SKIN) -> CaseDraft:
     """A case whose facts and answer are drawn; its evidence is empty, so that it can be listed and not opened."""
     generator = np.random.default_rng(seed)
-    dx, own_dx = (str(one) for one in generator.choice(SKIN.codes, 2))
+    dx, own_dx = (str(one) for one in generator.choice(task.codes, 2))
     certainty, plan = str(generator.choice(CERTAINTIES)), str(generator.choice(PLANS))
     return CaseDraft(
         case_id=uuid4(),
         captured_name=f"lesion_{seed}.jpg",
         patient=Patient(f"patient {seed // 3}", float(generator.integers(20, 90)), str(generator.choice(SEXES))),
         lesion=Lesion(lesion_id or uuid4(), str(generator.choice(SITES)), "left", f"note of case {seed}"),
-        result=made_up_result(generator.dirichlet(np.ones(7))),
+        result=made_up_result(generator.dirichlet(np.ones(len(task.codes))), task),
         own_read=Read(own_dx, certainty, plan),
         decision=Decision(dx, plan, "seen twice"),
     )
 
 
-def made_up_result(probabilities: Sequence[float] | np.ndarray) -> ModelResult:
-    """An answer with these seven probabilities."""
-    p_malignant = float(sum(probabilities[index] for index in SKIN.positives))
-    prediction = SKIN.codes[int(np.argmax(probabilities))]
+def made_up_result(probabilities: Sequence[float] | np.ndarray, task: Task = SKIN) -> ModelResult:
+    """An answer with these probabilities, one a class."""
+    p_positive = float(sum(probabilities[index] for index in task.positives))
+    prediction = task.codes[int(np.argmax(probabilities))]
     return ModelResult(
+        task=task,
         model_name="made-up",
         model_version="0.1",
         artifact_sha256="0" * 64,
@@ -101,10 +103,10 @@ def made_up_result(probabilities: Sequence[float] | np.ndarray) -> ModelResult:
         probabilities=tuple(float(value) for value in probabilities),
         population="nobody",
         prediction=prediction,
-        p_malignant=p_malignant,
+        p_positive=p_positive,
         conformal_set=(prediction,),
         conformal_level=0.9,
-        member_p_malignant=(p_malignant, p_malignant),
+        member_p_positive=(p_positive, p_positive),
         quality="ok",
         ood_score=1.0,
         operating_point="sensitivity_95",

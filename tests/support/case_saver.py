@@ -30,6 +30,7 @@ if __name__ == "__main__":
 from data.cases.case import LOCAL_ACTOR, CaseDraft, Decision, Lesion, ModelResult, Patient, Read, StoredImage
 from data.cases.log import CaseLog, open_case_log
 from data.cases.storage import open_image_store, stored_image
+from data.tasks.skin import SKIN
 
 KEY = b"the key of the fault tests, 32 B"
 
@@ -67,6 +68,7 @@ def image_of(case_id: UUID) -> StoredImage:
 def draft_of(case_id: UUID) -> CaseDraft:
     """A made-up case, ready to be saved."""
     result = ModelResult(
+        task=SKIN,
         model_name="toy",
         model_version="1.0",
         artifact_sha256="a" * 64,
@@ -74,10 +76,10 @@ def draft_of(case_id: UUID) -> CaseDraft:
         probabilities=(0.1, 0.1, 0.1, 0.05, 0.5, 0.1, 0.05),
         population="HAM10000",
         prediction="mel",
-        p_malignant=0.7,
+        p_positive=0.7,
         conformal_set=("mel", "nv"),
         conformal_level=0.9,
-        member_p_malignant=(0.6, 0.8),
+        member_p_positive=(0.6, 0.8),
         quality="ok",
         ood_score=1.5,
         operating_point="sensitivity_95",

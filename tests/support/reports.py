@@ -24,6 +24,7 @@ THRESHOLD = 0.25
 def made_up_result(**changes: Any) -> ModelResult:
     """Flagged: p(malignant) is 0.346, mostly melanoma; the prediction is a nevus."""
     result = ModelResult(
+        task=SKIN,
         model_name="made-up",
         model_version="0.1",
         artifact_sha256="a1" * 32,
@@ -31,10 +32,10 @@ def made_up_result(**changes: Any) -> ModelResult:
         probabilities=PROBABILITIES,
         population="a made-up clinic",
         prediction="nv",
-        p_malignant=0.346,
+        p_positive=0.346,
         conformal_set=("nv", "mel"),
         conformal_level=0.9,
-        member_p_malignant=(0.3, 0.4),
+        member_p_positive=(0.3, 0.4),
         quality="ok",
         ood_score=1.25,
         operating_point="sensitivity_95",

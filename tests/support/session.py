@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from dashboard.answer.wording import name_and_code
 from dashboard.review.decision_wording import CERTAINTY_LABEL, OWN_READ_HEADING, SAVE, SHOW_ANSWER, choice
 from dashboard.review.wording import INTENDED_USE_BUTTON
 from dashboard.serving.streamlit_session import SessionFailed, StreamlitSession
 from data.cases.case import Read
+from data.tasks.skin import SKIN
 from tests.support.server import sample
 
 READ = Read("nv", "unsure", "follow-up")
@@ -33,7 +33,7 @@ async def answered_session(address: str, patience: float, name: str) -> Streamli
         await session.open()
         await session.click(INTENDED_USE_BUTTON)
         await session.upload("Dermoscopic images", name, sample())
-        await session.choose("Diagnosis", name_and_code(READ.dx))
+        await session.choose("Diagnosis", SKIN.titled(READ.dx))
         await session.choose(CERTAINTY_LABEL, choice(READ.certainty))
         await session.choose("Plan", choice(READ.plan))
         await session.click(SHOW_ANSWER)

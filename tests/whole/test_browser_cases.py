@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from dashboard.answer.fields import REFERENCE_LABEL
 from dashboard.cases import wording as cases_wording
 from dashboard.review import decision_wording
 from tests.support.servers.browser_server import PATIENCE, REAL_IMAGE, SAMPLE, choose_files, open_review, read_first
@@ -24,7 +25,7 @@ def probabilities(page: Page) -> list[str]:
 
 def decide_and_save(page: Page, reference: str) -> None:
     """Type a reference, keep the own read's diagnosis and plan, and save by the keyboard."""
-    field = page.get_by_role("textbox", name=decision_wording.REFERENCE_LABEL)
+    field = page.get_by_role("textbox", name=REFERENCE_LABEL)
     field.fill(reference)
     field.press("Tab")
     expect(page.get_by_role("button", name=decision_wording.SAVE)).to_be_enabled(timeout=PATIENCE)

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import pytest
 
+from dashboard.answer import patient as patient_wording
 from dashboard.answer import saved
 from dashboard.cases import wording
 from dashboard.shell import errors
@@ -20,7 +21,10 @@ from data.cases.log import CaseNotFound
 from data.cases.queries import ORDERS
 from data.cases.rules import NotAllowed
 from data.cases.storage import ImageAltered, ImageMissing, StorageUnavailable
-from data.cases.tables import case_of, row_of
+from data.cases.tables import CaseUnreadable, case_of, row_of
+from data.tasks.known import TASKS
+from data.tasks.retina import RETINA
+from data.tasks.skin import SKIN
 from tests.support.case_log import made_up_draft, made_up_image, made_up_result
 
 # p(malignant) = 0.1 + 0.05 + 0.15 = 0.3 against the threshold 0.25.
@@ -35,7 +39,7 @@ def a_case() -> Case:
 
 @pytest.mark.parametrize(
     "error_class",
-    [CaseLogUnavailable, CaseNotFound, NotAllowed, StorageUnavailable, ImageMissing, ImageAltered],
+    [CaseLogUnavailable, CaseNotFound, NotAllowed, StorageUnavailable, ImageMissing, ImageAltered, CaseUnreadable],
 )
 def test_every_error_of_log_and_store_has_its_message(error_class: type[Exception]) -> None:
     message = error_message(error_class("expected this, received that"))
@@ -43,7 +47,10 @@ def test_every_error_of_log_and_store_has_its_message(error_class: type[Exceptio
 
 
 def test_every_order_of_the_log_has_a_name() -> None:
-    assert set(wording.ORDER_NAMES) == set(ORDERS)
+    for task in TASKS.values():
+        assert set(wording.order_names(task)) == set(ORDERS)
+    assert wording.order_names(SKIN)["p_positive"] == "Malignant by the AI"
+    assert wording.positive_help(SKIN) == "p(mel) + p(bcc) + p(akiec) when the case was saved"
 
 
 def test_times_are_written_without_doubt() -> None:
@@ -64,10 +71,10 @@ def test_found_says_how_many_and_which(count: int, first: int, last: int, is_fil
 
 @pytest.mark.parametrize(
     ("site", "side", "expected"),
-    [("back", "left", "back, left"), ("back", "unknown", "back"), ("unknown", "left", "site unknown")],
+    [("back", "left", "back, left"), ("back", "unknown", "back"), ("unknown", "left", "site unknown, left")],
 )
 def test_place(site: str, side: str, expected: str) -> None:
-    assert saved.place(site, side) == expected
+    assert patient_wording.place(site, side) == expected
 
 
 @pytest.mark.parametrize(
@@ -79,7 +86,7 @@ def test_place(site: str, side: str, expected: str) -> None:
     ],
 )
 def test_person(patient: Patient, expected: str) -> None:
-    assert saved.person(replace(a_case(), patient=patient)) == expected
+    assert patient_wording.person(patient) == expected
 
 
 def test_flagged_and_not_flagged_say_what_was_measured() -> None:
@@ -97,6 +104,16 @@ def test_a_rate_that_was_never_measured_is_no_number() -> None:
     assert "nan" not in f"{saved.saved_verdict(unmeasured)} {saved.saved_meaning(unmeasured)}".split()
     assert "could not be measured" in saved.saved_verdict(unmeasured)
     assert "fewer than 1 of 100" in saved.saved_missed(replace(NOT_FLAGGED, sensitivity=1.0))
+
+
+def test_words_are_those_of_the_task() -> None:
+    eye = made_up_result([0.1, 0.2, 0.3, 0.15, 0.25], RETINA)
+    assert saved.saved_verdict(eye) == "**Flagged as possibly referable** (referable 70.0 %, threshold 25.0 %)."
+    assert "finds 95 of 100 referable eyes and flags 20 of 100 not referable" in saved.saved_meaning(eye)
+    assert saved.finds_and_flags(eye).endswith("measured on the locked test eyes of APTOS 2019")
+    assert "Moderate nonproliferative retinopathy (dr2)" in wording.prediction_set(eye)
+    assert wording.order_names(RETINA)["p_positive"] == "Referable by the AI"
+    assert wording.timeline_heading(RETINA) == "This eye over time"
 
 
 def test_users_texts_have_no_markup_meaning() -> None:

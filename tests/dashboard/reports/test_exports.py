@@ -24,9 +24,22 @@ from data.cases.database import CaseLogUnavailable
 from data.cases.log import CaseLog, CaseNotFound, open_case_log
 from data.cases.queries import CaseQuery
 from data.cases.storage import ImageAltered, ImageMissing, open_image_store
+from data.tasks.retina import RETINA
 from data.tasks.skin import SKIN
+from data.tasks.task import Task
 from model.analysis.case_record import recorded_analysis
 from tests.support.case_log import KEY, made_up_draft, made_up_image, sample_result
+
+# What others have built on: names and order stay as they are.
+SKIN_COLUMNS = (
+    "case_id", "saved_at", "saved_by", "organisation", "patient_reference", "age", "sex", "lesion_id", "site", "side",
+    "note", "own_dx", "own_certainty", "own_plan", "dx", "plan", "reason", "biopsy_dx", "biopsy_reported_on",
+    "biopsy_note", "akiec", "bcc", "bkl", "df", "mel", "nv", "vasc", "prediction", "p_malignant", "is_flagged",
+    "threshold", "operating_point", "sensitivity", "specificity", "conformal_set", "conformal_level",
+    "member_p_malignant", "population", "quality", "ood_score", "model_name", "model_version", "artifact_sha256",
+    "preprocessing_version", "heatmap_method", "runtime_ms", "captured_name", "image_sha256", "image_width",
+    "image_height",
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -42,8 +55,8 @@ def rows_of(content: bytes) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline="")))
 
 
-def everything(log: CaseLog, actor: Actor = LOCAL_ACTOR) -> Selection:
-    return Selection(log, actor, CaseQuery())
+def everything(log: CaseLog, actor: Actor = LOCAL_ACTOR, task: Task = SKIN) -> Selection:
+    return Selection(log, actor, task, CaseQuery())
 
 
 def exports(log: CaseLog) -> list[dict[str, Any]]:
@@ -89,11 +102,12 @@ def test_only_texts_that_begin_like_a_formula_are_changed(value: object, cell: o
 def test_csv_of_no_case_is_its_header(log: CaseLog) -> None:
     assert rows_of(case_exports.export_csv(everything(log))) == []
     assert case_exports.export_csv(everything(log)).decode("utf-8-sig").startswith("case_id,saved_at,")
+    assert tuple(case_exports.export_csv(everything(log)).decode("utf-8-sig").strip().split(",")) == SKIN_COLUMNS
 
 
 def test_selection_exports_the_named_cases_only(log: CaseLog) -> None:
     first, _, third = (saved(log, seed) for seed in range(3))
-    selection = Selection(log, LOCAL_ACTOR, CaseQuery(), (third.case_id, first.case_id))
+    selection = Selection(log, LOCAL_ACTOR, SKIN, CaseQuery(), (third.case_id, first.case_id))
     rows = rows_of(case_exports.export_csv(selection))
     assert [row["case_id"] for row in rows] == [str(third.case_id), str(first.case_id)]
     assert exports(log) == [{"what": "CSV", "case_ids": [str(third.case_id), str(first.case_id)]}]
@@ -102,7 +116,7 @@ def test_selection_exports_the_named_cases_only(log: CaseLog) -> None:
 def test_query_limits_what_is_exported(log: CaseLog) -> None:
     saved(log, 1)
     kept = saved(log, 2, captured_name="dorsal.jpg")
-    (row,) = rows_of(case_exports.export_csv(Selection(log, LOCAL_ACTOR, CaseQuery(text="DORSAL"))))
+    (row,) = rows_of(case_exports.export_csv(Selection(log, LOCAL_ACTOR, SKIN, CaseQuery(text="DORSAL"))))
     assert row["case_id"] == str(kept.case_id)
 
 
@@ -117,9 +131,43 @@ def test_json_holds_every_field_without_loss(log: CaseLog) -> None:
     assert told["result"]["probabilities"] == list(case.result.probabilities)
     assert base64.b64decode(told["result"]["evidence"]) == b"\x00\xff"
     assert told["result"]["ood_score"] is None
+    result = case.result
+    assert (told["result"]["p_malignant"], told["result"]["member_p_malignant"]) == (
+        result.p_positive, list(result.member_p_positive)
+    )  # fmt: skip
+    assert document["task"] == "skin" and not {"p_positive", "member_p_positive", "task"} & told["result"].keys()
     assert datetime.fromisoformat(told["saved_at"]) == case.saved_at
     assert told["lesion"]["lesion_id"] == str(case.lesion.lesion_id)
     assert told["biopsy"] is None and told["own_read"]["dx"] == case.own_read.dx
+
+
+# --- Tasks -----------------------------------------------------------------------------------------------------------
+
+
+def test_export_of_a_mixed_log_holds_one_task(log: CaseLog) -> None:
+    mole = saved(log, 1)
+    eye = log.save(made_up_draft(2, task=RETINA), made_up_image(2), LOCAL_ACTOR)
+    for task, case in ((SKIN, mole), (RETINA, eye)):
+        selection = everything(log, task=task)
+        (row,) = rows_of(case_exports.export_csv(selection))
+        assert row["case_id"] == str(case.case_id)
+        assert tuple(float(row[code]) for code in task.codes) == case.result.probabilities
+        assert float(row[task.question.column]) == case.result.p_positive
+        document = json.loads(case_exports.export_json(selection))
+        assert (document["task"], document["dx_codes"]) == (task.key, list(task.codes))
+        archive = zipfile.ZipFile(io.BytesIO(case_exports.export_images(selection)))
+        assert archive.namelist() == [f"{case.case_id}.png", CSV_IN_ZIP]
+    assert not {"p_malignant", "mel"} & row.keys() and {"p_referable", "member_p_referable", "dr4"} <= row.keys()
+
+
+@pytest.mark.parametrize("export", [case_exports.export_csv, case_exports.export_json, case_exports.export_images])
+def test_named_cases_of_two_tasks_are_refused_in_plain_words(log: CaseLog, export: Any) -> None:
+    mole = saved(log, 1)
+    eye = log.save(made_up_draft(2, task=RETINA), made_up_image(2), LOCAL_ACTOR)
+    both = Selection(log, LOCAL_ACTOR, SKIN, CaseQuery(), (mole.case_id, eye.case_id))
+    with pytest.raises(ValueError, match="received cases of retina as well; export the cases of one task at a time"):
+        export(both)
+    assert exports(log) == []
 
 
 # --- Images ----------------------------------------------------------------------------------------------------------
@@ -143,7 +191,7 @@ def test_one_image_that_cannot_be_read_does_not_stop_the_others(log: CaseLog) ->
             raise errors[case.case_id]
         return b"x" * 10
 
-    archive = zipfile.ZipFile(io.BytesIO(case_exports.zip_of(cases, image_of, max_bytes=15)))
+    archive = zipfile.ZipFile(io.BytesIO(case_exports.zip_of(cases, SKIN, image_of, max_bytes=15)))
     assert archive.namelist() == [f"{cases[2].case_id}.png", CSV_IN_ZIP]
     problems = [row["image_problem"] for row in rows_of(archive.read(CSV_IN_ZIP))]
     assert problems == ["missing", "altered since it was saved", "", "left out: the file would be too large"]
@@ -182,7 +230,7 @@ def test_another_organisation_exports_nothing_of_ours(log: CaseLog) -> None:
     stranger = Actor("eve", "elsewhere", "clinician")
     assert rows_of(case_exports.export_csv(everything(log, stranger))) == []
     with pytest.raises(CaseNotFound):
-        case_exports.export_csv(Selection(log, stranger, CaseQuery(), (case.case_id,)))
+        case_exports.export_csv(Selection(log, stranger, SKIN, CaseQuery(), (case.case_id,)))
 
 
 def test_researcher_gets_cases_without_names(log: CaseLog) -> None:

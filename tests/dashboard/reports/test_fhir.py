@@ -15,7 +15,9 @@ from fhir.resources.R4B.diagnosticreport import DiagnosticReport
 
 from dashboard.reports.fhir import diagnostic_report
 from data.cases.case import CERTAINTIES, PLANS, SEXES, SIDES, SITES, Case, Decision, Lesion, Patient, Read
+from data.tasks.retina import RETINA
 from data.tasks.skin import SKIN
+from tests.support.case_log import made_up_result as result_of_task
 from tests.support.reports import PROBABILITIES, THRESHOLD, made_up_case, made_up_result
 
 Json = dict[str, Any]
@@ -124,7 +126,7 @@ def test_conclusion_in_words_is_no_all_clear() -> None:
     flagged = report_of(made_up_case())["conclusion"]
     assert flagged.startswith("Melanoma (mel); plan: excision. The diagnosis was changed")
     assert "Flagged as possibly malignant (malignant 34.6 %, threshold 25.0 %)" in flagged
-    unflagged = report_of(made_up_case(result=made_up_result(p_malignant=0.1)))["conclusion"]
+    unflagged = report_of(made_up_case(result=made_up_result(p_positive=0.1)))["conclusion"]
     assert "Not flagged" in unflagged and "not an all-clear" in unflagged
     assert unflagged.endswith("decides.")
 
@@ -147,6 +149,40 @@ def test_malignant_group_with_its_threshold() -> None:
     observation = contained(report_of(made_up_case()), "p-malignant")
     assert observation["valueQuantity"]["value"] == 0.346
     assert list(components(observation).values()) == [THRESHOLD, 0.95, 0.79, True]
+
+
+def test_skin_is_told_in_the_codes_and_words_it_always_had() -> None:
+    report = report_of(made_up_case())
+    assert report["code"]["text"] == "Dermoscopic image with a classifier's answer, research use only"
+    assert contained(report, "model")["type"] == {"text": "Classifier of dermoscopic images, research use only"}
+    malignant = contained(report, "p-malignant")
+    assert malignant["code"] == {"text": "Probability of the malignant group (akiec, bcc, mel)"}
+    assert "Sensitivity at the threshold, locked test lesions of HAM10000" in components(malignant)
+    assert report["conclusionCode"] == [
+        {
+            "coding": [{"system": "https://doi.org/10.1038/sdata.2018.161", "code": "mel", "display": "Melanoma"}],
+            "text": "Melanoma",
+        }
+    ]
+
+
+def test_task_without_codes_is_told_in_words() -> None:
+    result = result_of_task([0.1, 0.2, 0.3, 0.15, 0.25], RETINA)
+    case = made_up_case(
+        result=result,
+        own_read=Read("dr1", "sure", "referral"),
+        decision=Decision("dr4", "referral"),
+        biopsy=None,
+    )
+    report = report_of(case)
+    assert report["code"] == {"text": "Retinal photograph with a classifier's answer, research use only"}
+    assert report["conclusionCode"] == [{"text": "Proliferative retinopathy (dr4)"}]
+    assert "modality" not in contained(report, "image")
+    assert contained(report, "own-read")["valueCodeableConcept"] == {"text": "Mild nonproliferative retinopathy (dr1)"}
+    assert [contained(report, f"p-{code}")["valueQuantity"]["value"] for code in RETINA.codes] == [
+        0.1, 0.2, 0.3, 0.15, 0.25
+    ]  # fmt: skip
+    assert contained(report, "p-referable")["valueQuantity"]["value"] == pytest.approx(0.7)
 
 
 def test_what_was_not_measured_is_left_out() -> None:

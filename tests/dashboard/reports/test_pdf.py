@@ -16,7 +16,9 @@ from dashboard.reports import wording
 from dashboard.reports.pdf import AMBER, MARGIN, case_pdf
 from dashboard.reports.printable import SPELLED_NOTE, printable
 from data.cases.case import MAX_REFERENCE, MAX_TEXT, Actor, Biopsy, Case, Decision, Lesion, Patient
+from data.tasks.retina import RETINA
 from data.tasks.skin import SKIN
+from data.tasks.task import Task
 from tests.support.reports import THRESHOLD, made_up_analysis, made_up_case, made_up_result
 
 PRINTER = Actor("printer@clinic.example", "Made-up clinic", "clinician")
@@ -95,16 +97,16 @@ def test_report_says_all_of_a_case() -> None:
 
 def test_probabilities_are_whole_percents_highest_first() -> None:
     text = text_of(plain_report())
-    shown = [f"{diagnosis.name} ({diagnosis.dx})" for diagnosis in SKIN.classes]
+    shown = [f"{one.name} ({one.code})" for one in SKIN.classes]
     lines = re.findall(rf"({'|'.join(map(re.escape, shown))}) (< 1 %|\d+ %)", text)
     values = [value for _, value in lines]
     assert values == ["60 %", "30 %", "5 %", "3 %", "2 %", "< 1 %", "0 %"]
     assert lines[0][0] == "Melanocytic nevus (nv)"
 
 
-@pytest.mark.parametrize(("p_malignant", "is_flagged"), [(THRESHOLD, True), (THRESHOLD - 0.001, False)])
-def test_flagged_is_amber_and_unflagged_is_no_all_clear(p_malignant: float, is_flagged: bool) -> None:
-    content = printed(made_up_case(result=made_up_result(p_malignant=p_malignant)))
+@pytest.mark.parametrize(("p_positive", "is_flagged"), [(THRESHOLD, True), (THRESHOLD - 0.001, False)])
+def test_flagged_is_amber_and_unflagged_is_no_all_clear(p_positive: float, is_flagged: bool) -> None:
+    content = printed(made_up_case(result=made_up_result(p_positive=p_positive)))
     pixels = np.asarray(pages(content)[0].render(scale=2).to_pil().convert("RGB"))
     assert (pixels == AMBER).all(axis=-1).any() == is_flagged
     assert ("not an all-clear: at this threshold 5 of 100" in text_of(content)) != is_flagged
@@ -112,7 +114,7 @@ def test_flagged_is_amber_and_unflagged_is_no_all_clear(p_malignant: float, is_f
 
 def test_nothing_on_it_is_green_but_what_the_palette_holds() -> None:
     """The classes' colours hold none either, so that any pixel clearly greener than red and blue is a fault."""
-    for page in pages(printed(made_up_case(result=made_up_result(p_malignant=0.01)))):
+    for page in pages(printed(made_up_case(result=made_up_result(p_positive=0.01)))):
         red, green, blue = np.moveaxis(np.asarray(page.render(scale=1).to_pil().convert("RGB")).astype(int), -1, 0)
         assert not ((green > red + 60) & (green > blue + 60)).any()
 
@@ -130,7 +132,7 @@ def test_what_is_not_known_is_said() -> None:
 
 def test_threshold_that_was_not_measured() -> None:
     nan = float("nan")
-    result = made_up_result(p_malignant=0.1, sensitivity=nan, specificity=nan)
+    result = made_up_result(p_positive=0.1, sensitivity=nan, specificity=nan)
     text = text_of(printed(made_up_case(result=result)))
     assert "could not be measured" in text
     assert "nan of" not in text
@@ -273,6 +275,19 @@ def test_report_is_light() -> None:
     assert len(printed(large)) < 1_500_000
 
 
-@pytest.mark.parametrize("words", [wording.LIMITS, (wording.SUBJECT, wording.TITLE)])
-def test_own_words_need_no_spelling(words: tuple[str, ...]) -> None:
-    assert all(printable(text) == text for text in words)
+@pytest.mark.parametrize("task", [SKIN, RETINA], ids=lambda task: task.key)
+def test_own_words_need_no_spelling(task: Task) -> None:
+    words = (wording.TITLE, wording.subject(task), wording.mark_note(task), *wording.sides(task))
+    assert all(printable(text) == text for text in (*words, *wording.limits(6, 8, task)))
+
+
+def test_words_of_skin_are_what_they_were() -> None:
+    assert wording.sides(SKIN) == ("Malignant (akiec, bcc, mel)", "Benign (bkl, df, nv, vasc)")
+    assert wording.limits(6, 8, SKIN)[-2:] == [
+        "The model knows seven diagnoses, learned from one dataset (HAM10000). Any other is forced into one of the "
+        "seven.",
+        "The figures on the threshold come from the locked test lesions of HAM10000; expect worse with other clinics, "
+        "cameras and skin types. Their intervals stand on the Evaluation page of the model named above.",
+    ]
+    assert wording.subject(SKIN) == "Research report on one dermoscopic image"
+    assert wording.image_alt(120, 90, SKIN) == "Dermoscopic image of the lesion, 120 by 90 pixels"

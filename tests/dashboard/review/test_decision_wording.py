@@ -8,7 +8,8 @@ from uuid import UUID
 import pytest
 
 from dashboard.review import decision_wording as wording
-from data.cases.case import PLANS, SITES, Decision, Lesion, Patient, Read
+from data.cases.case import Decision, Lesion, Patient, Read
+from data.tasks.skin import SKIN
 
 READ = Read("nv", "sure", "no follow-up")
 
@@ -20,8 +21,8 @@ def test_what_is_missing_is_named() -> None:
 
 
 def test_own_read_is_told_as_it_was() -> None:
-    assert "**Melanocytic nevus (nv)**, sure, no follow-up" in wording.own_read(READ)
-    assert "skipped" in wording.own_read(None)
+    assert "**Melanocytic nevus (nv)**, sure, no follow-up" in wording.own_read(READ, SKIN)
+    assert "skipped" in wording.own_read(None, SKIN)
 
 
 @pytest.mark.parametrize(
@@ -41,14 +42,8 @@ def test_a_reason_is_asked_for_where_the_diagnosis_differs(
     assert wording.reason_label(dx, read, prediction) == expected
 
 
-def test_words_of_the_lists_become_labels() -> None:
-    assert [wording.choice(plan) for plan in PLANS][:2] == ["No follow-up", "Follow-up"]
-    assert wording.site("acral") == "Palm or sole (acral)"
-    assert len({wording.site(site) for site in SITES}) == len(SITES)
-
-
 def test_user_text_is_escaped() -> None:
-    assert r"\*\*now\*\*" in wording.decision(Decision("mel", "biopsy", "**now**"))
+    assert r"\*\*now\*\*" in wording.decision(Decision("mel", "biopsy", "**now**"), SKIN)
     patient = Patient("<b>Q</b>", 61.0, "female")
     facts = wording.facts(patient, Lesion(UUID(int=1), "back", "left", "_old_"))
     assert r"\<b\>Q\</b\>" in facts and r"61 years · female · back, left · Note: \_old\_" in facts

@@ -99,11 +99,11 @@ def test_predicted_class_outside_the_set_is_said() -> None:
 
 
 def test_agreement_is_the_span_of_the_networks() -> None:
-    assert answer_wording.agreement(np.array([0.3]), 0.2) is None
-    agreed = answer_wording.agreement(np.array([0.32, 0.23, 0.25]), 0.2)
+    assert answer_wording.agreement(SKIN, np.array([0.3]), 0.2) is None
+    agreed = answer_wording.agreement(SKIN, np.array([0.32, 0.23, 0.25]), 0.2)
     assert agreed is not None and agreed[1]
     assert "The 3 networks" in agreed[0] and "23 % to 32 %" in agreed[0]
-    alike = answer_wording.agreement(np.array([0.271, 0.274]), 0.2)
+    alike = answer_wording.agreement(SKIN, np.array([0.271, 0.274]), 0.2)
     assert alike is not None and "put malignant at 27 %." in alike[0]
 
 
@@ -112,7 +112,7 @@ def test_agreement_is_the_span_of_the_networks() -> None:
 )
 def test_networks_on_both_sides_of_the_threshold_disagree(threshold: float, is_one_side: bool) -> None:
     # 0.2 and 0.3: at 0.2 both are flagged, at 0.3 only one, above neither.
-    agreement = answer_wording.agreement(np.array([0.2, 0.3]), threshold)
+    agreement = answer_wording.agreement(SKIN, np.array([0.2, 0.3]), threshold)
     assert agreement is not None
     assert agreement[1] == is_one_side
     assert ("disagree" in agreement[0]) != is_one_side

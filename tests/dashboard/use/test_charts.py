@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dashboard.shell.glossary import METRICS
 from dashboard.use import charts as use_charts
 from dashboard.use import wording
 from dashboard.use.tables import answers_frame, bins_frame, rates_frame, share_columns, use_frame
+from data.tasks.retina import RETINA
 from data.tasks.skin import SKIN
 from model.evaluation.drift import Drift, Reference, Shift, measure_drift
 from model.evaluation.use import NOTHING, Share, Use, measure_use, use_table
@@ -29,16 +29,16 @@ TOO_FEW = Share(NOTHING, 2, 3, 3)
 def table() -> pd.DataFrame:
     """Twelve melanomas that all readers find, two of which the own read misses, and eleven nevi; no bcc."""
     cases = [made_up_case("mel", "nv" if number < 2 else "mel", "mel", "mel") for number in range(12)]
-    return use_table(cases + [made_up_case("nv", None, "nv", "nv") for _ in range(11)])
+    return use_table(cases + [made_up_case("nv", None, "nv", "nv") for _ in range(11)], SKIN)
 
 
 @pytest.fixture(scope="module")
 def use(table: pd.DataFrame) -> Use:
-    return measure_use(table, RESAMPLES)
+    return measure_use(table, SKIN, RESAMPLES)
 
 
 def test_rates_are_drawn_for_each_reader_that_has_them(use: Use) -> None:
-    figure = use_charts.reader_rates(rates_frame(use.rates), wording.READER_NAMES, NAMES)
+    figure = use_charts.reader_rates(rates_frame(use.rates), wording.READER_NAMES, NAMES, SKIN)
     drawn = {trace.name: dict(zip(trace.x, trace.y, strict=True)) for trace in figure.data}
     assert drawn["AI"] == {"Sensitivity": 1, "Specificity": 1, "PPV": 1, "NPV": 1}
     # No own read of a nevus, and only two own reads that say benign: only sensitivity and PPV can be said.
@@ -52,7 +52,7 @@ def test_rates_are_drawn_for_each_reader_that_has_them(use: Use) -> None:
 def test_calibration_draws_bins_with_enough_lesions(use: Use) -> None:
     frame = bins_frame(use.calibration)
     few = frame.assign(value=[math.nan, *frame["value"][1:]])
-    dots = use_charts.calibration(frame).data[1], use_charts.calibration(few).data[1]
+    dots = use_charts.calibration(frame, SKIN).data[1], use_charts.calibration(few, SKIN).data[1]
     assert [len(trace.x) for trace in dots] == [2, 1]
     assert list(dots[0].y) == [0, 1]
     assert all(trace.error_y.array is not None for trace in dots)
@@ -67,8 +67,9 @@ def test_distances_end_at_all_images() -> None:
 
 
 def test_tables_hold_every_share_with_its_n(use: Use) -> None:
-    frame = use_frame(use)
+    frame = use_frame(use, SKIN)
     assert len(frame) == 4 + 5 + 12 + 1 and frame["measure"].is_unique
+    assert "malignant_by_biopsy" in set(frame["measure"])
     before = frame.set_index("measure").loc["agreement_before"]
     assert (before["hits"], before["cases"], before["lesions"]) == (10, 12, 12)
     assert share_columns(SHARE) == {
@@ -82,17 +83,17 @@ def test_tables_hold_every_share_with_its_n(use: Use) -> None:
 
 
 def test_answers_have_a_row_a_diagnosis(table: pd.DataFrame) -> None:
-    reference = Reference("0" * 64, 7, 7, np.full(7, 1 / 7), None, None, None)
-    frame = answers_frame(measure_drift(table, reference, NOON, RESAMPLES)[-1], np.full(7, 1 / 7))
+    reference = Reference(SKIN, "0" * 64, 7, 7, np.full(7, 1 / 7), None, None, None)
+    frame = answers_frame(measure_drift(table, reference, NOON, RESAMPLES)[-1], np.full(7, 1 / 7), SKIN)
     assert list(frame["name"]) == list(SKIN.codes)
     assert frame.set_index("name").loc[["mel", "nv", "bcc"], "hits"].tolist() == [12, 11, 0]
 
 
 def test_words_under_a_figure_say_interval_and_n() -> None:
-    metric = METRICS["before"]
-    assert wording.under_metric(SHARE, metric) == "58 to 82 % · 36 of 50 cases, 41 lesions"
-    assert wording.under_metric(TOO_FEW, metric) == "too few to say: 3 of 10 lesions · 2 of 3 cases, 3 lesions"
-    assert wording.hits_of_n(SHARE) == "36 of 50" and wording.lesions(SHARE) == "41 lesions"
+    metric = wording.use_metrics(SKIN)["before"]
+    assert wording.under_metric(SHARE, metric, SKIN) == "58 to 82 % · 36 of 50 cases, 41 lesions"
+    assert wording.under_metric(TOO_FEW, metric, SKIN) == "too few to say: 3 of 10 lesions · 2 of 3 cases, 3 lesions"
+    assert wording.hits_of_n(SHARE) == "36 of 50" and wording.lesions(SHARE, SKIN) == "41 lesions"
     assert wording.kappa_line(Estimate(0.4, 0.3, 0.52)) == "kappa 0.40 (0.30 to 0.52)"
     assert wording.kappa_line(NOTHING) == ""
 
@@ -112,19 +113,19 @@ def drift_of(shift: Shift) -> Drift:
     ],
 )
 def test_state_of_a_shift(shift: Shift, state: str) -> None:
-    assert wording.shift_state(drift_of(shift), shift) == state
+    assert wording.shift_state(drift_of(shift), shift, SKIN) == state
 
 
 def test_too_few_lesions_are_said_of_a_shift() -> None:
     shift = Shift(NOTHING, 0.1)
     drift = Drift(30, 5, 4, shift, shift, shift, ())
-    assert wording.shift_state(drift, shift) == "too few to say: 4 of 30 lesions"
+    assert wording.shift_state(drift, shift, SKIN) == "too few to say: 4 of 30 lesions"
 
 
 def test_amber_sentence_names_window_value_interval_and_limit() -> None:
     shift = Shift(Estimate(0.2, 0.12, 0.3), 0.1)
     later = replace(drift_of(shift), days=None, lesions=90)
-    sentence = wording.beyond([drift_of(shift), later], [shift, shift], METRICS["classes"])
+    sentence = wording.beyond([drift_of(shift), later], [shift, shift], wording.use_metrics(SKIN)["classes"], SKIN)
     assert sentence.startswith(
         "**Shift of answers above the accepted 10 %:** last 30 days 20 % (12 to 30 %, 41 lesions); all time 20 % "
         "(12 to 30 %, 90 lesions). See"
@@ -133,6 +134,14 @@ def test_amber_sentence_names_window_value_interval_and_limit() -> None:
 
 def test_no_text_calls_anything_safe() -> None:
     texts = [value for name, value in vars(wording).items() if isinstance(value, str) and name.isupper()]
-    texts += [metric.tooltip for metric in METRICS.values()]
+    of_task = (
+        wording.intro, wording.empty_log, wording.agreement_text, wording.verification_bias, wording.calibration_note,
+        wording.reference_name, wording.class_shares_note, wording.drift_note, wording.export_note,
+    )  # fmt: skip
+    texts += [tell(task) for tell in of_task for task in (SKIN, RETINA)]
+    metrics = list(wording.use_metrics(SKIN).values())
+    texts += [metric.tooltip for metric in metrics]
     assert len(texts) > 30
     assert not [text for text in texts if " safe" in text.lower() or "no risk" in text.lower()]
+    for metric in metrics:
+        assert metric.sentence.endswith(".") and metric.formula

@@ -37,9 +37,11 @@ from data.cases.case import (
     probabilities_of,
 )
 from data.datasets.ham10000 import load_counts
+from data.tasks.retina import RETINA
 from data.tasks.skin import SKIN
 
 RESULT = ModelResult(
+    task=SKIN,
     model_name="skin",
     model_version="2.0",
     artifact_sha256="ab" * 32,
@@ -47,10 +49,10 @@ RESULT = ModelResult(
     probabilities=(0.05, 0.05, 0.1, 0.1, 0.2, 0.4, 0.1),
     population="nobody",
     prediction="nv",
-    p_malignant=0.3,
+    p_positive=0.3,
     conformal_set=("nv", "mel"),
     conformal_level=0.9,
-    member_p_malignant=(0.3,),
+    member_p_positive=(0.3,),
     quality="ok",
     ood_score=1.0,
     operating_point="sensitivity_95",
@@ -94,19 +96,19 @@ def test_local_user_may_do_everything() -> None:
 
 @pytest.mark.parametrize("dx", SKIN.codes)
 def test_every_dx_code_is_taken(dx: str) -> None:
-    assert check_dx(dx) == dx
+    assert check_dx(dx, SKIN) == dx
 
 
 @pytest.mark.parametrize("dx", ["", "NV", "nevus", "nv "])
 def test_other_dx_codes_are_refused(dx: str) -> None:
     with pytest.raises(ValueError, match="expected a dx code"):
-        check_dx(dx)
+        check_dx(dx, SKIN)
 
 
 def test_every_word_of_the_lists_is_taken() -> None:
     for certainty in CERTAINTIES:
         for plan in PLANS:
-            assert check_read(Read("nv", certainty, plan)).certainty == certainty
+            assert check_read(Read("nv", certainty, plan), SKIN).certainty == certainty
     for sex in SEXES:
         for side in SIDES:
             for site in SITES:
@@ -141,16 +143,27 @@ def test_draft_at_the_limits_is_taken() -> None:
     for age in (None, 0.0, 120.0):
         draft = replace(DRAFT, patient=Patient("x" * MAX_REFERENCE, age), lesion=Lesion(uuid4(), note="x" * MAX_TEXT))
         assert check_draft(draft) == draft
-    assert check_decision(Decision("nv", "biopsy", "x" * MAX_TEXT)).dx == "nv"
+    assert check_decision(Decision("nv", "biopsy", "x" * MAX_TEXT), SKIN).dx == "nv"
 
 
 def test_biopsy_is_checked() -> None:
     biopsy = Biopsy("mel", date(2026, 1, 1), "x" * MAX_TEXT)
-    assert check_biopsy(biopsy) is biopsy
+    assert check_biopsy(biopsy, SKIN) is biopsy
     with pytest.raises(ValueError, match="a dx code"):
-        check_biopsy(replace(biopsy, dx="melanoma"))
+        check_biopsy(replace(biopsy, dx="melanoma"), SKIN)
     with pytest.raises(ValueError, match="a note"):
-        check_biopsy(replace(biopsy, note="x" * (MAX_TEXT + 1)))
+        check_biopsy(replace(biopsy, note="x" * (MAX_TEXT + 1)), SKIN)
+
+
+def test_codes_are_those_of_the_task() -> None:
+    assert check_decision(Decision("dr2", "referral"), RETINA).dx == "dr2"
+    for check in (
+        lambda: check_decision(Decision("nv", "referral"), RETINA),
+        lambda: check_read(Read("dr2", "sure", "referral"), SKIN),
+        lambda: check_draft(replace(DRAFT, result=replace(RESULT, task=RETINA))),
+    ):
+        with pytest.raises(ValueError, match="a dx code"):
+            check()
 
 
 def test_message_of_a_text_that_is_too_long_does_not_repeat_it() -> None:
@@ -161,7 +174,7 @@ def test_message_of_a_text_that_is_too_long_does_not_repeat_it() -> None:
 
 def test_flag_is_raised_at_the_threshold() -> None:
     assert RESULT.is_flagged
-    assert not replace(RESULT, p_malignant=0.2999).is_flagged
+    assert not replace(RESULT, p_positive=0.2999).is_flagged
 
 
 def test_case_says_whether_mind_changed_and_model_agrees() -> None:

@@ -25,6 +25,9 @@ from data.cases.rules import NotAllowed
 from data.cases.storage import FolderStore, open_image_store, stored_image
 from data.datasets.ham10000 import METADATA_COLUMNS, METADATA_FILE, DatasetError, image_path, load_metadata
 from data.datasets.splits import split_by_lesion
+from data.tasks.retina import RETINA
+from data.tasks.skin import SKIN
+from data.tasks.task import Task
 from tests.support.case_log import KEY, made_up_draft
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -48,10 +51,11 @@ def save(
     age: float | None = 47.0,
     actor: Actor = LOCAL_ACTOR,
     colour: tuple[int, int, int] = (180, 120, 100),
+    task: Task = SKIN,
 ) -> Case:
     """A case with an image of one colour in the log."""
     draft = replace(
-        made_up_draft(),
+        made_up_draft(task=task),
         case_id=uuid4(),
         captured_name="smith_anna.jpg",
         patient=Patient("Anna Smith 1970", age, "female"),
@@ -67,7 +71,7 @@ def test_folder_has_the_shape_of_ham10000(log: CaseLog, tmp_path: Path) -> None:
     other = save(log, "nv")
     save(log, None)
     folder = tmp_path / "labelled"
-    assert labelled_folder(log, LOCAL_ACTOR, folder) == LabelledSet(3, 2, 0, 0)
+    assert labelled_folder(log, LOCAL_ACTOR, SKIN, folder) == LabelledSet(3, 2, 0, 0)
     metadata = load_metadata(folder)
     assert tuple(metadata.columns) == METADATA_COLUMNS
     assert list(metadata["image_id"]) == [image_id_of(case) for case in (first, again, other)]
@@ -84,7 +88,7 @@ def test_folder_has_the_shape_of_ham10000(log: CaseLog, tmp_path: Path) -> None:
 
 def test_nothing_of_the_patient_gets_in(log: CaseLog, tmp_path: Path) -> None:
     save(log, "mel")
-    labelled_folder(log, LOCAL_ACTOR, tmp_path / "labelled")
+    labelled_folder(log, LOCAL_ACTOR, SKIN, tmp_path / "labelled")
     files = [path for path in (tmp_path / "labelled").rglob("*") if path.is_file()]
     assert len(files) == 2
     for path in files:
@@ -97,7 +101,7 @@ def test_nothing_of_the_patient_gets_in(log: CaseLog, tmp_path: Path) -> None:
 )
 def test_ages_are_as_coarse_as_ham10000_s(log: CaseLog, tmp_path: Path, age: float, written: float | None) -> None:
     save(log, "nv", age=age)
-    labelled_folder(log, LOCAL_ACTOR, tmp_path / "labelled")
+    labelled_folder(log, LOCAL_ACTOR, SKIN, tmp_path / "labelled")
     (found,) = load_metadata(tmp_path / "labelled")["age"]
     assert found == written if written is not None else pd.isna(found)
 
@@ -107,7 +111,7 @@ def test_lesions_whose_biopsies_differ_are_left_out(log: CaseLog, tmp_path: Path
     for dx in ("nv", "mel"):
         save(log, dx, lesion)
     clear = save(log, "bcc")
-    written = labelled_folder(log, LOCAL_ACTOR, tmp_path / "labelled")
+    written = labelled_folder(log, LOCAL_ACTOR, SKIN, tmp_path / "labelled")
     assert written == LabelledSet(1, 1, contradictory=2, unreadable=0)
     assert list(load_metadata(tmp_path / "labelled")["image_id"]) == [image_id_of(clear)]
     assert labelled_cases([]) == ([], 0)
@@ -117,18 +121,18 @@ def test_missing_and_altered_images_are_left_out(log: CaseLog, tmp_path: Path) -
     missing, altered, kept = save(log, "mel"), save(log, "mel"), save(log, "nv")
     (tmp_path / "images" / missing.image_key).unlink()
     (tmp_path / "images" / altered.image_key).write_bytes(b"not the image")
-    assert labelled_folder(log, LOCAL_ACTOR, tmp_path / "labelled").unreadable == 2
+    assert labelled_folder(log, LOCAL_ACTOR, SKIN, tmp_path / "labelled").unreadable == 2
     assert list(load_metadata(tmp_path / "labelled")["image_id"]) == [image_id_of(kept)]
     (tmp_path / "images" / kept.image_key).unlink()
     with pytest.raises(DatasetError, match="none that can be read"):
-        labelled_folder(log, LOCAL_ACTOR, tmp_path / "again")
+        labelled_folder(log, LOCAL_ACTOR, SKIN, tmp_path / "again")
 
 
 def test_zip_holds_the_same_files(log: CaseLog, tmp_path: Path) -> None:
     save(log, "mel")
     save(log, "nv")
-    labelled_folder(log, LOCAL_ACTOR, tmp_path / "labelled")
-    with zipfile.ZipFile(io.BytesIO(labelled_zip(log, LOCAL_ACTOR))) as archive:
+    labelled_folder(log, LOCAL_ACTOR, SKIN, tmp_path / "labelled")
+    with zipfile.ZipFile(io.BytesIO(labelled_zip(log, LOCAL_ACTOR, SKIN))) as archive:
         archive.extractall(tmp_path / "unpacked")
         assert archive.namelist()[-1] == METADATA_FILE
     pd.testing.assert_frame_equal(load_metadata(tmp_path / "unpacked"), load_metadata(tmp_path / "labelled"))
@@ -136,7 +140,7 @@ def test_zip_holds_the_same_files(log: CaseLog, tmp_path: Path) -> None:
 
 def test_export_is_recorded_before_a_file_is_written(log: CaseLog, tmp_path: Path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
     case = save(log, "mel")
-    labelled_zip(log, LOCAL_ACTOR)
+    labelled_zip(log, LOCAL_ACTOR, SKIN)
     (entry, *_) = log.audit_entries(LOCAL_ACTOR, 10)
     assert entry.action == "export" and entry.case_id == case.case_id
     assert json.loads(entry.details)["what"] == "labelled training set"
@@ -146,7 +150,7 @@ def test_export_is_recorded_before_a_file_is_written(log: CaseLog, tmp_path: Pat
 
     monkeypatch.setattr(CaseLog, "record_export", fail)
     with pytest.raises(NotAllowed):
-        labelled_folder(log, LOCAL_ACTOR, tmp_path / "labelled")
+        labelled_folder(log, LOCAL_ACTOR, SKIN, tmp_path / "labelled")
     assert not (tmp_path / "labelled").exists()
 
 
@@ -157,10 +161,10 @@ def test_folder_with_files_is_left_alone(log: CaseLog, tmp_path: Path) -> None:
     (folder / "mine.txt").write_text("mine")
     for taken in (folder, folder / "mine.txt"):
         with pytest.raises(DatasetError, match="expected an empty or new folder"):
-            labelled_folder(log, LOCAL_ACTOR, taken)
+            labelled_folder(log, LOCAL_ACTOR, SKIN, taken)
     assert [path.name for path in folder.iterdir()] == ["mine.txt"]
     (folder / "mine.txt").unlink()
-    labelled_folder(log, LOCAL_ACTOR, folder)
+    labelled_folder(log, LOCAL_ACTOR, SKIN, folder)
 
 
 def test_cut_off_export_cannot_be_trained_on(log: CaseLog, tmp_path: Path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
@@ -177,7 +181,7 @@ def test_cut_off_export_cannot_be_trained_on(log: CaseLog, tmp_path: Path, monke
 
     monkeypatch.setattr(FolderStore, "get", fail_at_the_second)
     with pytest.raises(OSError, match="disk full"):
-        labelled_folder(log, LOCAL_ACTOR, tmp_path / "labelled")
+        labelled_folder(log, LOCAL_ACTOR, SKIN, tmp_path / "labelled")
     with pytest.raises(DatasetError, match=r"expected HAM10000_metadata\.csv"):
         load_metadata(tmp_path / "labelled")
 
@@ -186,10 +190,19 @@ def test_nothing_labelled_other_organisations_and_researchers(log: CaseLog, tmp_
     save(log, None)
     save(log, "mel", actor=Actor("anna", "Other clinic", "clinician"))
     with pytest.raises(DatasetError, match="expected cases with a biopsy result"):
-        labelled_folder(log, LOCAL_ACTOR, tmp_path / "labelled")
+        labelled_folder(log, LOCAL_ACTOR, SKIN, tmp_path / "labelled")
     assert not (tmp_path / "labelled").exists()
     with pytest.raises(NotAllowed):
-        labelled_zip(log, Actor("ren", "Other clinic", "researcher"))
+        labelled_zip(log, Actor("ren", "Other clinic", "researcher"), SKIN)
+
+
+def test_set_holds_one_task(log: CaseLog, tmp_path: Path) -> None:
+    mole, eye = save(log, "mel"), save(log, "dr3", task=RETINA)
+    for task, case, dx in ((SKIN, mole, "mel"), (RETINA, eye, "dr3")):
+        folder = tmp_path / task.key
+        assert labelled_folder(log, LOCAL_ACTOR, task, folder) == LabelledSet(1, 1, 0, 0)
+        table = pd.read_csv(folder / METADATA_FILE)
+        assert table[["image_id", "dx"]].to_numpy().tolist() == [[image_id_of(case), dx]]
 
 
 def test_command_writes_a_folder_or_says_why_not(log: CaseLog, tmp_path: Path) -> None:
@@ -214,6 +227,8 @@ def test_command_writes_a_folder_or_says_why_not(log: CaseLog, tmp_path: Path) -
     written = run()
     assert written.returncode == 0 and "1 images of 1 lesions" in written.stdout
     assert load_metadata(tmp_path / "labelled")["dx"].tolist() == ["mel"]
+    none = run("--task", "retina", "--output", str(tmp_path / "eyes"))
+    assert none.returncode == 2 and "expected cases with a biopsy result" in none.stderr
     again = run()
     assert again.returncode == 2 and "expected an empty or new folder" in again.stderr
     elsewhere = run("--database", f"sqlite:///{tmp_path / 'none.db'}")

@@ -41,7 +41,9 @@ from data.cases.log import CaseLog, CaseNotFound, open_case_log
 from data.cases.queries import ORDERS, CaseQuery
 from data.cases.rules import NotAllowed
 from data.cases.storage import ImageAltered, ImageMissing, StorageUnavailable, open_image_store, stored_image
-from data.cases.tables import CaseRow, reference_hash
+from data.cases.tables import CaseRow, CaseUnreadable, reference_hash
+from data.tasks.retina import RETINA
+from data.tasks.skin import SKIN
 from tests.support.servers.postgres_server import new_database
 
 pytest_plugins = ("tests.support.servers.postgres_server",)
@@ -54,6 +56,7 @@ RESEARCHER = Actor("rita@north.org", "North", "researcher")
 IMAGE = stored_image(np.arange(8 * 9 * 3, dtype=np.uint8).reshape(8, 9, 3))
 # Doubles whose decimal form is long: they must come back to the last bit.
 RESULT = ModelResult(
+    task=SKIN,
     model_name="skin",
     model_version="2.0",
     artifact_sha256="ab" * 32,
@@ -61,10 +64,10 @@ RESULT = ModelResult(
     probabilities=(0.1 + 0.2, 1 / 7, 1e-300, 0.0, 2 / 3, 1.0, math.nextafter(0.5, 1)),
     population="nobody",
     prediction="nv",
-    p_malignant=1 / 3,
+    p_positive=1 / 3,
     conformal_set=("nv", "mel"),
     conformal_level=0.9,
-    member_p_malignant=(1 / 9, 1 / 11),
+    member_p_positive=(1 / 9, 1 / 11),
     quality="ok",
     ood_score=math.nan,
     operating_point="sensitivity_95",
@@ -141,7 +144,7 @@ def test_saved_case_comes_back_as_it_was(log: CaseLog, database_url: str, images
     assert (case.decision, case.biopsy) == (draft.decision, None)
     assert (case.image_sha256, case.image_width, case.image_height) == (IMAGE.sha256, 9, 8)
     assert case.result.probabilities == RESULT.probabilities
-    assert case.result.member_p_malignant == RESULT.member_p_malignant
+    assert case.result.member_p_positive == RESULT.member_p_positive
     assert math.isnan(case.result.ood_score) and math.isnan(case.result.specificity)
     known = replace(RESULT, ood_score=0.0, specificity=0.0)
     assert replace(case.result, ood_score=0.0, specificity=0.0) == known
@@ -149,12 +152,12 @@ def test_saved_case_comes_back_as_it_was(log: CaseLog, database_url: str, images
 
 
 def test_what_is_not_known_stays_unknown(log: CaseLog) -> None:
-    result = {"conformal_set": (), "member_p_malignant": ()}
+    result = {"conformal_set": (), "member_p_positive": ()}
     case = save(log, result=result, patient=Patient(), lesion=Lesion(uuid4()), own_read=None)
     case = log.case(case.case_id, ANNA)
     assert case.patient == Patient("", None, "unknown")
     assert case.own_read is None and case.biopsy is None
-    assert case.result.conformal_set == () and case.result.member_p_malignant == ()
+    assert case.result.conformal_set == () and case.result.member_p_positive == ()
 
 
 @pytest.mark.parametrize("words", ["Ödem 🔬 \u202eabc", "x'; DROP TABLE cases; --", "100 % _ / \\", "=1+1\n\t<b>"])
@@ -182,8 +185,8 @@ def test_any_text_is_kept_and_found(log: CaseLog, words: str) -> None:
         {"own_read": Read("nv", "certain", "biopsy")},
         {"result": {"probabilities": (1.0,)}},
         {"result": {"probabilities": (math.nan,) * 7}},
-        {"result": {"p_malignant": 1.5}},
-        {"result": {"member_p_malignant": (math.inf,)}},
+        {"result": {"p_positive": 1.5}},
+        {"result": {"member_p_positive": (math.inf,)}},
     ],
     ids=lambda changes: next(iter(changes)),
 )
@@ -383,19 +386,19 @@ def fill_ward(log: CaseLog) -> list[UUID]:
         save(
             log,
             Actor("bert@north.org", "North", "clinician"),
-            {"prediction": "mel", "p_malignant": 0.9},
+            {"prediction": "mel", "p_positive": 0.9},
             patient=Patient("abel", None),
             lesion=replace(lesion, note="no change"),
             decision=Decision("mel", "excision"),
         ),
         save(
             log,
-            result={"prediction": "bcc", "p_malignant": 0.25},
+            result={"prediction": "bcc", "p_positive": 0.25},
             patient=Patient("Čapek", 20.0),
             lesion=Lesion(uuid4(), "ear", "right", "ÜBER Nacht"),
             decision=Decision("bkl", "no follow-up"),
         ),
-        save(log, result={"p_malignant": 0.1}, patient=Patient("", 30.0), lesion=Lesion(uuid4(), "ear"), own_read=None),
+        save(log, result={"p_positive": 0.1}, patient=Patient("", 30.0), lesion=Lesion(uuid4(), "ear"), own_read=None),
     ]
     log.record_biopsy(cases[1].case_id, Biopsy("nv", date(2026, 3, 3)), ANNA)
     log.record_biopsy(cases[2].case_id, Biopsy("bcc", date(2026, 3, 3)), ANNA)
@@ -446,7 +449,7 @@ def fill_ward(log: CaseLog) -> list[UUID]:
         ({"order_by": "age"}, [0, 3, 2, 1]),
         ({"order_by": "dx", "is_descending": False}, [2, 1, 3, 0]),
         ({"order_by": "prediction"}, [3, 0, 1, 2]),
-        ({"order_by": "p_malignant", "is_descending": False}, [3, 2, 0, 1]),
+        ({"order_by": "p_positive", "is_descending": False}, [3, 2, 0, 1]),
         ({"order_by": "site"}, [3, 2, 1, 0]),
         ({"order_by": "saved_by"}, [1, 3, 2, 0]),
     ],
@@ -474,7 +477,7 @@ def test_summary_says_what_the_case_says(log: CaseLog) -> None:
     assert (summary.patient_reference, summary.age, summary.sex) == ("Müller 12", 50.5, "female")
     assert (summary.lesion_id, summary.site, summary.side) == (case.lesion.lesion_id, "back", "left")
     assert (summary.dx, summary.plan, summary.own_dx, summary.biopsy_dx) == ("nv", "follow-up", "mel", "bcc")
-    assert (summary.prediction, summary.p_malignant, summary.is_flagged) == ("nv", 1 / 3, True)
+    assert (summary.prediction, summary.p_positive, summary.is_flagged) == ("nv", 1 / 3, True)
     assert (summary.model_version, summary.artifact_sha256, summary.image_key) == ("2.0", "ab" * 32, case.image_key)
 
 
@@ -512,6 +515,75 @@ def test_reference_is_searched_by_a_hash_that_needs_the_key(log: CaseLog) -> Non
         stored = session.scalar(text("SELECT reference_hash FROM cases"))
     assert stored == reference_hash(" MÜLLER 12", log._reference_key)
     assert stored != reference_hash(" MÜLLER 12", b"another key")
+
+
+# --- Tasks -----------------------------------------------------------------------------------------------------------
+
+EYE = {"task": RETINA, "probabilities": (0.1, 0.2, 0.3, 0.15, 0.25), "prediction": "dr2", "conformal_set": ("dr2",)}
+EYE_READS = {"own_read": Read("dr1", "sure", "referral"), "decision": Decision("dr4", "referral")}
+
+
+def test_cases_of_two_tasks_stand_in_one_log(log: CaseLog) -> None:
+    mole, eye = save(log), save(log, result=EYE, **EYE_READS)
+    assert (
+        log.case(eye.case_id, ANNA) == eye and eye.task is RETINA and eye.result.probabilities == EYE["probabilities"]
+    )
+    assert log.tasks(ANNA) == ["retina", "skin"] and log.tasks(STRANGER) == []
+    for task, case in (("skin", mole), ("retina", eye)):
+        assert [one.case_id for one in log.cases(CaseQuery(task=task), ANNA)] == [case.case_id]
+        assert [(one.case_id, one.task) for one in log.find(CaseQuery(task=task), ANNA)] == [(case.case_id, task)]
+        assert log.count(CaseQuery(task=task), ANNA) == 1
+    assert log.count(CaseQuery(), ANNA) == 2
+
+
+def test_codes_of_another_task_are_refused(log: CaseLog) -> None:
+    eye = save(log, result=EYE, **EYE_READS)
+    with pytest.raises(ValueError, match="a dx code"):
+        save(log, result=EYE)
+    with pytest.raises(ValueError, match="a dx code"):
+        log.decide(eye.case_id, Decision("nv", "referral"), ANNA)
+    with pytest.raises(ValueError, match="a dx code"):
+        log.record_biopsy(eye.case_id, Biopsy("mel", date(2026, 1, 1)), ANNA)
+    with pytest.raises(ValueError, match="5 probabilities"):
+        save(log, result=EYE | {"probabilities": RESULT.probabilities}, **EYE_READS)
+    assert list(log.cases(CaseQuery(), ANNA)) == [eye]
+    assert log.decide(eye.case_id, Decision("dr0", "no follow-up"), ANNA).decision.dx == "dr0"
+
+
+def test_case_of_an_unknown_task_is_listed_and_says_why_it_cannot_be_read(log: CaseLog) -> None:
+    strange, mole = save(log), save(log)
+    with log._database.writing() as session:
+        session.execute(update(CaseRow).where(CaseRow.case_id == strange.case_id).values(task="foot"))
+    assert {(one.case_id, one.task) for one in log.find(CaseQuery(), ANNA)} == {
+        (strange.case_id, "foot"), (mole.case_id, "skin")
+    }  # fmt: skip
+    assert log.tasks(ANNA) == ["foot", "skin"] and list(log.cases(CaseQuery(task="skin"), ANNA)) == [mole]
+    for read in (
+        lambda: log.case(strange.case_id, ANNA),
+        lambda: log.decide(strange.case_id, strange.decision, ANNA),
+        lambda: list(log.cases(CaseQuery(), ANNA)),
+    ):
+        with pytest.raises(CaseUnreadable, match=r"known task \(skin, retina\), received one of 'foot'"):
+            read()
+    log.delete(strange.case_id, ANNA)
+    assert log.tasks(ANNA) == ["skin"] and log.verify(ADMIN).is_whole
+
+
+def test_case_with_other_classes_than_its_task_has_today_is_not_misread(log: CaseLog) -> None:
+    case = save(log)
+    renamed = {("scc" if code == "akiec" else code): 0.1 for code in SKIN.codes}
+    with log._database.writing() as session:
+        session.execute(update(CaseRow).values(probabilities=renamed))
+    with pytest.raises(CaseUnreadable, match="received those of scc, bcc"):
+        log.case(case.case_id, ANNA)
+
+
+def test_order_of_the_classes_is_the_tasks_whatever_the_row_says(log: CaseLog) -> None:
+    case = save(log)
+    backwards = dict(reversed(list(zip(SKIN.codes, RESULT.probabilities, strict=True))))
+    with log._database.writing() as session:
+        session.execute(update(CaseRow).values(probabilities=backwards))
+    assert log.case(case.case_id, ANNA).result.probabilities == RESULT.probabilities
 
 
 # --- Who may ---------------------------------------------------------------------------------------------------------
@@ -557,6 +629,7 @@ def test_roles_that_may_not_see_patients(log: CaseLog, actor: Actor) -> None:
         lambda: log.find(CaseQuery(), actor),
         lambda: log.count(CaseQuery(), actor),
         lambda: log.timeline(case.lesion.lesion_id, actor),
+        lambda: log.tasks(actor),
         lambda: log.decide(case.case_id, case.decision, actor),
         lambda: log.record_biopsy(case.case_id, None, actor),
         lambda: log.correct(case.case_id, case.patient, case.lesion, actor),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from uuid import uuid4
 
 import numpy as np
@@ -9,16 +10,18 @@ import pandas as pd
 import pytest
 
 from data.cases.case import Case
-from data.tasks.skin import DX_CODES
+from data.tasks.retina import RETINA
+from data.tasks.skin import SKIN
 from model.evaluation.subgroups import MIN_LESIONS
 from model.evaluation.use import COLUMNS, READERS, Share, Use, cohens_kappa, measure_use, use_table
+from tests.support.case_log import made_up_result
 from tests.support.use import NOON, made_up_case
 
 RESAMPLES = 200
 
 
 def measured(cases: list[Case]) -> Use:
-    return measure_use(use_table(cases), resamples=RESAMPLES)
+    return measure_use(use_table(cases, SKIN), SKIN, resamples=RESAMPLES)
 
 
 def counts(share: Share) -> tuple[int, int, int]:
@@ -27,13 +30,28 @@ def counts(share: Share) -> tuple[int, int, int]:
 
 def test_table_holds_what_is_measured_and_no_patient() -> None:
     case = made_up_case("mel", own=None, decision="bcc", biopsy="nv")
-    table = use_table([case])
-    assert tuple(table.columns) == COLUMNS
+    table = use_table([case], SKIN)
+    assert tuple(table.columns) == (*COLUMNS, *SKIN.codes)
     row = table.iloc[0]
     assert (row["prediction"], row["decision_dx"], row["biopsy_dx"]) == ("mel", "bcc", "nv")
     assert pd.isna(row["own_dx"]) and row["saved_at"] == NOON and row["model"] == "made-up 0.1"
-    assert row[list(DX_CODES)].to_numpy(dtype=float) == pytest.approx(case.result.probabilities)
+    assert row[list(SKIN.codes)].to_numpy(dtype=float) == pytest.approx(case.result.probabilities)
     assert not {"patient 7", "anna@clinic.org", "a note", "IMG_1.jpg"} & set(map(str, row))
+
+
+def test_table_of_another_task_has_its_codes_and_refuses_skin() -> None:
+    eye = replace(made_up_case(own=None, decision="dr3"), result=made_up_result([0.1, 0.2, 0.3, 0.15, 0.25], RETINA))
+    table = use_table([eye], RETINA)
+    assert tuple(table.columns) == (*COLUMNS, *RETINA.codes) and table["p_positive"][0] == pytest.approx(0.7)
+    use = measure_use(
+        pd.concat([table] * 12).assign(lesion_id=[str(n) for n in range(12)], biopsy_dx="dr4"), RETINA, 50
+    )
+    model, _, decision = use.rates
+    # Flagged as referable, as the reader decided: both are right that dr4 is.
+    assert model.sensitivity.estimate.value == decision.sensitivity.estimate.value == 1
+    assert use.calibration.observed.estimate.value == 1
+    with pytest.raises(ValueError, match="expected cases of the task retina, received one of skin"):
+        use_table([eye, made_up_case()], RETINA)
 
 
 def test_agreement_before_and_after_by_hand() -> None:
@@ -112,7 +130,7 @@ def test_readers_against_the_biopsy_by_hand() -> None:
 def test_model_calls_malignant_what_it_flagged_whatever_it_predicted() -> None:
     # Six other classes at 0.1 each, three of them malignant.
     cases = [made_up_case("nv", biopsy="mel", p_prediction=0.4) for _ in range(MIN_LESIONS)]
-    assert cases[0].result.p_malignant == pytest.approx(0.3) and cases[0].result.is_flagged
+    assert cases[0].result.p_positive == pytest.approx(0.3) and cases[0].result.is_flagged
     assert counts(measured(cases).rates[0].sensitivity) == (10, 10, 10)
     assert counts(measured([*cases, made_up_case(p_prediction=0.9)]).flagged) == (10, 11, 11)
 
@@ -168,4 +186,4 @@ def test_no_cases_and_no_biopsies_say_nothing_and_raise_nothing() -> None:
 
 def test_number_of_resamples_is_checked() -> None:
     with pytest.raises(ValueError, match="at least one bootstrap sample"):
-        measure_use(use_table([made_up_case()]), resamples=0)
+        measure_use(use_table([made_up_case()], SKIN), SKIN, resamples=0)

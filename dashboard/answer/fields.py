@@ -1,0 +1,124 @@
+"""The fields of the forms on decision, patient and lesion: the same on the Review page and for a saved case.
+
+On Review a field stands alone: what is chosen is sent at once and kept while the session lasts. On the Cases page the
+fields stand in a form and are sent by its button.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import streamlit as st
+
+from dashboard.answer.patient import choice
+from data.cases.case import MAX_REFERENCE, MAX_TEXT, PLANS, SEXES, SIDES, Decision
+from data.tasks.task import Task
+
+REFERENCE_LABEL = "Patient reference"
+_NOTE_HEIGHT = 80  # pixels of a text that is sent alone
+
+
+@dataclass(frozen=True)
+class Form:
+    """Where fields stand.
+
+    Attributes:
+        key: of a field by its name, in this session.
+        is_live: whether each field is sent by itself and kept, rather than by a form's button.
+    """
+
+    key: Callable[[str], str]
+    is_live: bool
+
+    @property
+    def persistence(self) -> Literal["session"] | None:
+        """How long a field is kept while the user looks at another page."""
+        return "session" if self.is_live else None
+
+
+def decision_fields(
+    form: Form, task: Task, start: Decision | None, question: Callable[[str | None], str | None]
+) -> tuple[str | None, str | None, str]:
+    """Diagnosis, plan and reason, as far as they are chosen.
+
+    Args:
+        form: where they stand.
+        task: whose classes there are to choose from.
+        start: what the form starts with; None for nothing.
+        question: asks for the reason of a chosen code; None where none is asked for.
+    """
+    dx = dx_field(form, "dx", task.words.label.capitalize(), task, start.dx if start else None)
+    plan = choice_field(form, "plan", "Plan", PLANS, start.plan if start else None)
+    asked = question(dx)
+    reason = "" if asked is None else text_field(form, "reason", asked, start.reason if start else "", is_optional=True)
+    return dx, plan, reason
+
+
+def dx_field(form: Form, name: str, label: str, task: Task, start: str | None) -> str | None:
+    """A class of the task; nothing chosen where `start` is None."""
+    return st.selectbox(
+        label,
+        task.codes,
+        index=None if start is None else task.index(start),
+        format_func=task.titled,
+        placeholder=f"Choose a {task.words.label}",
+        key=form.key(name),
+        filter_mode=None if form.is_live else "fuzzy",
+        persist_state=form.persistence,
+    )
+
+
+def sex_field(form: Form, start: str | None = None) -> str:
+    """One of `SEXES`; a live field takes its start from the session."""
+    return choice_field(form, "sex", "Sex", SEXES, start, is_required=True) or "unknown"
+
+
+def side_field(form: Form, start: str | None = None) -> str:
+    """One of `SIDES`; a live field takes its start from the session."""
+    return choice_field(form, "side", "Side", SIDES, start, is_required=True) or "unknown"
+
+
+def choice_field(
+    form: Form, name: str, label: str, options: Sequence[str], start: str | None, is_required: bool = False
+) -> str | None:
+    """One word of a short list: as buttons where each press is sent, as a list in a form."""
+    key = form.key(name)
+    if not form.is_live:
+        return st.selectbox(label, options, index=options.index(start) if start else 0, key=key)
+    return st.pills(
+        label,
+        options,
+        default=start,
+        required=is_required,
+        format_func=choice,
+        key=key,
+        wrap=True,
+        persist_state=form.persistence,
+    )
+
+
+def reference_field(form: Form, start: str = "", **more: Any) -> str:
+    """The clinic's own word for the patient; `more` goes to the text field."""
+    key, kept = form.key("reference"), form.persistence
+    reference = st.text_input(REFERENCE_LABEL, start, max_chars=MAX_REFERENCE, key=key, persist_state=kept, **more)
+    return (reference or "").strip()
+
+
+def text_field(
+    form: Form, name: str, label: str, start: str, help_text: str | None = None, is_optional: bool = False
+) -> str:
+    """A free text; a live one redraws nothing when it is sent: a form that moves while one types is no form."""
+    text = st.text_area(
+        label,
+        start,
+        height=_NOTE_HEIGHT if form.is_live else None,
+        max_chars=MAX_TEXT,
+        key=form.key(name),
+        help=help_text,
+        on_change="ignore" if form.is_live else "rerun",
+        placeholder="Optional" if form.is_live and is_optional else None,
+        persist_state=form.persistence,
+    )
+    return (text or "").strip()
