@@ -23,8 +23,8 @@ from dashboard.shell.metrics import interval_range
 from data.datasets.ham10000 import DX_TYPES, load_counts
 from data.tasks.skin import SKIN
 from model.evaluation.predictions import Cohort, cohort_of
-from model.evaluation.questions import QUESTIONS, question_scores
-from model.evaluation.results import MACRO, MALIGNANT, evaluate, roc_curves
+from model.evaluation.questions import question_scores, questions_of
+from model.evaluation.results import MACRO, evaluate, roc_curves
 from model.measures.intervals import BinaryThresholds
 from tests.support.dashboard import made_up_history, made_up_predictions
 
@@ -105,7 +105,7 @@ def test_site_heatmap_columns_add_up_to_one_and_cells_say_counts() -> None:
 def test_roc_draws_band_curve_and_marks(cohort: Cohort) -> None:
     curves = roc_curves(cohort, resamples=20)
     current = BinaryThresholds(*question_scores(cohort, "mel"), cohort.lesion_ids).at(0.3)
-    figure = evaluation_charts.roc(curves, [MALIGNANT, "mel"], (), "mel", current)
+    figure = evaluation_charts.roc(curves, ["malignant", "mel"], (), "mel", current)
     names = [trace.name for trace in figure.data if trace.name]
     assert [name.split()[0] for name in names] == ["mel", "malignant", "threshold"]
     bands = [trace for trace in figure.data if trace.fill == "toself"]
@@ -115,8 +115,8 @@ def test_roc_draws_band_curve_and_marks(cohort: Cohort) -> None:
 
 
 def test_roc_of_many_curves_has_no_bands(cohort: Cohort) -> None:
-    figure = evaluation_charts.roc(roc_curves(cohort, resamples=5), list(QUESTIONS))
-    assert len(figure.data) == 1 + len(QUESTIONS)
+    figure = evaluation_charts.roc(roc_curves(cohort, resamples=5), list(questions_of(SKIN)))
+    assert len(figure.data) == 1 + len(questions_of(SKIN))
     assert not [trace for trace in figure.data if trace.fill]
 
 
@@ -191,8 +191,8 @@ def test_set_sizes_say_their_share() -> None:
 
 
 def test_questions_are_the_groups_and_the_classes(cohort: Cohort) -> None:
-    assert QUESTIONS == (MALIGNANT, *SKIN.codes)
-    is_positive, score = question_scores(cohort, MALIGNANT)
+    assert questions_of(SKIN) == ("malignant", *SKIN.codes)
+    is_positive, score = question_scores(cohort, "malignant")
     assert is_positive.sum() == 27  # three malignant classes of six lesions, three of which have two images
     np.testing.assert_allclose(score, cohort.probabilities[:, [0, 1, 4]].sum(axis=1))
     with pytest.raises(ValueError, match="expected one of"):
@@ -207,7 +207,7 @@ def test_reweighed_counts_of_1000_are_worked_out_by_hand() -> None:
     assert (result.flagged, result.found, result.missed) == (440, 80, 20)
     assert result.ppv == pytest.approx(80 / 440)
     assert result.npv == pytest.approx(540 / 560)
-    frame = threshold_frame(MALIGNANT, metrics, result)
+    frame = threshold_frame("malignant", metrics, result)
     assert frame["measure"].tolist()[:5] == ["sensitivity", "specificity", "ppv", "npv", "accuracy"]
     assert frame["hits"].tolist()[:5] == [8, 6, 8, 6, 14]
     assert frame["n"].tolist()[:5] == [10, 10, 12, 8, 20]
