@@ -32,6 +32,7 @@ from data.tasks.skin import SKIN
 from model.inference.clinical import ClinicalFacts
 from tests.support.case_log import (
     case_log_of,
+    eye_result,
     fill,
     made_up_draft,
     made_up_image,
@@ -427,6 +428,23 @@ def test_cases_of_one_task_are_listed_at_a_time(three_cases: None) -> None:
     assert listed(page) == ["Eva"] and "Referable" in page.dataframe[0].value.columns
     grade = next(box for box in page.selectbox if box.label == "Grade")
     assert grade.value is None and grade.options[0] == "No apparent retinopathy (dr0)"
+
+
+def test_case_of_another_task_than_the_models_is_shown_in_its_own_words() -> None:
+    eye = save_sample(
+        result=eye_result(), own_read=Read("dr1", "sure", "referral"), decision=Decision("dr3", "referral")
+    )
+    page = open_page(eye.case_id)
+    assert not page.error
+    text = shown(page)
+    assert "**Flagged as possibly referable**" in text and "Severe nonproliferative retinopathy (dr3)</td>" in text
+    assert "(dr2)' aria-valuemin='0' aria-valuemax='100' aria-valuenow='30.0'" in text
+    # The model in use is for skin: it knows no shares of these grades and has no answer to compare.
+    assert "the class's share in" not in text and "The present model is" not in text and not page.toggle
+    press(page, "Save the decision")
+    assert kept().decision == eye.decision
+    grade = page.selectbox(key=f"cases_decision_dx_{eye.case_id}")
+    assert grade.label == "Grade" and grade.options == [RETINA.titled(code) for code in RETINA.codes]
 
 
 def test_cases_of_a_task_that_is_not_known_are_said_and_stop_nothing(three_cases: None) -> None:

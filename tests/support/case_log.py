@@ -34,11 +34,14 @@ from data.cases.case import (
 from data.cases.log import CaseLog
 from data.cases.storage import stored_image
 from data.cases.tables import row_of, set_biopsy
+from data.tasks.retina import RETINA
 from data.tasks.skin import SKIN
 from data.tasks.task import Task
-from model.analysis.analyzer import Analyzer
+from model.analysis.analyzer import Analysis, Analyzer
 from model.analysis.case_record import image_to_store, result_of
+from model.explain.maps import explain
 from model.inference.artifact import load_artifact
+from model.inference.classifier import NetworkOutput, Prediction
 from model.inference.runtimes import LiteRTClassifier
 from tests.support.dashboard import environment
 
@@ -66,6 +69,40 @@ def sample_result(path: Path = SAMPLE) -> ModelResult:
     """What the committed model says of a synthetic sample, at its first operating point."""
     artifact = analyzer().artifact
     return result_of(analyzer().run(path.read_bytes()), artifact, artifact.operating_points[0])
+
+
+@cache
+def eye_analysis() -> Analysis:
+    """A made-up answer of five grades of retinopathy, of a network that finds no lesion, on a synthetic sample."""
+    seen, generator = analyzer().run(SAMPLE.read_bytes()), np.random.default_rng(0)
+    assert seen.explanation is not None
+    maps, logits = generator.normal(size=(6, 8, 5)).astype(np.float32), np.zeros(5, dtype=np.float32)
+    nothing = np.zeros(4, dtype=np.float32)
+    prediction = Prediction(
+        task=RETINA,
+        probabilities=np.array([0.1, 0.2, 0.3, 0.15, 0.25]),
+        dx="dr2",
+        p_positive=0.7,
+        conformal_set=("dr2", "dr3"),
+        member_p_positive=np.array([0.7]),
+        population="nobody",
+        model_name="retina",
+        model_version="0.1",
+        weights_sha256="0" * 64,
+    )
+    return replace(
+        seen,
+        prediction=prediction,
+        explanation=explain(maps, RETINA.codes, seen.explanation.framing, min_peak=0.5),
+        output=NetworkOutput(logits, logits[np.newaxis], nothing, nothing, maps),
+    )
+
+
+@cache
+def eye_result() -> ModelResult:
+    """The same as the log keeps it."""
+    artifact = analyzer().artifact
+    return result_of(eye_analysis(), artifact, artifact.operating_points[0])
 
 
 def save_sample(path: Path = SAMPLE, **changes: Any) -> Case:

@@ -74,7 +74,7 @@ def made_up_case(**changes: Any) -> Case:
 def made_up_analysis(case: Case, evidence: float = 5.0) -> Analysis:
     """An analysis of a grey image of the case's size; every class's map has its one peak, `evidence`, in a corner."""
     height, width = case.image_height, case.image_width
-    maps = np.zeros((6, 8, len(SKIN.codes)), dtype=np.float32)
+    maps = np.zeros((6, 8, len(case.task.codes)), dtype=np.float32)
     maps[0, 0] = evidence
     return Analysis(
         image=np.full((height, width, 3), 160, dtype=np.uint8),
@@ -82,7 +82,7 @@ def made_up_analysis(case: Case, evidence: float = 5.0) -> Analysis:
         network_input=np.full((192, 256, 3), 160, dtype=np.uint8),
         quality=Quality(9.0, 160.0, 20.0, case.result.ood_score, ()),
         prediction=recorded_prediction(case.result),
-        explanation=explain(maps, SKIN.codes, frame(height, width, 192, 256), min_peak=1.0),
+        explanation=explain(maps, case.task.codes, frame(height, width, 192, 256), min_peak=1.0),
         output=None,
         runtime_ms=case.result.runtime_ms,
     )

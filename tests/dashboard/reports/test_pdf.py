@@ -19,6 +19,7 @@ from data.cases.case import MAX_REFERENCE, MAX_TEXT, Actor, Biopsy, Case, Decisi
 from data.tasks.retina import RETINA
 from data.tasks.skin import SKIN
 from data.tasks.task import Task
+from tests.support.case_log import made_up_result as result_of_task
 from tests.support.reports import THRESHOLD, made_up_analysis, made_up_case, made_up_result
 
 PRINTER = Actor("printer@clinic.example", "Made-up clinic", "clinician")
@@ -93,6 +94,26 @@ def test_report_says_all_of_a_case() -> None:
         "page 2 of 2",
     ):
         assert said in text
+
+
+def test_case_of_another_task_is_printed_in_its_own_words() -> None:
+    case = made_up_case(
+        result=result_of_task([0.1, 0.2, 0.3, 0.15, 0.25], RETINA),
+        own_read=None,
+        decision=Decision("dr4", "referral"),
+        biopsy=None,
+    )
+    text = text_of(printed(case))
+    for said in (
+        "Flagged as possibly referable (referable 70.0 %, threshold 25.0 %).",
+        "Referable (dr2, dr3, dr4) 70 %",
+        "Moderate nonproliferative retinopathy (dr2) 30 %",
+        "Decision after it Proliferative retinopathy (dr4), referral",
+        "The model knows five grades, learned from one dataset (APTOS 2019).",
+        "The mark on the bar of referable is the threshold.",
+    ):
+        assert said in text
+    assert "malignant" not in text and "HAM10000" not in text and "diagnos" not in text.replace("for diagnosis", "")
 
 
 def test_probabilities_are_whole_percents_highest_first() -> None:

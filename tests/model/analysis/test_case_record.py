@@ -15,11 +15,10 @@ from data.tasks.retina import RETINA
 from data.tasks.skin import SKIN
 from model.analysis.analyzer import Analysis, Analyzer
 from model.analysis.case_record import image_to_store, is_of_model, recorded_analysis, result_of
-from model.explain.maps import explain
 from model.images.decoding import decode_image
 from model.inference.artifact import DEFAULT_ARTIFACT, load_artifact
-from model.inference.classifier import NetworkOutput, Prediction
 from model.inference.runtimes import LiteRTClassifier
+from tests.support.case_log import eye_analysis, eye_result
 
 SAMPLES = Path(__file__).resolve().parents[3] / "data" / "sample"
 
@@ -75,34 +74,18 @@ def test_case_is_shown_as_it_was(analysis: Analysis, case: Case) -> None:
     assert case.task is SKIN
 
 
-def test_case_of_another_task_keeps_its_classes(analyzer: Analyzer, analysis: Analysis, case: Case) -> None:
+def test_case_of_another_task_keeps_its_classes(case: Case) -> None:
     """Five grades, by a network that finds no lesion."""
-    generator = np.random.default_rng(0)
-    maps, logits = generator.normal(size=(6, 8, 5)).astype(np.float32), np.zeros(5, dtype=np.float32)
-    output = NetworkOutput(logits, logits[np.newaxis], np.zeros(4, np.float32), np.zeros(4, np.float32), maps)
-    prediction = Prediction(
-        task=RETINA,
-        probabilities=np.array([0.1, 0.2, 0.3, 0.15, 0.25]),
-        dx="dr2",
-        p_positive=0.7,
-        conformal_set=("dr2", "dr3"),
-        member_p_positive=np.array([0.7]),
-        population="nobody",
-        model_name="retina",
-        model_version="0.1",
-        weights_sha256="0" * 64,
-    )
-    assert analysis.explanation is not None
-    explanation = explain(maps, RETINA.codes, analysis.explanation.framing, 0.5)
-    answered = replace(analysis, prediction=prediction, explanation=explanation, output=output)
-    result = result_of(answered, analyzer.artifact, analyzer.artifact.operating_points[0])
+    analysis = eye_analysis()
+    assert analysis.prediction is not None and analysis.output is not None
+    result = eye_result()
     assert result.task is RETINA and (result.prediction, result.p_positive) == ("dr2", 0.7)
     content = image_to_store((SAMPLES / "synthetic_nv_1.jpg").read_bytes()).content
     shown = recorded_analysis(replace(case, result=result), content)
     assert shown.prediction is not None and shown.explanation is not None and shown.output is not None
     assert shown.prediction.task is RETINA and shown.explanation.classes == RETINA.codes
-    np.testing.assert_array_equal(shown.prediction.probabilities, prediction.probabilities)
-    np.testing.assert_array_equal(shown.output.maps, maps)
+    np.testing.assert_array_equal(shown.prediction.probabilities, analysis.prediction.probabilities)
+    np.testing.assert_array_equal(shown.output.maps, analysis.output.maps)
     assert shown.output.lesion is None
 
 
