@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dashboard.shell.metrics import Metric, gain
+from data.tasks.task import Task
 
 METRICS: dict[str, Metric] = {
     "balanced_accuracy": Metric(
@@ -130,29 +131,29 @@ METRICS: dict[str, Metric] = {
         "mean over the images of (similar lesions of the same diagnosis / similar lesions)",
         "share",
     ),
-    # Clinician and AI in saved cases, and drift.
+    # Clinician and AI in saved cases, and drift: templates of `metric_of`.
     "before": Metric(
         "Agreement before",
-        "The share of own reads, made before the AI's answer was shown, that name the AI's diagnosis.",
+        "The share of own reads, made before the AI's answer was shown, that name the AI's {label}.",
         "own read = AI / cases with an own read",
         "share",
     ),
     "after": Metric(
         "Agreement after",
-        "The share of decisions, made with the AI's answer in view, that name the AI's diagnosis.",
+        "The share of decisions, made with the AI's answer in view, that name the AI's {label}.",
         "decision = AI / all cases",
         "share",
     ),
     "switched": Metric(
         "Switch rate",
-        "The share of own reads whose diagnosis was changed in the decision, in whatever direction.",
+        "The share of own reads whose {label} was changed in the decision, in whatever direction.",
         "decision differs from own read / cases with an own read",
         "share",
     ),
     "flagged": Metric(
         "Flagged",
-        "The share of cases whose malignant probability reached the threshold saved with them.",
-        "p(malignant) >= threshold / all cases",
+        "The share of cases whose {positive} probability reached the threshold saved with them.",
+        "p({positive}) >= threshold / all cases",
         "share",
     ),
     "kappa": Metric(
@@ -162,21 +163,21 @@ METRICS: dict[str, Metric] = {
         "area",
     ),
     "stated": Metric(
-        "Stated p(malignant)", "The malignant probability, averaged over the biopsied cases.", "mean of p", "share"
+        "Stated p({positive})", "The {positive} probability, averaged over the biopsied cases.", "mean of p", "share"
     ),
     "observed": Metric(
-        "Malignant by biopsy", "The share of the biopsied cases that was malignant.", "malignant / biopsied", "share"
+        "{Positive} by biopsy", "The share of the biopsied cases that was {positive}.", "{positive} / biopsied", "share"
     ),
     "difference": Metric(
         "Observed - stated",
         "Above 0 the AI stated too little, below 0 too much, on average over these cases.",
-        "malignant share - mean of p, in percentage points",
+        "{positive} share - mean of p, in percentage points",
         "error",
     ),
     "classes": Metric(
         "Shift of answers",
-        "How many of 100 cases would need another diagnosis for the AI's answers to be spread as on the reference.",
-        "half the sum over the seven diagnoses of |share here - share there|",
+        "How many of 100 cases would need another {label} for the AI's answers to be spread as on the reference.",
+        "half the sum over the {count} {labels} of |share here - share there|",
         "share",
     ),
     "distance": Metric(
@@ -189,6 +190,13 @@ METRICS: dict[str, Metric] = {
         "Blurred images", "The share of images with the remark that they are blurred.", "remark / all", "share"
     ),
 }
+
+
+def metric_of(name: str, task: Task) -> Metric:
+    """A metric in the words of a task; those on saved cases differ from task to task."""
+    metric = METRICS[name]
+    sentence, formula = task.worded(metric.sentence), task.worded(metric.formula)
+    return Metric(task.worded(metric.name), sentence, formula, metric.style)
 
 
 def accuracy_gain(clinical: Mapping[str, Any]) -> str:

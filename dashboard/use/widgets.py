@@ -13,7 +13,7 @@ import streamlit as st
 from dashboard.shell import charts as shell_charts
 from dashboard.shell import resources
 from dashboard.shell.formats import percent
-from dashboard.shell.glossary import METRICS
+from dashboard.shell.glossary import METRICS, metric_of
 from dashboard.shell.identity import actor
 from dashboard.shell.metrics import Metric
 from dashboard.shell.widgets import Html, card_grid, chart, chart_heading, csv_download, html_table
@@ -100,7 +100,6 @@ def agreement_and_rates(chosen: pd.DataFrame, days: int | None) -> None:
 def _agreement(use: Use, task: Task, days: int | None) -> None:
     st.subheader(wording.AGREEMENT_HEADING)
     st.markdown(wording.agreement_text(task))
-    metrics = wording.use_metrics(task)
     shares = {
         "before": use.before.share,
         "after": use.after.share,
@@ -111,7 +110,7 @@ def _agreement(use: Use, task: Task, days: int | None) -> None:
     with st.grid(4, min_column_width=170, border=True, gap="small") as grid:
         for name in HEADLINES:
             with grid.cell(), st.container(key=f"use_{name}", gap="xxsmall"):
-                _headline(metrics[name], shares[name], task)
+                _headline(metric_of(name, task), shares[name], task)
                 _quiet(wording.kappa_line(kappas[name]) if name in kappas else "")
     chart_heading(wording.SWITCHES_TITLE, wording.data_line(use.cases, use.lesions, wording.PERIOD_NAMES[days], task))
     _switches(use, task)
@@ -124,7 +123,7 @@ def _headline(metric: Metric, share: Share, task: Task) -> None:
 
 
 def _switches(use: Use, task: Task) -> None:
-    metric, names = wording.use_metrics(task)["switched"], wording.switch_names(task)
+    metric, names = metric_of("switched", task), wording.switch_names(task)
     switches = [(getattr(use.switches, name), *names[name]) for name in SWITCHES]
     rows = [
         (
@@ -180,13 +179,13 @@ def _rates_table(rates: Sequence[ReaderRates], task: Task) -> None:
 
 
 def _calibration_tables(calibration: LiveCalibration, task: Task) -> None:
-    metrics = wording.use_metrics(task)
     estimates = {
         "stated": calibration.stated,
         "observed": calibration.observed.estimate,
         "difference": calibration.difference,
         "calibration_error": calibration.calibration_error,
     }
+    metrics = {name: metric_of(name, task) for name in estimates}
     html_table(
         ("measure", "value"),
         [(metrics[name].name, _beside(*_of_estimate(estimate, metrics[name]))) for name, estimate in estimates.items()],
@@ -244,12 +243,11 @@ def _alarms(measured: Sequence[Drift], task: Task) -> None:
         beyond = [window for window in measured if getattr(window, name).is_beyond]
         if beyond:
             shifts = [getattr(window, name) for window in beyond]
-            metric = wording.use_metrics(task)[name]
-            st.warning(wording.beyond(beyond, shifts, metric, task), icon=":material/warning:")
+            st.warning(wording.beyond(beyond, shifts, metric_of(name, task), task), icon=":material/warning:")
 
 
 def _drift_table(measured: Sequence[Drift], task: Task) -> None:
-    metrics = {name: wording.use_metrics(task)[name] for name in SHIFTS}
+    metrics = {name: metric_of(name, task) for name in SHIFTS}
     rows = [
         (
             wording.PERIOD_NAMES[window.days],

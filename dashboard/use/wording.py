@@ -25,12 +25,6 @@ PERIOD_NAMES: dict[int | None, str] = {30: "last 30 days", 90: "last 90 days", N
 ALL_MODELS = "All models"
 READER_NAMES: dict[str, str] = {"model": "AI", "own_read": "Own read", "decision": "Decision"}
 
-KAPPA = Metric(
-    "Cohen's kappa",
-    "Agreement beyond what two readers with these habits reach by chance: 0 is chance, 1 is always.",
-    "(observed - by chance) / (1 - by chance)",
-    "area",
-)
 AGREEMENT_HEADING = "Clinician and AI"
 SWITCHES_TITLE = "Where decisions went"
 
@@ -103,7 +97,8 @@ def too_few(lesions: int, task: Task, needed: int = MIN_LESIONS) -> str:
 
 def kappa_line(kappa: Estimate) -> str:
     """`kappa 0.41 (0.30 to 0.52)`; empty where it cannot be said."""
-    return "" if math.isnan(kappa.value) else f"kappa {KAPPA.format(kappa.value)} ({interval_of(kappa, KAPPA)})"
+    metric = METRICS["kappa"]
+    return "" if math.isnan(kappa.value) else f"kappa {metric.format(kappa.value)} ({interval_of(kappa, metric)})"
 
 
 def drift_text(model: str, reference: Reference) -> str:
@@ -256,69 +251,3 @@ def export_note(task: Task) -> str:
         "histopathology, age in five-year steps, sex and site, in the shape of HAM10000; no reference, note, name or "
         "time. `python -m model.train --extra FOLDER` trains on them. The export is recorded in the audit trail."
     )
-
-
-def use_metrics(task: Task) -> dict[str, Metric]:
-    """What is measured of cases, by its key."""
-    label, positive = task.words.label, task.question.positive
-    return {
-        "before": Metric(
-            "Agreement before",
-            f"The share of own reads, made before the AI's answer was shown, that name the AI's {label}.",
-            "own read = AI / cases with an own read",
-            "share",
-        ),
-        "after": Metric(
-            "Agreement after",
-            f"The share of decisions, made with the AI's answer in view, that name the AI's {label}.",
-            "decision = AI / all cases",
-            "share",
-        ),
-        "switched": Metric(
-            "Switch rate",
-            f"The share of own reads whose {label} was changed in the decision, in whatever direction.",
-            "decision differs from own read / cases with an own read",
-            "share",
-        ),
-        "flagged": Metric(
-            "Flagged",
-            f"The share of cases whose {positive} probability reached the threshold saved with them.",
-            f"p({positive}) >= threshold / all cases",
-            "share",
-        ),
-        "kappa": KAPPA,
-        "stated": Metric(
-            f"Stated p({positive})",
-            f"The {positive} probability, averaged over the biopsied cases.",
-            "mean of p",
-            "share",
-        ),
-        "observed": Metric(
-            f"{positive.capitalize()} by biopsy",
-            f"The share of the biopsied cases that was {positive}.",
-            f"{positive} / biopsied",
-            "share",
-        ),
-        "difference": Metric(
-            "Observed - stated",
-            "Above 0 the AI stated too little, below 0 too much, on average over these cases.",
-            f"{positive} share - mean of p, in percentage points",
-            "error",
-        ),
-        "calibration_error": METRICS["calibration_error"],
-        "classes": Metric(
-            "Shift of answers",
-            f"How many of 100 cases would need another {label} for the AI's answers to be spread as on the reference.",
-            f"half the sum over the {task.count} {task.words.labels} of |share here - share there|",
-            "share",
-        ),
-        "distance": Metric(
-            "Shift of distance",
-            "The largest gap between the shares of images within a distance of the training images, here and there.",
-            "Kolmogorov-Smirnov distance of the out-of-distribution score",
-            "share",
-        ),
-        "blurred": Metric(
-            "Blurred images", "The share of images with the remark that they are blurred.", "remark / all", "share"
-        ),
-    }

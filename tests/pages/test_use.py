@@ -16,6 +16,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from dashboard.shell import identity, resources
+from dashboard.shell.glossary import metric_of
 from dashboard.use import widgets, wording
 from data.cases.case import LOCAL_ACTOR, Actor, Biopsy, Decision, Read
 from data.cases.database import CaseLogUnavailable
@@ -87,12 +88,10 @@ def test_figures_have_interval_and_n(folder: Path) -> None:
     save(12, "nv", "nv", "nv", biopsy="nv")
     page = run_page("use")
     assert not page.exception
-    assert [metric.label for metric in page.metric] == [
-        wording.use_metrics(SKIN)[name].name for name in widgets.HEADLINES
-    ]
+    assert [metric.label for metric in page.metric] == [metric_of(name, SKIN).name for name in widgets.HEADLINES]
     assert [metric.value for metric in page.metric] == ["50 %", "100 %", "50 %", "50 %"]
     for metric, name in zip(page.metric, widgets.HEADLINES, strict=True):
-        assert metric.help == wording.use_metrics(SKIN)[name].tooltip
+        assert metric.help == metric_of(name, SKIN).tooltip
     text = shown_text(page)
     assert "12 of 24 cases, 24 lesions" in text
     assert "biopsied cases, all time: 24 cases, 24 lesions" in text

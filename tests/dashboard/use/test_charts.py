@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from dashboard.shell.glossary import METRICS, metric_of
 from dashboard.use import charts as use_charts
 from dashboard.use import wording
 from dashboard.use.tables import answers_frame, bins_frame, rates_frame, share_columns, use_frame
@@ -90,7 +91,7 @@ def test_answers_have_a_row_a_diagnosis(table: pd.DataFrame) -> None:
 
 
 def test_words_under_a_figure_say_interval_and_n() -> None:
-    metric = wording.use_metrics(SKIN)["before"]
+    metric = metric_of("before", SKIN)
     assert wording.under_metric(SHARE, metric, SKIN) == "58 to 82 % · 36 of 50 cases, 41 lesions"
     assert wording.under_metric(TOO_FEW, metric, SKIN) == "too few to say: 3 of 10 lesions · 2 of 3 cases, 3 lesions"
     assert wording.hits_of_n(SHARE) == "36 of 50" and wording.lesions(SHARE, SKIN) == "41 lesions"
@@ -125,7 +126,7 @@ def test_too_few_lesions_are_said_of_a_shift() -> None:
 def test_amber_sentence_names_window_value_interval_and_limit() -> None:
     shift = Shift(Estimate(0.2, 0.12, 0.3), 0.1)
     later = replace(drift_of(shift), days=None, lesions=90)
-    sentence = wording.beyond([drift_of(shift), later], [shift, shift], wording.use_metrics(SKIN)["classes"], SKIN)
+    sentence = wording.beyond([drift_of(shift), later], [shift, shift], metric_of("classes", SKIN), SKIN)
     assert sentence.startswith(
         "**Shift of answers above the accepted 10 %:** last 30 days 20 % (12 to 30 %, 41 lesions); all time 20 % "
         "(12 to 30 %, 90 lesions). See"
@@ -139,7 +140,7 @@ def test_no_text_calls_anything_safe() -> None:
         wording.reference_name, wording.class_shares_note, wording.drift_note, wording.export_note,
     )  # fmt: skip
     texts += [tell(task) for tell in of_task for task in (SKIN, RETINA)]
-    metrics = list(wording.use_metrics(SKIN).values())
+    metrics = [metric_of(name, task) for name in METRICS for task in (SKIN, RETINA)]
     texts += [metric.tooltip for metric in metrics]
     assert len(texts) > 30
     assert not [text for text in texts if " safe" in text.lower() or "no risk" in text.lower()]
