@@ -35,6 +35,9 @@ install: .venv/installed-dev ## create .venv with everything, for users and deve
 run: .venv/installed ## serve the dashboard on http://127.0.0.1:8501 (PORT=...)
 	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m dashboard.server --port $(PORT)
 
+# The tests start many processes: none should compile every module again, whatever the environment says.
+test check: export PYTHONDONTWRITEBYTECODE :=
+
 test: .venv/installed-dev ## run the tests (TEST_PROCESSES=, default 2)
 	$(BIN)/python -m pytest -n $(TEST_PROCESSES)
 

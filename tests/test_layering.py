@@ -135,6 +135,7 @@ def test_architecture_tells_of_every_room_on_its_floor() -> None:
         for room in floor
     }
     assert set(told) == rooms and len(told) == len(rooms)
+    assert [name for name in GROUND if f"`{name}`" not in text] == []
 
 
 @pytest.mark.parametrize("package", LAYERS)

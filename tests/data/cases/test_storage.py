@@ -246,8 +246,8 @@ def test_keys_are_those_of_old_images_only(place: Place, image: StoredImage) -> 
         "a/b.png",
         "x" * 36 + ".png",
         "-" * 36 + ".png",
-        f"{uuid4()}.jpg",
-        f"{uuid4()}.png\n",
+        "6f9619ff-8b86-4d01-b42d-00c04fc964ff.jpg",
+        "6f9619ff-8b86-4d01-b42d-00c04fc964ff.png\n",
         SECRET,
     ],
 )
