@@ -35,15 +35,14 @@ def heatmap_viewer(analysis: Analysis, dx: str, on_demand: Mapping[str, Explanat
     """Draw the viewer; class, method, opacity, zoom and toggle are handled in the browser without a rerun.
 
     Args:
-        analysis: an image that was answered (it has an explanation).
+        analysis: an image that was answered.
         dx: the class whose map is shown first.
         on_demand: further methods' maps by name, computed for some classes.
         key: of the component in this session.
     """
-    if analysis.explanation is None or analysis.prediction is None:
-        raise ValueError("expected an analysis with heatmaps, received a refused image")
-    task = analysis.prediction.task
-    methods = {analysis.explanation.method: analysis.explanation, **on_demand}
+    answer = analysis.answered
+    task = answer.prediction.task
+    methods = {answer.explanation.method: answer.explanation, **on_demand}
     _component()(
         key=key,
         data=_image(analysis.image, task)

@@ -27,6 +27,7 @@ from model.analysis.analyzer import Analysis
 from model.analysis.case_record import is_of_model, recorded_prediction
 from model.images.rejection import MAX_STORED_BYTES
 from model.inference.artifact import Artifact, MeasuredRate, OperatingPoint
+from model.inference.classifier import Prediction
 from model.inference.clinical import ClinicalFacts
 
 
@@ -58,9 +59,7 @@ def case_view(asked: str) -> None:
 def _picture(case: Case) -> Picture | None:
     with explained_errors():
         shown = picture(case)
-        explanation = shown.analysis.explanation
-        if explanation is None:
-            raise ValueError("expected a saved case to have heatmaps")
+        explanation = shown.analysis.answered.explanation
         leading = answer_wording.leading_class(recorded_prediction(case.result), case.result.is_flagged)
         heatmap_viewer(shown.analysis, leading, {}, key="cases_viewer")
         for remark in answer_wording.warnings(shown.analysis.quality, explanation.framing.seen_share, case.task):
@@ -144,16 +143,16 @@ def _present_model(case: Case, shown: Picture | None) -> None:
     if shown is None or not st.toggle(wording.NEW_ANSWER_BUTTON, key=f"cases_new_{case.case_id}"):
         return
     new = informed_by_case(case, resources.analysis(shown.content, MAX_STORED_BYTES))
-    if new.prediction is None:
+    if new.answer is None:
         st.warning(wording.NO_NEW_ANSWER, icon=":material/block:")
         return
-    point = _same_point(case.result, artifact)
+    point, prediction = _same_point(case.result, artifact), new.answer.prediction
     image, table = st.columns([7, 4], gap="medium")
     with image:
-        leading = answer_wording.leading_class(new.prediction, new.prediction.p_positive >= point.threshold)
+        leading = answer_wording.leading_class(prediction, prediction.p_positive >= point.threshold)
         heatmap_viewer(new, leading, {}, key="cases_viewer_new")
     with table:
-        _old_and_new(case.result, new, artifact, point)
+        _old_and_new(case.result, prediction, artifact, point)
 
 
 def _same_point(result: ModelResult, artifact: Artifact) -> OperatingPoint:
@@ -162,25 +161,23 @@ def _same_point(result: ModelResult, artifact: Artifact) -> OperatingPoint:
     return points.get(result.operating_point, artifact.operating_points[0])
 
 
-def _old_and_new(result: ModelResult, new: Analysis, artifact: Artifact, point: OperatingPoint) -> None:
-    if new.prediction is None:
-        raise ValueError("expected an answered image")
-    before, present = probabilities_of(result), new.prediction.probabilities
+def _old_and_new(result: ModelResult, new: Prediction, artifact: Artifact, point: OperatingPoint) -> None:
+    before, present = probabilities_of(result), new.probabilities
     rows = [
-        _difference(result.task.question.positive.capitalize(), result.p_positive, new.prediction.p_positive),
+        _difference(result.task.question.positive.capitalize(), result.p_positive, new.p_positive),
         ("Threshold", one_decimal(result.threshold), one_decimal(point.threshold), ""),
         (
             "Flag",
             "flagged" if result.is_flagged else "not flagged",
-            "flagged" if new.prediction.p_positive >= point.threshold else "not flagged",
+            "flagged" if new.p_positive >= point.threshold else "not flagged",
             "",
         ),
-        ("Cannot rule out", ", ".join(result.conformal_set), ", ".join(new.prediction.conformal_set), ""),
+        ("Cannot rule out", ", ".join(result.conformal_set), ", ".join(new.conformal_set), ""),
         *(_difference(dx, float(before[index]), float(present[index])) for index, dx in enumerate(result.task.codes)),
     ]
     headers = ("", f"Saved ({saved.plain_model_name(result)})", f"Now ({artifact.name} {artifact.version})", "Points")
     html_table(headers, rows, numeric=(1, 2, 3))
-    st.caption(wording.populations(result.population, new.prediction.population))
+    st.caption(wording.populations(result.population, new.population))
 
 
 def _difference(name: str, saved: float, present: float) -> tuple[str, str, str, str]:

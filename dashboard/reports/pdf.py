@@ -66,18 +66,17 @@ def case_pdf(case: Case, analysis: Analysis, printed_by: Actor, printed_at: date
     Raises:
         ValueError: the analysis is of a refused image.
     """
-    if analysis.prediction is None or analysis.explanation is None:
-        raise ValueError("expected the analysis of an answered image, received one of a refused image")
+    prediction, explanation = analysis.answered.prediction, analysis.answered.explanation
     with tempfile.TemporaryDirectory() as folder:
         report = _Report(case, printed_at, Path(folder))
         report.add_page()
         _patient(report, case)
-        dx = leading_class(analysis.prediction, case.result.is_flagged)
-        _images(report, case, analysis.image, analysis.explanation, dx)
+        dx = leading_class(prediction, case.result.is_flagged)
+        _images(report, case, analysis.image, explanation, dx)
         _decision(report, case)
         _answer(report, case.result)
         _record(report, case, printed_by, printed_at)
-        _limits(report, case, analysis.explanation)
+        _limits(report, case, explanation)
         return bytes(report.output())
 
 

@@ -65,13 +65,11 @@ def decision(upload: Upload, analysis: Analysis) -> None:
 @st.fragment
 def _form(upload: Upload, case_id: UUID, analysis: Analysis, own_read: Read | None) -> None:
     """A fragment: choosing redraws the form and nothing else."""
-    if analysis.prediction is None:
-        raise ValueError("expected an answered image")
     if facts_widgets.informed(upload, analysis) is not analysis:
         st.rerun()  # an earlier case of the lesion has said where it is
     decision_column, patient_column, lesion_column = st.columns(3, gap="medium")
     with decision_column:
-        prediction = analysis.prediction
+        prediction = analysis.answered.prediction
         start = Decision(own_read.dx, own_read.plan) if own_read else None
         decided = _decided(f"decision_{case_id}", prediction.task, start, own_read, prediction.dx)
     with patient_column:

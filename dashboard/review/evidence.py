@@ -133,19 +133,18 @@ def other_prevalence(prediction: Prediction, artifact: Artifact, point: Operatin
 @st.fragment
 def evidence(analysis: Analysis, dx: str) -> None:
     """Where a class's heatmap lies and whether it stays there; `dx` is the class chosen first."""
-    if analysis.prediction is None or analysis.explanation is None or analysis.output is None:
-        raise ValueError("expected an answered image")
-    task = analysis.prediction.task
+    prediction, explanation = analysis.answered.prediction, analysis.answered.explanation
+    task = prediction.task
     st.markdown(f"### {wording.EVIDENCE_HEADING}")
     choice, inside, stability = st.columns(3, gap="medium")
     with choice:
         chosen = _class_selectbox(wording.EVIDENCE_CLASS, task.codes, dx, task, analysis)
-    if not analysis.explanation.has_evidence(chosen):
+    if not explanation.has_evidence(chosen):
         st.info(answer_wording.no_evidence(task, chosen), icon=":material/filter_none:")
         return
     if analysis.output.lesion is not None:
         with inside:
-            share = _share_inside(analysis.explanation, analysis.output.lesion, chosen)
+            share = _share_inside(explanation, analysis.output.lesion, chosen)
             st.metric(
                 task.worded(wording.INSIDE_LABEL), wording.inside_value(share), help=task.worded(wording.INSIDE_HELP)
             )
@@ -181,11 +180,10 @@ def _class_selectbox(label: str, options: tuple[str, ...], dx: str, task: Task, 
 @st.fragment
 def contrast_panel(analysis: Analysis) -> None:
     """Where the image speaks for one class rather than another."""
-    if analysis.prediction is None or analysis.explanation is None or analysis.output is None:
-        raise ValueError("expected an answered image")
+    prediction, explanation = analysis.answered.prediction, analysis.answered.explanation
     st.markdown(f"### {wording.CONTRAST_HEADING}")
-    task = analysis.prediction.task
-    first, second = wording.contrast_pair(analysis.prediction)
+    task = prediction.task
+    first, second = wording.contrast_pair(prediction)
     height, width = analysis.image.shape[:2]
     picture, choice = st.columns([3, 2] if width >= height else [2, 3], gap="medium")
     with choice:
@@ -198,7 +196,7 @@ def contrast_panel(analysis: Analysis) -> None:
         st.caption(wording.CONTRAST_LIMITS)
     image = _small(analysis.image, CONTRAST_SIDE)
     picture.image(
-        contrast_overlay(image, difference, analysis.explanation.framing.scaled(CONTRAST_SIDE)),
+        contrast_overlay(image, difference, explanation.framing.scaled(CONTRAST_SIDE)),
         width="stretch",
         output_format="JPEG",
         alt=wording.contrast_alt(task, dx, other),
@@ -229,27 +227,26 @@ def contrast_legend_html(task: Task, dx: str, other: str) -> str:
 @st.fragment
 def similar_cases(analysis: Analysis) -> None:
     """The nearest training lesions with what is known of them."""
-    if analysis.prediction is None or analysis.output is None:
-        raise ValueError("expected an answered image")
+    prediction = analysis.answered.prediction
     analyzer = resources.analyzer()
     nearest, *others = analyzer.similar_cases(analysis.output, SIMILAR_CASES + 1)
     is_seen = nearest.distance < SAME_IMAGE_DISTANCE
     neighbours = others if is_seen else [nearest, *others][:SIMILAR_CASES]
-    st.markdown(f"### {wording.SIMILAR_HEADING}", help=analysis.prediction.task.worded(wording.SIMILAR_HELP))
+    st.markdown(f"### {wording.SIMILAR_HEADING}", help=prediction.task.worded(wording.SIMILAR_HELP))
     if is_seen:
-        st.warning(wording.seen_in_training(analysis.prediction.task, nearest), icon=":material/school:")
-    remark = wording.neighbours_disagree(analysis.prediction.task, neighbours, analysis.prediction.dx)
+        st.warning(wording.seen_in_training(prediction.task, nearest), icon=":material/school:")
+    remark = wording.neighbours_disagree(prediction.task, neighbours, prediction.dx)
     if remark is not None:
         st.warning(remark, icon=":material/compare:")
     thumbnails = [resources.thumbnail(neighbour.image_id) for neighbour in neighbours]
     with st.grid(SIMILAR_CASES, min_column_width=SIMILAR_CARD_WIDTH, gap="small") as grid:
         for neighbour, thumbnail in zip(neighbours, thumbnails, strict=True):
             with grid.cell():
-                _similar_case(analysis.prediction.task, neighbour, thumbnail)
+                _similar_case(prediction.task, neighbour, thumbnail)
     if "retrieval" in analyzer.artifact.manifest:
         st.caption(wording.retrieval(analyzer.artifact.task, analyzer.artifact.manifest["retrieval"]))
     if not any(thumbnails):
-        st.caption(analysis.prediction.task.worded(wording.NO_THUMBNAILS))
+        st.caption(prediction.task.worded(wording.NO_THUMBNAILS))
 
 
 def _similar_case(task: Task, neighbour: Neighbour, thumbnail: bytes | None) -> None:
@@ -275,9 +272,8 @@ def neighbour_html(task: Task, neighbour: Neighbour) -> str:
 @st.fragment(key=STRESS_FRAGMENT)
 def stress_panel(analysis: Analysis) -> None:
     """Ask again about changed copies of the image when the user wants it; flips count at the chosen threshold."""
-    if analysis.prediction is None:
-        raise ValueError("expected an answered image")
-    facts = analysis.prediction.facts
+    prediction = analysis.answered.prediction
+    facts = prediction.facts
     threshold = chosen_operating_point(resources.analyzer().artifact).threshold
     st.markdown(f"### {wording.STRESS_HEADING}", help=wording.STRESS_HELP)
     stressed: _Stressed | None = st.session_state.get(_STRESSED)
@@ -296,9 +292,9 @@ def stress_panel(analysis: Analysis) -> None:
         if stressed is None:
             return
     _stress_result(
-        analysis.prediction.task,
+        prediction.task,
         stressed,
-        most_probable=analysis.prediction.task.codes[int(np.argmax(analysis.prediction.probabilities))],
+        most_probable=prediction.task.codes[int(np.argmax(prediction.probabilities))],
     )
 
 

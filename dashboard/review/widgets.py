@@ -36,7 +36,7 @@ def analyse(upload: Upload) -> Analysis | None:
         state.keep_progress(upload.case_id, is_refused=True)
         st.warning(wording.rejection(upload.name, rejected), icon=":material/block:")
         return None
-    if analysis.prediction is None:
+    if analysis.answer is None:
         state.keep_progress(upload.case_id, is_refused=True)
         _refused(upload, analysis)
         return None
@@ -91,10 +91,9 @@ def image_caption(upload: Upload, analysis: Analysis, *links: str) -> None:
 
 def image_warnings(upload: Upload, analysis: Analysis) -> None:
     """Amber remarks on an image that was not good enough, not seen as a whole, or may show text."""
-    if analysis.explanation is None or analysis.prediction is None:
-        raise ValueError("expected an answered image")
-    seen_share = analysis.explanation.framing.seen_share
-    for remark in answer_wording.warnings(analysis.quality, seen_share, analysis.prediction.task):
+    answer = analysis.answered
+    seen_share = answer.explanation.framing.seen_share
+    for remark in answer_wording.warnings(analysis.quality, seen_share, answer.prediction.task):
         st.warning(remark, icon=":material/warning:")
     if is_dicom(upload.content) and not dicom_facts(upload.content).is_text_excluded:
         st.warning(wording.BURNT_IN_TEXT, icon=":material/badge:")
@@ -102,19 +101,16 @@ def image_warnings(upload: Upload, analysis: Analysis) -> None:
 
 def _leading(analysis: Analysis) -> str:
     """The dx code whose heatmap is shown first."""
-    if analysis.prediction is None:
-        raise ValueError("expected an answered image")
+    prediction = analysis.answered.prediction
     threshold = resources.analyzer().artifact.operating_points[0].threshold
-    return answer_wording.leading_class(analysis.prediction, analysis.prediction.p_positive >= threshold)
+    return answer_wording.leading_class(prediction, prediction.p_positive >= threshold)
 
 
 def _picture(upload: Upload, analysis: Analysis, leading: str) -> None:
-    if analysis.explanation is None:
-        raise ValueError("expected an answered image")
     image_caption(upload, analysis, wording.TO_DECISION)
     heatmap_viewer(analysis, leading, _by_method(analysis), key="review_viewer")
     image_warnings(upload, analysis)
-    rows, columns = analysis.explanation.heatmaps.shape[1:]
+    rows, columns = analysis.answered.explanation.heatmaps.shape[1:]
     with st.expander("What a heatmap does not prove"):
         st.markdown(answer_wording.heatmap_limits(resources.analyzer().artifact.task, rows, columns))
     with st.expander("Other heatmap methods (computed on demand)"):
@@ -126,17 +122,15 @@ def _by_method(analysis: Analysis) -> Mapping[str, Explanation]:
     maps: dict[str, dict[str, Explanation]] = {}
     for (method, dx), explanation in state.on_demand(analysis.image_sha256).items():
         maps.setdefault(method, {})[dx] = explanation
+    framing = analysis.answered.explanation.framing
     return {
-        method: explanation_of(method, {dx: one.heatmap(dx) for dx, one in by_dx.items()}, analysis.explanation.framing)
+        method: explanation_of(method, {dx: one.heatmap(dx) for dx, one in by_dx.items()}, framing)
         for method, by_dx in maps.items()
-        if analysis.explanation is not None
     }
 
 
 def _on_demand_form(analysis: Analysis) -> None:
-    prediction, explanation = analysis.prediction, analysis.explanation
-    if prediction is None or explanation is None:
-        raise ValueError("expected an answered image")
+    prediction, explanation = analysis.answered.prediction, analysis.answered.explanation
     task = prediction.task
     st.markdown(wording.ON_DEMAND)
     with st.form("review_on_demand_form", border=False):
@@ -165,21 +159,20 @@ def _on_demand_form(analysis: Analysis) -> None:
 @st.fragment(key=ANSWER_FRAGMENT)
 def _answer(analysis: Analysis) -> None:
     """A fragment: moving the threshold redraws the answer and nothing else."""
-    if analysis.prediction is None:
-        raise ValueError("expected an answered image")
+    prediction = analysis.answered.prediction
     artifact = resources.analyzer().artifact
     point = _operating_point(artifact)
-    is_flagged = analysis.prediction.p_positive >= point.threshold
-    st.html(group_bars_html(analysis.prediction, point))
-    verdict = wording.verdict(analysis.prediction, point)
+    is_flagged = prediction.p_positive >= point.threshold
+    st.html(group_bars_html(prediction, point))
+    verdict = wording.verdict(prediction, point)
     # Amber means "a person decides"; nothing on this page is green.
     st.warning(verdict, icon=":material/flag:") if is_flagged else st.info(verdict, icon=":material/person_search:")
     st.caption(wording.measured_meaning(artifact.task, point))
-    evidence_widgets.prediction_set(analysis.prediction, artifact, point.threshold)
-    st.html(class_bars_html(analysis.prediction, artifact))
-    st.markdown(wording.headline(analysis.prediction, artifact, is_flagged))
+    evidence_widgets.prediction_set(prediction, artifact, point.threshold)
+    st.html(class_bars_html(prediction, artifact))
+    st.markdown(wording.headline(prediction, artifact, is_flagged))
     st.caption(answer_wording.population(artifact))
-    evidence_widgets.other_prevalence(analysis.prediction, artifact, point)
+    evidence_widgets.other_prevalence(prediction, artifact, point)
     st.caption(
         f"Model {artifact.name} {artifact.version} · weights {artifact.weights_sha256[:12]} · "
         f"{analysis.runtime_ms:.0f} ms · answered by {escape_markdown(resources.answering_runtime())}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -26,8 +27,16 @@ if TYPE_CHECKING:  # imports pandas, which the API does without
 
 
 @dataclass(frozen=True)
+class ModelAnswer:
+    """What the model says of an image that it answers: calibrated probabilities, and heatmaps of all classes."""
+
+    prediction: Prediction
+    explanation: Explanation
+
+
+@dataclass(frozen=True)
 class Analysis:
-    """Everything the model says about one image, with its evidence.
+    """One image, what was measured on it, and what the model says of it.
 
     Attributes:
         image: (H, W, 3) uint8 RGB, upright, as decoded from the upload; reduced to at most 2,048 px a side, since
@@ -35,20 +44,27 @@ class Analysis:
         image_sha256: of the uploaded bytes, hexadecimal.
         network_input: (height, width, 3) uint8 RGB, what the network saw.
         quality: sharpness, exposure, distance from the training images.
-        prediction: calibrated probabilities; None where `quality.refusal` is set, since a refused image gets no label.
-        explanation: heatmaps of all classes; None likewise.
-        output: the forward pass they come from; None likewise.
+        output: the forward pass, of a refused image as well; what is shown of it is the answer alone.
+        answer: None where `quality.refusal` is set, since a refused image gets no label.
         runtime_ms: wall time from bytes to result, milliseconds.
+        network_ms: the forward pass's part of it; NaN where it was not kept, as of a saved case.
     """
 
     image: RgbImage
     image_sha256: str
     network_input: RgbImage
     quality: Quality
-    prediction: Prediction | None
-    explanation: Explanation | None
-    output: NetworkOutput | None
+    output: NetworkOutput
+    answer: ModelAnswer | None
     runtime_ms: float
+    network_ms: float = math.nan
+
+    @property
+    def answered(self) -> ModelAnswer:
+        """The answer, for what makes sense with one alone; raises ValueError for a refused image."""
+        if self.answer is None:
+            raise ValueError("expected an answered image, received a refused one; look at `answer` first")
+        return self.answer
 
 
 MAX_KEPT_SIDE = 2048
@@ -68,28 +84,31 @@ class Analyzer:
 
         Raises:
             ImageRejected: the bytes are not a usable image file (see `model.images.decoding.decode_image`). An image
-                that can be read but not judged is no exception: it comes back without prediction.
+                that can be read but not judged is no exception: it comes back without answer.
         """
         started = time.perf_counter()
         image = decode_image(content, max_bytes)
         network_input, framing = to_network_input(image, self.artifact.height, self.artifact.width)
+        forward_started = time.perf_counter()
         output = self.classifier.forward(network_input)
+        network_ms = (time.perf_counter() - forward_started) * 1000
         ood_score = float(self._gate.score(output.texture[None])[0])
         quality = assess(network_input, ood_score, self.artifact.quality)
-        is_refused = quality.refusal is not None
+        answer = None if quality.refusal else self._answer(output, framing.scaled(MAX_KEPT_SIDE))
         return Analysis(
             image=reduced(image),
             image_sha256=hashlib.sha256(content).hexdigest(),
             network_input=network_input,
             quality=quality,
-            prediction=None if is_refused else predict(output, self.artifact),
-            explanation=None if is_refused else self._explained(output, framing.scaled(MAX_KEPT_SIDE)),
-            output=None if is_refused else output,
+            output=output,
+            answer=answer,
             runtime_ms=(time.perf_counter() - started) * 1000,
+            network_ms=network_ms,
         )
 
-    def _explained(self, output: NetworkOutput, framing: Framing) -> Explanation:
-        return explain(output.maps, self.artifact.task.codes, framing, self.artifact.min_peak)
+    def _answer(self, output: NetworkOutput, framing: Framing) -> ModelAnswer:
+        explanation = explain(output.maps, self.artifact.task.codes, framing, self.artifact.min_peak)
+        return ModelAnswer(predict(output, self.artifact), explanation)
 
     def with_facts(self, analysis: Analysis, facts: ClinicalFacts) -> Analysis:
         """An analysis of this model's as if these facts had come with the image.
@@ -97,11 +116,10 @@ class Analyzer:
         Returns:
             The same analysis where they change nothing: a refused image, a model without terms, facts it has already.
         """
-        if analysis.prediction is None or analysis.output is None or self.artifact.clinical == NO_TERMS:
+        answer = analysis.answer
+        if answer is None or self.artifact.clinical == NO_TERMS or answer.prediction.facts == facts:
             return analysis
-        if analysis.prediction.facts == facts:
-            return analysis
-        return replace(analysis, prediction=predict(analysis.output, self.artifact, facts))
+        return replace(analysis, answer=replace(answer, prediction=predict(analysis.output, self.artifact, facts)))
 
     def probabilities(self, image: RgbImage, facts: ClinicalFacts = NO_FACTS) -> NDArray[np.float64]:
         """Calibrated probabilities, (C,) float64, of an (H, W, 3) uint8 RGB image, without asking the quality gate.
@@ -117,8 +135,6 @@ class Analyzer:
 
     def stability(self, analysis: Analysis, dx: str) -> float:
         """How alike a class's heatmap stays when the image is shifted a little; see `model.explain.stability`."""
-        if analysis.output is None:
-            raise ValueError("expected an answered image")
         index = self.artifact.task.index(dx)
         return heatmap_stability(self.classifier, analysis.network_input, analysis.output.maps, index)
 

@@ -175,12 +175,11 @@ class Answer:
     facts: PatientFacts = PatientFacts()
 
 
-def answer_of(analysis: Analysis, output: NetworkOutput, artifact: Artifact, heatmap: Heatmap = "none") -> Answer:
+def answer_of(analysis: Analysis, artifact: Artifact, heatmap: Heatmap = "none") -> Answer:
     """An analysis as the API answers it.
 
     Args:
         analysis: of an image, refused or not.
-        output: its forward pass, which a refused analysis does not hold.
         artifact: the model that answered.
         heatmap: `png` adds the overlay of the predicted class, `maps` the whole forward pass.
     """
@@ -198,10 +197,10 @@ def answer_of(analysis: Analysis, output: NetworkOutput, artifact: Artifact, hea
         conformal_set=None,
         operating_points=(),
         overlay=_overlay(analysis) if heatmap == "png" else None,
-        network=_arrays(output) if heatmap == "maps" else None,
+        network=_arrays(analysis.output) if heatmap == "maps" else None,
         runtime_ms=analysis.runtime_ms,
     )
-    return answer if analysis.prediction is None else _predicted(answer, analysis.prediction, artifact)
+    return answer if analysis.answer is None else _predicted(answer, analysis.answer.prediction, artifact)
 
 
 def model_facts(artifact: Artifact) -> ModelFacts:
@@ -211,11 +210,11 @@ def model_facts(artifact: Artifact) -> ModelFacts:
 
 def overlay_png(analysis: Analysis) -> bytes | None:
     """The predicted class's heatmap laid over the image, as PNG at the size of `Analysis.image`; None if refused."""
-    if analysis.prediction is None or analysis.explanation is None:
+    if analysis.answer is None:
         return None
-    heatmap = analysis.explanation.heatmap(analysis.prediction.dx)
+    explanation = analysis.answer.explanation
     file = io.BytesIO()
-    laid_over = overlay(analysis.image, heatmap, analysis.explanation.framing)
+    laid_over = overlay(analysis.image, explanation.heatmap(analysis.answer.prediction.dx), explanation.framing)
     Image.fromarray(laid_over).save(file, "PNG", compress_level=_PNG_LEVEL)
     return file.getvalue()
 
@@ -346,9 +345,9 @@ def _finite(value: float) -> float | None:
 
 def _overlay(analysis: Analysis) -> Overlay | None:
     png = overlay_png(analysis)
-    if png is None or analysis.prediction is None or analysis.explanation is None:
+    if png is None:
         return None
-    dx, explanation = analysis.prediction.dx, analysis.explanation
+    dx, explanation = analysis.answered.prediction.dx, analysis.answered.explanation
     return Overlay(dx, explanation.method, explanation.has_evidence(dx), base64.b64encode(png).decode("ascii"))
 
 

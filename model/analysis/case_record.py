@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from data.cases.case import Case, ModelResult, StoredImage
 from data.cases.storage import stored_image
-from model.analysis.analyzer import Analysis, reduced
+from model.analysis.analyzer import Analysis, ModelAnswer, reduced
 from model.analysis.quality import Issue, Quality
 from model.explain.maps import explain
 from model.images.decoding import decode_image
@@ -29,16 +29,14 @@ def result_of(analysis: Analysis, artifact: Artifact, point: OperatingPoint) -> 
     """What the log keeps of an answered image.
 
     Args:
-        analysis: with a prediction.
+        analysis: with an answer.
         artifact: the model that answered.
         point: the operating point the clinician had chosen.
 
     Raises:
         ValueError: the image was refused, so there is no answer to keep.
     """
-    prediction, explanation, output = analysis.prediction, analysis.explanation, analysis.output
-    if prediction is None or explanation is None or output is None:
-        raise ValueError("expected an answered image, received a refused one; it cannot be saved as a case")
+    prediction, explanation = analysis.answered.prediction, analysis.answered.explanation
     return ModelResult(
         task=prediction.task,
         model_name=prediction.model_name,
@@ -59,7 +57,7 @@ def result_of(analysis: Analysis, artifact: Artifact, point: OperatingPoint) -> 
         sensitivity=point.sensitivity.value,
         specificity=point.specificity.value,
         heatmap_method=explanation.method,
-        evidence=_packed(analysis, output, explanation.min_peak),
+        evidence=_packed(analysis, explanation.min_peak),
         runtime_ms=analysis.runtime_ms,
     )
 
@@ -83,14 +81,14 @@ def recorded_analysis(case: Case, content: bytes) -> Analysis:
     outputs, measures, network_size, min_peak = _unpacked(case.result.evidence)
     network_input, framing = to_network_input(image, *network_size)
     shown = reduced(image)
+    explanation = explain(outputs.maps, case.task.codes, framing.scaled(max(shown.shape[:2])), min_peak)
     return Analysis(
         image=shown,
         image_sha256=case.image_sha256,
         network_input=network_input,
         quality=Quality(**measures, ood_score=case.result.ood_score, issues=_issues(case.result.quality)),
-        prediction=recorded_prediction(case.result),
-        explanation=explain(outputs.maps, case.task.codes, framing.scaled(max(shown.shape[:2])), min_peak),
         output=outputs,
+        answer=ModelAnswer(recorded_prediction(case.result), explanation),
         runtime_ms=case.result.runtime_ms,
     )
 
@@ -120,9 +118,9 @@ def _issues(quality: str) -> tuple[Issue, ...]:
     return () if quality == "ok" else cast("tuple[Issue, ...]", tuple(quality.split("|")))
 
 
-def _packed(analysis: Analysis, output: NetworkOutput, min_peak: float) -> bytes:
+def _packed(analysis: Analysis, min_peak: float) -> bytes:
     file = io.BytesIO()
-    outputs = {name: getattr(output, name) for name in _OUTPUTS}
+    outputs = {name: getattr(analysis.output, name) for name in _OUTPUTS}
     arrays: dict[str, NDArray[Any]] = {name: array for name, array in outputs.items() if array is not None}
     arrays["measures"] = np.array([getattr(analysis.quality, name) for name in _MEASURES])
     arrays["network_size"] = np.array(analysis.network_input.shape[:2])

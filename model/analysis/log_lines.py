@@ -49,9 +49,10 @@ class RequestRecord:
     def observe(self, analysis: Analysis) -> None:
         """Add what an image was answered with."""
         self.ood_scores.append(round(analysis.quality.ood_score, 3))
-        if analysis.prediction is not None:
-            self.classes = analysis.prediction.task.codes
-            self.predictions[analysis.prediction.dx] = self.predictions.get(analysis.prediction.dx, 0) + 1
+        if analysis.answer is not None:
+            prediction = analysis.answer.prediction
+            self.classes = prediction.task.codes
+            self.predictions[prediction.dx] = self.predictions.get(prediction.dx, 0) + 1
         elif analysis.quality.refusal is not None:
             self.refuse(analysis.quality.refusal)
 

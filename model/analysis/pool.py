@@ -17,14 +17,13 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from model.analysis.analyzer import Analysis, Analyzer
-from model.images.rejection import RgbImage
 from model.inference.artifact import Artifact
-from model.inference.classifier import Classifier, NetworkOutput
+from model.inference.classifier import Classifier
 from model.inference.clinical import NO_FACTS, ClinicalFacts
 from model.inference.runtimes import LiteRTClassifier
 
 Value = TypeVar("Value")
-Finish = Callable[[Analysis, NetworkOutput], Value]
+Finish = Callable[[Analysis], Value]
 
 
 @dataclass(frozen=True)
@@ -64,9 +63,9 @@ class AnalyzerPool:
     ) -> None:
         self.artifact = artifact
         self.workers = workers
-        self._idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
+        self._idle: queue.SimpleQueue[Analyzer] = queue.SimpleQueue()
         for _ in range(workers):
-            self._idle.put(_Worker(make_classifier(artifact)))
+            self._idle.put(Analyzer(_warm(make_classifier(artifact))))
         self._executor = ThreadPoolExecutor(workers, thread_name_prefix="analyzer")
 
     def submit(self, content: bytes, finish: Finish[Value], facts: ClinicalFacts = NO_FACTS) -> Future[Finished[Value]]:
@@ -74,7 +73,7 @@ class AnalyzerPool:
 
         Args:
             content: of a file, see `model.images.decoding.decode_image`.
-            finish: called in the worker with the analysis and its forward pass, also where the image is refused.
+            finish: called in the worker with the analysis, also where the image is refused.
             facts: what is known of the patient.
 
         Returns:
@@ -89,35 +88,20 @@ class AnalyzerPool:
 
     def _run(self, content: bytes, finish: Finish[Value], facts: ClinicalFacts, submitted: float) -> Finished[Value]:
         wait = time.perf_counter() - submitted
-        worker = self._idle.get()
+        analyzer = self._idle.get()
         try:
-            return worker.run(content, finish, facts, wait)
+            started = time.perf_counter()
+            analysis = analyzer.with_facts(analyzer.run(content), facts)
+            analysed = time.perf_counter()
+            value = finish(analysis)
+            answered = time.perf_counter()
         finally:
-            self._idle.put(worker)
+            self._idle.put(analyzer)
+        network = analysis.network_ms / 1000
+        return Finished(analysis, value, StageSeconds(wait, analysed - started - network, network, answered - analysed))
 
 
-class _Worker:
-    """One analyzer and its network; keeps the last forward pass, which a refused analysis does not hold."""
-
-    def __init__(self, classifier: Classifier) -> None:
-        self.artifact = classifier.artifact
-        self._classifier = classifier
-        # The first pass lays out LiteRT's memory; no user should wait for that.
-        self.forward(np.zeros((self.artifact.height, self.artifact.width, 3), dtype=np.uint8))
-        self._analyzer = Analyzer(self)
-
-    def forward(self, network_input: RgbImage) -> NetworkOutput:
-        """As the analyzer's classifier: the network's pass, timed and kept."""
-        started = time.perf_counter()
-        self._output = self._classifier.forward(network_input)
-        self._network_seconds = time.perf_counter() - started
-        return self._output
-
-    def run(self, content: bytes, finish: Finish[Value], facts: ClinicalFacts, wait: float) -> Finished[Value]:
-        started = time.perf_counter()
-        analysis = self._analyzer.with_facts(self._analyzer.run(content), facts)
-        analysed = time.perf_counter()
-        value = finish(analysis, self._output)
-        answered = time.perf_counter()
-        image = analysed - started - self._network_seconds
-        return Finished(analysis, value, StageSeconds(wait, image, self._network_seconds, answered - analysed))
+def _warm(classifier: Classifier) -> Classifier:
+    """A classifier after a first pass, which lays out LiteRT's memory; no user should wait for that."""
+    classifier.forward(np.zeros((classifier.artifact.height, classifier.artifact.width, 3), dtype=np.uint8))
+    return classifier

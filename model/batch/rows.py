@@ -29,12 +29,13 @@ def row_of(name: str, analysis: Analysis, task: Task) -> Row:
         "ood_score": f"{analysis.quality.ood_score:.4f}",
         "runtime_ms": f"{analysis.runtime_ms:.1f}",
     }
-    if analysis.prediction is not None:
-        row |= {dx: f"{p:.{DECIMALS}f}" for dx, p in zip(task.codes, analysis.prediction.probabilities, strict=True)}
+    if analysis.answer is not None:
+        prediction = analysis.answer.prediction
+        row |= {dx: f"{p:.{DECIMALS}f}" for dx, p in zip(task.codes, prediction.probabilities, strict=True)}
         row |= {
-            "prediction": analysis.prediction.dx,
-            task.question.column: f"{analysis.prediction.p_positive:.{DECIMALS}f}",
-            "conformal_set": "|".join(analysis.prediction.conformal_set),
+            "prediction": prediction.dx,
+            task.question.column: f"{prediction.p_positive:.{DECIMALS}f}",
+            "conformal_set": "|".join(prediction.conformal_set),
         }
     return row
 
@@ -101,9 +102,10 @@ def save_heatmap(analysis: Analysis, path: Path) -> None:
 
     Nothing is written for a refused image.
     """
-    if analysis.prediction is None or analysis.explanation is None:
+    if analysis.answer is None:
         return
-    heatmap = analysis.explanation.heatmap(analysis.prediction.dx)
+    explanation = analysis.answer.explanation
+    heatmap = explanation.heatmap(analysis.answer.prediction.dx)
     np.save(path.with_name(f"{path.name}.npy"), heatmap)
-    laid_over = overlay(analysis.image, heatmap, analysis.explanation.framing)
+    laid_over = overlay(analysis.image, heatmap, explanation.framing)
     Image.fromarray(laid_over).save(path.with_name(f"{path.name}.png"))

@@ -77,8 +77,8 @@ class ServerMetrics:
     def observe_analysis(self, analysis: Analysis) -> None:
         """Count the class, or the reason of a refusal, and where the image lies."""
         self.ood_score.observe(analysis.quality.ood_score)
-        if analysis.prediction is not None:
-            self.predictions.labels(analysis.prediction.dx).inc()
+        if analysis.answer is not None:
+            self.predictions.labels(analysis.answer.prediction.dx).inc()
         elif analysis.quality.refusal is not None:
             self.refusals.labels(analysis.quality.refusal).inc()
 

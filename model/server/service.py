@@ -17,7 +17,6 @@ from model.analysis.pool import AnalyzerPool, Finish
 from model.analysis.quality import Issue
 from model.images.rejection import ImageRejected
 from model.inference.artifact import MANIFEST_FILE, Artifact, ArtifactMismatch, load_artifact
-from model.inference.classifier import NetworkOutput
 from model.server.authorization import authorization_of
 from model.server.bodies import SentImage
 from model.server.limits import Admission, RateLimit, held_bytes
@@ -159,7 +158,7 @@ class Service:
         LOGGER.error("model not ready", extra={"fields": {"detail": str(error)}})
 
 
-def _overlay_or_refusal(analysis: Analysis, output: NetworkOutput) -> tuple[bytes | None, Issue | None]:
+def _overlay_or_refusal(analysis: Analysis) -> tuple[bytes | None, Issue | None]:
     return overlay_png(analysis), analysis.quality.refusal
 
 

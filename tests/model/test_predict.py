@@ -111,8 +111,7 @@ def test_every_row_answered_is_exit_code_0(tolerant: Artifact, tmp_path: Path) -
 def test_row_says_what_the_analysis_says(tolerant: Artifact, tmp_path: Path) -> None:
     path = draw_lesion(tmp_path / "a.png")
     _, (row,) = run_main(tmp_path / "out.csv", [path])
-    prediction = Analyzer(LiteRTClassifier(tolerant)).run(path.read_bytes()).prediction
-    assert prediction is not None
+    prediction = Analyzer(LiteRTClassifier(tolerant)).run(path.read_bytes()).answered.prediction
     assert [float(row[dx]) for dx in SKIN.codes] == pytest.approx(list(prediction.probabilities), abs=1e-6)
     assert row["prediction"] == prediction.dx
 
@@ -276,8 +275,7 @@ def test_heatmaps_are_an_overlay_and_the_map_of_the_predicted_class(tolerant: Ar
         assert (heatmap.shape, heatmap.dtype) == ((12, 16), np.float32)
         assert heatmap.min() >= 0
         assert heatmap.max() == 1
-    explanation = Analyzer(LiteRTClassifier(tolerant)).run(path.read_bytes()).explanation
-    assert explanation is not None
+    explanation = Analyzer(LiteRTClassifier(tolerant)).run(path.read_bytes()).answered.explanation
     expected = explanation.heatmap(rows[0]["prediction"])
     np.testing.assert_array_equal(np.load(tmp_path / "new" / "maps" / "lying.npy"), expected)
 

@@ -286,8 +286,7 @@ def test_case_is_shown_as_it_was_saved(case: Case) -> None:
 
 def test_reopened_probabilities_are_the_saved_ones(case: Case) -> None:
     reopened = opened_case.recorded_analysis(kept(), resources.case_log().image(kept(), LOCAL_ACTOR))
-    assert reopened.prediction is not None
-    assert list(reopened.prediction.probabilities) == pytest.approx(sample_result().probabilities, abs=1e-12)
+    assert list(reopened.answered.prediction.probabilities) == pytest.approx(sample_result().probabilities, abs=1e-12)
 
 
 def test_opening_is_audited_once_however_often_the_page_runs(case: Case) -> None:

@@ -187,11 +187,10 @@ def test_everything_that_was_filled_in_is_saved_and_nothing_before(answered: App
     assert case.decision == Decision("mel", "excision", "grew <quickly>")
     alone, facts = resources.analyzer().run(SAMPLE.read_bytes()), ClinicalFacts(61, "back")
     informed = resources.analyzer().with_facts(alone, facts)
-    assert alone.prediction is not None and informed.prediction is not None
-    assert case.result.probabilities == pytest.approx(tuple(informed.prediction.probabilities), abs=1e-6)
-    assert case.result.probabilities != pytest.approx(tuple(alone.prediction.probabilities), rel=0.1)
+    assert case.result.probabilities == pytest.approx(tuple(informed.answered.prediction.probabilities), abs=1e-6)
+    assert case.result.probabilities != pytest.approx(tuple(alone.answered.prediction.probabilities), rel=0.1)
     assert case.result.population.endswith("given age 61, back")
-    assert case.result.p_positive == pytest.approx(alone.prediction.p_positive)
+    assert case.result.p_positive == pytest.approx(alone.answered.prediction.p_positive)
     point = resources.artifact().operating_points[0]
     assert (case.result.operating_point, case.result.threshold) == (point.name, point.threshold)
     assert resources.case_log().image(case, LOCAL_ACTOR).startswith(b"\x89PNG")
@@ -200,8 +199,7 @@ def test_everything_that_was_filled_in_is_saved_and_nothing_before(answered: App
 
 def predicted() -> str:
     """What the model makes of the image of `answered`."""
-    prediction = resources.analyzer().run(SAMPLE.read_bytes()).prediction
-    assert prediction is not None
+    prediction = resources.analyzer().run(SAMPLE.read_bytes()).answered.prediction
     return prediction.dx
 
 
@@ -396,9 +394,8 @@ def test_queue_keeps_each_form_and_counts_what_is_saved(page: AppTest) -> None:
     table = page.dataframe[0].value
     assert list(table["image"]) == ["first.jpg", "second.jpg", "x.png"]
     facts, analyzer = ClinicalFacts(80, "face"), resources.analyzer()
-    informed = analyzer.with_facts(analyzer.run(SAMPLE.read_bytes()), facts).prediction
-    alone = analyzer.run(BASAL_CELL.read_bytes()).prediction
-    assert informed is not None and alone is not None
+    informed = analyzer.with_facts(analyzer.run(SAMPLE.read_bytes()), facts).answered.prediction
+    alone = analyzer.run(BASAL_CELL.read_bytes()).answered.prediction
     for row, prediction in enumerate((informed, alone)):
         shares = [float(table[dx].iloc[row]) for dx in SKIN.codes]
         assert shares == pytest.approx(list(prediction.probabilities), abs=1e-5)

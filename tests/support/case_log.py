@@ -37,7 +37,7 @@ from data.cases.tables import row_of, set_biopsy
 from data.tasks.retina import RETINA
 from data.tasks.skin import SKIN
 from data.tasks.task import Task
-from model.analysis.analyzer import Analysis, Analyzer
+from model.analysis.analyzer import Analysis, Analyzer, ModelAnswer
 from model.analysis.case_record import image_to_store, result_of
 from model.explain.maps import explain
 from model.inference.artifact import load_artifact
@@ -75,7 +75,6 @@ def sample_result(path: Path = SAMPLE) -> ModelResult:
 def eye_analysis() -> Analysis:
     """A made-up answer of five grades of retinopathy, of a network that finds no lesion, on a synthetic sample."""
     seen, generator = analyzer().run(SAMPLE.read_bytes()), np.random.default_rng(0)
-    assert seen.explanation is not None
     maps, logits = generator.normal(size=(6, 8, 5)).astype(np.float32), np.zeros(5, dtype=np.float32)
     nothing = np.zeros(4, dtype=np.float32)
     prediction = Prediction(
@@ -92,8 +91,7 @@ def eye_analysis() -> Analysis:
     )
     return replace(
         seen,
-        prediction=prediction,
-        explanation=explain(maps, RETINA.codes, seen.explanation.framing, min_peak=0.5),
+        answer=ModelAnswer(prediction, explain(maps, RETINA.codes, seen.answered.explanation.framing, min_peak=0.5)),
         output=NetworkOutput(logits, logits[np.newaxis], nothing, nothing, maps),
     )
 

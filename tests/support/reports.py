@@ -11,11 +11,12 @@ import numpy as np
 
 from data.cases.case import Biopsy, Case, Decision, Lesion, ModelResult, Patient, Read
 from data.tasks.skin import SKIN
-from model.analysis.analyzer import Analysis
+from model.analysis.analyzer import Analysis, ModelAnswer
 from model.analysis.case_record import recorded_prediction
 from model.analysis.quality import Quality
 from model.explain.maps import explain
 from model.images.framing import frame
+from model.inference.classifier import NetworkOutput
 
 PROBABILITIES = (0.02, 0.03, 0.05, 0.004, 0.296, 0.6, 0.0)
 THRESHOLD = 0.25
@@ -76,13 +77,14 @@ def made_up_analysis(case: Case, evidence: float = 5.0) -> Analysis:
     height, width = case.image_height, case.image_width
     maps = np.zeros((6, 8, len(case.task.codes)), dtype=np.float32)
     maps[0, 0] = evidence
+    explanation = explain(maps, case.task.codes, frame(height, width, 192, 256), min_peak=1.0)
+    nothing = np.zeros(0, dtype=np.float32)
     return Analysis(
         image=np.full((height, width, 3), 160, dtype=np.uint8),
         image_sha256=case.image_sha256,
         network_input=np.full((192, 256, 3), 160, dtype=np.uint8),
         quality=Quality(9.0, 160.0, 20.0, case.result.ood_score, ()),
-        prediction=recorded_prediction(case.result),
-        explanation=explain(maps, case.task.codes, frame(height, width, 192, 256), min_peak=1.0),
-        output=None,
+        output=NetworkOutput(nothing, nothing[np.newaxis], nothing, nothing, maps, None),
+        answer=ModelAnswer(recorded_prediction(case.result), explanation),
         runtime_ms=case.result.runtime_ms,
     )

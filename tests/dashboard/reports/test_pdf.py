@@ -187,7 +187,7 @@ def test_both_images_are_whole_and_undistorted(width: int, height: int) -> None:
 
 def test_refused_image_has_no_report() -> None:
     case = made_up_case()
-    refused = replace(made_up_analysis(case), prediction=None, explanation=None)
+    refused = replace(made_up_analysis(case), answer=None)
     with pytest.raises(ValueError, match="answered image"):
         case_pdf(case, refused, PRINTER, PRINTED_AT)
 

@@ -39,7 +39,7 @@ def test_server_of_the_setting_answers_an_upload(monkeypatch: pytest.MonkeyPatch
     ):
         analysis = resources.analyzer().run(sample())
         assert resources.answering_runtime() == f"the server {address.removeprefix('http://')}"
-    assert analysis.prediction is not None and analysis.prediction.dx == "mel"
+    assert analysis.answered.prediction.dx == "mel"
 
 
 @pytest.mark.parametrize(("reply", "error"), [(Reply(status=404), RemoteUnavailable), (Reply(b"{}"), RemoteMismatch)])

@@ -76,14 +76,16 @@ def test_usable_image_gets_everything(artifact: Artifact) -> None:
     assert analysis.image_sha256 == hashlib.sha256(content).hexdigest()
     assert analysis.quality.issues == ()
     assert analysis.quality.ood_score == pytest.approx(1.0)
-    assert analysis.prediction is not None and analysis.explanation is not None
     # Logits log 4 and six zeros: 4 / 10.
-    assert analysis.prediction.dx == "mel"
-    assert analysis.prediction.probabilities[SKIN.codes.index("mel")] == pytest.approx(0.4)
-    assert analysis.prediction.weights_sha256 == "ab12"
-    assert analysis.explanation.heatmap("mel")[0, 7] == 1
-    assert not analysis.explanation.has_evidence("nv")
-    assert (analysis.explanation.framing.image_height, analysis.explanation.framing.image_width) == (90, 120)
+    assert analysis.answered.prediction.dx == "mel"
+    assert analysis.answered.prediction.probabilities[SKIN.codes.index("mel")] == pytest.approx(0.4)
+    assert analysis.answered.prediction.weights_sha256 == "ab12"
+    assert analysis.answered.explanation.heatmap("mel")[0, 7] == 1
+    assert not analysis.answered.explanation.has_evidence("nv")
+    assert (analysis.answered.explanation.framing.image_height, analysis.answered.explanation.framing.image_width) == (
+        90,
+        120,
+    )
     assert 0 < analysis.runtime_ms < 60_000
 
 
@@ -97,8 +99,7 @@ def test_network_sees_what_preprocessing_makes_of_the_upload(artifact: Artifact)
     # And it is handed on as it was, by the network, the quality measures and the heatmaps.
     np.testing.assert_array_equal(analysis.network_input, expected)
     np.testing.assert_array_equal(analysis.image, decode_image(content))
-    assert analysis.explanation is not None
-    assert analysis.explanation.framing == framing
+    assert analysis.answered.explanation.framing == framing
     assert framing.is_turned
 
 
@@ -112,14 +113,15 @@ def test_network_sees_what_preprocessing_makes_of_the_upload(artifact: Artifact)
         (sharp_image(), (float("nan"), 0.0), "out_of_distribution"),
     ],
 )
-def test_refused_image_has_neither_prediction_nor_explanation(
+def test_refused_image_has_no_answer(
     artifact: Artifact, image: RgbImage, texture: tuple[float, float], refusal: str
 ) -> None:
     content = png(image)
     analysis = Analyzer(FakeClassifier(artifact, texture)).run(content)
     assert analysis.quality.refusal == refusal
-    assert analysis.prediction is None
-    assert analysis.explanation is None
+    assert analysis.answer is None
+    with pytest.raises(ValueError, match="expected an answered image, received a refused one"):
+        _ = analysis.answered
     # What is needed to say why remains.
     np.testing.assert_array_equal(analysis.image, image)
     assert analysis.image_sha256 == hashlib.sha256(content).hexdigest()
@@ -129,7 +131,7 @@ def test_blurred_image_is_answered_with_a_warning(artifact: Artifact) -> None:
     slope = np.linspace(60, 200, 120)[np.newaxis, :, np.newaxis] * np.ones((90, 1, 3))
     analysis = Analyzer(FakeClassifier(artifact)).run(png(slope.astype(np.uint8)))
     assert analysis.quality.issues == ("blurred",)
-    assert analysis.prediction is not None and analysis.explanation is not None
+    assert analysis.answer is not None
 
 
 @pytest.mark.parametrize(("content", "reason"), [(b"", "empty"), (b"%PDF-1.7", "not_an_image")])
@@ -157,5 +159,4 @@ def test_one_analyzer_serves_many_threads(artifact: Artifact) -> None:
     for n, (content, analysis) in enumerate(zip(uploads, analyses, strict=True)):
         assert analysis.image_sha256 == hashlib.sha256(content).hexdigest()
         assert analysis.image.shape == (90 + n, 120 + n, 3)
-        assert analysis.prediction is not None
-        assert analysis.prediction.dx == ("mel" if n % 2 else "nv")
+        assert analysis.answered.prediction.dx == ("mel" if n % 2 else "nv")

@@ -27,7 +27,6 @@ from model.analysis.answers import (
     to_json,
 )
 from model.analysis.quality import Issue, advice
-from model.images.rejection import RgbImage
 from model.inference.artifact import DEFAULT_ARTIFACT, Artifact, MeasuredRate, load_artifact
 from model.inference.classifier import NetworkOutput, predict
 from model.inference.clinical import ClinicalFacts
@@ -41,38 +40,24 @@ def artifact() -> Artifact:
     return load_artifact(DEFAULT_ARTIFACT)
 
 
-class Remembering:
-    """The committed network; keeps the forward pass, which a refused analysis does not hold."""
-
-    def __init__(self) -> None:
-        self._classifier = LiteRTClassifier(load_artifact(DEFAULT_ARTIFACT))
-        self.artifact = self._classifier.artifact
-
-    def forward(self, network_input: RgbImage) -> NetworkOutput:
-        self.output = self._classifier.forward(network_input)
-        return self.output
-
-
 @cache
-def analysed(content: bytes) -> tuple[Analysis, NetworkOutput]:
-    classifier = Remembering()
-    return Analyzer(classifier).run(content), classifier.output
+def analysed(content: bytes) -> Analysis:
+    return Analyzer(LiteRTClassifier(load_artifact(DEFAULT_ARTIFACT))).run(content)
 
 
 @pytest.fixture(scope="module")
-def informed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Analysis, NetworkOutput, Artifact]:
+def informed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Analysis, Artifact]:
     """As `analysed`, of a model with made-up terms, with the facts of a patient."""
     artifact = load_artifact(artifact_with_terms(tmp_path_factory.mktemp("facts") / "skin"))
-    analysis, output = analysed(sample())
-    prediction = predict(output, artifact, ClinicalFacts(80, "back"))
-    return replace(analysis, prediction=prediction), output, artifact
+    analysis = analysed(sample())
+    prediction = predict(analysis.output, artifact, ClinicalFacts(80, "back"))
+    return replace(analysis, answer=replace(analysis.answered, prediction=prediction)), artifact
 
 
 def test_answer_says_what_the_analysis_says(artifact: Artifact) -> None:
-    analysis, output = analysed(sample())
-    answer = answer_of(analysis, output, artifact)
-    prediction = analysis.prediction
-    assert prediction is not None
+    analysis = analysed(sample())
+    answer = answer_of(analysis, artifact)
+    prediction = analysis.answered.prediction
     assert (answer.prediction, answer.prediction_name) == (prediction.dx, "Melanoma")
     assert answer.probabilities == dict(zip(SKIN.codes, prediction.probabilities, strict=True))
     assert sum(answer.probabilities.values()) == pytest.approx(1)
@@ -87,39 +72,38 @@ def test_answer_says_what_the_analysis_says(artifact: Artifact) -> None:
 
 
 def test_operating_points_flag_from_their_threshold_on(artifact: Artifact) -> None:
-    analysis, output = analysed(sample())
-    assert analysis.prediction is not None
-    p = analysis.prediction.p_positive
+    analysis = analysed(sample())
+    p = analysis.answered.prediction.p_positive
     first = artifact.operating_points[0]
     points = tuple(replace(first, name=name, threshold=t) for name, t in (("at", p), ("above", np.nextafter(p, 1))))
-    flags = answer_of(analysis, output, replace(artifact, operating_points=points)).operating_points
+    flags = answer_of(analysis, replace(artifact, operating_points=points)).operating_points
     assert [(flag.name, flag.is_flagged) for flag in flags] == [("at", True), ("above", False)]
     assert flags[0].sensitivity.value == first.sensitivity.value
     assert flags[0].specificity.n == first.specificity.n
 
 
-def test_answer_states_the_facts_it_takes_into_account(informed: tuple[Analysis, NetworkOutput, Artifact]) -> None:
-    analysis, _, artifact = informed
+def test_answer_states_the_facts_it_takes_into_account(informed: tuple[Analysis, Artifact]) -> None:
+    analysis, artifact = informed
     answer = answer_of(*informed)
-    assert analysis.prediction is not None and answer.probabilities is not None
+    assert answer.probabilities is not None
     assert (answer.facts, answer.prediction) == (PatientFacts(80.0, "back"), "bcc")
     assert answer.population == f"{artifact.calibration.population}, given age 80, back"
-    assert list(answer.probabilities.values()) == list(analysis.prediction.probabilities)
+    assert list(answer.probabilities.values()) == list(analysis.answered.prediction.probabilities)
     assert read_answer(to_json(answer, SKIN), SKIN) == answer
 
 
 def test_answer_of_a_server_that_knows_no_facts_is_read(artifact: Artifact) -> None:
-    answer = answer_of(*analysed(sample()), artifact, "maps")
+    answer = answer_of(analysed(sample()), artifact, "maps")
     document = json.loads(to_json(answer, SKIN))
     assert document.pop("facts") == {"age": None, "site": "unknown"}
     assert read_answer(json.dumps(document).encode(), SKIN) == answer
 
 
 def test_rate_that_cannot_be_said_is_null(artifact: Artifact) -> None:
-    analysis, output = analysed(sample())
+    analysis = analysed(sample())
     unknown = MeasuredRate(float("nan"), float("nan"), float("nan"), 0)
     point = replace(artifact.operating_points[0], sensitivity=unknown)
-    answer = answer_of(analysis, output, replace(artifact, operating_points=(point,)))
+    answer = answer_of(analysis, replace(artifact, operating_points=(point,)))
     assert json.loads(to_json(answer, SKIN))["operating_points"][0]["sensitivity"] == {
         "value": None, "low": None, "high": None, "n": 0,
     }  # fmt: skip
@@ -127,8 +111,8 @@ def test_rate_that_cannot_be_said_is_null(artifact: Artifact) -> None:
 
 @pytest.mark.parametrize("heatmap", ["none", "png", "maps"])
 def test_refused_image_gets_a_reason_and_advice_but_no_label(artifact: Artifact, heatmap: Any) -> None:
-    analysis, output = analysed(black_image())
-    answer = answer_of(analysis, output, artifact, heatmap)
+    analysis = analysed(black_image())
+    answer = answer_of(analysis, artifact, heatmap)
     assert answer.refusal == "too_dark"
     assert answer.quality.advice == advice("too_dark", SKIN)
     assert (answer.prediction, answer.probabilities, answer.p_positive, answer.conformal_set) == (None,) * 4
@@ -142,40 +126,40 @@ def test_every_refusal_has_advice() -> None:
 
 
 def test_blurred_image_is_answered_with_advice(artifact: Artifact) -> None:
-    analysis, output = analysed(sample())
+    analysis = analysed(sample())
     blurred = replace(analysis, quality=replace(analysis.quality, issues=("blurred",), ood_score=float("nan")))
-    answer = answer_of(blurred, output, artifact)
+    answer = answer_of(blurred, artifact)
     assert (answer.refusal, answer.quality.advice, answer.prediction) == (None, advice("blurred", SKIN), "mel")
     # JSON has no word for what is no number.
     assert read_answer(to_json(answer, SKIN), SKIN).quality.ood_score is None
 
 
 def test_overlay_is_a_png_of_the_image_s_size(artifact: Artifact) -> None:
-    analysis, output = analysed(sample())
-    overlay = answer_of(analysis, output, artifact, "png").overlay
+    analysis = analysed(sample())
+    overlay = answer_of(analysis, artifact, "png").overlay
     assert overlay is not None
     png = base64.b64decode(overlay.png)
     assert png == overlay_png(analysis)
     with Image.open(io.BytesIO(png)) as image:
         assert (image.format, image.size) == ("PNG", (600, 450))
     assert (overlay.dx, overlay.method, overlay.has_evidence) == ("mel", "Grad-CAM", True)
-    assert overlay_png(analysed(black_image())[0]) is None
+    assert overlay_png(analysed(black_image())) is None
 
 
 @pytest.mark.parametrize("heatmap", ["none", "png", "maps"])
 def test_answer_survives_json(artifact: Artifact, heatmap: Any) -> None:
-    answer = answer_of(*analysed(sample()), artifact, heatmap)
+    answer = answer_of(analysed(sample()), artifact, heatmap)
     assert read_answer(to_json(answer, SKIN), SKIN) == answer
 
 
 @pytest.mark.parametrize("content", [sample(), black_image()], ids=["answered", "refused"])
 def test_forward_pass_survives_to_the_last_bit(artifact: Artifact, content: bytes) -> None:
-    analysis, output = analysed(content)
-    received = network_output(read_answer(to_json(answer_of(analysis, output, artifact, "maps"), SKIN), SKIN), SKIN)
+    analysis = analysed(content)
+    received = network_output(read_answer(to_json(answer_of(analysis, artifact, "maps"), SKIN), SKIN), SKIN)
     for field in fields(NetworkOutput):
         array = getattr(received, field.name)
         assert array.dtype == np.float32
-        np.testing.assert_array_equal(array, getattr(output, field.name))
+        np.testing.assert_array_equal(array, getattr(analysis.output, field.name))
 
 
 @pytest.mark.parametrize(
@@ -196,7 +180,7 @@ def test_what_is_no_answer_is_refused_without_repeating_it(content: bytes, place
 
 
 def answer_with(artifact: Artifact, **arrays: Float32Array) -> Answer:
-    answer = answer_of(*analysed(sample()), artifact, "maps")
+    answer = answer_of(analysed(sample()), artifact, "maps")
     assert answer.network is not None
     return replace(answer, network=replace(answer.network, **arrays))
 
@@ -230,4 +214,4 @@ def test_arrays_that_no_network_gives_are_refused(artifact: Artifact, arrays: di
 
 def test_answer_without_a_forward_pass_says_how_to_ask(artifact: Artifact) -> None:
     with pytest.raises(AnswerMalformed, match="ask with heatmap=maps"):
-        network_output(answer_of(*analysed(sample()), artifact), SKIN)
+        network_output(answer_of(analysed(sample()), artifact), SKIN)

@@ -58,15 +58,14 @@ def case(analyzer: Analyzer, analysis: Analysis) -> Case:
 def test_case_is_shown_as_it_was(analysis: Analysis, case: Case) -> None:
     content = image_to_store((SAMPLES / "synthetic_nv_1.jpg").read_bytes()).content
     shown = recorded_analysis(case, content)
-    assert shown.prediction is not None and analysis.prediction is not None
-    assert shown.explanation is not None and analysis.explanation is not None
-    assert shown.output is not None and analysis.output is not None
-    np.testing.assert_array_equal(shown.prediction.probabilities, analysis.prediction.probabilities)
-    np.testing.assert_array_equal(shown.prediction.member_p_positive, analysis.prediction.member_p_positive)
-    assert shown.prediction.conformal_set == analysis.prediction.conformal_set
-    np.testing.assert_array_equal(shown.explanation.heatmaps, analysis.explanation.heatmaps)
-    assert shown.explanation.framing == analysis.explanation.framing
-    assert shown.explanation.min_peak == analysis.explanation.min_peak
+    np.testing.assert_array_equal(shown.answered.prediction.probabilities, analysis.answered.prediction.probabilities)
+    np.testing.assert_array_equal(
+        shown.answered.prediction.member_p_positive, analysis.answered.prediction.member_p_positive
+    )
+    assert shown.answered.prediction.conformal_set == analysis.answered.prediction.conformal_set
+    np.testing.assert_array_equal(shown.answered.explanation.heatmaps, analysis.answered.explanation.heatmaps)
+    assert shown.answered.explanation.framing == analysis.answered.explanation.framing
+    assert shown.answered.explanation.min_peak == analysis.answered.explanation.min_peak
     np.testing.assert_array_equal(shown.output.lesion, analysis.output.lesion)
     np.testing.assert_array_equal(shown.image, analysis.image)
     np.testing.assert_array_equal(shown.network_input, analysis.network_input)
@@ -77,14 +76,12 @@ def test_case_is_shown_as_it_was(analysis: Analysis, case: Case) -> None:
 def test_case_of_another_task_keeps_its_classes(case: Case) -> None:
     """Five grades, by a network that finds no lesion."""
     analysis = eye_analysis()
-    assert analysis.prediction is not None and analysis.output is not None
     result = eye_result()
     assert result.task is RETINA and (result.prediction, result.p_positive) == ("dr2", 0.7)
     content = image_to_store((SAMPLES / "synthetic_nv_1.jpg").read_bytes()).content
     shown = recorded_analysis(replace(case, result=result), content)
-    assert shown.prediction is not None and shown.explanation is not None and shown.output is not None
-    assert shown.prediction.task is RETINA and shown.explanation.classes == RETINA.codes
-    np.testing.assert_array_equal(shown.prediction.probabilities, analysis.prediction.probabilities)
+    assert shown.answered.prediction.task is RETINA and shown.answered.explanation.classes == RETINA.codes
+    np.testing.assert_array_equal(shown.answered.prediction.probabilities, analysis.answered.prediction.probabilities)
     np.testing.assert_array_equal(shown.output.maps, analysis.output.maps)
     assert shown.output.lesion is None
 
@@ -94,8 +91,9 @@ def test_stored_image_gives_the_same_answer_again(analyzer: Analyzer, analysis: 
     stored = image_to_store(upload)
     np.testing.assert_array_equal(decode_image(stored.content), decode_image(upload))
     again = analyzer.run(stored.content)
-    assert again.prediction is not None and analysis.prediction is not None
-    np.testing.assert_allclose(again.prediction.probabilities, analysis.prediction.probabilities, atol=1e-6)
+    np.testing.assert_allclose(
+        again.answered.prediction.probabilities, analysis.answered.prediction.probabilities, atol=1e-6
+    )
 
 
 def test_record_is_small(case: Case) -> None:
@@ -109,7 +107,7 @@ def test_another_model_or_preparation_is_known_as_such(case: Case, analyzer: Ana
 
 
 def test_refused_image_is_no_case(analyzer: Analyzer, analysis: Analysis) -> None:
-    refused = replace(analysis, prediction=None, explanation=None, output=None)
+    refused = replace(analysis, answer=None)
     with pytest.raises(ValueError, match="refused"):
         result_of(refused, analyzer.artifact, analyzer.artifact.operating_points[0])
 
@@ -118,4 +116,4 @@ def test_image_that_grew_when_it_was_stored_opens_again(case: Case, monkeypatch:
     content = image_to_store((SAMPLES / "synthetic_nv_1.jpg").read_bytes()).content
     # A photograph of many noisy pixels: its lossless copy has more bytes than an upload may have.
     monkeypatch.setattr("model.images.rejection.MAX_BYTES", len(content) // 2)
-    assert recorded_analysis(case, content).prediction is not None
+    assert recorded_analysis(case, content).answer is not None

@@ -27,8 +27,8 @@ def artifact() -> Artifact:
     return load_artifact(DEFAULT_ARTIFACT)
 
 
-def output_of(analysis: Analysis, output: NetworkOutput) -> NetworkOutput:
-    return output
+def output_of(analysis: Analysis) -> NetworkOutput:
+    return analysis.output
 
 
 class Guarded:
@@ -73,8 +73,9 @@ def test_parallel_answers_are_those_given_one_by_one(artifact: Artifact) -> None
     received = [future.result(WAIT) for future in [pool.submit(content, output_of) for content in contents]]
     pool.close()
     for one, other in zip(expected, received, strict=True):
-        assert one.prediction is not None and other.analysis.prediction is not None
-        np.testing.assert_array_equal(one.prediction.probabilities, other.analysis.prediction.probabilities)
+        np.testing.assert_array_equal(
+            one.answered.prediction.probabilities, other.analysis.answered.prediction.probabilities
+        )
         assert one.image_sha256 == other.analysis.image_sha256
         assert one.output is not None
         np.testing.assert_array_equal(one.output.maps, other.value.maps)
@@ -95,7 +96,7 @@ def test_as_many_run_at_once_as_there_are_networks(artifact: Artifact, guarded: 
 def test_first_come_is_first_served(artifact: Artifact) -> None:
     pool = AnalyzerPool(artifact, 1)
     order: list[int] = []
-    futures = [pool.submit(sample(), lambda analysis, output, i=i: order.append(i)) for i in range(6)]
+    futures = [pool.submit(sample(), lambda analysis, i=i: order.append(i)) for i in range(6)]
     for future in futures:
         future.result(WAIT)
     pool.close()
@@ -108,7 +109,7 @@ def test_what_waits_can_be_cancelled(artifact: Artifact, guarded: type[Guarded])
     assert guarded.entered.acquire(timeout=WAIT)
     assert waiting.cancel() and not running.cancel()
     guarded.allowed.set()
-    assert running.result(WAIT).analysis.prediction is not None
+    assert running.result(WAIT).analysis.answer is not None
     pool.close()
 
 
@@ -118,7 +119,7 @@ def test_closing_finishes_what_runs_and_drops_what_waits(artifact: Artifact, gua
     assert guarded.entered.acquire(timeout=WAIT)
     pool.close()
     guarded.allowed.set()
-    assert running.result(WAIT).analysis.prediction is not None
+    assert running.result(WAIT).analysis.answer is not None
     with pytest.raises(CancelledError):
         waiting.result(WAIT)
 
@@ -128,7 +129,7 @@ def test_bad_file_is_the_caller_s_error_and_leaves_the_network_to_others(artifac
     bad, good = pool.submit(b"no image", output_of), pool.submit(sample(), output_of)
     with pytest.raises(ImageRejected):
         bad.result(WAIT)
-    assert good.result(WAIT).analysis.prediction is not None
+    assert good.result(WAIT).analysis.answer is not None
     pool.close()
 
 
@@ -136,7 +137,7 @@ def test_refused_image_comes_with_its_forward_pass(artifact: Artifact) -> None:
     pool = AnalyzerPool(artifact, 1)
     finished = pool.submit(black_image(), output_of).result(WAIT)
     pool.close()
-    assert finished.analysis.output is None
+    assert finished.analysis.answer is None
     assert finished.value.maps.shape[-1] == 7
 
 
@@ -148,11 +149,10 @@ def test_facts_belong_to_the_image_they_came_with(tmp_path: Path) -> None:
     pool.close()
     analyzer = Analyzer(LiteRTClassifier(artifact))
     for one, stated in zip(finished, facts, strict=True):
-        expected = analyzer.with_facts(analyzer.run(sample()), stated).prediction
-        assert one.analysis.prediction is not None and expected is not None
-        np.testing.assert_array_equal(one.analysis.prediction.probabilities, expected.probabilities)
-        assert one.analysis.prediction.facts == stated
-    predicted = [one.analysis.prediction.dx for one in finished if one.analysis.prediction]
+        expected = analyzer.with_facts(analyzer.run(sample()), stated).answered.prediction
+        np.testing.assert_array_equal(one.analysis.answered.prediction.probabilities, expected.probabilities)
+        assert one.analysis.answered.prediction.facts == stated
+    predicted = [one.analysis.answered.prediction.dx for one in finished]
     assert predicted == ["bcc", "mel", "mel"]
 
 

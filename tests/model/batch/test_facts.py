@@ -173,8 +173,7 @@ def test_each_row_takes_its_own_facts_into_account(
     assert tuple(rows[0]) == COLUMNS
     analyzer = Analyzer(LiteRTClassifier(load_artifact(artifact_folder)))
     for row, facts in zip(rows, (NO_FACTS, ClinicalFacts(80), ClinicalFacts(80, "back"), NO_FACTS), strict=True):
-        prediction = analyzer.with_facts(analyzer.run(sample()), facts).prediction
-        assert prediction is not None
+        prediction = analyzer.with_facts(analyzer.run(sample()), facts).answered.prediction
         assert probabilities(row) == pytest.approx(list(prediction.probabilities), abs=1e-6)
         assert row["prediction"] == prediction.dx
     assert [row["prediction"] for row in rows] == ["mel", "mel", "bcc", "mel"]

@@ -222,8 +222,7 @@ def test_facts_are_never_sent_but_taken_into_account_here(tmp_path: Path) -> Non
     analyzer = Analyzer(RemoteClassifier(informed, ScriptedEndpoint(true_answer()), QUICK))
     alone = analyzer.run(sample())
     told = analyzer.with_facts(alone, ClinicalFacts(site="back"))
-    assert alone.prediction is not None and told.prediction is not None
-    assert (alone.prediction.dx, told.prediction.dx) == ("mel", "bcc")
+    assert (alone.answered.prediction.dx, told.answered.prediction.dx) == ("mel", "bcc")
 
 
 def test_probabilities_with_facts_that_nobody_stated_are_not_believed(tmp_path: Path) -> None:

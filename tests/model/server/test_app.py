@@ -49,9 +49,8 @@ def form(*contents: bytes) -> list[tuple[str, tuple[str, bytes, str]]]:
 
 
 def test_answer_is_the_analyzer_s(app: FastAPI) -> None:
-    expected = Analyzer(LiteRTClassifier(load_artifact(DEFAULT_ARTIFACT))).run(sample()).prediction
+    expected = Analyzer(LiteRTClassifier(load_artifact(DEFAULT_ARTIFACT))).run(sample()).answered.prediction
     answer = predict(app, sample()).json()
-    assert expected is not None
     assert answer["prediction"] == expected.dx
     assert answer["probabilities"] == dict(zip(SKIN.codes, expected.probabilities, strict=True))
     assert answer["conformal_set"] == {

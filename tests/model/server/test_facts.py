@@ -74,9 +74,8 @@ def stated(answer: Answer) -> tuple[float | None, str]:
 def test_facts_give_the_analyzer_s_answer_with_them(app: FastAPI, tmp_path: Any) -> None:
     analyzer = Analyzer(LiteRTClassifier(load_artifact(artifact_with_terms(tmp_path / "skin"))))
     alone = analyzer.run(sample())
-    expected = analyzer.with_facts(alone, ClinicalFacts(80, "foot")).prediction
-    assert expected is not None and alone.prediction is not None
-    assert not np.allclose(expected.probabilities, alone.prediction.probabilities, atol=1e-3)
+    expected = analyzer.with_facts(alone, ClinicalFacts(80, "foot")).answered.prediction
+    assert not np.allclose(expected.probabilities, alone.answered.prediction.probabilities, atol=1e-3)
     answer = predict(app, sample(), "/v1/predict?age=80&site=foot").json()
     assert answer["probabilities"] == dict(zip(SKIN.codes, expected.probabilities, strict=True))
     assert answer["facts"] == {"age": 80.0, "site": "foot"}
