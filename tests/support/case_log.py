@@ -38,8 +38,9 @@ from data.tasks.retina import RETINA
 from data.tasks.skin import SKIN
 from data.tasks.task import Task
 from model.analysis.analyzer import Analysis, Analyzer, ModelAnswer
-from model.analysis.case_record import image_to_store, result_of
+from model.analysis.case_record import result_of
 from model.explain.maps import explain
+from model.images.decoding import decode_image
 from model.inference.artifact import load_artifact
 from model.inference.classifier import NetworkOutput, Prediction
 from model.inference.runtimes import LiteRTClassifier
@@ -106,7 +107,7 @@ def eye_result() -> ModelResult:
 def save_sample(path: Path = SAMPLE, **changes: Any) -> Case:
     """A synthetic sample in the log of the settings; `changes` go into its `CaseDraft`."""
     draft = replace(made_up_draft(), **{"result": sample_result(path)} | changes)
-    return resources.case_log().save(draft, image_to_store(path.read_bytes()), LOCAL_ACTOR)
+    return resources.case_log().save(draft, stored_image(decode_image(path.read_bytes())), LOCAL_ACTOR)
 
 
 def made_up_draft(seed: int = 0, lesion_id: UUID | None = None, task: Task = SKIN) -> CaseDraft:

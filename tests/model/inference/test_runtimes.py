@@ -18,8 +18,8 @@ from model.images.decoding import decode_image
 from model.images.framing import to_network_input
 from model.images.rejection import RgbImage
 from model.inference.artifact import DEFAULT_ARTIFACT, Artifact, load_artifact
+from model.inference.classifier import NetworkOutput
 from model.inference.runtimes import OUTPUTS, LiteRTClassifier
-from tests.support.keras_reference import KerasClassifier
 
 SAMPLES = Path(__file__).resolve().parents[3] / "data" / "sample"
 
@@ -40,6 +40,23 @@ def worker(artifact: Artifact) -> Iterator[KerasWorker]:
 def inputs(artifact: Artifact) -> list[RgbImage]:
     paths = sorted(SAMPLES.glob("*.jpg"))[:3]
     return [to_network_input(decode_image(path.read_bytes()), artifact.height, artifact.width)[0] for path in paths]
+
+
+class KerasClassifier:
+    """What LiteRT is compared with: an artifact's Keras file as it is exported for serving. Loads TensorFlow."""
+
+    def __init__(self, artifact: Artifact) -> None:
+        import keras
+
+        from model.networks.architecture import build_serving_network
+
+        network = keras.models.load_model(artifact.keras_path, compile=False)
+        self._serving = build_serving_network(network, artifact.height, artifact.width)
+
+    def forward(self, network_input: RgbImage) -> NetworkOutput:
+        """The same as `LiteRTClassifier.forward`."""
+        outputs = self._serving.predict_on_batch(network_input[np.newaxis].astype(np.float32))
+        return NetworkOutput(**{name: np.asarray(outputs[name])[0] for name in OUTPUTS if name in outputs})
 
 
 def min_max(heatmap: np.ndarray) -> np.ndarray:
