@@ -88,7 +88,8 @@ def _form(upload: Upload, case_id: UUID, analysis: Analysis, own_read: Read | No
     if is_wanted and decided is not None:
         point = evidence_widgets.chosen_operating_point(resources.analyzer().artifact)
         result = result_of(analysis, resources.analyzer().artifact, point)
-        _save(CaseDraft(case_id, upload.name, patient, lesion, result, own_read, decided), upload.content)
+        draft = CaseDraft(case_id, upload.name, patient, lesion, result, own_read, decided)
+        _save(draft, analysis, upload.content)
 
 
 def _decided(key: str, task: Task, start: Decision | None, own_read: Read | None, prediction: str) -> Decision | None:
@@ -108,9 +109,9 @@ def _decided(key: str, task: Task, start: Decision | None, own_read: Read | None
     return None if dx is None or plan is None else Decision(dx, plan, reason)
 
 
-def _save(draft: CaseDraft, content: bytes) -> None:
+def _save(draft: CaseDraft, analysis: Analysis, content: bytes) -> None:
     try:
-        case = resources.case_log().save(draft, image_to_store(content), identity.actor())
+        case = resources.case_log().save(draft, image_to_store(analysis, content), identity.actor())
     except errors.SAVING as error:
         _failed("The case was not saved", error)
         st.caption(wording.KEPT)

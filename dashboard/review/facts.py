@@ -13,7 +13,6 @@ from dashboard.review.state import Upload
 from dashboard.shell import resources
 from data.cases.case import SITES
 from model.analysis.analyzer import Analysis
-from model.images.dicom import dicom_facts
 from model.inference.clinical import MAX_AGE, NO_TERMS, UNKNOWN, ClinicalFacts
 
 
@@ -22,8 +21,9 @@ def stated(upload: Upload) -> ClinicalFacts:
     age_key, site_key = (_key(_owner(upload), name) for name in ("age", "site"))
     kept: Any = st.session_state
     if site_key not in kept:
-        found = dicom_facts(upload.content).age
-        kept[age_key], kept[site_key] = None if found is None else int(found), UNKNOWN
+        said = resources.analysis(upload.content).dicom
+        kept[age_key] = None if said is None or said.age is None else int(said.age)
+        kept[site_key] = UNKNOWN
     age = kept[age_key]
     return ClinicalFacts(None if age is None else float(age), kept[site_key] or UNKNOWN)
 

@@ -37,7 +37,7 @@ def own_read(upload: Upload, analysis: Analysis) -> None:
     with picture:
         review_widgets.image_caption(upload, analysis)
         image_viewer(analysis.image, resources.artifact().task, key="review_own_read_viewer")
-        review_widgets.image_warnings(upload, analysis)
+        review_widgets.image_warnings(analysis)
     with form:
         facts_widgets.facts_popover(upload)
         _form(upload.case_id)

@@ -18,7 +18,6 @@ from dashboard.review.state import Upload
 from dashboard.shell import errors, identity, resources
 from data.cases.case import Lesion, Patient
 from data.cases.queries import CaseQuery, CaseSummary
-from model.images.dicom import dicom_facts
 from model.inference.clinical import UNKNOWN
 
 MAX_EARLIER = 50  # cases of one patient that are looked through for their lesions
@@ -36,7 +35,8 @@ def patient_fields(upload: Upload, case_id: UUID) -> Patient:
     st.caption(wording.REFERENCE_KEPT)
     sex_key = _key(case_id, "sex")
     if sex_key not in st.session_state:
-        st.session_state[sex_key] = dicom_facts(upload.content).sex
+        said = resources.analysis(upload.content).dicom
+        st.session_state[sex_key] = "unknown" if said is None else said.sex
     sex = sex_field(form)
     facts = facts_widgets.stated(upload)
     st.caption(facts_wording.kept(facts))

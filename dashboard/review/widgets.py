@@ -18,7 +18,6 @@ from dashboard.shell.formats import escape as escape_markdown
 from model.analysis.analyzer import Analysis
 from model.explain.keras_worker import METHODS, WorkerFailed
 from model.explain.maps import Explanation, explanation_of
-from model.images.dicom import dicom_facts, is_dicom
 from model.images.rejection import ImageRejected
 from model.inference.artifact import Artifact, OperatingPoint
 
@@ -89,13 +88,13 @@ def image_caption(upload: Upload, analysis: Analysis, *links: str) -> None:
     st.markdown(" · ".join([name, wording.usable(analysis.quality, limit), *links, wording.OPEN_ANOTHER]))
 
 
-def image_warnings(upload: Upload, analysis: Analysis) -> None:
+def image_warnings(analysis: Analysis) -> None:
     """Amber remarks on an image that was not good enough, not seen as a whole, or may show text."""
     answer = analysis.answered
     seen_share = answer.explanation.framing.seen_share
     for remark in answer_wording.warnings(analysis.quality, seen_share, answer.prediction.task):
         st.warning(remark, icon=":material/warning:")
-    if is_dicom(upload.content) and not dicom_facts(upload.content).is_text_excluded:
+    if analysis.dicom is not None and not analysis.dicom.is_text_excluded:
         st.warning(wording.BURNT_IN_TEXT, icon=":material/badge:")
 
 
@@ -109,7 +108,7 @@ def _leading(analysis: Analysis) -> str:
 def _picture(upload: Upload, analysis: Analysis, leading: str) -> None:
     image_caption(upload, analysis, wording.TO_DECISION)
     heatmap_viewer(analysis, leading, _by_method(analysis), key="review_viewer")
-    image_warnings(upload, analysis)
+    image_warnings(analysis)
     rows, columns = analysis.answered.explanation.heatmaps.shape[1:]
     with st.expander("What a heatmap does not prove"):
         st.markdown(answer_wording.heatmap_limits(resources.analyzer().artifact.task, rows, columns))

@@ -16,7 +16,8 @@ from PIL import Image
 from model.analysis.quality import Quality, assess, load_gate
 from model.explain.maps import Explanation, explain
 from model.explain.stability import heatmap_stability
-from model.images.decoding import decode_image
+from model.images.decoding import open_image
+from model.images.dicom import DicomFacts
 from model.images.framing import Framing, to_network_input
 from model.images.rejection import MAX_BYTES, RgbImage
 from model.inference.classifier import Classifier, NetworkOutput, Prediction, predict
@@ -48,6 +49,7 @@ class Analysis:
         answer: None where `quality.refusal` is set, since a refused image gets no label.
         runtime_ms: wall time from bytes to result, milliseconds.
         network_ms: the forward pass's part of it; NaN where it was not kept, as of a saved case.
+        dicom: what the upload says of the patient; None where it is no DICOM file.
     """
 
     image: RgbImage
@@ -58,6 +60,7 @@ class Analysis:
     answer: ModelAnswer | None
     runtime_ms: float
     network_ms: float = math.nan
+    dicom: DicomFacts | None = None
 
     @property
     def answered(self) -> ModelAnswer:
@@ -83,11 +86,12 @@ class Analyzer:
         """Analyse the bytes of an uploaded image.
 
         Raises:
-            ImageRejected: the bytes are not a usable image file (see `model.images.decoding.decode_image`). An image
+            ImageRejected: the bytes are not a usable image file (see `model.images.decoding.open_image`). An image
                 that can be read but not judged is no exception: it comes back without answer.
         """
         started = time.perf_counter()
-        image = decode_image(content, max_bytes)
+        opened = open_image(content, max_bytes)
+        image = opened.image
         network_input, framing = to_network_input(image, self.artifact.height, self.artifact.width)
         forward_started = time.perf_counter()
         output = self.classifier.forward(network_input)
@@ -104,6 +108,7 @@ class Analyzer:
             answer=answer,
             runtime_ms=(time.perf_counter() - started) * 1000,
             network_ms=network_ms,
+            dicom=opened.dicom,
         )
 
     def _answer(self, output: NetworkOutput, framing: Framing) -> ModelAnswer:

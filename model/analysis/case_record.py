@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from data.cases.case import Case, ModelResult, StoredImage
 from data.cases.storage import stored_image
-from model.analysis.analyzer import Analysis, ModelAnswer, reduced
+from model.analysis.analyzer import MAX_KEPT_SIDE, Analysis, ModelAnswer, reduced
 from model.analysis.quality import Issue, Quality
 from model.explain.maps import explain
 from model.images.decoding import decode_image
@@ -62,9 +62,15 @@ def result_of(analysis: Analysis, artifact: Artifact, point: OperatingPoint) -> 
     )
 
 
-def image_to_store(content: bytes) -> StoredImage:
-    """An upload as the image store keeps it: its pixels, upright, and nothing else; raises `ImageRejected`."""
-    return stored_image(decode_image(content))
+def image_to_store(analysis: Analysis, content: bytes) -> StoredImage:
+    """An upload as the image store keeps it: its pixels, upright, and nothing else.
+
+    Args:
+        analysis: of it.
+        content: its bytes, decoded again only where the analysis holds the image reduced.
+    """
+    is_whole = max(analysis.image.shape[:2]) < MAX_KEPT_SIDE
+    return stored_image(analysis.image if is_whole else decode_image(content))
 
 
 def recorded_analysis(case: Case, content: bytes) -> Analysis:

@@ -9,11 +9,13 @@ from __future__ import annotations
 import io
 import math
 import struct
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
+from model.images.dicom import DicomFacts, is_dicom, read_dicom
 from model.images.rejection import MAX_BYTES, MAX_PIXELS, ImageRejected, RgbImage, check_size
 
 # What Pillow reads; DICOM goes its own way (`model.images.dicom`).
@@ -45,27 +47,39 @@ _SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
 )
 
 
+@dataclass(frozen=True)
+class OpenedImage:
+    """An uploaded file, read once.
+
+    Attributes:
+        image: (H, W, 3) uint8 RGB, 0-255, upright, at least 64 pixels a side.
+        dicom: what the file says of the patient; None for a file that is no DICOM.
+    """
+
+    image: RgbImage
+    dicom: DicomFacts | None = None
+
+
 def decode_image(content: bytes, max_bytes: int = MAX_BYTES) -> RgbImage:
+    """The pixels of `open_image` alone; raises ImageRejected as it does."""
+    return open_image(content, max_bytes).image
+
+
+def open_image(content: bytes, max_bytes: int = MAX_BYTES) -> OpenedImage:
     """Decode an uploaded file to upright 8-bit RGB.
 
     EXIF rotation is applied; CMYK, 16-bit, palette and grey images are converted; transparency is laid on white.
-    Metadata (EXIF, GPS, a DICOM file's patient) does not survive, since only pixels are returned.
+    Metadata does not survive, but for the age and sex that a DICOM file states.
 
     Args:
         content: the file's bytes.
         max_bytes: more are refused; a case's stored image may have `MAX_STORED_BYTES`.
-
-    Returns:
-        (H, W, 3) uint8 RGB, 0-255, at least 64 pixels a side.
 
     Raises:
         ImageRejected: no bytes, more than `max_bytes`, not one of JPEG, PNG, TIFF, WebP, BMP, DICOM, more than 50
             megapixels (refused before pixels are decoded), less than 64 pixels a side, or truncated; of DICOM files
             also what `model.images.dicom.read_dicom` lists.
     """
-    # Here, since that module builds upon this one.
-    from model.images.dicom import is_dicom, read_dicom
-
     if not content:
         raise ImageRejected("empty", "expected an image, received an empty file; choose the file again")
     if len(content) > max_bytes:
@@ -75,11 +89,12 @@ def decode_image(content: bytes, max_bytes: int = MAX_BYTES) -> RgbImage:
             "export the image as JPEG and upload that",
         )
     if is_dicom(content):
-        return read_dicom(content).image
+        read = read_dicom(content)
+        return OpenedImage(read.image, read.facts)
     image = _open(content)
     check_size(*image.size)
     try:
-        return np.asarray(_to_rgb(_turn_upright(image)), dtype=np.uint8)
+        return OpenedImage(np.asarray(_to_rgb(_turn_upright(image)), dtype=np.uint8))
     except (*_DAMAGED, Image.DecompressionBombError) as error:
         raise ImageRejected(
             "damaged", f"expected a complete image, received a damaged or truncated {image.format}; export it again"

@@ -86,17 +86,6 @@ def is_dicom(content: bytes) -> bool:
     return content.startswith(b"DICM", 128)
 
 
-def dicom_facts(content: bytes) -> DicomFacts:
-    """Age and sex of an upload; nothing is known of one that is no DICOM file, or one that cannot be read."""
-    if not is_dicom(content):
-        return DicomFacts()
-    try:
-        with _damage_said():
-            return _facts(_read(content)[0])
-    except ImageRejected:
-        return DicomFacts()
-
-
 def read_dicom(content: bytes) -> DicomImage:
     """The image of a DICOM file of at most `MAX_BYTES`; `model.images.decoding.decode_image` takes any upload.
 

@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 
 from data.cases.case import Case, Decision, Lesion, Patient
+from data.cases.storage import stored_image
 from data.tasks.retina import RETINA
 from data.tasks.skin import SKIN
-from model.analysis.analyzer import Analysis, Analyzer
+from model.analysis import case_record
+from model.analysis.analyzer import Analysis, Analyzer, reduced
 from model.analysis.case_record import image_to_store, is_of_model, recorded_analysis, result_of
 from model.images.decoding import decode_image
 from model.inference.artifact import DEFAULT_ARTIFACT, load_artifact
@@ -35,7 +37,7 @@ def analysis(analyzer: Analyzer) -> Analysis:
 
 @pytest.fixture(scope="module")
 def case(analyzer: Analyzer, analysis: Analysis) -> Case:
-    image = image_to_store((SAMPLES / "synthetic_nv_1.jpg").read_bytes())
+    image = image_to_store(analysis, (SAMPLES / "synthetic_nv_1.jpg").read_bytes())
     return Case(
         case_id=uuid4(),
         saved_at=datetime.now(UTC),
@@ -56,7 +58,7 @@ def case(analyzer: Analyzer, analysis: Analysis) -> Case:
 
 
 def test_case_is_shown_as_it_was(analysis: Analysis, case: Case) -> None:
-    content = image_to_store((SAMPLES / "synthetic_nv_1.jpg").read_bytes()).content
+    content = image_to_store(analysis, (SAMPLES / "synthetic_nv_1.jpg").read_bytes()).content
     shown = recorded_analysis(case, content)
     np.testing.assert_array_equal(shown.answered.prediction.probabilities, analysis.answered.prediction.probabilities)
     np.testing.assert_array_equal(
@@ -78,7 +80,7 @@ def test_case_of_another_task_keeps_its_classes(case: Case) -> None:
     analysis = eye_analysis()
     result = eye_result()
     assert result.task is RETINA and (result.prediction, result.p_positive) == ("dr2", 0.7)
-    content = image_to_store((SAMPLES / "synthetic_nv_1.jpg").read_bytes()).content
+    content = stored_image(decode_image((SAMPLES / "synthetic_nv_1.jpg").read_bytes())).content
     shown = recorded_analysis(replace(case, result=result), content)
     assert shown.answered.prediction.task is RETINA and shown.answered.explanation.classes == RETINA.codes
     np.testing.assert_array_equal(shown.answered.prediction.probabilities, analysis.answered.prediction.probabilities)
@@ -88,7 +90,7 @@ def test_case_of_another_task_keeps_its_classes(case: Case) -> None:
 
 def test_stored_image_gives_the_same_answer_again(analyzer: Analyzer, analysis: Analysis) -> None:
     upload = (SAMPLES / "synthetic_nv_1.jpg").read_bytes()
-    stored = image_to_store(upload)
+    stored = image_to_store(analysis, upload)
     np.testing.assert_array_equal(decode_image(stored.content), decode_image(upload))
     again = analyzer.run(stored.content)
     np.testing.assert_allclose(
@@ -112,8 +114,21 @@ def test_refused_image_is_no_case(analyzer: Analyzer, analysis: Analysis) -> Non
         result_of(refused, analyzer.artifact, analyzer.artifact.operating_points[0])
 
 
-def test_image_that_grew_when_it_was_stored_opens_again(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
-    content = image_to_store((SAMPLES / "synthetic_nv_1.jpg").read_bytes()).content
+def test_image_that_grew_when_it_was_stored_opens_again(
+    analysis: Analysis, case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = image_to_store(analysis, (SAMPLES / "synthetic_nv_1.jpg").read_bytes()).content
     # A photograph of many noisy pixels: its lossless copy has more bytes than an upload may have.
     monkeypatch.setattr("model.images.rejection.MAX_BYTES", len(content) // 2)
     assert recorded_analysis(case, content).answer is not None
+
+
+@pytest.mark.parametrize(("side", "times"), [(2047, 0), (2049, 1)])
+def test_upload_is_decoded_again_only_where_its_analysis_holds_it_reduced(
+    analysis: Analysis, side: int, times: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload = stored_image(np.full((64, side, 3), 100, dtype=np.uint8)).content
+    decoded = []
+    monkeypatch.setattr(case_record, "decode_image", lambda content: decoded.append(content) or decode_image(content))
+    held = replace(analysis, image=reduced(decode_image(upload)))
+    assert (image_to_store(held, upload).width, len(decoded)) == (side, times)

@@ -13,10 +13,10 @@ from pydicom import dcmread, uid
 from pydicom.encaps import encapsulate
 
 from dashboard.review.wording import rejection
-from model.analysis.case_record import image_to_store
+from data.cases.storage import stored_image
 from model.images import dicom
-from model.images.decoding import decode_image
-from model.images.dicom import DicomFacts, dicom_facts, read_dicom
+from model.images.decoding import decode_image, open_image
+from model.images.dicom import DicomFacts, read_dicom
 from model.images.rejection import MAX_BYTES, ImageRejected
 from tests.support.dicom import COLUMNS, ROWS, SECRETS, dicom_file, lesion, written
 
@@ -127,7 +127,7 @@ def test_nothing_of_the_patient_goes_on_but_age_and_sex() -> None:
 
 
 def test_stored_image_holds_the_pixels_alone() -> None:
-    stored = image_to_store(dicom_file())
+    stored = stored_image(decode_image(dicom_file()))
     np.testing.assert_array_equal(decode_image(stored.content), lesion())
     assert not any(secret.encode() in stored.content for secret in SECRETS)
 
@@ -140,7 +140,7 @@ def test_stored_image_holds_the_pixels_alone() -> None:
     [("061Y", 61), ("018M", 1.5), ("052W", 52 * 7 / 365.25), ("010D", 10 / 365.25), ("000Y", 0), ("007Y ", 7)],
 )
 def test_age_as_stated(stated: str, years: float) -> None:
-    assert dicom_facts(dicom_file(PatientAge=stated)).age == pytest.approx(years)
+    assert read_dicom(dicom_file(PatientAge=stated)).facts.age == pytest.approx(years)
 
 
 @pytest.mark.parametrize(
@@ -158,21 +158,21 @@ def test_age_as_stated(stated: str, years: float) -> None:
 )
 def test_age_from_dates(birth: str | None, study: str | None, years: float | None) -> None:
     content = dicom_file(PatientAge=None, PatientBirthDate=birth, StudyDate=study)
-    assert dicom_facts(content).age == years
+    assert read_dicom(content).facts.age == years
 
 
 def test_age_that_no_case_may_hold_is_unknown() -> None:
-    assert dicom_facts(dicom_file(PatientAge="200Y")).age is None
+    assert read_dicom(dicom_file(PatientAge="200Y")).facts.age is None
 
 
 @pytest.mark.parametrize(("stated", "sex"), [("F", "female"), ("M", "male"), ("O", "unknown"), (None, "unknown")])
 def test_sex(stated: str | None, sex: str) -> None:
-    assert dicom_facts(dicom_file(PatientSex=stated)).sex == sex
+    assert read_dicom(dicom_file(PatientSex=stated)).facts.sex == sex
 
 
-@pytest.mark.parametrize("content", [b"", b"\xff\xd8\xff", bytes(128) + b"DICM", dicom_file()[:200]])
-def test_nothing_is_known_of_what_cannot_be_read(content: bytes) -> None:
-    assert dicom_facts(content) == DicomFacts()
+def test_facts_come_with_the_pixels_and_of_dicom_files_alone() -> None:
+    assert open_image(dicom_file()).dicom == DicomFacts(61.0, "female", is_text_excluded=True)
+    assert open_image(stored_image(lesion()).content).dicom is None
 
 
 # Files that are refused
@@ -313,7 +313,6 @@ def test_changed_bytes_are_read_or_refused(name: str) -> None:
 
 
 def outcome_of(content: bytes) -> str:
-    dicom_facts(content)
     try:
         assert decode_image(content).shape[2] == 3
     except ImageRejected as rejected:
@@ -331,7 +330,7 @@ def test_refusals_have_words_and_name_no_patient(values: dict[str, Any]) -> None
 def test_reading_logs_and_warns_nothing(caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]) -> None:
     # A name that is too long, an age and a date that are none: pydicom would warn, with the values.
     content = dicom_file().replace(b"061Y", b"6 1Y").replace(b"20200101", b"2020-1-1")
-    assert dicom_facts(content).age is None
+    assert read_dicom(content).facts.age is None
     assert decode_image(content).shape == (ROWS, COLUMNS, 3)
     assert not caplog.records
     assert capsys.readouterr() == ("", "")
