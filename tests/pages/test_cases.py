@@ -455,7 +455,7 @@ def test_cases_of_a_task_that_is_not_known_are_said_and_stop_nothing(three_cases
     choose(page, wording.TASK_LABEL, "foot")
     assert page.error[0].value == wording.unreadable("foot", 1) and not page.dataframe
     opened = open_page(eye.case_id)
-    assert errors.ERROR_TITLES[CaseUnreadable] in opened.error[0].value and "'foot'" in opened.error[0].value
+    assert errors.ERRORS[CaseUnreadable].title in opened.error[0].value and "'foot'" in opened.error[0].value
 
 
 # --- Changes ---------------------------------------------------------------------------------------------------------

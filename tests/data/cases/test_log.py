@@ -566,7 +566,7 @@ def test_case_of_an_unknown_task_is_listed_and_says_why_it_cannot_be_read(log: C
         with pytest.raises(CaseUnreadable, match=r"known task \(skin, retina\), received one of 'foot'"):
             read()
     log.delete(strange.case_id, ANNA)
-    assert log.tasks(ANNA) == ["skin"] and log.verify(ADMIN).is_whole
+    assert log.tasks(ANNA) == ["skin"] and log.verify(ADMIN).fault is None
 
 
 def test_case_with_other_classes_than_its_task_has_today_is_not_misread(log: CaseLog) -> None:

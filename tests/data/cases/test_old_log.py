@@ -141,12 +141,12 @@ def test_old_cases_hold_a_read_that_was_skipped_and_a_biopsy() -> None:
 
 def test_trail_verifies_and_goes_on(log: CaseLog) -> None:
     before = log.verify(NORTH)
-    assert before.is_whole and before.entries == len(ROWS["audit_entries"])
+    assert before.fault is None and before.entries == len(ROWS["audit_entries"])
     assert before.last_hash == ROWS["audit_entries"][-1]["hash"]
     (case,) = [case for case in cases_of(log).values() if case.biopsy]
     log.decide(case.case_id, Decision("nv", "follow-up"), NORTH)
     after = log.verify(NORTH)
-    assert after.is_whole and after.entries == before.entries + 1
+    assert after.fault is None and after.entries == before.entries + 1
 
 
 def test_trail_that_was_changed_before_is_still_found_out(old_url: str, tmp_path: Path) -> None:
@@ -166,7 +166,7 @@ def test_audit_tables_keep_their_guards(log: CaseLog) -> None:
     for statement in ("UPDATE audit_entries SET actor = 'eve'", "DELETE FROM audit_entries", "DELETE FROM audit_head"):
         with pytest.raises(Exception, match="answer"), log._database.writing() as session:
             session.execute(text(statement))
-    assert log.verify(NORTH).is_whole
+    assert log.verify(NORTH).fault is None
 
 
 def test_old_cases_are_found_by_what_they_were_found_by(log: CaseLog) -> None:
@@ -217,6 +217,6 @@ def test_processes_that_open_an_old_log_at_once_migrate_it_once(old_url: str, tm
         process.stdin.flush()
     assert [process.communicate(timeout=60)[1] for process in processes] == ["", ""]
     log = open_case_log(old_url, open_image_store(str(tmp_path)), KEY)
-    assert log.verify(NORTH).entries == len(ROWS["audit_entries"]) + 2 and log.verify(NORTH).is_whole
+    assert log.verify(NORTH).entries == len(ROWS["audit_entries"]) + 2 and log.verify(NORTH).fault is None
     assert len(cases_of(log)) == len(ROWS["cases"])
     log.close()
