@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from dashboard.review.decision_wording import CERTAINTY_LABEL, OWN_READ_HEADING, SAVE, SHOW_ANSWER, choice
+from dashboard.answer.patient import choice
+from dashboard.review.decision_wording import CERTAINTY_LABEL, OWN_READ_HEADING, SAVE, SHOW_ANSWER
 from dashboard.review.wording import INTENDED_USE_BUTTON
 from dashboard.serving.streamlit_session import SessionFailed, StreamlitSession
 from data.cases.case import Read

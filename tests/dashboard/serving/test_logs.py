@@ -18,9 +18,9 @@ from dashboard.review.wording import INTENDED_USE_BUTTON
 from dashboard.serving.streamlit_session import StreamlitSession
 from dashboard.shell.settings import SettingsError, read_settings
 from data.tasks.skin import SKIN
-from tests.support.serve import PATIENCE_SECONDS, answers, wait_until
 from tests.support.server import ROOT, black_image, sample
 from tests.support.servers.ports import free_port
+from tests.support.servers.serve import PATIENCE_SECONDS, answers, wait_until
 
 FIELDS = {
     "time", "level", "event", "request_id", "model_name", "model_version", "reason", "images", "predictions",

@@ -28,7 +28,9 @@ from data.cases.queries import CaseQuery
 from data.cases.storage import open_image_store
 from tests.support.case_log import KEY, made_up_draft, made_up_image
 from tests.support.dashboard import environment
-from tests.support.serve import (
+from tests.support.server import sample
+from tests.support.servers.ports import free_port
+from tests.support.servers.serve import (
     COOKIE,
     PATIENCE_SECONDS,
     Running,
@@ -38,8 +40,6 @@ from tests.support.serve import (
     running_serve,
     wait_until,
 )
-from tests.support.server import sample
-from tests.support.servers.ports import free_port
 from tests.support.session import reaches_own_read
 
 # --- Parts -----------------------------------------------------------------------------------------------------------

@@ -15,8 +15,8 @@ import pytest
 
 from dashboard.serving.gateway import Gateway
 from dashboard.serving.supervisor import HANG_SECONDS, TICK_SECONDS, Server, Service, Supervisor
-from tests.support.serve import PATIENCE_SECONDS, answers, is_alive, needs_nginx
 from tests.support.servers.ports import free_port
+from tests.support.servers.serve import PATIENCE_SECONDS, answers, is_alive, needs_nginx
 from tests.support.servers.toy_server import LATE_SECONDS
 
 LIMIT_SECONDS = 2 * LATE_SECONDS

@@ -21,7 +21,7 @@ from data.cases.log import open_case_log
 from data.cases.queries import CaseQuery
 from data.cases.storage import open_image_store
 from tests.support.case_log import KEY
-from tests.support.serve import PATIENCE_SECONDS, Running, is_alive, running_serve, wait_until
+from tests.support.servers.serve import PATIENCE_SECONDS, Running, is_alive, running_serve, wait_until
 from tests.support.session import READ, answered_session, save
 
 USERS = 6
