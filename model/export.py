@@ -12,37 +12,48 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
+from data.datasets.ham10000 import DatasetError
 from model.training.artifact_writer import DEFAULT_RUNS, VIEWS, export
+from model.training.recipe import RunMismatch, read_run
+
+WEIGHTS = Path("model/weights")
 
 
-def main(argv: Sequence[str] | None = None) -> None:
+def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "--run", type=Path, nargs="+", default=DEFAULT_RUNS, help="folders that model.train wrote, one a fold"
     )
-    parser.add_argument("--output", type=Path, default=Path("model/weights/skin"), help="artifact folder to write")
-    parser.add_argument("--name", default="skin")
+    parser.add_argument("--output", type=Path, help=f"artifact folder to write; default: {WEIGHTS}/ and the task")
+    parser.add_argument("--name", help="default: the task")
     parser.add_argument("--version", default="2.0")
-    parser.add_argument("--dataset", type=Path, help="HAM10000 folder; default: the one the run was trained on")
+    parser.add_argument("--dataset", type=Path, help="folder of the images; default: the one the run was trained on")
     parser.add_argument("--init-label", help="what the manifest calls the initial weights")
     parser.add_argument("--views", type=int, choices=(1, 2), default=VIEWS, help="2: every image and its mirror image")
     arguments = parser.parse_args(argv)
-    folder = export(
-        arguments.run,
-        arguments.output,
-        arguments.name,
-        arguments.version,
-        arguments.dataset,
-        arguments.init_label,
-        arguments.views,
-    )
+    try:
+        task = read_run(arguments.run[0]).task
+        folder = export(
+            arguments.run,
+            arguments.output or WEIGHTS / task,
+            arguments.name or task,
+            arguments.version,
+            arguments.dataset,
+            arguments.init_label,
+            arguments.views,
+        )
+    except (DatasetError, RunMismatch) as error:
+        print(error, file=sys.stderr)
+        return 2
     print(f"artifact: {folder}; next: python -m model.evaluate")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

@@ -1,6 +1,7 @@
-r"""Train a network on HAM10000, by lesion, with progress, checkpoints and resume.
+r"""Train a network of a task's dataset, by lesion, with progress, checkpoints and resume.
 
     python -m model.train --dataset ../shared/ham10000 --init imagenet     # --init PATH where there is no network
+    python -m model.train ... --backbone efficientnet_lite0 --init ../shared/pretrained/efficientnet_lite0_imagenet.npz
     python -m model.train ... --resume                                     # goes on where a killed run was
     python -m model.train ... --extra labelled                             # and a clinic's own cases
     (data.cases.labelled) python -m model.train --dataset ../shared/ham10000 --init none --limit 32 --run runs/small \
@@ -18,35 +19,55 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-from model.networks.backbones import BACKBONES
-from model.training.recipe import SAMPLINGS, recipe_from
-from model.training.run import train
+from data.datasets.ham10000 import MASK_FOLDER, DatasetError
+from data.datasets.splits import SPLIT_SEED
+from data.tasks.known import DEFAULT_TASK, TASKS
+from model.inference.artifact import ArtifactMismatch
+from model.networks.backbones import BACKBONES, DEFAULT_BACKBONE
+from model.networks.features import WeightsMismatch
+from model.training.recipe import HEIGHT, SAMPLINGS, WIDTH, Recipe, RunMismatch, describe_extra
+from model.training.run import SIZE_STEP, train
 
 
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--dataset", default="data/raw/ham10000", help="HAM10000 folder")
+    parser.add_argument("--task", choices=sorted(TASKS), default=DEFAULT_TASK, help="what the network tells apart")
+    parser.add_argument("--dataset", default="data/raw/ham10000", help="folder of HAM10000, or of the task's images")
     parser.add_argument(
         "--init",
         default="imagenet",
         help="imagenet (downloads), a weights file, an earlier run or an artifact folder to train its network of the "
         "fold on, or none",
     )
-    parser.add_argument("--backbone", choices=sorted(BACKBONES), default="lesion_mobilenet_v2")
+    parser.add_argument("--backbone", choices=sorted(BACKBONES), default=DEFAULT_BACKBONE)
+    parser.add_argument(
+        "--lesion-branch",
+        action=argparse.BooleanOptionalAction,
+        help="a branch that finds the lesion, which the evidence is weighed by; default: if the dataset has masks",
+    )
+    parser.add_argument("--height", type=_side, default=HEIGHT, help="of the network input, pixels")
+    parser.add_argument("--width", type=_side, default=WIDTH)
     parser.add_argument("--run", type=Path, default=Path("runs/skin"), help="folder for checkpoints and results")
     parser.add_argument("--resume", action="store_true", help="go on from the run folder's last checkpoint")
     parser.add_argument("--sampling", choices=SAMPLINGS, default="sqrt", help="how class imbalance is handled")
     parser.add_argument("--validation-fold", type=int, default=0, help="lesion-grouped fold that is not trained on")
     parser.add_argument("--head-epochs", type=int, default=1, help="epochs of the dense layer on frozen layers")
-    parser.add_argument("--low-resolution-epochs", type=int, default=4, help="epochs of all layers at 96 x 128")
-    parser.add_argument("--middle-resolution-epochs", type=int, default=3, help="epochs of most layers at 160 x 224")
-    parser.add_argument("--middle-resolution-from", default="block_3_expand", help="first layer trained at 160 x 224")
-    parser.add_argument("--full-resolution-epochs", type=int, default=3, help="epochs of the upper layers at 192 x 256")
-    parser.add_argument("--full-resolution-from", default="block_6_expand", help="first layer trained at 192 x 256")
+    parser.add_argument("--low-resolution-epochs", type=int, default=4, help="epochs of all layers at half of the side")
+    parser.add_argument(
+        "--middle-resolution-epochs",
+        type=int,
+        default=3,
+        help="epochs of most layers at 160 x 224, if full size is 192 x 256",
+    )
+    parser.add_argument("--middle-resolution-from", help="first layer trained in that phase; default: the backbone's")
+    parser.add_argument("--full-resolution-epochs", type=int, default=3, help="epochs of the upper layers at full size")
+    parser.add_argument("--full-resolution-from", help="first layer trained in that phase; default: the backbone's")
     parser.add_argument("--averaged-epochs", type=int, default=1, help="the network is the mean of the last so many")
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--head-learning-rate", type=float, default=1e-3, help="peak of the phase's cosine schedule")
@@ -71,11 +92,67 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def main() -> None:
-    arguments = build_parser().parse_args()
-    path = train(recipe_from(arguments), arguments.run, arguments.resume, arguments.checkpoint_minutes)
+def _side(text: str) -> int:
+    side = int(text)
+    if side < 2 * SIZE_STEP or side % SIZE_STEP:
+        raise argparse.ArgumentTypeError(f"expected a multiple of {SIZE_STEP} from {2 * SIZE_STEP} on, received {side}")
+    return side
+
+
+def recipe_from(arguments: argparse.Namespace) -> Recipe:
+    """The recipe that command-line arguments describe; raises DatasetError for an extra folder that cannot be used."""
+    backbone = BACKBONES[arguments.backbone]
+    has_branch = has_masks(Path(arguments.dataset)) if arguments.lesion_branch is None else arguments.lesion_branch
+    return Recipe(
+        task=arguments.task,
+        dataset=str(arguments.dataset),
+        init=arguments.init,
+        backbone=backbone.name,
+        lesion_branch=has_branch,
+        height=arguments.height,
+        width=arguments.width,
+        sampling=arguments.sampling,
+        validation_fold=arguments.validation_fold,
+        head_epochs=arguments.head_epochs,
+        low_resolution_epochs=arguments.low_resolution_epochs,
+        middle_resolution_epochs=arguments.middle_resolution_epochs,
+        middle_resolution_from=arguments.middle_resolution_from or backbone.middle_resolution_from,
+        full_resolution_epochs=arguments.full_resolution_epochs,
+        full_resolution_from=arguments.full_resolution_from or backbone.full_resolution_from,
+        averaged_epochs=max(arguments.averaged_epochs, 1),
+        batch_size=arguments.batch_size,
+        head_learning_rate=arguments.head_learning_rate,
+        low_resolution_learning_rate=arguments.low_resolution_learning_rate,
+        middle_resolution_learning_rate=arguments.middle_resolution_learning_rate,
+        full_resolution_learning_rate=arguments.full_resolution_learning_rate,
+        weight_decay=arguments.weight_decay,
+        label_smoothing=arguments.label_smoothing,
+        lesion_weight=arguments.lesion_weight if has_branch else 0.0,
+        map_weight=arguments.map_weight if has_branch else 0.0,
+        seed=arguments.seed,
+        split_seed=SPLIT_SEED,
+        limit=arguments.limit,
+        extra=tuple(describe_extra(folder, TASKS[arguments.task].codes) for folder in arguments.extra),
+    )
+
+
+def has_masks(dataset: Path) -> bool:
+    """Whether a dataset has lesion masks; one that is not there yet is taken to have some."""
+    return (dataset / MASK_FOLDER).is_dir() or not dataset.is_dir()
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    arguments = build_parser().parse_args(argv)
+    if arguments.lesion_branch is None and not has_masks(Path(arguments.dataset)):
+        print(f"{arguments.dataset} has no lesion masks: training without the branch that finds the lesion")
+    try:
+        path = train(recipe_from(arguments), arguments.run, arguments.resume, arguments.checkpoint_minutes)
+    except (ArtifactMismatch, DatasetError, RunMismatch, WeightsMismatch) as error:
+        print(error, file=sys.stderr)
+        return 2
     print(f"trained network: {path}; next: python -m model.export --run {arguments.run}")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

@@ -60,6 +60,9 @@ FEWEST_FILES, MOST_FILES = 3, 15
 TENSORFLOW_MODULES = {
     "model.networks.architecture",
     "model.networks.backbones",
+    "model.networks.ensemble",
+    "model.networks.features",
+    "model.networks.folding",
     "model.networks.losses",
     "model.training.batches",
     "model.training.checkpoints",
@@ -67,6 +70,7 @@ TENSORFLOW_MODULES = {
     "model.training.scoring",
     "model.training.serving_file",
     "model.training.artifact_writer",
+    "model.training.sections",
     "model.studies.ablation",
     "model.train",
     "model.export",

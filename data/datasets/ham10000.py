@@ -16,11 +16,12 @@ from __future__ import annotations
 
 import argparse
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
-from data.tasks.skin import DX_CODES
+from data.tasks.skin import SKIN
 
 # How a diagnosis was made. It leaks the answer (every `follow_up` is a nevus), so no model ever sees it.
 DX_TYPES: dict[str, str] = {
@@ -43,11 +44,12 @@ class DatasetError(Exception):
     """A dataset folder or table that is not what HAM10000 should be; the message says what was expected."""
 
 
-def load_metadata(dataset: Path) -> pd.DataFrame:
-    """The metadata table of a HAM10000 folder, checked.
+def load_metadata(dataset: Path, codes: Sequence[str] = SKIN.codes) -> pd.DataFrame:
+    """The metadata table of a HAM10000 folder, or of one shaped like it, checked.
 
     Args:
         dataset: folder that holds `HAM10000_metadata.csv` (comma- or tab-separated).
+        codes: what may stand as `dx`: those of HAM10000, or of another task.
 
     Returns:
         One row an image with the seven original columns; `age` float64 in years, NaN where missing.
@@ -64,21 +66,22 @@ def load_metadata(dataset: Path) -> pd.DataFrame:
     # csv.Error comes from the search for the separator, the others from reading an empty file or one that is no text.
     except (csv.Error, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise DatasetError(f"{path}: expected a comma- or tab-separated table, received something else") from error
-    return check_metadata(metadata, source=path.name)
+    return check_metadata(metadata, source=path.name, codes=codes)
 
 
-def check_metadata(metadata: pd.DataFrame, source: str) -> pd.DataFrame:
+def check_metadata(metadata: pd.DataFrame, source: str, codes: Sequence[str] = SKIN.codes) -> pd.DataFrame:
     """The seven columns of a HAM10000-shaped table, or a DatasetError that names the first row at fault.
 
     Args:
         metadata: any table.
         source: file name for the message.
+        codes: what may stand as `dx`.
     """
     missing = [column for column in METADATA_COLUMNS if column not in metadata.columns]
     if missing:
         raise DatasetError(f"{source}: expected columns {', '.join(METADATA_COLUMNS)}; missing {', '.join(missing)}")
     checked = metadata.loc[:, list(METADATA_COLUMNS)].copy()
-    for column, allowed in (("dx", DX_CODES), ("dx_type", tuple(DX_TYPES))):
+    for column, allowed in (("dx", codes), ("dx_type", tuple(DX_TYPES))):
         wrong = checked.index[~checked[column].isin(allowed)]
         if len(wrong):
             raise DatasetError(

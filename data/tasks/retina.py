@@ -50,7 +50,12 @@ RETINA = Task(
     gravest="dr4",
     look_alike="dr3",
     facts=(),
-    dataset=Dataset("APTOS 2019", "APTOS 2019 (screening in rural India, Aravind Eye Hospital)"),
+    dataset=Dataset(
+        name="APTOS 2019",
+        population="APTOS 2019 (screening in rural India, Aravind Eye Hospital)",
+        reference="https://www.kaggle.com/c/aptos2019-blindness-detection",
+        licence="for research use",
+    ),
     words=Words(
         subject="eye",
         subjects="eyes",

@@ -61,7 +61,12 @@ SKIN = Task(
     gravest="mel",
     look_alike="nv",
     facts=(AGE, SITE),
-    dataset=Dataset("HAM10000", "HAM10000 (dermoscopy clinics in Vienna and Queensland)"),
+    dataset=Dataset(
+        name="HAM10000",
+        population="HAM10000 (dermoscopy clinics in Vienna and Queensland)",
+        reference="doi:10.7910/DVN/DBW86T",
+        licence="CC BY-NC 4.0",
+    ),
     words=Words(
         subject="lesion",
         subjects="lesions",

@@ -59,10 +59,19 @@ class Question:
 
 @dataclass(frozen=True)
 class Dataset:
-    """What the task's network is trained and tested on: its name and whom it shows, in words for the screen."""
+    """What the task's network is trained and tested on, in words for the screen.
+
+    Attributes:
+        name: for example `HAM10000`.
+        population: whom it shows.
+        reference: where it is published.
+        licence: of its images, and so of what is derived from them.
+    """
 
     name: str
     population: str
+    reference: str = ""
+    licence: str = ""
 
 
 @dataclass(frozen=True)

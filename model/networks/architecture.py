@@ -1,4 +1,4 @@
-"""Builds the Keras networks, one function a backbone.
+"""Puts a backbone, the branch that finds the lesion and the classes together, and takes the network apart again.
 
 Only `keras.layers` and `keras.ops` are used, so a network also runs on Keras' JAX and PyTorch backends. Each ends in
 one dense layer at every position and the mean over the positions, because then the class-activation map is Grad-CAM,
@@ -10,27 +10,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import keras
-import numpy as np
 
-from data.tasks.skin import DX_CODES
+from model.networks.backbones import IMAGE_LAYER, Backbone
 
 # Names that training, export, heatmaps and tf-keras-vis find the layers by.
 EVIDENCE_LAYER = "evidence"
 CLASS_MAPS_LAYER = "class_maps"
 LOGITS_LAYER = "logits"
 LESION_LAYER = "lesion"
+# The same layer of a network that was never shown a mask: what it weighs by need not be the lesion.
+ATTENTION_LAYER = "attention"
 LESION_BRANCH = "lesion_project"
 MEMBER_LOGITS_LAYER = "member_logits"
-# Where the out-of-distribution gate looks: the middle of the network still tells textures apart that the last layers,
-# trained to tell seven diagnoses apart, map onto each other.
-TEXTURE_LAYERS = ("block_5_add", "block_10_project_BN")
-# The last block at stride 16: its positions are twice as fine as the last activation's.
-FINE_LAYER = "block_12_add"
+# Pixels a side of a position of the lesion and, where there is the branch, of the evidence and the class maps.
+FINE_STRIDE = 16
 
 # Keras' MobileNetV2 has momentum 0.999: after a few hundred steps the moving statistics would still be ImageNet's, and
 # validation would look broken while the loss falls.
 BATCH_NORM_MOMENTUM = 0.95
-DROPOUT = 0.3
 LESION_CHANNELS = 32
 # What skin outside the lesion weighs in the mean over positions, relative to the lesion: context counts a little.
 CONTEXT_WEIGHT = 0.03
@@ -58,17 +55,85 @@ class WeightByLesion(keras.layers.Layer):
         return {**super().get_config(), "context_weight": self.context_weight}
 
 
-def _with_classifier(image: keras.KerasTensor, evidence: keras.KerasTensor, name: str) -> keras.Model:
+def build_network(
+    backbone: Backbone, classes: int, height: int | None, width: int | None, init: str | None, branch: str | None
+) -> keras.Model:
+    """A backbone with dropout and a dense layer for the classes, and, by choice, the branch that finds the lesion.
+
+    The branch at stride 16 predicts where the lesion is ((N, h / 16, w / 16, 1) in [0, 1], trained with the dataset's
+    masks); the last activation, brought to the same positions, is weighted by it. The weights have mean 1, so a small
+    lesion speaks as loudly as a large one. Without the branch, the evidence is averaged over the whole image.
+
+    Args:
+        backbone: of `BACKBONES`.
+        classes: how many the task has.
+        height, width: input size in pixels, multiples of 32; None for any such size (training at several resolutions).
+        init: `imagenet` (downloaded by Keras), a file of the backbone's weights, or None for random weights.
+        branch: name of its last layer, `LESION_LAYER` or `ATTENTION_LAYER`; None for a network without the branch.
+
+    Returns:
+        Model from `image`, (N, height, width, 3) float32 RGB 0-255 (it rescales itself), to `logits`, (N, classes)
+        float32 in the task's order, not yet softmaxed.
+
+    Raises:
+        WeightsMismatch: `init` is nothing the backbone can start from.
+    """
+    image = keras.Input((height, width, 3), name=IMAGE_LAYER)
+    features = backbone.build(rescaled(image, backbone), init)
+    for layer in features.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = BATCH_NORM_MOMENTUM
+    if branch is None:
+        evidence = keras.layers.Identity(name=EVIDENCE_LAYER)(features.output)
+        return with_classifier(image, evidence, classes, backbone.dropout, backbone.name)
+    evidence = _weighted_by_lesion(features, backbone, branch)
+    return with_classifier(image, evidence, classes, backbone.dropout, f"{LESION_LAYER}_{backbone.name}")
+
+
+def rescaled(image: keras.KerasTensor, backbone: Backbone) -> keras.KerasTensor:
+    """An image, (N, h, w, 3) RGB 0-255, as a backbone was trained on it."""
+    values = keras.layers.Rescaling(backbone.scale, offset=backbone.offset, name="rescaling")(image)
+    return keras.ops.flip(values, axis=-1) if backbone.is_bgr else values
+
+
+def _weighted_by_lesion(features: keras.Model, backbone: Backbone, branch: str) -> keras.KerasTensor:
+    factor = backbone.stride // FINE_STRIDE
+    finer = _enlarged(features.output, factor, name="finer")
+    projected = keras.layers.Conv2D(LESION_CHANNELS, 1, activation="relu", name=LESION_BRANCH)(features.output)
+    context = _enlarged(projected, factor, name="lesion_context")
+    fine = features.get_layer(backbone.fine_layer).output
+    joined = keras.layers.Concatenate(name="lesion_join")([fine, context])
+    hidden = keras.layers.Conv2D(LESION_CHANNELS, 3, padding="same", activation="relu", name="lesion_hidden")(joined)
+    # float32 also under mixed precision, as everything that ends in a loss.
+    lesion = keras.layers.Conv2D(1, 1, activation="sigmoid", dtype="float32", name=branch)(hidden)
+    return WeightByLesion(CONTEXT_WEIGHT, name=EVIDENCE_LAYER)([finer, lesion])
+
+
+def _enlarged(values: keras.KerasTensor, factor: int, name: str) -> keras.KerasTensor:
+    if factor == 1:
+        return values
+    return keras.layers.UpSampling2D(factor, interpolation="bilinear", name=name)(values)
+
+
+def with_classifier(
+    image: keras.KerasTensor, evidence: keras.KerasTensor, classes: int, dropout: float, name: str
+) -> keras.Model:
+    """The model from an image to the logits of its evidence."""
     # A whole channel is dropped at once, so this is dropout of the pooled embedding.
-    dropped = keras.layers.SpatialDropout2D(DROPOUT, name="dropout")(evidence)
-    class_maps = keras.layers.Dense(len(DX_CODES), dtype="float32", name=CLASS_MAPS_LAYER)(dropped)
+    dropped = keras.layers.SpatialDropout2D(dropout, name="dropout")(evidence)
+    class_maps = keras.layers.Dense(classes, dtype="float32", name=CLASS_MAPS_LAYER)(dropped)
     logits = keras.layers.GlobalAveragePooling2D(dtype="float32", name=LOGITS_LAYER)(class_maps)
     return keras.Model(image, logits, name=name)
 
 
-def finds_lesion(network: keras.Model) -> bool:
-    """Whether a network has the layer that predicts where the lesion is."""
-    return any(layer.name == LESION_LAYER for layer in network.layers)
+def has_layer(network: keras.Model, name: str) -> bool:
+    """Whether a network has a layer of that name, for example `LESION_LAYER`."""
+    return any(layer.name == name for layer in network.layers)
+
+
+def first_of_head(network: keras.Model) -> str:
+    """Name of the lowest layer that is no part of the backbone."""
+    return LESION_BRANCH if has_layer(network, LESION_BRANCH) else CLASS_MAPS_LAYER
 
 
 def set_trainable(network: keras.Model, first_trainable: str, is_batch_norm_frozen: bool) -> None:
@@ -93,10 +158,17 @@ def set_trainable(network: keras.Model, first_trainable: str, is_batch_norm_froz
         layer.trainable = position >= names.index(first_trainable) and not is_frozen
 
 
-def build_training_network(network: keras.Model) -> keras.Model:
-    """The same network with all that a loss is put on, as a dict: `logits`, and `lesion` and `class_maps` if it has."""
-    names = (LOGITS_LAYER, LESION_LAYER, CLASS_MAPS_LAYER) if finds_lesion(network) else (LOGITS_LAYER,)
-    return keras.Model(network.inputs, {name: network.get_layer(name).output for name in names}, name=network.name)
+def build_training_network(network: keras.Model, outputs: Sequence[str]) -> keras.Model:
+    """The same network with all that a loss is put on, as a dict by name of the layer.
+
+    Args:
+        network: of `build_network`.
+        outputs: `LOGITS_LAYER`, and with masks `LESION_LAYER` or `CLASS_MAPS_LAYER` or both.
+
+    Raises:
+        ValueError: the network has no layer of such a name.
+    """
+    return keras.Model(network.inputs, {name: network.get_layer(name).output for name in outputs}, name=network.name)
 
 
 def fix_input_size(network: keras.Model, height: int | None, width: int | None) -> keras.Model:
@@ -106,106 +178,6 @@ def fix_input_size(network: keras.Model, height: int | None, width: int | None) 
     fixed = keras.models.clone_model(network, input_tensors=[image] if isinstance(network.input, list) else image)
     fixed.set_weights(network.get_weights())
     return fixed
-
-
-def member_of(ensemble: keras.Model, number: int) -> keras.Model:
-    """One network of an ensemble as a network of its own, for any input size, to train it on.
-
-    Its batch norms are folded (see `fold_batch_norm`); the ensemble is not changed.
-
-    Raises:
-        ValueError: the ensemble has no member of that number.
-    """
-    return fix_input_size(classifier_of(ensemble.get_layer(f"member{number}")), None, None)
-
-
-def fold_batch_norm(network: keras.Model) -> keras.Model:
-    """The same function without batch norm: each one's scale and offset go into the convolution before it.
-
-    For inference, and for training on with batch norm as it stands. LiteRT does the same when it converts; done here,
-    the Keras file and the serving file hold the same weights. The given network is not changed.
-    """
-    norms = [layer for layer in network.layers if isinstance(layer, keras.layers.BatchNormalization)]
-    convolution_of = {norm.name: norm.input._keras_history.operation for norm in norms}
-    folded_into = {convolution.name for convolution in convolution_of.values()}
-
-    def without_norm(layer: keras.layers.Layer) -> keras.layers.Layer:
-        if layer.name in convolution_of:
-            return keras.layers.Identity(name=layer.name)
-        changes = {"use_bias": True} if layer.name in folded_into else {}
-        return type(layer).from_config({**layer.get_config(), **changes})
-
-    def call(layer: keras.layers.Layer, *inputs: object, **options: object) -> object:
-        # What batch norm is told besides its input (a mask), an identity does not take.
-        return layer(*inputs) if layer.name in convolution_of else layer(*inputs, **options)
-
-    folded = keras.models.clone_model(network, call_function=call, clone_function=without_norm)
-    for layer in network.layers:
-        if layer.weights and layer.name not in convolution_of and layer.name not in folded_into:
-            folded.get_layer(layer.name).set_weights(layer.get_weights())
-    for norm in norms:
-        convolution = convolution_of[norm.name]
-        gamma, beta, mean, variance = norm.get_weights()
-        scale = gamma / np.sqrt(variance + norm.epsilon)
-        (kernel,) = convolution.get_weights()
-        # A depthwise kernel has its channels before the multiplier, which is 1 here.
-        is_depthwise = isinstance(convolution, keras.layers.DepthwiseConv2D)
-        scaled = kernel * (scale[:, np.newaxis] if is_depthwise else scale)
-        folded.get_layer(convolution.name).set_weights([scaled, beta - mean * scale])
-    return folded
-
-
-def build_ensemble(members: Sequence[keras.Model], height: int, width: int, views: int = 1) -> keras.Model:
-    """One network of several that find the lesion; its logits are the mean of theirs.
-
-    The members' evidence stands side by side as channels of one evidence layer, and one dense layer holds all their
-    kernels, so everything that is true of one network (Grad-CAM is the class map, the map adds up to the logit) is true
-    of the ensemble. The texture is the first member's. The members are not changed; weights are copied or shared.
-
-    Args:
-        members: at least one network of `lesion_mobilenet_v2`, for the same input size.
-        height, width: that size.
-        views: 1, or 2: every member sees the image and its mirror image, and what it sees there is mirrored back.
-
-    Returns:
-        Model like the members, with the layer `member_logits`, (N, M, 7), besides.
-
-    Raises:
-        ValueError: another number of views.
-    """
-    if views not in (1, 2):
-        raise ValueError(f"expected 1 or 2 views, received {views}")
-    image = keras.Input((height, width, 3), name="image")
-    inner = (LOGITS_LAYER, EVIDENCE_LAYER, LESION_LAYER, *TEXTURE_LAYERS)
-    answers = []
-    for number, member in enumerate(members):
-        sees = keras.Model(member.inputs, [member.get_layer(name).output for name in inner], name=f"member{number}")
-        as_it_is = sees(image)
-        mirrored = [sees(keras.ops.flip(image, axis=2))] if views == 2 else []
-        back = [
-            [logits, *(keras.ops.flip(maps, axis=2) for maps in (evidence, lesion))]
-            for logits, evidence, lesion, *_ in mirrored
-        ]
-        answers.append([_mean(seen) for seen in zip(as_it_is[:3], *back, strict=True)] + as_it_is[3:])
-    logits, evidence, lesion = zip(*(answer[:3] for answer in answers), strict=True)
-    joined = keras.layers.Identity(name=EVIDENCE_LAYER)(keras.ops.concatenate(evidence, axis=-1))
-    outputs = {
-        LESION_LAYER: _mean(lesion),
-        MEMBER_LOGITS_LAYER: keras.ops.stack(logits, axis=1),
-        **dict(zip(TEXTURE_LAYERS, answers[0][3:], strict=True)),
-    }
-    # Named, and outputs, so that saving the network keeps them where others look for them.
-    named = [keras.layers.Identity(name=name)(values) for name, values in outputs.items()]
-    network = keras.Model(image, [_with_classifier(image, joined, "classifier").output, *named], name="ensemble")
-    kernels, biases = zip(*(member.get_layer(CLASS_MAPS_LAYER).get_weights() for member in members), strict=True)
-    network.get_layer(CLASS_MAPS_LAYER).set_weights(
-        [np.concatenate(kernels) / len(members), np.mean(np.stack(biases), axis=0)]
-    )
-    return network
-
-
-def _mean(tensors: Sequence[keras.KerasTensor]) -> keras.KerasTensor:
-    return sum(tensors[1:], start=tensors[0]) / len(tensors) if len(tensors) > 1 else tensors[0]
 
 
 def classifier_of(network: keras.Model) -> keras.Model:
@@ -219,31 +191,37 @@ def build_serving_network(network: keras.Model, height: int, width: int) -> kera
     The map of class c is sum_k W[k, c] * A[..., k] with A the evidence layer and W the dense layer's kernel: what each
     position adds to the logit (or takes from it: maps are signed). Its mean over the positions plus the class's bias
     is the logit, and its positive part equals Grad-CAM of the logit on A up to a factor, since the logit is linear in
-    the mean of A. The texture is the mean and standard deviation over the image of each channel of `TEXTURE_LAYERS`.
-    The given network is not changed and shares its weights, but for the dense layer's bias in the maps: build the
-    serving network when training is over.
+    the mean of A. The texture is the mean and standard deviation over the image of each channel of the first member's
+    texture layers. The given network is not changed and shares its weights, but for the dense layer's bias in the
+    maps: build the serving network when training is over.
 
     Args:
         network: what `build_ensemble` returned, of one member or several.
         height, width: its input size.
 
     Returns:
-        Model from (N, height, width, 3) float32 RGB 0-255 to a dict: `logits` (N, 7), `member_logits` (N, M, 7),
-        `embedding` (N, K), `texture` (N, T), `maps` (N, h, w, 7) and `lesion` (N, h, w), all float32.
+        Model from (N, height, width, 3) float32 RGB 0-255 to a dict: `logits` (N, C), `member_logits` (N, M, C),
+        `embedding` (N, K), `texture` (N, T), `maps` (N, h, w, C) and, if a member finds it, `lesion` (N, h, w), all
+        float32.
     """
-    names = (LOGITS_LAYER, MEMBER_LOGITS_LAYER, EVIDENCE_LAYER, CLASS_MAPS_LAYER, LESION_LAYER, *TEXTURE_LAYERS)
+    # The ensemble's outputs are what is to be found by name; those of no other name are the texture layers.
+    known = (LOGITS_LAYER, MEMBER_LOGITS_LAYER, LESION_LAYER)
+    texture_layers = [name for name in network.output_names if name not in known]
+    lesion_layers = [LESION_LAYER] if has_layer(network, LESION_LAYER) else []
+    names = (LOGITS_LAYER, MEMBER_LOGITS_LAYER, EVIDENCE_LAYER, CLASS_MAPS_LAYER, *texture_layers, *lesion_layers)
     inner = keras.Model(network.inputs, [network.get_layer(name).output for name in names])
-    image = keras.Input((height, width, 3), name="image")
-    logits, member_logits, evidence, class_maps, lesion, *middle = inner(image)
-    texture = keras.ops.concatenate(
-        [statistic(values, axis=(1, 2)) for values in middle for statistic in (keras.ops.mean, keras.ops.std)], axis=1
-    )
+    image = keras.Input((height, width, 3), name=IMAGE_LAYER)
+    found = dict(zip(names, inner(image), strict=True))
+    texture = [
+        statistic(found[name], axis=(1, 2)) for name in texture_layers for statistic in (keras.ops.mean, keras.ops.std)
+    ]
     outputs = {
-        "logits": logits,
-        "member_logits": member_logits,
-        "embedding": keras.ops.mean(evidence, axis=(1, 2)),
-        "texture": texture,
-        "maps": class_maps - keras.ops.convert_to_numpy(network.get_layer(CLASS_MAPS_LAYER).bias),
-        "lesion": keras.ops.squeeze(lesion, axis=-1),
+        "logits": found[LOGITS_LAYER],
+        "member_logits": found[MEMBER_LOGITS_LAYER],
+        "embedding": keras.ops.mean(found[EVIDENCE_LAYER], axis=(1, 2)),
+        "texture": keras.ops.concatenate(texture, axis=1),
+        "maps": found[CLASS_MAPS_LAYER] - keras.ops.convert_to_numpy(network.get_layer(CLASS_MAPS_LAYER).bias),
     }
+    if lesion_layers:
+        outputs["lesion"] = keras.ops.squeeze(found[LESION_LAYER], axis=-1)
     return keras.Model(image, outputs, name="serving")

@@ -1,74 +1,139 @@
-"""The backbones: one function each that builds a Keras network, and the table of them."""
+"""The backbones as data: one entry of `BACKBONES` is all that a network needs to be trained, exported and served."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import keras
 
-from model.networks.architecture import (
-    BATCH_NORM_MOMENTUM,
-    CONTEXT_WEIGHT,
-    EVIDENCE_LAYER,
-    FINE_LAYER,
-    LESION_BRANCH,
-    LESION_CHANNELS,
-    LESION_LAYER,
-    WeightByLesion,
-    _with_classifier,
+from model.networks.features import (
+    densenet121,
+    efficientnet_lite0,
+    efficientnet_lite2,
+    inception_v3,
+    mobilenet_v2,
+    vgg16,
+    xception_small,
 )
 
+# Colours of one kind for all channels, or of each.
+PerChannel = float | tuple[float, float, float]
+# Name of the input layer of every network: training from it on is training all layers.
+IMAGE_LAYER = "image"
 
-def build_mobilenet_v2(height: int | None, width: int | None, init: str | None) -> keras.Model:
-    """MobileNetV2 (width 1.0) with dropout and a dense layer for the seven diagnoses.
 
-    Args:
-        height, width: input size in pixels, multiples of 32; None for any such size (training at several resolutions).
-        init: `imagenet` (downloaded by Keras), a path to `include_top=False` weights, or None for random weights.
+@dataclass(frozen=True)
+class Backbone:
+    """A feature extractor, and by what names others find what they need of it.
 
-    Returns:
-        Model from `image`, (N, height, width, 3) float32 RGB 0-255 (it rescales to [-1, 1] itself), to `logits`,
-        (N, 7) float32 in dx order, not yet softmaxed.
-
-    Source:
-        Sandler et al., CVPR 2018, doi:10.1109/CVPR.2018.00474.
+    Attributes:
+        name: of `model.train --backbone` and of the manifest.
+        build: the plain feature extractor of a rescaled image and of initial weights, see `model.networks.features`.
+        scale, offset: RGB 0-255 times `scale` plus `offset` is what it was trained on, red first.
+        texture_layers: where the out-of-distribution gate looks: the middle of the network still tells textures apart
+            that the last layers, trained to tell classes apart, map onto each other. Twice their channels are the
+            gate's numbers, and the square of that its size, so a few hundred channels at most.
+        fine_layer: the last one at stride 16, for the branch that finds the lesion.
+        middle_resolution_from, full_resolution_from: the first layer trained in the phase, by default; about where
+            strides 8 and 16 begin. All layers are trained at low resolution, and those of the head in its own phase.
+            Everything behind it in the network's order is trained as well, so where branches run side by side it is
+            the layer that joins them.
+        stride: pixels a side of a position of the last activation, 16 or 32.
+        is_bgr: whether it was trained on blue first.
+        dropout: share of the last activation's channels left out in training.
     """
-    image, backbone = _mobilenet_v2(height, width, init)
-    evidence = keras.layers.Identity(name=EVIDENCE_LAYER)(backbone.output)
-    return _with_classifier(image, evidence, name="mobilenet_v2")
+
+    name: str
+    build: Callable[[keras.KerasTensor, str | None], keras.Model]
+    scale: PerChannel
+    offset: PerChannel
+    texture_layers: tuple[str, ...]
+    fine_layer: str
+    middle_resolution_from: str
+    full_resolution_from: str
+    stride: int = 32
+    is_bgr: bool = False
+    dropout: float = 0.3
 
 
-def build_lesion_mobilenet_v2(height: int | None, width: int | None, init: str | None) -> keras.Model:
-    """MobileNetV2 that finds the lesion and averages its evidence over the lesion instead of over the whole image.
-
-    A branch at stride 16 predicts where the lesion is (layer `lesion`, (N, h / 16, w / 16, 1) in [0, 1], trained with
-    the dataset's masks); the last activation, brought to the same positions, is weighted by it. The weights have mean
-    1, so a small lesion speaks as loudly as a large one. Arguments and result as in `build_mobilenet_v2`.
-    """
-    image, backbone = _mobilenet_v2(height, width, init)
-    finer = keras.layers.UpSampling2D(2, interpolation="bilinear", name="finer")(backbone.output)
-    projected = keras.layers.Conv2D(LESION_CHANNELS, 1, activation="relu", name=LESION_BRANCH)(backbone.output)
-    context = keras.layers.UpSampling2D(2, interpolation="bilinear", name="lesion_context")(projected)
-    fine = backbone.get_layer(FINE_LAYER).output
-    joined = keras.layers.Concatenate(name="lesion_join")([fine, context])
-    hidden = keras.layers.Conv2D(LESION_CHANNELS, 3, padding="same", activation="relu", name="lesion_hidden")(joined)
-    # float32 also under mixed precision, as everything that ends in a loss.
-    lesion = keras.layers.Conv2D(1, 1, activation="sigmoid", dtype="float32", name=LESION_LAYER)(hidden)
-    evidence = WeightByLesion(CONTEXT_WEIGHT, name=EVIDENCE_LAYER)([finer, lesion])
-    return _with_classifier(image, evidence, name="lesion_mobilenet_v2")
-
-
-def _mobilenet_v2(height: int | None, width: int | None, init: str | None) -> tuple[keras.KerasTensor, keras.Model]:
-    image = keras.Input((height, width, 3), name="image")
-    rescaled = keras.layers.Rescaling(1 / 127.5, offset=-1.0, name="rescaling")(image)
-    backbone = keras.applications.MobileNetV2(input_tensor=rescaled, include_top=False, weights=init)
-    for layer in backbone.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.momentum = BATCH_NORM_MOMENTUM
-    return image, backbone
-
-
-BACKBONES: dict[str, Callable[[int | None, int | None, str | None], keras.Model]] = {
-    "mobilenet_v2": build_mobilenet_v2,
-    "lesion_mobilenet_v2": build_lesion_mobilenet_v2,
-}
+_ENTRIES = (
+    Backbone(
+        name="mobilenet_v2",
+        build=mobilenet_v2,
+        scale=1 / 127.5,
+        offset=-1.0,
+        texture_layers=("block_5_add", "block_10_project_BN"),
+        fine_layer="block_12_add",
+        middle_resolution_from="block_3_expand",
+        full_resolution_from="block_6_expand",
+    ),
+    Backbone(
+        name="efficientnet_lite0",
+        build=efficientnet_lite0,
+        scale=1 / 128,
+        offset=-127 / 128,
+        texture_layers=("block4_add", "block8_project_bn"),
+        fine_layer="block10_add",
+        middle_resolution_from="block3_expand_conv",
+        full_resolution_from="block5_expand_conv",
+    ),
+    Backbone(
+        name="efficientnet_lite2",
+        build=efficientnet_lite2,
+        scale=1 / 128,
+        offset=-127 / 128,
+        texture_layers=("block6_add", "block11_project_bn"),
+        fine_layer="block14_add",
+        middle_resolution_from="block4_expand_conv",
+        full_resolution_from="block7_expand_conv",
+    ),
+    Backbone(
+        name="inception_v3",
+        build=inception_v3,
+        scale=1 / 127.5,
+        offset=-1.0,
+        texture_layers=("mixed2",),
+        fine_layer="mixed7",
+        middle_resolution_from="mixed0",
+        full_resolution_from="mixed2",
+    ),
+    Backbone(
+        name="vgg16",
+        build=vgg16,
+        scale=1.0,
+        # Mean colour of ImageNet.
+        offset=(-123.68, -116.779, -103.939),
+        is_bgr=True,
+        texture_layers=("block3_pool",),
+        fine_layer="block5_conv3",
+        middle_resolution_from="block3_conv1",
+        full_resolution_from="block4_conv1",
+    ),
+    Backbone(
+        name="densenet121",
+        build=densenet121,
+        # Mean and standard deviation of ImageNet's colours: (0.485, 0.456, 0.406) and (0.229, 0.224, 0.225) of 255.
+        scale=(1 / (255 * 0.229), 1 / (255 * 0.224), 1 / (255 * 0.225)),
+        offset=(-0.485 / 0.229, -0.456 / 0.224, -0.406 / 0.225),
+        texture_layers=("pool2_pool", "pool3_pool"),
+        fine_layer="pool4_conv",
+        middle_resolution_from="pool2_pool",
+        full_resolution_from="pool3_pool",
+    ),
+    Backbone(
+        name="xception_small",
+        build=xception_small,
+        scale=1 / 255,
+        offset=0.0,
+        texture_layers=("block256_add",),
+        fine_layer="block728_add",
+        # Trained from scratch, it has nothing to keep.
+        middle_resolution_from=IMAGE_LAYER,
+        full_resolution_from=IMAGE_LAYER,
+        stride=16,
+        dropout=0.5,
+    ),
+)
+BACKBONES: dict[str, Backbone] = {backbone.name: backbone for backbone in _ENTRIES}
+DEFAULT_BACKBONE = "mobilenet_v2"

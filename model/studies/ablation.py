@@ -38,11 +38,13 @@ from model.measures.intervals import (
     weighted_balanced_accuracy,
 )
 from model.measures.metrics import balanced_accuracy, macro_auroc, mean_of_finite
-from model.networks.architecture import build_ensemble, build_training_network, fix_input_size
-from model.training.artifact_writer import DEFAULT_RUNS, POPULATION
+from model.networks.architecture import build_training_network, fix_input_size
+from model.networks.backbones import BACKBONES
+from model.networks.ensemble import build_ensemble
+from model.training.artifact_writer import DEFAULT_RUNS
 from model.training.batches import load_images
-from model.training.recipe import HEIGHT, WIDTH, class_indices, read_run, select_rows, training_prior
-from model.training.run import NETWORK_FILE
+from model.training.recipe import Recipe, class_indices, read_run, select_rows, training_prior
+from model.training.run import NETWORK_FILE, loss_weights
 from model.training.serving_file import load_member, ready_to_serve, to_litert
 
 Array = NDArray[np.float64]
@@ -95,32 +97,32 @@ def score_run(run: Path, dataset: Path | None) -> HeldOut:
     folder = dataset or Path(recipe.dataset)
     metadata = load_metadata(folder)
     training, rows = select_rows(metadata, recipe)
-    images = load_images(folder, list(rows["image_id"]), HEIGHT, WIDTH)
-    averaged = load_member(run, HEIGHT, WIDTH)
-    last = last_epoch(run)
-    views = np.stack([logits_of(averaged, images, view, f"{run.name}, {name}") for name, view in VIEWS.items()])
-    counts = np.bincount(class_indices(pd.concat([training, rows])), minlength=len(SKIN.codes))
+    images = load_images(folder, list(rows["image_id"]), recipe.height, recipe.width)
+    averaged = load_member(run, recipe.height, recipe.width)
+    last = last_epoch(run, recipe)
+    views = np.stack([logits_of(averaged, recipe, images, view, f"{run.name}, {name}") for name, view in VIEWS.items()])
+    counts = np.bincount(class_indices(pd.concat([training, rows]), SKIN.codes), minlength=len(SKIN.codes))
     return HeldOut(
         rows,
         views,
-        logits_of(last, images, VIEWS["as it is"], f"{run.name}, last epoch"),
+        logits_of(last, recipe, images, VIEWS["as it is"], f"{run.name}, last epoch"),
         training_prior(recipe, metadata),
         counts / counts.sum(),
     )
 
 
-def last_epoch(run: Path) -> keras.Model:
+def last_epoch(run: Path, recipe: Recipe) -> keras.Model:
     """The network as it was after a run's last epoch, before epochs were averaged."""
     network = keras.models.load_model(run / NETWORK_FILE, compile=False)
-    build_training_network(network).load_weights(sorted(run.glob("epoch-*.weights.h5"))[-1])
-    return ready_to_serve(fix_input_size(network, HEIGHT, WIDTH))
+    build_training_network(network, list(loss_weights(recipe))).load_weights(sorted(run.glob("epoch-*.weights.h5"))[-1])
+    return ready_to_serve(fix_input_size(network, recipe.height, recipe.width))
 
 
-def logits_of(member: keras.Model, images: RgbImage, view: View, description: str) -> Array:
+def logits_of(member: keras.Model, recipe: Recipe, images: RgbImage, view: View, description: str) -> Array:
     """(N, 7) logits of one network, in the serving format, on one view of the images."""
-    interpreter = Interpreter(
-        model_content=to_litert(build_ensemble([member], HEIGHT, WIDTH), HEIGHT, WIDTH), num_threads=os.cpu_count()
-    )
+    size = (recipe.height, recipe.width)
+    network = build_ensemble([member], *size, BACKBONES[recipe.backbone].texture_layers)
+    interpreter = Interpreter(model_content=to_litert(network, *size), num_threads=os.cpu_count())
     runner = interpreter.get_signature_runner(SIGNATURE)
     answers = [
         runner(image=np.ascontiguousarray(view(image))[np.newaxis].astype(np.float32))["logits"][0]
@@ -138,13 +140,13 @@ def compare(base: Sequence[HeldOut], variants: dict[str, Array], decisions: dict
         decisions: variants that answer with the most probable class instead of the one that stands out.
     """
     rows = pd.concat([part.rows for part in base])
-    dx_true = class_indices(rows)
+    dx_true = class_indices(rows, SKIN.codes)
     lesions = rows["lesion_id"].to_numpy(dtype=str)
     weights, classes = bootstrap_weights(lesions), len(SKIN.codes)
     shown = np.mean([part.training_prior for part in base], axis=0)
     measured = {}
     for name, logits in {BASE: np.concatenate([part.views[0] for part in base]), **variants}.items():
-        calibration = fit_calibration(logits, dx_true, shown, base[0].prior, POPULATION)
+        calibration = fit_calibration(logits, dx_true, shown, base[0].prior, SKIN.dataset.population)
         probabilities = calibration.probabilities(logits)
         answers = probabilities.argmax(axis=1) if decisions.get(name) else decide(probabilities, base[0].prior)
         areas = np.array([weighted_auroc(dx_true == k, probabilities[:, k], weights) for k in range(classes)])

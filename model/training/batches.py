@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,11 +12,10 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from data.datasets.ham10000 import DatasetError, image_path, mask_path
-from data.tasks.skin import DX_CODES
 from model.images.decoding import decode_image
 from model.images.framing import to_network_input
 from model.images.rejection import RgbImage
-from model.networks.architecture import CLASS_MAPS_LAYER, LESION_LAYER, LOGITS_LAYER
+from model.networks.architecture import CLASS_MAPS_LAYER, FINE_STRIDE, LESION_LAYER, LOGITS_LAYER
 
 # Ranges of the augmentation, chosen once by looking at augmented dermoscopic images; not tuned on any result.
 MAX_ROTATION = np.pi / 2  # radians; with both flips this reaches every orientation
@@ -33,8 +32,6 @@ COMPRESSED_SHARE = 0.5
 MIN_JPEG_QUALITY, MAX_JPEG_QUALITY = 25, 90
 VIGNETTE_SHARE = 0.15
 MIN_VIGNETTE_RADIUS = 0.75  # of half the diagonal; the dark round frame of a dermatoscope
-# Positions of the lesion layer and of the class maps: one for so many pixels a side.
-LESION_STRIDE = 16
 
 
 def load_images(
@@ -110,15 +107,28 @@ def training_batches(
     batch_size: int,
     seed: int,
     step: int,
+    classes: int,
+    outputs: Collection[str],
 ) -> tf.data.Dataset:
     """Augmented batches of one epoch from batch number `step` on.
 
     An empty mask stands for one that is not known: the losses on the lesion pass over it (`model.networks.losses`).
 
+    Args:
+        images: (N, H, W, 3) uint8 RGB, 0-255.
+        masks: (N, H, W) uint8, 255 inside the lesion; None where no output needs them.
+        class_indices: (N,) of the images.
+        rows: numbers of the images to take, in this order.
+        batch_size: B.
+        seed: of the augmentation.
+        step: number of the first batch to give.
+        classes: how many there are.
+        outputs: of the training network, by name.
+
     Returns:
-        Dataset of ((B, H, W, 3) float32 RGB 0-255, targets), the targets as a dict by output of the training network:
-        `logits` (B, 7) float32 one-hot and, with masks, `lesion` (B, H / 16, W / 16, 1) float32, the share of each cell
-        that is lesion, and `class_maps` (B, H / 16, W / 16, 7) float32, the same in the channel of the true class.
+        Dataset of ((B, H, W, 3) float32 RGB 0-255, targets), the targets as a dict by output: `logits` (B, C) float32
+        one-hot, `lesion` (B, H / 16, W / 16, 1) float32, the share of each cell that is lesion, and `class_maps`
+        (B, H / 16, W / 16, C) float32, the same in the channel of the true class.
     """
     # Drawn in numpy: a tensor of all images would be captured by every epoch's graph and kept, a gigabyte each.
     count = len(rows) // batch_size if len(rows) >= batch_size else 1
@@ -130,14 +140,14 @@ def training_batches(
             pixels = images[batch] if masks is None else np.concatenate([images[batch], masks[batch, ..., None]], -1)
             yield number, pixels, class_indices[batch]
 
-    def prepare(number: tf.Tensor, pixels: tf.Tensor, classes: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+    def prepare(number: tf.Tensor, pixels: tf.Tensor, indices: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         varied, moved_masks = augment(pixels, tf.stack([tf.cast(seed, tf.int64), number]))
-        one_hot = tf.one_hot(classes, len(DX_CODES))
+        one_hot = tf.one_hot(indices, classes)
         targets = {LOGITS_LAYER: one_hot}
         if masks is not None:
-            lesion = tf.nn.avg_pool2d(moved_masks / 255.0, LESION_STRIDE, LESION_STRIDE, "VALID")
+            lesion = tf.nn.avg_pool2d(moved_masks / 255.0, FINE_STRIDE, FINE_STRIDE, "VALID")
             targets |= {LESION_LAYER: lesion, CLASS_MAPS_LAYER: lesion * one_hot[:, None, None, :]}
-        return varied, targets
+        return varied, {name: targets[name] for name in outputs}
 
     signature = (
         tf.TensorSpec((), tf.int64),

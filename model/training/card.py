@@ -8,6 +8,10 @@ Source:
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+from data.tasks.task import Task
+
 # Markdown.
 INTENDED_USE = """\
 **For** research and teaching: to look at what a classifier makes of a dermoscopic image, to explore HAM10000, and to
@@ -30,3 +34,32 @@ NOT_TESTED: tuple[str, ...] = (
     "**Children, mucosa, nails, treated lesions, images with a biopsy mark.**",
     "**Use in practice.** Nobody has measured whether people decide better or worse with it.",
 )
+
+
+@dataclass(frozen=True)
+class Card:
+    """Markdown: what a model is for, and a list of what nobody has tested."""
+
+    intended_use: str
+    not_tested: tuple[str, ...]
+
+
+# Written for a task; any other has what can be said of all.
+CARDS: dict[str, Card] = {"skin": Card(INTENDED_USE, NOT_TESTED)}
+
+
+def card_of(task: Task) -> Card:
+    """The card of a task's models."""
+    return CARDS.get(task.key) or Card(
+        f"**For** research and teaching: to look at what a classifier makes of a {task.words.image}, to explore "
+        f"{task.dataset.name}, and to check how far such a classifier can be trusted. **Read by** people who know "
+        f"{task.words.images}.\n\n**Not for** diagnosis, triage, screening or any decision about a patient. It is "
+        "not a medical device. It advises; a person decides, and sees the patient.\n",
+        (
+            f"**Other clinics and devices.** Every figure here was measured on {task.dataset.population}; other "
+            "cameras, light and artefacts were only simulated. Expect worse elsewhere.",
+            f"**Findings outside the {len(task.classes)} {task.words.labels}.** They are forced into one of them, or "
+            "refused if they look unlike the training images; the check for that is not perfect.",
+            "**Use in practice.** Nobody has measured whether people decide better or worse with it.",
+        ),
+    )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import argparse
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -13,8 +13,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from data.datasets.ham10000 import METADATA_FILES, DatasetError, load_metadata
-from data.datasets.splits import SPLIT_SEED, TEST, split_by_lesion
-from data.tasks.skin import DX_CODES, class_index
+from data.datasets.splits import TEST, split_by_lesion
+from data.tasks.known import DEFAULT_TASK, TASKS
+from data.tasks.task import Task
 from model.inference.artifact import sha256_of
 
 HEIGHT, WIDTH = 192, 256
@@ -22,6 +23,11 @@ RUN_FILE = "run.json"
 
 Sampling = Literal["natural", "sqrt", "balanced"]
 SAMPLINGS: tuple[Sampling, ...] = get_args(Sampling)
+
+
+class RunMismatch(Exception):
+    """A run folder that cannot be resumed, gone on from or exported, or that would be overwritten; the message says
+    what to do."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +39,7 @@ class ExtraSet:
         folder: shaped like HAM10000, without masks.
         metadata_sha256: of its metadata file, hexadecimal.
         lesions: how many its images show.
-        images_by_dx: seven counts in dx order.
+        images_by_dx: a count for each class, in class order.
     """
 
     folder: str
@@ -71,11 +77,32 @@ class Recipe:
     split_seed: int
     limit: int | None
     extra: tuple[ExtraSet, ...] = ()
+    # What runs from before there was a choice had.
+    task: str = DEFAULT_TASK
+    lesion_branch: bool = True
+    height: int = HEIGHT
+    width: int = WIDTH
+
+
+def task_of(recipe: Recipe) -> Task:
+    """What a recipe's network tells apart.
+
+    Raises:
+        RunMismatch: there is no such task.
+    """
+    if recipe.task not in TASKS:
+        raise RunMismatch(f"expected a run for a task of {', '.join(TASKS)}, received {recipe.task!r}")
+    return TASKS[recipe.task]
+
+
+def network_name(recipe: Recipe) -> str:
+    """The backbone, and whether it has the branch that finds the lesion: `lesion_mobilenet_v2`."""
+    return f"lesion_{recipe.backbone}" if recipe.lesion_branch else recipe.backbone
 
 
 def uses_masks(recipe: Recipe) -> bool:
     """Whether a run needs the dataset's lesion masks."""
-    return recipe.lesion_weight > 0 or recipe.map_weight > 0
+    return recipe.lesion_branch and (recipe.lesion_weight > 0 or recipe.map_weight > 0)
 
 
 def select_rows(metadata: pd.DataFrame, recipe: Recipe) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -99,15 +126,15 @@ def _spread(part: pd.DataFrame, limit: int, seed: int) -> pd.DataFrame:
     return shuffled.iloc[np.argsort(turn, kind="stable")[:limit]]
 
 
-def describe_extra(folder: Path) -> ExtraSet:
-    """What a recipe states of an extra folder.
+def describe_extra(folder: Path, codes: Sequence[str]) -> ExtraSet:
+    """What a recipe states of an extra folder with classes of these codes.
 
     Raises:
         DatasetError: the folder is not shaped like HAM10000.
     """
-    metadata = load_metadata(folder)
+    metadata = load_metadata(folder, codes)
     path = next(folder / name for name in METADATA_FILES if (folder / name).is_file())
-    counts = np.bincount(class_indices(metadata), minlength=len(DX_CODES))
+    counts = np.bincount(class_indices(metadata, codes), minlength=len(codes))
     return ExtraSet(
         str(folder), sha256_of(path), metadata["lesion_id"].nunique(), tuple(int(count) for count in counts)
     )
@@ -129,7 +156,7 @@ def extra_rows(metadata: pd.DataFrame, recipe: Recipe) -> pd.DataFrame:
     """
     rows = metadata.iloc[:0]
     for extra in recipe.extra:
-        added = load_metadata(Path(extra.folder))
+        added = load_metadata(Path(extra.folder), task_of(recipe).codes)
         for column, known in (("image_id", (metadata, rows)), ("lesion_id", (metadata,))):
             shared = added[column].isin(pd.concat([table[column] for table in known]))
             if shared.any():
@@ -141,23 +168,24 @@ def extra_rows(metadata: pd.DataFrame, recipe: Recipe) -> pd.DataFrame:
     return rows
 
 
-def class_indices(rows: pd.DataFrame) -> NDArray[np.int64]:
-    """(N,) class index of each row's dx."""
-    return rows["dx"].map(class_index).to_numpy(dtype=np.int64)
+def class_indices(rows: pd.DataFrame, codes: Sequence[str]) -> NDArray[np.int64]:
+    """(N,) class index of each row's dx; the codes are in class order."""
+    return rows["dx"].map({code: index for index, code in enumerate(codes)}).to_numpy(dtype=np.int64)
 
 
-def sampling_prior(class_indices: NDArray[np.int64], sampling: Sampling) -> NDArray[np.float64]:
+def sampling_prior(class_indices: NDArray[np.int64], sampling: Sampling, classes: int) -> NDArray[np.float64]:
     """The class shares that training sees.
 
     Args:
         class_indices: (N,) class index of each training image.
         sampling: `natural` keeps the dataset's shares, `balanced` makes the classes equal, `sqrt` lies between: shares
             proportional to the square root of the counts.
+        classes: how many there are.
 
     Returns:
-        (7,) shares in dx order that sum to 1; 0 for a class without images.
+        (classes,) shares in class order that sum to 1; 0 for a class without images.
     """
-    counts = np.bincount(class_indices, minlength=len(DX_CODES)).astype(float)
+    counts = np.bincount(class_indices, minlength=classes).astype(float)
     power = {"natural": 1.0, "sqrt": 0.5, "balanced": 0.0}[sampling]
     weights = np.where(counts > 0, counts**power, 0.0)
     return weights / weights.sum()
@@ -172,7 +200,8 @@ def draw_epoch(class_indices: NDArray[np.int64], sampling: Sampling, seed: int, 
     generator = np.random.default_rng((seed, epoch))
     if sampling == "natural":
         return generator.permutation(len(class_indices))
-    quotas = np.round(sampling_prior(class_indices, sampling) * len(class_indices)).astype(int)
+    shares = sampling_prior(class_indices, sampling, int(class_indices.max()) + 1)
+    quotas = np.round(shares * len(class_indices)).astype(int)
     drawn = [
         _cycle(np.flatnonzero(class_indices == class_index), quota, generator)
         for class_index, quota in enumerate(quotas)
@@ -187,44 +216,24 @@ def _cycle(rows: NDArray[np.int64], count: int, generator: np.random.Generator) 
 
 
 def read_run(folder: Path) -> Recipe:
-    """The recipe a run folder was started with; one from before there were extra sets has none."""
-    stored = json.loads((folder / RUN_FILE).read_text())["recipe"]
+    """The recipe a run folder was started with; one from before an option was there has what runs had then.
+
+    Raises:
+        RunMismatch: the folder holds no run.
+    """
+    path = folder / RUN_FILE
+    if not path.is_file():
+        raise RunMismatch(f"expected {RUN_FILE} of model.train in {folder}, found none; give --run the folder of a run")
+    stored = json.loads(path.read_text())["recipe"]
     extra = [ExtraSet(**{**one, "images_by_dx": tuple(one["images_by_dx"])}) for one in stored.pop("extra", ())]
-    return Recipe(**stored, extra=tuple(extra))
+    # Before the branch was an option, a backbone with it had a name of its own.
+    backbone = stored.pop("backbone").removeprefix("lesion_")
+    return Recipe(**stored, backbone=backbone, extra=tuple(extra))
 
 
 def training_prior(recipe: Recipe, metadata: pd.DataFrame) -> NDArray[np.float64]:
-    """(7,) class shares the network saw in training, in dx order; the extra sets count as the recipe states them."""
-    shown = [np.repeat(np.arange(len(DX_CODES)), extra.images_by_dx) for extra in recipe.extra]
-    return sampling_prior(np.concatenate([class_indices(select_rows(metadata, recipe)[0]), *shown]), recipe.sampling)
-
-
-def recipe_from(arguments: argparse.Namespace) -> Recipe:
-    """The recipe that command-line arguments describe; raises DatasetError for an extra folder that cannot be used."""
-    return Recipe(
-        dataset=str(arguments.dataset),
-        init=arguments.init,
-        backbone=arguments.backbone,
-        sampling=arguments.sampling,
-        validation_fold=arguments.validation_fold,
-        head_epochs=arguments.head_epochs,
-        low_resolution_epochs=arguments.low_resolution_epochs,
-        middle_resolution_epochs=arguments.middle_resolution_epochs,
-        middle_resolution_from=arguments.middle_resolution_from,
-        full_resolution_epochs=arguments.full_resolution_epochs,
-        full_resolution_from=arguments.full_resolution_from,
-        averaged_epochs=max(arguments.averaged_epochs, 1),
-        batch_size=arguments.batch_size,
-        head_learning_rate=arguments.head_learning_rate,
-        low_resolution_learning_rate=arguments.low_resolution_learning_rate,
-        middle_resolution_learning_rate=arguments.middle_resolution_learning_rate,
-        full_resolution_learning_rate=arguments.full_resolution_learning_rate,
-        weight_decay=arguments.weight_decay,
-        label_smoothing=arguments.label_smoothing,
-        lesion_weight=arguments.lesion_weight,
-        map_weight=arguments.map_weight,
-        seed=arguments.seed,
-        split_seed=SPLIT_SEED,
-        limit=arguments.limit,
-        extra=tuple(describe_extra(folder) for folder in arguments.extra),
-    )
+    """(C,) class shares the network saw in training, in class order; the extra sets count as the recipe states them."""
+    codes = task_of(recipe).codes
+    shown = [np.repeat(np.arange(len(codes)), extra.images_by_dx) for extra in recipe.extra]
+    of_dataset = class_indices(select_rows(metadata, recipe)[0], codes)
+    return sampling_prior(np.concatenate([of_dataset, *shown]), recipe.sampling, len(codes))

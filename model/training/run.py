@@ -16,47 +16,49 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from data.datasets.ham10000 import load_metadata
-from data.tasks.skin import DX_CODES
+from data.tasks.known import DEFAULT_TASK
 from model.images.rejection import RgbImage
-from model.inference.artifact import load_artifact
+from model.inference.artifact import Artifact, load_artifact
 from model.measures.metrics import accuracy, balanced_accuracy, macro_auroc, softmax
 from model.networks.architecture import (
+    ATTENTION_LAYER,
     CLASS_MAPS_LAYER,
-    LESION_BRANCH,
     LESION_LAYER,
     LOGITS_LAYER,
+    build_network,
     build_training_network,
     classifier_of,
-    finds_lesion,
-    member_of,
+    first_of_head,
+    has_layer,
     set_trainable,
 )
-from model.networks.backbones import BACKBONES
+from model.networks.backbones import BACKBONES, IMAGE_LAYER
+from model.networks.ensemble import member_of
 from model.networks.losses import class_map_loss, lesion_loss
 from model.training.batches import load_images, load_masks, training_batches
 from model.training.checkpoints import Checkpoints, Progress
 from model.training.recipe import (
-    HEIGHT,
     RUN_FILE,
-    WIDTH,
     Recipe,
+    RunMismatch,
     class_indices,
     draw_epoch,
     extra_rows,
+    network_name,
+    read_run,
     select_rows,
+    task_of,
     uses_masks,
 )
 
-LOW_RESOLUTION = (96, 128)
-# Multiples of 32, so that positions at strides 16 and 32 fit onto each other; a slightly wider crop.
-MIDDLE_RESOLUTION = (160, 224)
+# Of the full side, to the next multiple of 32, so that positions at strides 16 and 32 fit onto each other: 96 x 128
+# and 160 x 224, a slightly wider crop, of 192 x 256.
+LOW_RESOLUTION = 0.5
+MIDDLE_RESOLUTION = 0.85
+SIZE_STEP = 32
 HEAD = "head"
 NETWORK_FILE = "network.keras"
 HISTORY_FILE = "history.csv"
-
-
-class RunMismatch(Exception):
-    """A run folder that cannot be resumed, or one that would be overwritten; the message says what to do."""
 
 
 @dataclass(frozen=True)
@@ -92,20 +94,21 @@ class Part:
 
 def plan_phases(recipe: Recipe) -> list[Phase]:
     """The phases of a run in order; a phase of 0 epochs is left out."""
+    low, middle = (_share_of_size(recipe, share) for share in (LOW_RESOLUTION, MIDDLE_RESOLUTION))
     phases = [
-        Phase("head", recipe.head_epochs, *LOW_RESOLUTION, HEAD, True, recipe.head_learning_rate),
+        Phase("head", recipe.head_epochs, *low, HEAD, True, recipe.head_learning_rate),
         Phase(
             "low resolution",
             recipe.low_resolution_epochs,
-            *LOW_RESOLUTION,
-            "image",
+            *low,
+            IMAGE_LAYER,
             False,
             recipe.low_resolution_learning_rate,
         ),
         Phase(
             "middle resolution",
             recipe.middle_resolution_epochs,
-            *MIDDLE_RESOLUTION,
+            *middle,
             recipe.middle_resolution_from,
             True,
             recipe.middle_resolution_learning_rate,
@@ -113,8 +116,8 @@ def plan_phases(recipe: Recipe) -> list[Phase]:
         Phase(
             "full resolution",
             recipe.full_resolution_epochs,
-            HEIGHT,
-            WIDTH,
+            recipe.height,
+            recipe.width,
             recipe.full_resolution_from,
             True,
             recipe.full_resolution_learning_rate,
@@ -123,69 +126,115 @@ def plan_phases(recipe: Recipe) -> list[Phase]:
     return [phase for phase in phases if phase.epochs]
 
 
+def _share_of_size(recipe: Recipe, share: float) -> tuple[int, int]:
+    height, width = (max(round(side * share / SIZE_STEP), 1) * SIZE_STEP for side in (recipe.height, recipe.width))
+    return height, width
+
+
 def plan_epochs(recipe: Recipe) -> list[Epoch]:
     """The epochs of a run in order, numbered from 0."""
     steps = [(phase, turn == 0) for phase in plan_phases(recipe) for turn in range(phase.epochs)]
     return [Epoch(number, phase, is_first) for number, (phase, is_first) in enumerate(steps)]
 
 
+def loss_weights(recipe: Recipe) -> dict[str, float]:
+    """What each output of the training network weighs in the loss; those that weigh nothing are left out."""
+    of_masks = {LESION_LAYER: recipe.lesion_weight, CLASS_MAPS_LAYER: recipe.map_weight}
+    return {LOGITS_LAYER: 1.0, **{name: weight for name, weight in of_masks.items() if recipe.lesion_branch and weight}}
+
+
 def start_network(recipe: Recipe) -> keras.Model:
     """The training network a recipe starts from, for any input size.
 
     Raises:
-        RunMismatch: the recipe starts from a run or an artifact that has no network trained without the recipe's fold.
+        RunMismatch: the recipe starts from a run or an artifact that has no such network trained without its fold.
+        WeightsMismatch: it starts from weights that are not there, or not of its backbone.
     """
-    start = Path(recipe.init)
+    start, outputs = Path(recipe.init), loss_weights(recipe)
     if (start / RUN_FILE).is_file():
-        return build_training_network(_network_of_run(start, recipe.validation_fold))
-    if start.is_dir():
-        return build_training_network(_member_of_fold(start, recipe.validation_fold))
+        network = _network_of_run(start, recipe)
+    elif start.is_dir():
+        network = _member_of_fold(start, recipe)
+    else:
+        network = _new_network(recipe)
+    missing = [name for name in outputs if not has_layer(network, name)]
+    if missing:
+        raise RunMismatch(
+            f"{start} holds a network without the layer {', '.join(missing)}: it was trained without masks; "
+            "train it on with --lesion-weight 0"
+        )
+    return build_training_network(network, list(outputs))
+
+
+def _new_network(recipe: Recipe) -> keras.Model:
     init = None if recipe.init == "none" else recipe.init
-    return build_training_network(BACKBONES[recipe.backbone](None, None, init))
+    # Nobody tells the branch of a run without lesion losses what a lesion is.
+    taught = LESION_LAYER if recipe.lesion_weight > 0 else ATTENTION_LAYER
+    classes, branch = len(task_of(recipe).classes), taught if recipe.lesion_branch else None
+    return build_network(BACKBONES[recipe.backbone], classes, None, None, init, branch)
 
 
-def _network_of_run(folder: Path, fold: int) -> keras.Model:
-    """The network of an earlier run that was trained without a fold, so that the fold stays unseen."""
-    trained_without = json.loads((folder / RUN_FILE).read_text())["recipe"]["validation_fold"]
-    if trained_without != fold:
-        raise RunMismatch(f"{folder} holds a network trained without fold {trained_without}, not without fold {fold}")
+def _network_of_run(folder: Path, recipe: Recipe) -> keras.Model:
+    """The network of an earlier run that was trained without the recipe's fold, so that the fold stays unseen."""
+    earlier = read_run(folder)
+    if earlier.validation_fold != recipe.validation_fold:
+        raise RunMismatch(
+            f"{folder} holds a network trained without fold {earlier.validation_fold}, not without fold "
+            f"{recipe.validation_fold}"
+        )
+    _expect_same_network(folder, recipe, network_name(earlier), earlier.task)
     return keras.models.load_model(folder / NETWORK_FILE, compile=False)
 
 
-def _member_of_fold(folder: Path, fold: int) -> keras.Model:
-    """The network of an artifact that was trained without a fold, so that the fold stays unseen."""
+def _member_of_fold(folder: Path, recipe: Recipe) -> keras.Model:
+    """The network of an artifact that was trained without the recipe's fold, so that the fold stays unseen."""
     artifact = load_artifact(folder)
     folds = artifact.manifest["split"]["out_of_fold"]
-    if fold not in folds:
-        raise RunMismatch(f"{folder} has networks trained without folds {folds}, none without fold {fold}")
-    return member_of(keras.models.load_model(artifact.keras_path, compile=False), folds.index(fold))
+    if recipe.validation_fold not in folds:
+        raise RunMismatch(
+            f"{folder} has networks trained without folds {folds}, none without fold {recipe.validation_fold}"
+        )
+    number = folds.index(recipe.validation_fold)
+    _expect_same_network(folder, recipe, _network_names(artifact)[number], artifact.manifest.get("task", DEFAULT_TASK))
+    return member_of(keras.models.load_model(artifact.keras_path, compile=False), number)
+
+
+def _network_names(artifact: Artifact) -> list[str]:
+    """One a member; before an artifact could mix them, its manifest named one for all."""
+    network = artifact.manifest["network"]
+    return network.get("member_backbones", [network["backbone"]] * network["members"])
+
+
+def _expect_same_network(folder: Path, recipe: Recipe, name: str, task: str) -> None:
+    if (name, task) != (network_name(recipe), recipe.task):
+        raise RunMismatch(
+            f"expected {network_name(recipe)} of task {recipe.task} in {folder}, found {name} of task {task}; train it "
+            "on with its own --backbone, --task and lesion branch"
+        )
 
 
 def compile_for(network: keras.Model, recipe: Recipe, phase: Phase, steps: int) -> None:
     """Freeze and free layers and give the network its optimizer for a phase of `steps` batches."""
-    head = LESION_BRANCH if finds_lesion(network) else CLASS_MAPS_LAYER
-    first_trainable = head if phase.first_trainable == HEAD else phase.first_trainable
+    first_trainable = first_of_head(network) if phase.first_trainable == HEAD else phase.first_trainable
     set_trainable(network, first_trainable, phase.is_batch_norm_frozen)
     warmup = max(min(200, steps // 10), 1)
     schedule = keras.optimizers.schedules.CosineDecay(
         phase.learning_rate / 20, max(steps - warmup, 1), 0.01, warmup_target=phase.learning_rate, warmup_steps=warmup
     )
+    weights, classes = loss_weights(recipe), len(task_of(recipe).classes)
+    losses = {
+        LOGITS_LAYER: keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=recipe.label_smoothing),
+        LESION_LAYER: lesion_loss,
+        CLASS_MAPS_LAYER: class_map_loss,
+    }
     network.compile(
         optimizer=keras.optimizers.AdamW(schedule, weight_decay=recipe.weight_decay, clipnorm=1.0),
-        loss={
-            LOGITS_LAYER: keras.losses.CategoricalCrossentropy(
-                from_logits=True, label_smoothing=recipe.label_smoothing
-            ),
-            **({LESION_LAYER: lesion_loss, CLASS_MAPS_LAYER: class_map_loss} if uses_masks(recipe) else {}),
-        },
-        loss_weights={
-            LOGITS_LAYER: 1.0,
-            **({LESION_LAYER: recipe.lesion_weight, CLASS_MAPS_LAYER: recipe.map_weight} if uses_masks(recipe) else {}),
-        },
+        loss={name: losses[name] for name in weights},
+        loss_weights=weights,
         metrics={
             LOGITS_LAYER: [
                 "accuracy",
-                keras.metrics.AUC(multi_label=True, num_labels=len(DX_CODES), from_logits=True, name="auc"),
+                keras.metrics.AUC(multi_label=True, num_labels=classes, from_logits=True, name="auc"),
             ]
         },
         jit_compile=False,  # XLA was seven times slower than oneDNN on a CPU: depthwise convolutions
@@ -221,7 +270,7 @@ def validate(network: keras.Model, part: Part) -> dict[str, float]:
 
 
 def predict_logits(network: keras.Model, images: RgbImage, batch_size: int = 64) -> NDArray[np.float64]:
-    """(N, 7) float64 logits of (N, H, W, 3) uint8 images."""
+    """(N, C) float64 logits of (N, H, W, 3) uint8 images."""
     batches = [images[start : start + batch_size].astype(np.float32) for start in range(0, len(images), batch_size)]
     return np.concatenate([network.predict_on_batch(batch)[LOGITS_LAYER] for batch in batches]).astype(np.float64)
 
@@ -239,12 +288,14 @@ def train(recipe: Recipe, folder: Path, is_resumed: bool, checkpoint_minutes: fl
         Path of the trained network.
 
     Raises:
-        RunMismatch: the folder holds a run and `is_resumed` is false, or a run of another recipe.
-        DatasetError: the dataset folder is not HAM10000, or an extra set cannot join it
+        RunMismatch: the folder holds a run and `is_resumed` is false, or a run of another recipe; or see
+            `start_network`.
+        WeightsMismatch: see `start_network`.
+        DatasetError: the dataset folder is not shaped like HAM10000, or an extra set cannot join it
             (`model.training.recipe.extra_rows`).
     """
-    rows = _rows_of(recipe)  # before the folder is claimed: a set that cannot be used must not leave a run behind
-    _claim(folder, recipe, is_resumed)
+    rows = _rows_of(recipe)
+    _refuse_another_run(folder, recipe, is_resumed)
     keras.utils.set_random_seed(recipe.seed)
     epochs = plan_epochs(recipe)
     steps_per_epoch = _steps_per_epoch(rows[0], recipe)
@@ -252,6 +303,7 @@ def train(recipe: Recipe, folder: Path, is_resumed: bool, checkpoint_minutes: fl
     checkpoints = Checkpoints(folder, checkpoint_minutes)
     restored = checkpoints.restore() if is_resumed else None
     network, progress = restored or (start_network(recipe), Progress(0, 0, []))
+    _claim(folder, recipe)  # only now: data or weights that cannot be used must not leave a run behind
     done = progress.epoch * steps_per_epoch + progress.step
     with tqdm(total=len(epochs) * steps_per_epoch, initial=done, unit="batch", desc="training", mininterval=1.0) as bar:
         parts: tuple[Part, Part] | None = None
@@ -273,7 +325,7 @@ def train(recipe: Recipe, folder: Path, is_resumed: bool, checkpoint_minutes: fl
 
 def _rows_of(recipe: Recipe) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Training rows, those of the extra sets last, and validation rows."""
-    metadata = load_metadata(Path(recipe.dataset))
+    metadata = load_metadata(Path(recipe.dataset), task_of(recipe).codes)
     training, validation = select_rows(metadata, recipe)
     return pd.concat([training, extra_rows(metadata, recipe)], ignore_index=True), validation
 
@@ -304,26 +356,26 @@ def average_epochs(network: keras.Model, paths: Sequence[Path]) -> None:
     network.set_weights([total / len(paths) for total in sums])
 
 
-def _claim(folder: Path, recipe: Recipe, is_resumed: bool) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    run_path = folder / RUN_FILE
-    if run_path.is_file():
-        if not is_resumed:
-            raise RunMismatch(f"{folder} already holds a run: add --resume, or choose another --run folder")
-        # A run from before there were extra sets has none. By way of JSON, which knows no tuples.
-        earlier = {"extra": [], **json.loads(run_path.read_text())["recipe"]}
-        wanted = json.loads(json.dumps(asdict(recipe)))
-        differing = [name for name, value in wanted.items() if earlier.get(name) != value]
-        if differing:
-            raise RunMismatch(
-                f"{folder} holds a run with another {', '.join(differing)}: resume it with the same options"
-            )
+def _refuse_another_run(folder: Path, recipe: Recipe, is_resumed: bool) -> None:
+    if not (folder / RUN_FILE).is_file():
         return
-    run_path.write_text(json.dumps({"recipe": asdict(recipe)}, indent=2))
+    if not is_resumed:
+        raise RunMismatch(f"{folder} already holds a run: add --resume, or choose another --run folder")
+    earlier, wanted = asdict(read_run(folder)), asdict(recipe)
+    differing = [name for name, value in wanted.items() if earlier[name] != value]
+    if differing:
+        raise RunMismatch(f"{folder} holds a run with another {', '.join(differing)}: resume it with the same options")
+
+
+def _claim(folder: Path, recipe: Recipe) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / RUN_FILE).is_file():
+        (folder / RUN_FILE).write_text(json.dumps({"recipe": asdict(recipe)}, indent=2))
 
 
 def _steps_per_epoch(training: pd.DataFrame, recipe: Recipe) -> int:
-    drawn = len(draw_epoch(class_indices(training), recipe.sampling, recipe.seed, 0))
+    codes = task_of(recipe).codes
+    drawn = len(draw_epoch(class_indices(training, codes), recipe.sampling, recipe.seed, 0))
     return max(drawn // recipe.batch_size, 1)
 
 
@@ -331,13 +383,14 @@ def _load_parts(rows: tuple[pd.DataFrame, pd.DataFrame], recipe: Recipe, phase: 
     dataset, size = Path(recipe.dataset), (phase.height, phase.width)
     training, validation = (list(part["image_id"]) for part in rows)
     extra = [Path(extra.folder) for extra in recipe.extra]
+    codes = task_of(recipe).codes
     return (
         Part(
             load_images(dataset, training, *size, extra),
             _load_masks(recipe, training, size) if uses_masks(recipe) else None,
-            class_indices(rows[0]),
+            class_indices(rows[0], codes),
         ),
-        Part(load_images(dataset, validation, *size), None, class_indices(rows[1])),
+        Part(load_images(dataset, validation, *size), None, class_indices(rows[1], codes)),
     )
 
 
@@ -367,6 +420,8 @@ def _run_epoch(
         recipe.batch_size,
         recipe.seed * 1000 + epoch.number,
         progress.step,
+        len(task_of(recipe).classes),
+        tuple(loss_weights(recipe)),
     )
     fitted = network.fit(batches, epochs=1, verbose=0, shuffle=False, callbacks=[watcher]).history
     progress.history.append(

@@ -7,24 +7,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import keras
 import numpy as np
 import pandas as pd
 from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from data.tasks.skin import DX_CODES
+from data.tasks.task import Task
 from model.analysis.quality import measure
-from model.images.rejection import RgbImage
-from model.inference.artifact import (
-    SIGNATURE,
-)
+from model.inference.artifact import SIGNATURE
 from model.inference.calibration import Calibration, decide
-from model.networks.architecture import build_ensemble
 from model.training.batches import load_images
-from model.training.recipe import HEIGHT, WIDTH, class_indices
-from model.training.serving_file import to_litert
+from model.training.recipe import class_indices
 
 
 @dataclass(frozen=True)
@@ -33,14 +27,16 @@ class Scored:
 
     Attributes:
         rows: metadata of N images.
-        logits: (N, 7).
+        task: what the C classes are.
+        logits: (N, C).
         embeddings: (N, K).
         textures: (N, T).
-        peaks: (N, 7), the maximum of each class map.
+        peaks: (N, C), the maximum of each class map.
         qualities: (N, 3) sharpness, brightness and contrast.
     """
 
     rows: pd.DataFrame
+    task: Task
     logits: NDArray[np.float64]
     embeddings: NDArray[np.float32]
     textures: NDArray[np.float32]
@@ -49,11 +45,14 @@ class Scored:
 
     @property
     def class_indices(self) -> NDArray[np.int64]:
-        return class_indices(self.rows)
+        return class_indices(self.rows, self.task.codes)
 
 
-def score(interpreter: Interpreter, rows: pd.DataFrame, images: RgbImage, description: str) -> Scored:
-    """Run the serving file over images of its input size, with a progress bar."""
+def score(serving_file: bytes, rows: pd.DataFrame, task: Task, dataset: Path, description: str) -> Scored:
+    """Run a serving file over images of a dataset, with a progress bar."""
+    interpreter = Interpreter(model_content=serving_file, num_threads=os.cpu_count())
+    _, height, width, _ = interpreter.get_input_details()[0]["shape"]
+    images = load_images(dataset, list(rows["image_id"]), int(height), int(width))
     runner = interpreter.get_signature_runner(SIGNATURE)
     answers: dict[str, list[NDArray[np.float32]]] = {"logits": [], "embedding": [], "texture": [], "peaks": []}
     for image in tqdm(images, desc=f"scoring {description}", unit="image", mininterval=1.0):
@@ -65,6 +64,7 @@ def score(interpreter: Interpreter, rows: pd.DataFrame, images: RgbImage, descri
     qualities = np.array([measure(image) for image in images])
     return Scored(
         rows,
+        task,
         stacked["logits"].astype(np.float64),
         stacked["embedding"],
         stacked["texture"],
@@ -74,12 +74,14 @@ def score(interpreter: Interpreter, rows: pd.DataFrame, images: RgbImage, descri
 
 
 def joined(parts: Sequence[Scored]) -> Scored:
-    """The rows of several parts one below the other, without their embeddings, which differ from member to member."""
+    """The rows of several parts one below the other, without embeddings and textures: each member has its own kind."""
+    nothing = np.empty((sum(len(part.rows) for part in parts), 0), dtype=np.float32)
     return Scored(
         pd.concat([part.rows for part in parts]),
+        parts[0].task,
         np.concatenate([part.logits for part in parts]),
-        np.empty((sum(len(part.rows) for part in parts), 0), dtype=np.float32),
-        np.concatenate([part.textures for part in parts]),
+        nothing,
+        nothing,
         np.concatenate([part.peaks for part in parts]),
         np.concatenate([part.qualities for part in parts]),
     )
@@ -90,14 +92,7 @@ def predictions_table(part: Scored, calibration: Calibration) -> pd.DataFrame:
     probabilities = calibration.probabilities(part.logits)
     columns = ["image_id", "lesion_id", "dx", "age", "sex", "localization", "dx_type"]
     table = part.rows[columns].reset_index(drop=True)
-    table[list(DX_CODES)] = probabilities.round(7)
-    return table.assign(prediction=[DX_CODES[index] for index in decide(probabilities, np.asarray(calibration.prior))])
-
-
-def score_member(member: keras.Model, views: int, rows: pd.DataFrame, dataset: Path, description: str) -> Scored:
-    """What one network alone, in the serving format, answers for the fold it was not trained on."""
-    interpreter = Interpreter(
-        model_content=to_litert(build_ensemble([member], HEIGHT, WIDTH, views), HEIGHT, WIDTH),
-        num_threads=os.cpu_count(),
-    )
-    return score(interpreter, rows, load_images(dataset, list(rows["image_id"]), HEIGHT, WIDTH), description)
+    codes = part.task.codes
+    table[list(codes)] = probabilities.round(7)
+    decided = decide(probabilities, np.asarray(calibration.prior), part.task.is_ordinal)
+    return table.assign(prediction=[codes[index] for index in decided])

@@ -10,27 +10,35 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from model.inference.artifact import (
-    KERAS_FILE,
-    SIGNATURE,
-)
-from model.networks.architecture import build_serving_network, fix_input_size, fold_batch_norm
+from model.inference.artifact import KERAS_FILE, SIGNATURE
+from model.networks.architecture import build_serving_network, fix_input_size
+from model.networks.folding import fold_batch_norm
+from model.training.recipe import RunMismatch
 from model.training.run import NETWORK_FILE
 
 
 def load_member(run: Path, height: int, width: int) -> keras.Model:
-    """The network of a run for one input size, ready to serve; see `ready_to_serve`."""
+    """The network of a run for one input size, ready to serve; see `ready_to_serve`.
+
+    Raises:
+        RunMismatch: the run has not been trained to its end.
+    """
+    if not (run / NETWORK_FILE).is_file():
+        raise RunMismatch(f"expected {NETWORK_FILE} in {run}, found none: finish the run (model.train --resume) first")
     trained = keras.models.load_model(run / NETWORK_FILE, compile=False)
     return ready_to_serve(fix_input_size(trained, height, width))
 
 
 def ready_to_serve(network: keras.Model) -> keras.Model:
-    """A network without batch norm, its weights rounded to half precision, as the serving file holds them.
+    """A network with batch norm folded, its weights rounded to half precision, as the serving file holds them.
 
-    Rounding here keeps the Keras file and the serving file the same network. The given network is not changed.
+    Rounding here keeps the Keras file and the serving file the same network, but for the norms that cannot be folded:
+    LiteRT makes a scale and an offset of each and rounds those. The given network is not changed.
     """
     folded = fold_batch_norm(network)
-    folded.set_weights([weight.astype(np.float16).astype(np.float32) for weight in folded.get_weights()])
+    for layer in folded.layers:
+        if not isinstance(layer, keras.layers.BatchNormalization):
+            layer.set_weights([weight.astype(np.float16).astype(np.float32) for weight in layer.get_weights()])
     return folded
 
 

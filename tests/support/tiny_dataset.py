@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,21 +15,23 @@ from data.tasks.skin import SKIN
 LESIONS_PER_CLASS = 9
 
 
-def write_tiny_dataset(folder: Path, seed: int = 0) -> Path:
-    """Write metadata, 320 x 240 JPEGs and masks of 63 lesions; every third lesion has a second image."""
+def write_tiny_dataset(folder: Path, seed: int = 0, codes: Sequence[str] = SKIN.codes, has_masks: bool = True) -> Path:
+    """Write metadata, 320 x 240 JPEGs and masks of nine lesions a class; every third lesion has a second image."""
     generator = np.random.default_rng(seed)
     images = folder / "HAM10000_images_part_1"
     images.mkdir(parents=True)
     masks = folder / MASK_FOLDER
-    masks.mkdir()
+    if has_masks:
+        masks.mkdir()
     rows = []
-    for class_index, dx in enumerate(SKIN.codes):
+    for class_index, dx in enumerate(codes):
         for lesion in range(LESIONS_PER_CLASS):
             for view in range(2 if lesion % 3 == 0 else 1):
                 image_id = f"ISIC_{class_index}{lesion:02d}{view}"
                 image, mask = _blob(class_index, generator)
                 image.save(images / f"{image_id}.jpg", quality=90)
-                mask.save(masks / f"{image_id}_segmentation.png")
+                if has_masks:
+                    mask.save(masks / f"{image_id}_segmentation.png")
                 lesion_id = f"HAM_{class_index}{lesion:02d}"
                 rows.append((lesion_id, image_id, dx, "histo", 50.0, "female", "back"))
     columns = ["lesion_id", "image_id", "dx", "dx_type", "age", "sex", "localization"]

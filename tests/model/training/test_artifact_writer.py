@@ -13,8 +13,8 @@ pytestmark = [pytest.mark.tensorflow, pytest.mark.filterwarnings("default")]
 
 
 def write_run(folder: Path, init: str, phases: list[str]) -> Path:
-    from model.train import build_parser
-    from model.training.recipe import RUN_FILE, recipe_from
+    from model.train import build_parser, recipe_from
+    from model.training.recipe import RUN_FILE
     from model.training.run import HISTORY_FILE
 
     folder.mkdir()
@@ -25,7 +25,7 @@ def write_run(folder: Path, init: str, phases: list[str]) -> Path:
 
 
 def test_history_tells_of_the_runs_a_network_comes_from(tmp_path: Path) -> None:
-    from model.training.artifact_writer import history_of, lineage, write_history
+    from model.training.history import history_of, lineage, write_history
 
     first = write_run(tmp_path / "first", "imagenet", ["head", "low resolution"])
     second = write_run(tmp_path / "second", str(first), ["full resolution"])

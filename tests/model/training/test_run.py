@@ -113,8 +113,8 @@ def test_export_writes_an_artifact_that_answers(dataset: Path, killed_and_resume
 
 
 def test_training_and_validation_never_hold_test_lesions(dataset: Path) -> None:
-    from model.train import build_parser
-    from model.training.recipe import recipe_from, select_rows
+    from model.train import build_parser, recipe_from
+    from model.training.recipe import select_rows
 
     metadata = load_metadata(dataset)
     recipe = recipe_from(build_parser().parse_args([]))
@@ -130,10 +130,10 @@ def test_sampling_shares_worked_out_by_hand() -> None:
 
     # 16 images of class 5, 4 of class 4, 1 of class 0: square roots 4, 2, 1.
     classes = np.repeat([5, 4, 0], [16, 4, 1])
-    np.testing.assert_allclose(sampling_prior(classes, "natural")[[0, 4, 5]], [1 / 21, 4 / 21, 16 / 21])
-    np.testing.assert_allclose(sampling_prior(classes, "sqrt")[[0, 4, 5]], [1 / 7, 2 / 7, 4 / 7])
-    np.testing.assert_allclose(sampling_prior(classes, "balanced")[[0, 4, 5]], [1 / 3, 1 / 3, 1 / 3])
-    assert sampling_prior(classes, "balanced")[[1, 2, 3, 6]].sum() == 0
+    np.testing.assert_allclose(sampling_prior(classes, "natural", 7)[[0, 4, 5]], [1 / 21, 4 / 21, 16 / 21])
+    np.testing.assert_allclose(sampling_prior(classes, "sqrt", 7)[[0, 4, 5]], [1 / 7, 2 / 7, 4 / 7])
+    np.testing.assert_allclose(sampling_prior(classes, "balanced", 7)[[0, 4, 5]], [1 / 3, 1 / 3, 1 / 3])
+    assert sampling_prior(classes, "balanced", 7)[[1, 2, 3, 6]].sum() == 0
     drawn = draw_epoch(classes, "sqrt", seed=3, epoch=0)
     assert np.bincount(classes[drawn], minlength=6)[[0, 4, 5]].tolist() == [3, 6, 12]
     # Every image of a class is drawn before one is drawn again.
@@ -184,8 +184,11 @@ def test_batches_go_on_in_the_middle_of_an_epoch() -> None:
     images = np.random.default_rng(0).integers(0, 256, (10, 48, 64, 3), dtype=np.uint8)
     classes, rows = np.arange(10) % 7, np.array([3, 1, 4, 1, 5, 9, 2, 6, 5, 3])
     masks = np.full((10, 48, 64), 255, dtype=np.uint8)
-    whole = list(training_batches(images, masks, classes, rows, 3, seed=5, step=0).as_numpy_iterator())
-    rest = list(training_batches(images, masks, classes, rows, 3, seed=5, step=1).as_numpy_iterator())
+    outputs = ("logits", "lesion", "class_maps")
+    whole, rest = (
+        list(training_batches(images, masks, classes, rows, 3, 5, step, 7, outputs).as_numpy_iterator())
+        for step in (0, 1)
+    )
     # Ten rows are three batches of three; the last row waits for another epoch.
     drawn = [[3, 1, 4], [1, 5, 2], [2, 6, 5]]
     assert [targets["logits"].argmax(axis=1).tolist() for _, targets in whole] == drawn
@@ -205,13 +208,12 @@ def test_batches_without_masks_have_the_diagnosis_alone() -> None:
     from model.training.batches import training_batches
 
     images = np.zeros((4, 48, 64, 3), dtype=np.uint8)
-    batches = training_batches(images, None, np.arange(4), np.arange(4), 2, seed=5, step=0)
+    batches = training_batches(images, None, np.arange(4), np.arange(4), 2, 5, 0, 7, ("logits",))
     assert [set(targets) for _, targets in batches.as_numpy_iterator()] == [{"logits"}] * 2
 
 
 def test_only_epochs_of_the_last_phase_are_averaged() -> None:
-    from model.train import build_parser
-    from model.training.recipe import recipe_from
+    from model.train import build_parser, recipe_from
     from model.training.run import epochs_to_average, plan_epochs
 
     options = ["--head-epochs", "1", "--low-resolution-epochs", "2", "--middle-resolution-epochs", "0"]
@@ -235,11 +237,11 @@ def test_network_is_the_mean_of_the_last_epochs(tmp_path: Path) -> None:
 
 
 def test_head_phase_trains_the_dense_layer_only() -> None:
-    from model.networks.architecture import BATCH_NORM_MOMENTUM, CLASS_MAPS_LAYER, set_trainable
-    from model.networks.backbones import build_mobilenet_v2
+    from model.networks.architecture import BATCH_NORM_MOMENTUM, build_network, first_of_head, set_trainable
+    from model.networks.backbones import BACKBONES
 
-    network = build_mobilenet_v2(64, 64, None)
-    set_trainable(network, CLASS_MAPS_LAYER, is_batch_norm_frozen=True)
+    network = build_network(BACKBONES["mobilenet_v2"], 7, 64, 64, None, None)
+    set_trainable(network, first_of_head(network), is_batch_norm_frozen=True)
     assert [variable.path.split("/")[0] for variable in network.trainable_variables] == ["class_maps", "class_maps"]
     set_trainable(network, "image", is_batch_norm_frozen=False)
     assert len(network.trainable_variables) > 100
@@ -252,8 +254,7 @@ def test_head_phase_trains_the_dense_layer_only() -> None:
 def test_run_goes_on_from_an_earlier_run_of_its_fold_only(
     dataset: Path, killed_and_resumed: Path, tmp_path: Path
 ) -> None:
-    from model.train import build_parser
-    from model.training.recipe import recipe_from
+    from model.train import build_parser, recipe_from
     from model.training.run import RunMismatch, start_network
 
     options = ["--dataset", str(dataset), "--init", str(killed_and_resumed), "--validation-fold"]
@@ -277,8 +278,7 @@ def write_extra_set(folder: Path, dataset: Path, prefix: str = "CASE_") -> Path:
 
 
 def recipe_of(dataset: Path, *options: str):  # type: ignore[no-untyped-def]
-    from model.train import build_parser
-    from model.training.recipe import recipe_from
+    from model.train import build_parser, recipe_from
 
     return recipe_from(build_parser().parse_args(["--dataset", str(dataset), *options]))
 

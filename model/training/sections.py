@@ -1,0 +1,316 @@
+"""What the manifest states of finished runs, a function a section: what was trained, chosen and measured, on what."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TypedDict
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from data.datasets.ham10000 import DatasetError, image_path
+from data.datasets.splits import FOLDS, TEST, TEST_SHARE
+from data.tasks.task import Task
+from model.analysis.quality import Gate
+from model.evaluation.predictions import cohort_of
+from model.evaluation.results import evaluate, evaluation_to_dict
+from model.explain.neighbours import NeighbourIndex, precision_at
+from model.images.decoding import decode_image
+from model.inference.artifact import OperatingPoint, QualityLimits
+from model.inference.calibration import Calibration, decide
+from model.inference.conformal import CONTIGUOUS, ORDINAL_METHODS, PRIOR_WEIGHTED, cross_fit, fit_sets, measure_sets
+from model.inference.conformal import METHODS as CONFORMAL_METHODS
+from model.measures.metrics import reliability
+from model.training.history import epochs_by_phase, lineage
+from model.training.recipe import Recipe, network_name, read_run, select_rows, task_of
+from model.training.scoring import Scored
+
+GATE_ACCEPTANCE = 0.97
+# A class map that peaks below all but so many of the predicted classes' maps shows no positive evidence.
+WEAK_EVIDENCE_SHARE = 0.01
+CONFORMAL_LEVEL = 0.90
+OUT_OF_FOLD = "out of fold"
+TRAINING = "training"
+LOCKED_TEST = "locked test"
+
+
+class Part(TypedDict):
+    """Images that something was chosen, trained or measured on."""
+
+    part: str
+    images: int
+    lesions: int
+
+
+class Input(TypedDict):
+    """What the network takes."""
+
+    height: int
+    width: int
+    channels: str
+    value_range: list[int]
+    rescaled_by: str
+
+
+class Network(TypedDict):
+    """What the networks are: one name where all members have one backbone."""
+
+    backbone: str
+    members: int
+    member_backbones: list[str]
+    views: int
+    parameters: int
+    outputs: dict[str, list[int]]
+
+
+class Split(TypedDict):
+    """How the dataset was split."""
+
+    by: str
+    seed: int
+    test_share: float
+    folds: int
+    out_of_fold: list[int]
+
+
+class Evidence(TypedDict):
+    """Below which peak a class map shows nothing."""
+
+    chosen_on: Part
+    weak_share: float
+    min_peak: float
+
+
+@dataclass(frozen=True)
+class Runs:
+    """Finished runs of one task on one dataset, and who was in which part.
+
+    Attributes:
+        folders: that `model.train` wrote.
+        recipes: one a run.
+        dataset: folder.
+        metadata: all rows of the dataset.
+        split: aligned with `metadata`, see `split_by_lesion`.
+    """
+
+    folders: tuple[Path, ...]
+    recipes: tuple[Recipe, ...]
+    dataset: Path
+    metadata: pd.DataFrame
+    split: pd.Series
+
+    @property
+    def task(self) -> Task:
+        return task_of(self.recipes[0])
+
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """Height and width of the largest member's input: the others reduce the image to theirs."""
+        largest = max(self.recipes, key=lambda recipe: recipe.height * recipe.width)
+        return largest.height, largest.width
+
+    @property
+    def folds(self) -> list[int]:
+        """The fold that each run was not trained on."""
+        return [recipe.validation_fold for recipe in self.recipes]
+
+    def training_rows(self) -> pd.DataFrame:
+        """Rows that at least one member was trained on."""
+        rows = pd.concat([select_rows(self.metadata, recipe)[0] for recipe in self.recipes])
+        return rows[~rows["image_id"].duplicated()]
+
+    def test_rows(self) -> tuple[pd.DataFrame, str]:
+        """Rows of the locked test, and what to call them: a trial run tests on some of them."""
+        rows, limit = self.metadata[self.split == TEST], self.recipes[0].limit
+        if limit is None:
+            return rows, LOCKED_TEST
+        return rows.groupby("dx").head(max(limit // len(self.task.codes), 2)), f"{TEST}, limited to some images a class"
+
+
+def part_of(rows: pd.DataFrame, name: str) -> Part:
+    return {"part": name, "images": len(rows), "lesions": int(rows["lesion_id"].nunique())}
+
+
+def licence(task: Task) -> str:
+    """Weights are under the licence of the images they were made from."""
+    dataset = task.dataset
+    return f"{dataset.licence}, see LICENSE-WEIGHTS.md: derived from {dataset.name}, which is {dataset.licence}"
+
+
+def decision(task: Task) -> str:
+    """How an answer follows from the probabilities, see `decide`."""
+    if task.is_ordinal:
+        return "the grade nearest to the expected grade"
+    return "argmax of probability / prior (every class counts the same, as in balanced accuracy)"
+
+
+def input_section(height: int, width: int) -> Input:
+    return {
+        "height": height,
+        "width": width,
+        "channels": "RGB",
+        "value_range": [0, 255],
+        "rescaled_by": "the network",
+    }
+
+
+def network_section(runs: Runs, views: int, parameters: int, outputs: dict[str, list[int]]) -> Network:
+    names = [network_name(recipe) for recipe in runs.recipes]
+    return {
+        "backbone": ", ".join(dict.fromkeys(names)),
+        "members": len(names),
+        "member_backbones": names,
+        "views": views,
+        "parameters": parameters,
+        "outputs": outputs,
+    }
+
+
+def split_section(runs: Runs) -> Split:
+    return {
+        "by": "lesion_id",
+        "seed": runs.recipes[0].split_seed,
+        "test_share": TEST_SHARE,
+        "folds": FOLDS,
+        "out_of_fold": runs.folds,
+    }
+
+
+def training_section(runs: Runs, init_label: str | None) -> dict[str, Any]:
+    """The first recipe without folders of the machine it ran on, and what the members saw."""
+    recipe, dataset, rows = runs.recipes[0], runs.task.dataset, runs.training_rows()
+    init = Path(init_label or read_run(lineage(runs.folders[0])[0]).init).name
+    return {
+        "data": f"{dataset.name}, {dataset.reference}",
+        "recipe": {**asdict(recipe), "dataset": dataset.name, "init": init}
+        | {"extra": [{**asdict(extra), "folder": Path(extra.folder).name} for extra in recipe.extra]},
+        "training": part_of(rows, TRAINING),
+        "training_images_by_dx": {dx: int(count) for dx, count in rows["dx"].value_counts().sort_index().items()},
+        "epochs_by_fold": {
+            str(fold): epochs_by_phase(folder) for fold, folder in zip(runs.folds, runs.folders, strict=True)
+        },
+        "source_pixels": source_pixels(runs.dataset, rows),
+    }
+
+
+def source_pixels(dataset: Path, rows: pd.DataFrame) -> list[int]:
+    """Width and height of the first training image's file: HAM10000's originals are 600 x 450.
+
+    Raises:
+        DatasetError: that file is missing.
+    """
+    path = image_path(dataset, rows["image_id"].iloc[0])
+    if path is None:
+        raise DatasetError(f"expected {rows['image_id'].iloc[0]}.jpg in {dataset}, found none")
+    image = decode_image(path.read_bytes())
+    return [image.shape[1], image.shape[0]]
+
+
+def choose_limits(training: Scored, held_out: Scored, gate: Gate) -> QualityLimits:
+    """Limits of a usable image: just outside what the training images show; the gate accepts 97 % of the held-out ones.
+
+    Sharpness is limited at the training images' 0.1 % quantile. Brightness and contrast are limited at half of theirs
+    (towards white, halfway to it): these limits are for black, white and empty pictures only.
+    """
+    sharpness, brightness, contrast = np.quantile(training.qualities, 0.001, axis=0)
+    brightest = np.quantile(training.qualities[:, 1], 0.999)
+    return QualityLimits(
+        min_sharpness=float(sharpness),
+        min_brightness=float(brightness / 2),
+        max_brightness=float((brightest + 255) / 2),
+        min_contrast=float(contrast / 2),
+        max_ood_score=float(np.quantile(gate.score(held_out.textures), GATE_ACCEPTANCE)),
+    )
+
+
+def quality_section(training: Scored, held_out: Scored, gate: Gate) -> dict[str, Any]:
+    """Limits of a usable image; `held_out` is the first member's, whose texture the gate looks at."""
+    return {
+        "chosen_on": [part_of(training.rows, TRAINING), part_of(held_out.rows, OUT_OF_FOLD)],
+        "gate_acceptance": GATE_ACCEPTANCE,
+        "limits": asdict(choose_limits(training, held_out, gate)),
+    }
+
+
+def calibration_section(calibration: Calibration, held_out: Scored) -> dict[str, Any]:
+    return {"chosen_on": part_of(held_out.rows, OUT_OF_FOLD), **asdict(calibration)}
+
+
+def evidence_section(calibration: Calibration, held_out: Scored) -> Evidence:
+    """The peak that almost all maps of predicted classes reach; never below 0, where there is no evidence."""
+    probabilities = calibration.probabilities(held_out.logits)
+    decided = decide(probabilities, np.asarray(calibration.prior), held_out.task.is_ordinal)
+    predicted_peaks = held_out.peaks[np.arange(len(decided)), decided]
+    return {
+        "chosen_on": part_of(held_out.rows, OUT_OF_FOLD),
+        "weak_share": WEAK_EVIDENCE_SHARE,
+        "min_peak": max(float(np.quantile(predicted_peaks, WEAK_EVIDENCE_SHARE)), 0.0),
+    }
+
+
+def conformal_section(out_of_fold: pd.DataFrame, test: pd.DataFrame, task: Task) -> dict[str, Any]:
+    """The section on prediction sets: what was chosen on which images, and what it covers on others.
+
+    Args:
+        out_of_fold: predictions with the column `fold`; every method is tried on it, fold by fold.
+        test: the locked test lesions' predictions.
+        task: grades have sets without gaps.
+    """
+    chosen, methods = (CONTIGUOUS, ORDINAL_METHODS) if task.is_ordinal else (PRIOR_WEIGHTED, CONFORMAL_METHODS)
+    held_out, locked = cohort_of(out_of_fold, task), cohort_of(test, task)
+    folds = out_of_fold["fold"].to_numpy()
+    # Without a second fold there is nothing to try the methods on.
+    has_folds = len(np.unique(folds)) > 1
+    tried = {
+        method: measure_sets(
+            cross_fit(method, held_out.probabilities, held_out.dx_true, held_out.lesion_ids, folds, CONFORMAL_LEVEL),
+            held_out.dx_true,
+            held_out.lesion_ids,
+            task.codes,
+        )
+        for method in (methods if has_folds else ())
+    }
+    sets = fit_sets(chosen, held_out.probabilities, held_out.dx_true, held_out.lesion_ids, CONFORMAL_LEVEL)
+    measured = measure_sets(sets.contains(locked.probabilities), locked.dx_true, locked.lesion_ids, task.codes)
+    return {
+        "chosen_on": part_of(out_of_fold, OUT_OF_FOLD),
+        "sets": asdict(sets),
+        "tried_out_of_fold": {method: asdict(metrics) for method, metrics in tried.items()},
+        "measured": asdict(measured),
+    }
+
+
+def points_section(points: Sequence[OperatingPoint]) -> list[dict[str, Any]]:
+    return [asdict(point) for point in points]
+
+
+def retrieval_section(index: NeighbourIndex, test: Scored, training: Scored) -> dict[str, Any]:
+    """How often the nearest training lesions of a locked test image have its class."""
+    measured = precision_at(index, test.embeddings, test.class_indices, test.rows["lesion_id"].to_numpy(dtype=str))
+    return {"dimensions": index.vectors.shape[1], "index": part_of(training.rows, TRAINING), **asdict(measured)}
+
+
+def metrics_section(predictions: pd.DataFrame, task: Task, split_name: str) -> dict[str, Any]:
+    return {
+        "data": task.dataset.name,
+        "split": split_name,
+        **evaluation_to_dict(evaluate(cohort_of(predictions, task))),
+    }
+
+
+def reliability_section(predictions: pd.DataFrame, task: Task) -> dict[str, dict[str, NDArray[Any]]]:
+    """Mean probability, observed share and images of each bin: of the most probable class, and of p(positive)."""
+    cohort = cohort_of(predictions, task)
+    top = cohort.probabilities.argmax(axis=1)
+    questions = {
+        "top_class": (top == cohort.dx_true, cohort.probabilities.max(axis=1)),
+        "positive": (cohort.is_positive, cohort.p_positive),
+    }
+    measured = {name: reliability(*question) for name, question in questions.items()}
+    return {
+        name: {"stated": stated, "observed": observed, "images": images}
+        for name, (stated, observed, images) in measured.items()
+    }
