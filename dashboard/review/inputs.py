@@ -86,10 +86,13 @@ def _opened(file: UploadedFile) -> Upload:
 
 
 def _sample_buttons() -> None:
-    named = resources.artifact().task.named
+    task, samples = resources.artifact().task, resources.samples()
+    samples = samples[samples["intended_dx"].isin(task.codes)]
+    if samples.empty:
+        return
     st.markdown("Or open a synthetic sample", help=wording.SAMPLES_NOTE)
     with st.container(horizontal=True, gap="small"):
-        for sample in resources.samples().itertuples():
+        for sample in samples.itertuples():
             with st.container(width=80, gap="xxsmall"):
                 st.image(
                     resources.sample_thumbnail(sample.file),
@@ -99,7 +102,7 @@ def _sample_buttons() -> None:
                 st.button(
                     sample.intended_dx,
                     key=f"sample_{sample.file}",
-                    help=f"Open {sample.file}: drawn to resemble {named(sample.intended_dx).name}",
+                    help=f"Open {sample.file}: drawn to resemble {task.named(sample.intended_dx).name}",
                     on_click=state.choose_sample,
                     args=(sample.file,),
                     width="stretch",
