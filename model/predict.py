@@ -29,12 +29,12 @@ from model.batch.rows import heatmap_paths, score, score_in_process
 from model.batch.sources import Source, SourceUnavailable, find_sources
 from model.batch.table import Parts, ResumeImpossible, Row, columns_of, left_over, once, rows_of_table
 from model.inference.artifact import DEFAULT_ARTIFACT, Artifact, ArtifactMismatch, load_artifact
-from model.inference.clinical import NO_FACTS, NO_TERMS, ClinicalFacts
+from model.inference.clinical import NO_FACTS, NO_TERMS, PatientFacts
 from model.inference.processes import mapped
 from model.inference.runtimes import LiteRTClassifier
 
 EXIT_REJECTED, EXIT_USAGE, EXIT_CUT_SHORT = 1, 2, 3
-Known = Mapping[Source, ClinicalFacts]
+Known = Mapping[Source, PatientFacts]
 
 
 def scored(

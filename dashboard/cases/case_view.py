@@ -28,7 +28,7 @@ from model.analysis.case_record import is_of_model, recorded_prediction
 from model.images.rejection import MAX_STORED_BYTES
 from model.inference.artifact import Artifact, MeasuredRate, OperatingPoint
 from model.inference.classifier import Prediction
-from model.inference.clinical import ClinicalFacts
+from model.inference.clinical import PatientFacts
 
 
 def case_view(asked: str) -> None:
@@ -227,5 +227,5 @@ def _record(case: Case) -> None:
 
 def informed_by_case(case: Case, analysis: Analysis) -> Analysis:
     """The analysis of a case's image with what the case says of the patient taken into account."""
-    facts = ClinicalFacts(case.patient.age, case.lesion.site)
+    facts = PatientFacts(case.patient.age, case.lesion.site)
     return resources.analyzer().with_facts(analysis, facts)

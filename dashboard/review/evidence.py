@@ -37,7 +37,7 @@ from model.images.perturbations import PERTURBATIONS
 from model.images.rejection import RgbImage
 from model.inference.artifact import Artifact, OperatingPoint
 from model.inference.classifier import Prediction
-from model.inference.clinical import NO_FACTS, ClinicalFacts
+from model.inference.clinical import NO_FACTS, PatientFacts
 from model.measures.metrics import reweigh_ppv_npv, reweigh_probability
 
 MIN_PREVALENCE, MAX_PREVALENCE, PREVALENCE_STEP = 0.005, 0.5, 0.005
@@ -66,7 +66,7 @@ class _Stressed:
 
     image_sha256: str
     threshold: float
-    facts: ClinicalFacts
+    facts: PatientFacts
     result: StressResult
     flipped: dict[str, RgbImage]
 
@@ -298,7 +298,7 @@ def stress_panel(analysis: Analysis) -> None:
     )
 
 
-def _stressed(analysis: Analysis, threshold: float, facts: ClinicalFacts) -> _Stressed:
+def _stressed(analysis: Analysis, threshold: float, facts: PatientFacts) -> _Stressed:
     """Runs the test behind a progress bar."""
     analyzer, image = resources.analyzer(), _small(analysis.image, STRESS_SIDE)
     progress, done = st.progress(0.0, wording.stress_progress(0)), 0

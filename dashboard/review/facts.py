@@ -13,10 +13,10 @@ from dashboard.review.state import Upload
 from dashboard.shell import resources
 from data.cases.case import SITES
 from model.analysis.analyzer import Analysis
-from model.inference.clinical import MAX_AGE, NO_TERMS, UNKNOWN, ClinicalFacts
+from model.inference.clinical import MAX_AGE, NO_TERMS, UNKNOWN, PatientFacts
 
 
-def stated(upload: Upload) -> ClinicalFacts:
+def stated(upload: Upload) -> PatientFacts:
     """What the user stated so far; the age that a DICOM upload says stands there at first."""
     age_key, site_key = (_key(_owner(upload), name) for name in ("age", "site"))
     kept: Any = st.session_state
@@ -25,7 +25,7 @@ def stated(upload: Upload) -> ClinicalFacts:
         kept[age_key] = None if said is None or said.age is None else int(said.age)
         kept[site_key] = UNKNOWN
     age = kept[age_key]
-    return ClinicalFacts(None if age is None else float(age), kept[site_key] or UNKNOWN)
+    return PatientFacts(None if age is None else float(age), kept[site_key] or UNKNOWN)
 
 
 def state_site(case_id: UUID, site: str) -> None:

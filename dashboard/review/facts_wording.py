@@ -7,7 +7,7 @@ from typing import Any
 
 from dashboard.answer.patient import site_name
 from dashboard.shell.glossary import accuracy_gain
-from model.inference.clinical import UNKNOWN, ClinicalFacts
+from model.inference.clinical import UNKNOWN, PatientFacts
 
 HEADING = "Age and body site"
 SAVED = "The case is saved, and its answer with it. Facts are corrected on the Cases page; the answer stays as it was."
@@ -29,7 +29,7 @@ def intro(section: Mapping[str, Any] | None) -> str:
     )
 
 
-def used(facts: ClinicalFacts, *, is_of_use: bool) -> str:
+def used(facts: PatientFacts, *, is_of_use: bool) -> str:
     """What the answer takes into account."""
     stated = described(facts)
     if not is_of_use:
@@ -37,12 +37,12 @@ def used(facts: ClinicalFacts, *, is_of_use: bool) -> str:
     return f"The answer takes into account: {stated}." if stated else "The answer is of the image alone."
 
 
-def kept(facts: ClinicalFacts) -> str:
+def kept(facts: PatientFacts) -> str:
     """What is saved of them, and where they are stated."""
     return f"{HEADING}: {described(facts) or 'not stated'}. Stated beside the answer."
 
 
-def described(facts: ClinicalFacts) -> str:
+def described(facts: PatientFacts) -> str:
     """The facts as on a form, `age 60, back`; empty where nothing is known."""
     age = "" if facts.age is None else f"age {facts.age:g}"
     place = "" if facts.site == UNKNOWN else site_name(facts.site).lower()

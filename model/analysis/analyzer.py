@@ -21,7 +21,7 @@ from model.images.dicom import DicomFacts
 from model.images.framing import Framing, to_network_input
 from model.images.rejection import MAX_BYTES, RgbImage
 from model.inference.classifier import Classifier, NetworkOutput, Prediction, predict
-from model.inference.clinical import NO_FACTS, NO_TERMS, ClinicalFacts
+from model.inference.clinical import NO_FACTS, NO_TERMS, PatientFacts
 
 if TYPE_CHECKING:  # imports pandas, which the API does without
     from model.explain.neighbours import Neighbour, NeighbourIndex
@@ -115,7 +115,7 @@ class Analyzer:
         explanation = explain(output.maps, self.artifact.task.codes, framing, self.artifact.min_peak)
         return ModelAnswer(predict(output, self.artifact), explanation)
 
-    def with_facts(self, analysis: Analysis, facts: ClinicalFacts) -> Analysis:
+    def with_facts(self, analysis: Analysis, facts: PatientFacts) -> Analysis:
         """An analysis of this model's as if these facts had come with the image.
 
         Returns:
@@ -126,7 +126,7 @@ class Analyzer:
             return analysis
         return replace(analysis, answer=replace(answer, prediction=predict(analysis.output, self.artifact, facts)))
 
-    def probabilities(self, image: RgbImage, facts: ClinicalFacts = NO_FACTS) -> NDArray[np.float64]:
+    def probabilities(self, image: RgbImage, facts: PatientFacts = NO_FACTS) -> NDArray[np.float64]:
         """Calibrated probabilities, (C,) float64, of an (H, W, 3) uint8 RGB image, without asking the quality gate.
 
         For what is drawn onto an image that was answered (`model.explain.stress`); an upload goes through `run`.

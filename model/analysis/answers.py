@@ -26,7 +26,7 @@ from model.analysis.quality import Issue, Quality, advice
 from model.explain.maps import overlay
 from model.inference.artifact import Artifact, MeasuredRate, OperatingPoint
 from model.inference.classifier import NetworkOutput, Prediction
-from model.inference.clinical import UNKNOWN
+from model.inference.clinical import NO_FACTS, PatientFacts
 
 Heatmap = Literal["none", "png", "maps"]
 
@@ -50,14 +50,6 @@ class ModelFacts:
     name: str
     version: str
     weights_sha256: str
-
-
-@dataclass(frozen=True)
-class PatientFacts:
-    """What an answer takes into account beside the image: `age` in years, null if unknown, and body `site`."""
-
-    age: float | None = None
-    site: str = UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -172,7 +164,7 @@ class Answer:
     network: NetworkArrays | None
     runtime_ms: float
     # Last and with a default: older servers do not send it.
-    facts: PatientFacts = PatientFacts()
+    facts: PatientFacts = NO_FACTS
 
 
 def answer_of(analysis: Analysis, artifact: Artifact, heatmap: Heatmap = "none") -> Answer:
@@ -301,7 +293,7 @@ def _predicted(answer: Answer, prediction: Prediction, artifact: Artifact) -> An
     return replace(
         answer,
         population=prediction.population,
-        facts=PatientFacts(prediction.facts.age, prediction.facts.site),
+        facts=prediction.facts,
         prediction=prediction.dx,
         prediction_name=prediction.task.named(prediction.dx).name,
         probabilities=dict(zip(prediction.task.codes, prediction.probabilities.tolist(), strict=True)),

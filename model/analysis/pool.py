@@ -19,7 +19,7 @@ import numpy as np
 from model.analysis.analyzer import Analysis, Analyzer
 from model.inference.artifact import Artifact
 from model.inference.classifier import Classifier
-from model.inference.clinical import NO_FACTS, ClinicalFacts
+from model.inference.clinical import NO_FACTS, PatientFacts
 from model.inference.runtimes import LiteRTClassifier
 
 Value = TypeVar("Value")
@@ -68,7 +68,7 @@ class AnalyzerPool:
             self._idle.put(Analyzer(_warm(make_classifier(artifact))))
         self._executor = ThreadPoolExecutor(workers, thread_name_prefix="analyzer")
 
-    def submit(self, content: bytes, finish: Finish[Value], facts: ClinicalFacts = NO_FACTS) -> Future[Finished[Value]]:
+    def submit(self, content: bytes, finish: Finish[Value], facts: PatientFacts = NO_FACTS) -> Future[Finished[Value]]:
         """Queue the bytes of an uploaded image.
 
         Args:
@@ -86,7 +86,7 @@ class AnalyzerPool:
         """Drop what waits; what runs is finished."""
         self._executor.shutdown(wait=False, cancel_futures=True)
 
-    def _run(self, content: bytes, finish: Finish[Value], facts: ClinicalFacts, submitted: float) -> Finished[Value]:
+    def _run(self, content: bytes, finish: Finish[Value], facts: PatientFacts, submitted: float) -> Finished[Value]:
         wait = time.perf_counter() - submitted
         analyzer = self._idle.get()
         try:

@@ -14,12 +14,12 @@ from typing import Any
 
 from model.batch.sources import Source, source_of
 from model.batch.table import Row
-from model.inference.clinical import ClinicalFacts
+from model.inference.clinical import PatientFacts
 
 # What a worker that dies has to do again; a second of one core, about.
 TASK_IMAGES = 32
 _INDEX, _PLACE, _HEATMAP, _AGE, _SITE = "index", "place", "heatmap", "age", "site"
-Run = Callable[[Source, Path | None, ClinicalFacts], Row]
+Run = Callable[[Source, Path | None, PatientFacts], Row]
 
 
 class RayMissing(Exception):
@@ -31,7 +31,7 @@ class ClusterFailed(Exception):
 
 
 def scored_on_ray(
-    run: Run, sources: Sequence[Source], heatmaps: Sequence[Path | None], facts: Sequence[ClinicalFacts]
+    run: Run, sources: Sequence[Source], heatmaps: Sequence[Path | None], facts: Sequence[PatientFacts]
 ) -> Iterator[tuple[Source, Row]]:
     """A row an image, as they are finished.
 
@@ -60,7 +60,7 @@ def _rows(
 ) -> Iterator[tuple[Source, Row]]:
     def score(item: dict[str, Any]) -> dict[str, Any]:
         heatmap = Path(os.fsdecode(item[_HEATMAP])) if item[_HEATMAP] else None
-        facts = ClinicalFacts(float(item[_AGE]) if item[_AGE] else None, item[_SITE])
+        facts = PatientFacts(float(item[_AGE]) if item[_AGE] else None, item[_SITE])
         return {_INDEX: item[_INDEX], **run(source_of(os.fsdecode(item[_PLACE])), heatmap, facts)}
 
     try:
@@ -78,7 +78,7 @@ def _rows(
         ) from error
 
 
-def _item(index: int, source: Source, heatmap: Path | None, facts: ClinicalFacts) -> dict[str, Any]:
+def _item(index: int, source: Source, heatmap: Path | None, facts: PatientFacts) -> dict[str, Any]:
     """Names as bytes: those of files need not be valid text. The age as text: in a column, none would become NaN."""
     place = str(source.absolute()) if isinstance(source, Path) else str(source)
     return {

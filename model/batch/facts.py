@@ -15,7 +15,7 @@ from pathlib import Path
 
 from model.batch.sources import Source, source_of
 from model.batch.table import source_text, valid_text
-from model.inference.clinical import UNKNOWN, ClinicalFacts
+from model.inference.clinical import UNKNOWN, PatientFacts
 
 _IMAGE = "image"
 # The names a column may have.
@@ -30,7 +30,7 @@ class FactsUnreadable(Exception):
     """A table of facts that cannot be used; the message names the file, the row and what to do."""
 
 
-def read_facts(path: Path, sources: Sequence[Source]) -> dict[Source, ClinicalFacts]:
+def read_facts(path: Path, sources: Sequence[Source]) -> dict[Source, PatientFacts]:
     """What a table says of the images of a batch.
 
     Args:
@@ -46,7 +46,7 @@ def read_facts(path: Path, sources: Sequence[Source]) -> dict[Source, ClinicalFa
         FactsUnreadable: it is no such table, a cell holds something else, or a row fits several images or one that has
             a row already.
     """
-    found: dict[Source, ClinicalFacts] = {}
+    found: dict[Source, PatientFacts] = {}
     index = _Index(sources)
     for row, name, facts in _rows(path):
         meant = index.named(name)
@@ -77,7 +77,7 @@ class _Index:
         return self._by_name.get(name, self._by_stem.get(name, []))
 
 
-def _rows(path: Path) -> Iterator[tuple[int, str, ClinicalFacts]]:
+def _rows(path: Path) -> Iterator[tuple[int, str, PatientFacts]]:
     """Line number, image and facts of each row."""
     # Excel puts a byte-order mark first.
     with path.open(newline="", encoding="utf-8-sig") as file:
@@ -112,14 +112,14 @@ def _columns(path: Path, header: Sequence[str]) -> dict[str, str]:
     return columns
 
 
-def _facts(path: Path, row: int, values: Mapping[str, str]) -> ClinicalFacts:
+def _facts(path: Path, row: int, values: Mapping[str, str]) -> PatientFacts:
     age = values.get("age", "")
     try:
         years = float(age) if age else None
     except ValueError as error:
         raise _unreadable(path, row, f"an age in years, received {age!r}; correct it or leave it empty") from error
     try:
-        return ClinicalFacts(years, values.get("site") or UNKNOWN)
+        return PatientFacts(years, values.get("site") or UNKNOWN)
     except ValueError as error:
         raise FactsUnreadable(f"{path}, row {row}: {error}; correct it or leave it empty") from error
 

@@ -15,7 +15,7 @@ from model.batch.sources import Source, read_source
 from model.batch.table import Row, columns_of, valid_text
 from model.explain.maps import overlay
 from model.images.rejection import ImageRejected
-from model.inference.clinical import NO_FACTS, ClinicalFacts
+from model.inference.clinical import NO_FACTS, PatientFacts
 from model.inference.processes import classifier_of_process
 
 DECIMALS = 7
@@ -45,7 +45,7 @@ def rejected_row(name: str, reason: str, task: Task) -> Row:
     return dict.fromkeys(columns_of(task), "") | {"image": name, "quality": reason}
 
 
-def score(analyzer: Analyzer, source: Source, heatmap: Path | None, facts: ClinicalFacts = NO_FACTS) -> Row:
+def score(analyzer: Analyzer, source: Source, heatmap: Path | None, facts: PatientFacts = NO_FACTS) -> Row:
     """Analyse one image.
 
     Args:
@@ -70,7 +70,7 @@ def score(analyzer: Analyzer, source: Source, heatmap: Path | None, facts: Clini
 
 
 def score_in_process(
-    artifact_folder: Path, source: Source, heatmap: Path | None, facts: ClinicalFacts = NO_FACTS
+    artifact_folder: Path, source: Source, heatmap: Path | None, facts: PatientFacts = NO_FACTS
 ) -> Row:
     """As `score`, with a network loaded once a process."""
     return score(_analyzer_of_process(artifact_folder), source, heatmap, facts)

@@ -13,6 +13,7 @@ from data.tasks.task import Task
 from model.inference.calibration import Calibration
 from model.inference.clinical import NO_TERMS, ClinicalTerms
 from model.inference.conformal import ConformalSets
+from model.measures.intervals import Estimate
 
 SCHEMA_VERSION = 3
 MANIFEST_FILE = "manifest.json"
@@ -43,12 +44,9 @@ class ArtifactMismatch(Exception):
 
 
 @dataclass(frozen=True)
-class MeasuredRate:
+class MeasuredRate(Estimate):
     """A share measured on named images, its 95 % interval by lesion, and n, the images it is a share of (NaN if 0)."""
 
-    value: float
-    low: float
-    high: float
     n: int
 
 

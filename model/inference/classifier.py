@@ -12,7 +12,7 @@ from data.tasks.task import Task
 from model.images.rejection import RgbImage
 from model.inference.artifact import Artifact
 from model.inference.calibration import decide
-from model.inference.clinical import GIVEN, NO_FACTS, NO_TERMS, ClinicalFacts
+from model.inference.clinical import GIVEN, NO_FACTS, NO_TERMS, PatientFacts
 from model.measures.metrics import positive_probability
 
 
@@ -66,7 +66,7 @@ class Prediction:
     model_name: str
     model_version: str
     weights_sha256: str
-    facts: ClinicalFacts = NO_FACTS
+    facts: PatientFacts = NO_FACTS
 
 
 class Classifier(Protocol):
@@ -79,7 +79,7 @@ class Classifier(Protocol):
         ...
 
 
-def predict(output: NetworkOutput, artifact: Artifact, facts: ClinicalFacts = NO_FACTS) -> Prediction:
+def predict(output: NetworkOutput, artifact: Artifact, facts: PatientFacts = NO_FACTS) -> Prediction:
     """Turn a forward pass, and what is known of the patient, into a `Prediction` by the artifact's calibration."""
     if artifact.clinical == NO_TERMS:
         facts = NO_FACTS

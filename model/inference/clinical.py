@@ -31,7 +31,7 @@ SITE_GROUPS: Mapping[str, str] = {
 
 
 @dataclass(frozen=True)
-class ClinicalFacts:
+class PatientFacts:
     """What is known of a patient and where the lesion is; nothing is required.
 
     Attributes:
@@ -57,7 +57,7 @@ class ClinicalFacts:
         return ", ".join([*age, *([self.site] if self.site != UNKNOWN else [])])
 
 
-NO_FACTS = ClinicalFacts()
+NO_FACTS = PatientFacts()
 # Stands between a population and the facts that an answer takes into account.
 GIVEN = ", given "
 
@@ -83,7 +83,7 @@ class ClinicalTerms:
         if len(lengths) > 1:
             raise ValueError(f"expected as many numbers in each row, one a class, received {sorted(lengths)}")
 
-    def probabilities(self, probabilities: Array, facts: ClinicalFacts) -> Array:
+    def probabilities(self, probabilities: Array, facts: PatientFacts) -> Array:
         """Probabilities of the image and the facts, from calibrated ones of the image alone.
 
         Args:
@@ -104,7 +104,7 @@ class ClinicalTerms:
             moved[..., side] *= before / np.where(after > 0, after, 1.0)
         return moved
 
-    def _added(self, facts: ClinicalFacts, classes: int) -> Array:
+    def _added(self, facts: PatientFacts, classes: int) -> Array:
         added = np.zeros(classes)
         if facts.age is not None and self.age:
             added += _age_weights(np.array([facts.age]))[0] @ np.array(self.age)
@@ -115,7 +115,7 @@ NO_TERMS = ClinicalTerms()
 
 
 def fit_terms(
-    probabilities: Array, dx_true: Indices, facts: Sequence[ClinicalFacts], penalty: float, positives: tuple[int, ...]
+    probabilities: Array, dx_true: Indices, facts: Sequence[PatientFacts], penalty: float, positives: tuple[int, ...]
 ) -> ClinicalTerms:
     """Fit the terms by penalised maximum likelihood: multinomial logistic regression with the image's answer as offset,
     of the malignant diagnoses among malignant lesions, and of the benign ones among benign lesions.
@@ -161,7 +161,7 @@ def fit_terms(
     return ClinicalTerms(tuple(age), dict(zip(sites, site, strict=True)), positives)
 
 
-def _features(facts: Sequence[ClinicalFacts], sites: Sequence[str]) -> Array:
+def _features(facts: Sequence[PatientFacts], sites: Sequence[str]) -> Array:
     """(N, knots + sites): a row of zeros where nothing is known, so that such an image fits no term."""
     ages = _age_weights(np.array([np.nan if one.age is None else one.age for one in facts]))
     is_site = np.array([[SITE_GROUPS.get(one.site) == site for site in sites] for one in facts], dtype=np.float64)

@@ -16,7 +16,7 @@ from starlette.requests import Request
 
 from model.analysis.answers import Heatmap
 from model.images.rejection import MAX_BYTES
-from model.inference.clinical import NO_FACTS, ClinicalFacts
+from model.inference.clinical import NO_FACTS, PatientFacts
 from model.server.facts import FORM_FIELDS, JSON_FIELDS, facts_of, facts_of_text
 from model.server.problems import Problem
 
@@ -67,7 +67,7 @@ class SentImage:
     """An image file's bytes and what is known of its patient."""
 
     content: bytes
-    facts: ClinicalFacts = NO_FACTS
+    facts: PatientFacts = NO_FACTS
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ async def read_body(request: Request) -> bytes:
     return bytes(body)
 
 
-async def read_upload(request: Request, name: str, facts: ClinicalFacts, many: bool = False) -> Upload:
+async def read_upload(request: Request, name: str, facts: PatientFacts, many: bool = False) -> Upload:
     """The images of a request.
 
     Args:
@@ -149,7 +149,7 @@ def media_type(request: Request) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-def _of_json(body: bytes, name: str, facts: ClinicalFacts, many: bool) -> Upload:
+def _of_json(body: bytes, name: str, facts: PatientFacts, many: bool) -> Upload:
     document = json_object(body)
     images = document.get(name)
     if not isinstance(images, list if many else str):
@@ -161,7 +161,7 @@ def _of_json(body: bytes, name: str, facts: ClinicalFacts, many: bool) -> Upload
     return Upload(sent, heatmap_of(document))
 
 
-def _sent_image(image: object, facts: ClinicalFacts) -> SentImage:
+def _sent_image(image: object, facts: PatientFacts) -> SentImage:
     if isinstance(image, dict):
         return SentImage(decode_base64(image.get("image")), facts_of(image, facts))
     return SentImage(decode_base64(image), facts)
@@ -204,7 +204,7 @@ class _InMemoryParser(MultiPartParser):
     spool_max_size = MAX_BODY_BYTES
 
 
-async def _of_form(request: Request, body: bytes, facts: ClinicalFacts) -> Upload:
+async def _of_form(request: Request, body: bytes, facts: PatientFacts) -> Upload:
     async def chunks() -> AsyncGenerator[bytes, None]:
         for start in range(0, len(body), 1024 * 1024):
             yield body[start : start + 1024 * 1024]

@@ -17,7 +17,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from pydantic import TypeAdapter
 
 from model.analysis.answers import published_json, to_json
-from model.inference.clinical import ClinicalFacts
+from model.inference.clinical import PatientFacts
 from model.server.bodies import (
     MAX_BATCH,
     SentImage,
@@ -108,7 +108,7 @@ def upload_of_instances(body: bytes) -> Upload:
     return Upload(tuple(_sent_image(instance, shared) for instance in instances), heatmap_of(parameters))
 
 
-def _sent_image(instance: Any, facts: ClinicalFacts) -> SentImage:
+def _sent_image(instance: Any, facts: PatientFacts) -> SentImage:
     fields = instance if isinstance(instance, dict) else {}
     image = fields.get("image", fields)
     return SentImage(decode_base64(image.get("b64") if isinstance(image, dict) else image), facts_of(fields, facts))

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Query
 
 from data.cases.case import SITES
-from model.inference.clinical import MAX_AGE, NO_FACTS, UNKNOWN, ClinicalFacts
+from model.inference.clinical import MAX_AGE, NO_FACTS, UNKNOWN, PatientFacts
 from model.server.problems import Problem
 
 _AGE = "The patient's age in years; the answer takes it into account. Unknown where it is not stated."
@@ -30,14 +30,14 @@ _SiteQuery = Annotated[str, Query(description=_SITE, json_schema_extra={"enum": 
 
 
 # Without waiting, but `async`: FastAPI would run a plain function in a thread.
-async def _of_query(age: _AgeQuery = None, site: _SiteQuery = UNKNOWN) -> ClinicalFacts:
+async def _of_query(age: _AgeQuery = None, site: _SiteQuery = UNKNOWN) -> PatientFacts:
     return facts_of({"age": age, "site": site})
 
 
-QueryFacts = Annotated[ClinicalFacts, Depends(_of_query)]
+QueryFacts = Annotated[PatientFacts, Depends(_of_query)]
 
 
-def facts_of(fields: Mapping[str, Any], otherwise: ClinicalFacts = NO_FACTS) -> ClinicalFacts:
+def facts_of(fields: Mapping[str, Any], otherwise: PatientFacts = NO_FACTS) -> PatientFacts:
     """The facts that the fields `age` and `site` state.
 
     Args:
@@ -55,7 +55,7 @@ def facts_of(fields: Mapping[str, Any], otherwise: ClinicalFacts = NO_FACTS) -> 
     return facts
 
 
-def facts_of_text(fields: Mapping[str, Any], otherwise: ClinicalFacts = NO_FACTS) -> ClinicalFacts:
+def facts_of_text(fields: Mapping[str, Any], otherwise: PatientFacts = NO_FACTS) -> PatientFacts:
     """As `facts_of`, of a form or a header, where a number is text."""
     if "age" not in fields:
         return facts_of(fields, otherwise)
@@ -66,7 +66,7 @@ def facts_of_text(fields: Mapping[str, Any], otherwise: ClinicalFacts = NO_FACTS
         raise _wrong_age() from error
 
 
-def _with_age(facts: ClinicalFacts, age: object) -> ClinicalFacts:
+def _with_age(facts: PatientFacts, age: object) -> PatientFacts:
     if age is None:
         return replace(facts, age=None)
     if isinstance(age, bool) or not isinstance(age, int | float):
@@ -77,7 +77,7 @@ def _with_age(facts: ClinicalFacts, age: object) -> ClinicalFacts:
         raise _wrong_age() from error
 
 
-def _with_site(facts: ClinicalFacts, site: Any) -> ClinicalFacts:
+def _with_site(facts: PatientFacts, site: Any) -> PatientFacts:
     try:
         return replace(facts, site=site)
     except ValueError as error:

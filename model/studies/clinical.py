@@ -25,7 +25,7 @@ from model.evaluation.report import clinical_table
 from model.evaluation.results import evaluate, to_plain
 from model.inference.artifact import DEFAULT_ARTIFACT, Artifact, load_artifact, write_section
 from model.inference.calibration import decide
-from model.inference.clinical import UNKNOWN, ClinicalFacts, ClinicalTerms, fit_terms
+from model.inference.clinical import UNKNOWN, ClinicalTerms, PatientFacts, fit_terms
 from model.inference.conformal import measure_sets
 from model.measures.intervals import bootstrap_weights, estimate_of, weighted_auroc, weighted_balanced_accuracy
 from model.measures.metrics import Array, mean_of_finite
@@ -35,22 +35,22 @@ PENALTY = 5.0
 OVERALL = ("balanced_accuracy", "macro_auroc", "positive_auroc", "accuracy", "calibration_error")
 
 
-def facts_of(predictions: pd.DataFrame) -> list[ClinicalFacts]:
+def facts_of(predictions: pd.DataFrame) -> list[PatientFacts]:
     """What a predictions table states of each image's patient; a word that the log does not know is unknown."""
     return [
-        ClinicalFacts(None if np.isnan(age) else float(age), site if site in SITES else UNKNOWN)
+        PatientFacts(None if np.isnan(age) else float(age), site if site in SITES else UNKNOWN)
         for age, site in zip(predictions["age"], predictions["localization"], strict=True)
     ]
 
 
-def with_facts(cohort: Cohort, facts: Sequence[ClinicalFacts], terms: ClinicalTerms, prior: Array) -> Cohort:
+def with_facts(cohort: Cohort, facts: Sequence[PatientFacts], terms: ClinicalTerms, prior: Array) -> Cohort:
     """The cohort as it would have been answered with the facts."""
     pairs = zip(cohort.probabilities, facts, strict=True)
     return _decided(cohort, np.array([terms.probabilities(alone, known) for alone, known in pairs]), prior)
 
 
 def cross_fitted(
-    cohort: Cohort, facts: Sequence[ClinicalFacts], folds: Sequence[Any], penalty: float, prior: Array
+    cohort: Cohort, facts: Sequence[PatientFacts], folds: Sequence[Any], penalty: float, prior: Array
 ) -> Cohort:
     """The cohort answered with the facts, each fold by terms fitted on the others.
 

@@ -29,7 +29,7 @@ from data.cases.queries import CaseQuery
 from data.cases.tables import CaseRow, CaseUnreadable
 from data.tasks.retina import RETINA
 from data.tasks.skin import SKIN
-from model.inference.clinical import ClinicalFacts
+from model.inference.clinical import PatientFacts
 from tests.support.case_log import (
     case_log_of,
     eye_result,
@@ -397,7 +397,7 @@ def test_case_of_another_model_is_marked_and_compared_on_demand() -> None:
     page.toggle[0].set_value(True).run()
     assert not page.exception
     now = sample_result()
-    facts = ClinicalFacts(case.patient.age, case.lesion.site)
+    facts = PatientFacts(case.patient.age, case.lesion.site)
     probabilities = resources.artifact().clinical.probabilities(np.array(now.probabilities), facts)
     melanoma = float(probabilities[SKIN.codes.index("mel")])
     row = f'<th scope="row">mel</th><td class="number">5 %</td><td class="number">{percent(melanoma)}</td>'

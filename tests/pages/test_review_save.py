@@ -25,7 +25,7 @@ from data.cases.database import CaseLogUnavailable
 from data.cases.log import CaseLog, CaseNotFound
 from data.cases.queries import CaseQuery
 from data.tasks.skin import SKIN
-from model.inference.clinical import ClinicalFacts
+from model.inference.clinical import PatientFacts
 from tests.support.dashboard import environment
 from tests.support.dicom import dicom_file
 from tests.support.review import (
@@ -185,7 +185,7 @@ def test_everything_that_was_filled_in_is_saved_and_nothing_before(answered: App
     assert (case.lesion.site, case.lesion.side, case.lesion.note) == ("back", "left", "two colours")
     assert case.own_read == Read("nv", "fairly sure", "follow-up")
     assert case.decision == Decision("mel", "excision", "grew <quickly>")
-    alone, facts = resources.analyzer().run(SAMPLE.read_bytes()), ClinicalFacts(61, "back")
+    alone, facts = resources.analyzer().run(SAMPLE.read_bytes()), PatientFacts(61, "back")
     informed = resources.analyzer().with_facts(alone, facts)
     assert case.result.probabilities == pytest.approx(tuple(informed.answered.prediction.probabilities), abs=1e-6)
     assert case.result.probabilities != pytest.approx(tuple(alone.answered.prediction.probabilities), rel=0.1)
@@ -393,7 +393,7 @@ def test_queue_keeps_each_form_and_counts_what_is_saved(page: AppTest) -> None:
     page.toggle(key="review_table").set_value(True).run()
     table = page.dataframe[0].value
     assert list(table["image"]) == ["first.jpg", "second.jpg", "x.png"]
-    facts, analyzer = ClinicalFacts(80, "face"), resources.analyzer()
+    facts, analyzer = PatientFacts(80, "face"), resources.analyzer()
     informed = analyzer.with_facts(analyzer.run(SAMPLE.read_bytes()), facts).answered.prediction
     alone = analyzer.run(BASAL_CELL.read_bytes()).answered.prediction
     for row, prediction in enumerate((informed, alone)):

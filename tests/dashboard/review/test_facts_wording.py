@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from dashboard.review import facts_wording as wording
-from model.inference.clinical import NO_FACTS, ClinicalFacts
+from model.inference.clinical import NO_FACTS, PatientFacts
 from tests.support.dashboard import made_up_studies
 
 
 def test_answer_says_what_it_takes_into_account() -> None:
     assert wording.used(NO_FACTS, is_of_use=True) == "The answer is of the image alone."
-    both = ClinicalFacts(60, "acral")
+    both = PatientFacts(60, "acral")
     assert wording.used(both, is_of_use=True) == "The answer takes into account: age 60, palm or sole (acral)."
-    assert wording.used(ClinicalFacts(60), is_of_use=True) == "The answer takes into account: age 60."
+    assert wording.used(PatientFacts(60), is_of_use=True) == "The answer takes into account: age 60."
 
 
 def test_a_model_without_terms_claims_nothing() -> None:
-    assert wording.used(ClinicalFacts(60, "back"), is_of_use=False) == "Stated: age 60, back."
+    assert wording.used(PatientFacts(60, "back"), is_of_use=False) == "Stated: age 60, back."
     assert wording.used(NO_FACTS, is_of_use=False) == "Nothing stated."
     assert wording.intro(None) == wording.NO_TERMS
 
@@ -27,4 +27,4 @@ def test_intro_names_the_gain_its_interval_and_where_it_comes_from() -> None:
 
 def test_form_says_what_is_kept() -> None:
     assert "Age and body site: not stated." in wording.kept(NO_FACTS)
-    assert "age 7.5" in wording.kept(ClinicalFacts(7.5))
+    assert "age 7.5" in wording.kept(PatientFacts(7.5))

@@ -19,7 +19,6 @@ from model.analysis.answers import (
     Answer,
     AnswerMalformed,
     Float32Array,
-    PatientFacts,
     answer_of,
     network_output,
     overlay_png,
@@ -29,7 +28,7 @@ from model.analysis.answers import (
 from model.analysis.quality import Issue, advice
 from model.inference.artifact import DEFAULT_ARTIFACT, Artifact, MeasuredRate, load_artifact
 from model.inference.classifier import NetworkOutput, predict
-from model.inference.clinical import ClinicalFacts
+from model.inference.clinical import PatientFacts
 from model.inference.runtimes import LiteRTClassifier
 from tests.support.artifacts import artifact_with_terms
 from tests.support.server import black_image, sample
@@ -50,7 +49,7 @@ def informed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Analysis, Artifa
     """As `analysed`, of a model with made-up terms, with the facts of a patient."""
     artifact = load_artifact(artifact_with_terms(tmp_path_factory.mktemp("facts") / "skin"))
     analysis = analysed(sample())
-    prediction = predict(analysis.output, artifact, ClinicalFacts(80, "back"))
+    prediction = predict(analysis.output, artifact, PatientFacts(80, "back"))
     return replace(analysis, answer=replace(analysis.answered, prediction=prediction)), artifact
 
 

@@ -14,7 +14,7 @@ from model.analysis.pool import AnalyzerPool
 from model.images.rejection import ImageRejected, RgbImage
 from model.inference.artifact import DEFAULT_ARTIFACT, Artifact, load_artifact
 from model.inference.classifier import NetworkOutput
-from model.inference.clinical import NO_FACTS, ClinicalFacts
+from model.inference.clinical import NO_FACTS, PatientFacts
 from model.inference.runtimes import LiteRTClassifier
 from tests.support.artifacts import artifact_with_terms
 from tests.support.server import ROOT, black_image, sample
@@ -144,7 +144,7 @@ def test_refused_image_comes_with_its_forward_pass(artifact: Artifact) -> None:
 def test_facts_belong_to_the_image_they_came_with(tmp_path: Path) -> None:
     artifact = load_artifact(artifact_with_terms(tmp_path / "skin"))
     pool = AnalyzerPool(artifact, 1)
-    facts = [ClinicalFacts(site="back"), NO_FACTS, ClinicalFacts(80)]
+    facts = [PatientFacts(site="back"), NO_FACTS, PatientFacts(80)]
     finished = [future.result(WAIT) for future in [pool.submit(sample(), output_of, one) for one in facts]]
     pool.close()
     analyzer = Analyzer(LiteRTClassifier(artifact))

@@ -15,7 +15,7 @@ from model.batch.facts import FactsUnreadable, read_facts
 from model.batch.sources import S3Object, Source, SourceUnavailable
 from model.batch.table import Row, columns_of
 from model.inference.artifact import load_artifact
-from model.inference.clinical import NO_FACTS, ClinicalFacts
+from model.inference.clinical import NO_FACTS, PatientFacts
 from model.inference.runtimes import LiteRTClassifier
 from model.predict import main
 from tests.support.artifacts import artifact_with_terms, artifact_without_terms
@@ -25,7 +25,7 @@ IMAGES: list[Source] = [Path("/in/a.jpg"), Path("/in/b.jpg"), Path("/in/c.tiff")
 COLUMNS = columns_of(SKIN)
 
 
-def facts_of(folder: Path, table: str, sources: Sequence[Source] = IMAGES) -> dict[Source, ClinicalFacts]:
+def facts_of(folder: Path, table: str, sources: Sequence[Source] = IMAGES) -> dict[Source, PatientFacts]:
     path = folder / "facts.csv"
     path.write_text(table, encoding="utf-8")
     return read_facts(path, sources)
@@ -37,9 +37,9 @@ def facts_of(folder: Path, table: str, sources: Sequence[Source] = IMAGES) -> di
 def test_rows_are_found_by_name_path_and_name_without_ending(tmp_path: Path) -> None:
     table = "image,age,site\nb.jpg,40,back\n/in/a.jpg,60.5,\nc,,lower extremity\nz.jpg,1,ear\n"
     assert facts_of(tmp_path, table) == {
-        IMAGES[0]: ClinicalFacts(60.5),
-        IMAGES[1]: ClinicalFacts(40, "back"),
-        IMAGES[2]: ClinicalFacts(site="lower extremity"),
+        IMAGES[0]: PatientFacts(60.5),
+        IMAGES[1]: PatientFacts(40, "back"),
+        IMAGES[2]: PatientFacts(site="lower extremity"),
     }
 
 
@@ -47,7 +47,7 @@ def test_relative_paths_and_addresses_name_their_images(tmp_path: Path, monkeypa
     monkeypatch.chdir(tmp_path)
     sources: list[Source] = [Path("x/a.jpg"), tmp_path / "y" / "a.jpg", S3Object("clinic", "2026/a.jpg")]
     table = "image,age\nx/a.jpg,1\ny/a.jpg,2\ns3://clinic/2026/a.jpg,3\n"
-    assert facts_of(tmp_path, table, sources) == dict(zip(sources, map(ClinicalFacts, (1, 2, 3)), strict=True))
+    assert facts_of(tmp_path, table, sources) == dict(zip(sources, map(PatientFacts, (1, 2, 3)), strict=True))
 
 
 def test_ham10000_s_metadata_is_a_table_of_facts(tmp_path: Path) -> None:
@@ -56,7 +56,7 @@ def test_ham10000_s_metadata_is_a_table_of_facts(tmp_path: Path) -> None:
         "HAM_1,a,mel,histo,80.0,male,scalp\r\n"
         "HAM_2,b,nv,follow_up,,unknown,unknown\r\n"
     )
-    assert facts_of(tmp_path, table) == {IMAGES[0]: ClinicalFacts(80, "scalp"), IMAGES[1]: NO_FACTS}
+    assert facts_of(tmp_path, table) == {IMAGES[0]: PatientFacts(80, "scalp"), IMAGES[1]: NO_FACTS}
 
 
 def test_whole_metadata_of_ham10000_is_read(ham10000_folder: Path) -> None:
@@ -172,7 +172,7 @@ def test_each_row_takes_its_own_facts_into_account(
     rows = rows_of(output)
     assert tuple(rows[0]) == COLUMNS
     analyzer = Analyzer(LiteRTClassifier(load_artifact(artifact_folder)))
-    for row, facts in zip(rows, (NO_FACTS, ClinicalFacts(80), ClinicalFacts(80, "back"), NO_FACTS), strict=True):
+    for row, facts in zip(rows, (NO_FACTS, PatientFacts(80), PatientFacts(80, "back"), NO_FACTS), strict=True):
         prediction = analyzer.with_facts(analyzer.run(sample()), facts).answered.prediction
         assert probabilities(row) == pytest.approx(list(prediction.probabilities), abs=1e-6)
         assert row["prediction"] == prediction.dx
@@ -233,7 +233,7 @@ def cut_short_after(images: int, monkeypatch: pytest.MonkeyPatch) -> None:
     done: list[Source] = []
     score = predict.score
 
-    def failing_score(analyzer: Analyzer, source: Source, heatmap: Path | None, facts: ClinicalFacts) -> Row:
+    def failing_score(analyzer: Analyzer, source: Source, heatmap: Path | None, facts: PatientFacts) -> Row:
         done.append(source)
         if len(done) > images:
             raise SourceUnavailable("expected a bucket, it has gone")

@@ -26,7 +26,7 @@ from model.batch.table import SOURCE, Row, columns_of, numbers_of
 from model.bench import Throughput, measure_batch, print_throughputs
 from model.images.rejection import MAX_BYTES
 from model.inference.artifact import DEFAULT_ARTIFACT, Artifact, load_artifact
-from model.inference.clinical import ClinicalFacts
+from model.inference.clinical import PatientFacts
 from model.inference.runtimes import LiteRTClassifier
 from model.predict import main
 from tests.support.servers.s3_server import make_bucket
@@ -74,7 +74,7 @@ def scored(monkeypatch: pytest.MonkeyPatch) -> Done:
     names: Done = []
     score = predict.score
 
-    def recording_score(analyzer: Analyzer, source: Source, heatmap: Path | None, facts: ClinicalFacts) -> Row:
+    def recording_score(analyzer: Analyzer, source: Source, heatmap: Path | None, facts: PatientFacts) -> Row:
         row = score(analyzer, source, heatmap, facts)
         names.append(source.name)
         return row
@@ -89,7 +89,7 @@ def cut_short_after_3() -> Iterator[pytest.MonkeyPatch]:
     calls: list[Source] = []
     score = predict.score
 
-    def failing_score(analyzer: Analyzer, source: Source, heatmap: Path | None, facts: ClinicalFacts) -> Row:
+    def failing_score(analyzer: Analyzer, source: Source, heatmap: Path | None, facts: PatientFacts) -> Row:
         calls.append(source)
         if len(calls) == 4:
             raise SourceUnavailable("expected a bucket, it has gone")
@@ -269,7 +269,7 @@ def test_process_that_dies_cuts_the_batch_short(
     assert "--resume" in capsys.readouterr().err
 
 
-def die(artifact_folder: Path, source: Source, heatmap: Path | None, facts: ClinicalFacts) -> Row:
+def die(artifact_folder: Path, source: Source, heatmap: Path | None, facts: PatientFacts) -> Row:
     os.kill(os.getpid(), signal.SIGKILL)
     raise AssertionError
 

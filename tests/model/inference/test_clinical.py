@@ -11,8 +11,8 @@ from model.inference.clinical import (
     NO_FACTS,
     NO_TERMS,
     SITE_GROUPS,
-    ClinicalFacts,
     ClinicalTerms,
+    PatientFacts,
     fit_terms,
 )
 from model.measures.metrics import positive_probability
@@ -36,25 +36,25 @@ TERMS = ClinicalTerms(
 def test_facts_refuse_what_no_form_offers() -> None:
     for wrong in ({"age": -1}, {"age": 121}, {"age": float("nan")}, {"site": "arm"}):
         with pytest.raises(ValueError, match="expected"):
-            ClinicalFacts(**wrong)  # type: ignore[arg-type]
+            PatientFacts(**wrong)  # type: ignore[arg-type]
 
 
 def test_facts_read_as_a_sentence() -> None:
-    assert str(ClinicalFacts(60.0, "lower extremity")) == "age 60, lower extremity"
-    assert str(ClinicalFacts(site="back")) == "back"
+    assert str(PatientFacts(60.0, "lower extremity")) == "age 60, lower extremity"
+    assert str(PatientFacts(site="back")) == "back"
     assert str(NO_FACTS) == ""
 
 
 def test_unknown_facts_change_nothing_to_the_last_bit() -> None:
     probabilities = np.random.default_rng(0).dirichlet(np.ones(7), 5)
     assert TERMS.probabilities(probabilities, NO_FACTS) is probabilities
-    assert NO_TERMS.probabilities(probabilities, ClinicalFacts(60, "back")) is probabilities
+    assert NO_TERMS.probabilities(probabilities, PatientFacts(60, "back")) is probabilities
     # A site that the terms do not know.
-    assert TERMS.probabilities(probabilities, ClinicalFacts(site="hand")) is probabilities
+    assert TERMS.probabilities(probabilities, PatientFacts(site="hand")) is probabilities
 
 
 def test_terms_add_to_the_log_probabilities_within_a_group() -> None:
-    moved = TERMS.probabilities(EVEN, ClinicalFacts(80, "back"))
+    moved = TERMS.probabilities(EVEN, PatientFacts(80, "back"))
     # By hand: of the three malignant classes mel gets 2 + 1, the others nothing; the benign ones stay.
     assert moved[MEL] == pytest.approx(3 / 7 * np.exp(3) / (np.exp(3) + 2))
     np.testing.assert_allclose(moved[~IS_MALIGNANT], 1 / 7)
@@ -63,7 +63,7 @@ def test_terms_add_to_the_log_probabilities_within_a_group() -> None:
 
 def test_malignant_share_never_moves() -> None:
     probabilities = np.random.default_rng(2).dirichlet(np.full(7, 0.3), 200)
-    for facts in (ClinicalFacts(20, "face"), ClinicalFacts(80, "back"), ClinicalFacts(8), ClinicalFacts(site="face")):
+    for facts in (PatientFacts(20, "face"), PatientFacts(80, "back"), PatientFacts(8), PatientFacts(site="face")):
         moved = TERMS.probabilities(probabilities, facts)
         assert np.abs(moved - probabilities).max() > 0.01
         np.testing.assert_allclose(
@@ -73,13 +73,13 @@ def test_malignant_share_never_moves() -> None:
 
 def test_group_that_the_image_rules_out_stays_out() -> None:
     benign = np.where(IS_MALIGNANT, 0.0, 0.25)
-    moved = TERMS.probabilities(benign, ClinicalFacts(80, "face"))
+    moved = TERMS.probabilities(benign, PatientFacts(80, "face"))
     np.testing.assert_allclose(moved, benign)
 
 
 def test_age_is_linear_between_the_knots_and_stays_beyond_them() -> None:
     def log_odds(age: float) -> float:
-        moved = TERMS.probabilities(EVEN, ClinicalFacts(age))
+        moved = TERMS.probabilities(EVEN, PatientFacts(age))
         return float(np.log(moved[NV] / moved[SKIN.codes.index("bkl")]))
 
     assert log_odds(20) == pytest.approx(1.0)
@@ -95,12 +95,12 @@ def test_parts_of_the_torso_are_one_place() -> None:
 
 def test_a_certain_answer_stays_certain() -> None:
     certain = np.eye(7)[NV]
-    np.testing.assert_array_equal(TERMS.probabilities(certain, ClinicalFacts(80, "back")), certain)
+    np.testing.assert_array_equal(TERMS.probabilities(certain, PatientFacts(80, "back")), certain)
 
 
 def test_several_answers_of_one_patient_move_alike() -> None:
     probabilities = np.random.default_rng(1).dirichlet(np.ones(7), (2, 3))
-    facts = ClinicalFacts(70, "chest")
+    facts = PatientFacts(70, "chest")
     moved = TERMS.probabilities(probabilities, facts)
     assert moved.shape == (2, 3, 7)
     np.testing.assert_allclose(moved[1, 2], TERMS.probabilities(probabilities[1, 2], facts))
@@ -109,7 +109,7 @@ def test_several_answers_of_one_patient_move_alike() -> None:
 def test_fit_recovers_the_terms_that_made_the_diagnoses() -> None:
     rng = np.random.default_rng(0)
     ages, sites = rng.uniform(20, 80, 20_000), rng.choice(["face", "foot"], 20_000)
-    facts = [ClinicalFacts(age, site) for age, site in zip(ages, sites, strict=True)]
+    facts = [PatientFacts(age, site) for age, site in zip(ages, sites, strict=True)]
     images = rng.dirichlet(np.full(7, 5.0), len(facts))
     # The logarithm of the odds of mel rises by 2 from 20 to 80 years.
     truth = ClinicalTerms(
@@ -121,13 +121,13 @@ def test_fit_recovers_the_terms_that_made_the_diagnoses() -> None:
     dx_true = np.array([rng.choice(7, p=share) for share in moved])
     fitted = fit_terms(images, dx_true, facts, penalty=1.0, positives=SKIN.positives)
 
-    def log_odds(facts: ClinicalFacts) -> np.ndarray:
+    def log_odds(facts: PatientFacts) -> np.ndarray:
         moved = fitted.probabilities(EVEN, facts)
         return np.log(moved / moved[BCC])
 
-    old, young = (log_odds(ClinicalFacts(age, "foot")) for age in (80, 20))
+    old, young = (log_odds(PatientFacts(age, "foot")) for age in (80, 20))
     assert old[MEL] - young[MEL] == pytest.approx(2.0, abs=0.3)
-    face, foot = (log_odds(ClinicalFacts(50, site)) for site in ("face", "foot"))
+    face, foot = (log_odds(PatientFacts(50, site)) for site in ("face", "foot"))
     assert face[0] - foot[0] == pytest.approx(-1.0, abs=0.15)
     assert set(fitted.site) == {"face", "foot"}
 
@@ -141,7 +141,7 @@ def test_images_without_facts_fit_no_term() -> None:
 
 def test_a_heavy_penalty_leaves_nothing() -> None:
     rng = np.random.default_rng(0)
-    facts = [ClinicalFacts(site=site) for site in rng.choice(["face", "foot"], 200)]
+    facts = [PatientFacts(site=site) for site in rng.choice(["face", "foot"], 200)]
     fitted = fit_terms(
         rng.dirichlet(np.ones(7), 200), rng.integers(0, 7, 200), facts, penalty=1e9, positives=SKIN.positives
     )

@@ -19,7 +19,7 @@ from model.images.decoding import decode_image
 from model.images.framing import to_network_input
 from model.images.rejection import RgbImage
 from model.inference.artifact import DEFAULT_ARTIFACT, Artifact, load_artifact
-from model.inference.clinical import ClinicalFacts
+from model.inference.clinical import PatientFacts
 from model.remote.classifier import Patience, RemoteClassifier, as_png
 from model.remote.failures import RemoteMismatch, RemoteUnavailable, TransientFailure
 from model.server.app import create_app
@@ -221,7 +221,7 @@ def test_facts_are_never_sent_but_taken_into_account_here(tmp_path: Path) -> Non
     informed = load_artifact(artifact_with_terms(tmp_path / "skin"))
     analyzer = Analyzer(RemoteClassifier(informed, ScriptedEndpoint(true_answer()), QUICK))
     alone = analyzer.run(sample())
-    told = analyzer.with_facts(alone, ClinicalFacts(site="back"))
+    told = analyzer.with_facts(alone, PatientFacts(site="back"))
     assert (alone.answered.prediction.dx, told.answered.prediction.dx) == ("mel", "bcc")
 
 

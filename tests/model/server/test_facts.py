@@ -16,7 +16,7 @@ from fastapi import FastAPI
 from data.tasks.skin import SKIN
 from model.analysis.analyzer import Analyzer
 from model.inference.artifact import load_artifact
-from model.inference.clinical import ClinicalFacts
+from model.inference.clinical import PatientFacts
 from model.inference.runtimes import LiteRTClassifier
 from model.server.app import create_app
 from model.server.settings import ServerSettings
@@ -74,7 +74,7 @@ def stated(answer: Answer) -> tuple[float | None, str]:
 def test_facts_give_the_analyzer_s_answer_with_them(app: FastAPI, tmp_path: Any) -> None:
     analyzer = Analyzer(LiteRTClassifier(load_artifact(artifact_with_terms(tmp_path / "skin"))))
     alone = analyzer.run(sample())
-    expected = analyzer.with_facts(alone, ClinicalFacts(80, "foot")).answered.prediction
+    expected = analyzer.with_facts(alone, PatientFacts(80, "foot")).answered.prediction
     assert not np.allclose(expected.probabilities, alone.answered.prediction.probabilities, atol=1e-3)
     answer = predict(app, sample(), "/v1/predict?age=80&site=foot").json()
     assert answer["probabilities"] == dict(zip(SKIN.codes, expected.probabilities, strict=True))

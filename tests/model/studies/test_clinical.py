@@ -12,7 +12,7 @@ import pytest
 from data.tasks.skin import SKIN
 from model.evaluation.predictions import cohort_of
 from model.inference.artifact import MANIFEST_FILE, OUT_OF_FOLD_FILE, TEST_PREDICTIONS_FILE, load_artifact, sha256_of
-from model.inference.clinical import NO_FACTS, NO_TERMS, UNKNOWN, ClinicalFacts
+from model.inference.clinical import NO_FACTS, NO_TERMS, UNKNOWN, PatientFacts
 from model.studies.clinical import cross_fitted, facts_of, main, with_facts
 from tests.support.dashboard import made_up_predictions, write_artifact
 
@@ -33,7 +33,7 @@ def told_by_site(seed: int) -> pd.DataFrame:
 
 def test_facts_are_what_the_table_states() -> None:
     table = pd.DataFrame({"age": [60.0, np.nan], "sex": ["male", "female"], "localization": ["back", "nowhere"]})
-    assert facts_of(table) == [ClinicalFacts(60.0, "back"), ClinicalFacts(None, UNKNOWN)]
+    assert facts_of(table) == [PatientFacts(60.0, "back"), PatientFacts(None, UNKNOWN)]
 
 
 def test_each_fold_is_answered_by_terms_of_the_others() -> None:
