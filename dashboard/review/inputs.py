@@ -86,10 +86,12 @@ def _opened(file: UploadedFile) -> Upload:
 
 
 def _sample_buttons() -> None:
-    named = resources.artifact().task.named
+    named, samples = resources.artifact().task.named, resources.samples()
+    if samples.empty:
+        return
     st.markdown("Or open a synthetic sample", help=wording.SAMPLES_NOTE)
     with st.container(horizontal=True, gap="small"):
-        for sample in resources.samples().itertuples():
+        for sample in samples.itertuples():
             with st.container(width=80, gap="xxsmall"):
                 st.image(
                     resources.sample_thumbnail(sample.file),
