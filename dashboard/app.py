@@ -15,7 +15,7 @@ import streamlit as st  # noqa: E402 (the path comes first)
 
 from dashboard.access import sign_in  # noqa: E402
 from dashboard.shell.formats import APP_NAME  # noqa: E402
-from dashboard.shell.widgets import explained_errors, page_style, research_banner  # noqa: E402
+from dashboard.shell.widgets import explained_errors, model_selector, page_style, research_banner  # noqa: E402
 
 ASSETS = Path(__file__).with_name("assets")
 
@@ -27,4 +27,6 @@ page = st.navigation(sign_in.pages(), position="top")
 research_banner()
 with explained_errors():
     sign_in.user_bar()
+    if sign_in.is_in():
+        model_selector()
     page.run()

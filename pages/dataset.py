@@ -1,4 +1,4 @@
-"""Explore HAM10000: who is in it, what was found, and how it was confirmed."""
+"""Explore the dataset of the model's task: who is in it, what was found, and how it was confirmed."""
 
 from __future__ import annotations
 
@@ -7,43 +7,46 @@ import streamlit as st
 from dashboard.dataset import widgets, wording
 from dashboard.dataset.cohort import cohort_size, filter_rows
 from dashboard.shell import resources
-from dashboard.shell.widgets import diagnosis_key, explained_errors
+from dashboard.shell.widgets import class_key, explained_errors
 
 
 @st.fragment
 def explore() -> None:
     """Filters, charts and images; a fragment, so that a filter reruns nothing else."""
-    counts = resources.counts()
+    task, counts = resources.task(), resources.counts()
     metadata = None
     with explained_errors():
         metadata = resources.metadata()
+    if counts is None:
+        widgets.no_counts(task)
+        return
 
     with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
         headline = st.container(width="content", gap="xxsmall")
         with st.container(horizontal=True, vertical_alignment="bottom", width="content"):
-            unit = widgets.unit_control()
+            unit = widgets.unit_control(task)
             widgets.reset_button()
             download = st.container(width="content")
-    wanted = widgets.cohort_filters(counts)
+    wanted = widgets.cohort_filters(task, counts)
 
     kept = filter_rows(counts, wanted)
     images = None if metadata is None else filter_rows(metadata, wanted)
     with headline:
         st.title(wording.DATASET_TITLE)
-        widgets.cohort_headline(cohort_size(kept))
+        widgets.cohort_headline(task, cohort_size(kept))
     with download:
-        widgets.cohort_download(kept, images)
+        widgets.cohort_download(task, kept, images)
 
-    diagnosis_key()
+    class_key(task)
     if kept.empty:
-        widgets.empty_cohort()
+        widgets.empty_cohort(task)
         return
-    widgets.cohort_charts(counts, wanted, unit)
+    widgets.cohort_charts(task, counts, wanted, unit)
     if images is None:
-        st.caption(wording.NO_DATASET_FOLDER)
+        st.caption(wording.no_dataset_folder(task))
     else:
-        widgets.image_grid(images)
+        widgets.image_grid(task, images)
 
 
 explore()
-st.caption(wording.DATASET_SOURCE)
+st.caption(wording.source(resources.task()))

@@ -6,7 +6,7 @@ import streamlit as st
 
 from dashboard.evaluation import trust, widgets, wording
 from dashboard.shell import resources
-from dashboard.shell.widgets import diagnosis_key, explained_errors
+from dashboard.shell.widgets import class_key, explained_errors
 
 
 @st.fragment
@@ -20,10 +20,9 @@ with explained_errors():
     evaluation = resources.evaluation()
     widgets.header(evaluation)
     widgets.summary(evaluation)
-    diagnosis_key()
+    class_key(resources.artifact().task)
     decisions()
 
-    st.subheader(wording.PER_CLASS_HEADING)
     widgets.per_class(evaluation)
 
     trust.calibration(evaluation)

@@ -1,4 +1,4 @@
-"""Open a dermoscopic image, read it, see what the classifier makes of it, decide and save."""
+"""Open an image, read it, see what the classifier makes of it, decide and save."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import streamlit as st
 
 from dashboard.review import decision as decision_widgets
 from dashboard.review import facts as facts_widgets
-from dashboard.review import inputs, widgets
+from dashboard.review import inputs, widgets, wording
 from dashboard.review import own_read as own_read_widgets
+from dashboard.shell import resources
 
-st.title("Review a lesion")
+st.title(wording.title(resources.task()))
 if not inputs.intended_use():
     st.stop()
 answer_area = st.container()

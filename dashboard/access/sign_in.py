@@ -52,6 +52,15 @@ def pages() -> list[StreamlitPage]:
     return [_page(name, user) for name in PAGES]
 
 
+def is_in() -> bool:
+    """Whether this session gets the pages themselves, rather than one in place of them all."""
+    try:
+        actor()
+    except (NotSignedIn, RoleMissing, SignInExpired):
+        return False
+    return True
+
+
 def user_bar() -> None:
     """Who is signed in, how long the sign-in still holds, and the way out; nothing without sign-in."""
     if settings().auth == "none" or not st.user.get("is_logged_in"):

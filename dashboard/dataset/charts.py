@@ -9,48 +9,53 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from dashboard.dataset.cohort import AGE_LABELS, AGES, UNKNOWN, Unit
+from dashboard.dataset.wording import share_axis, unit_noun
 from dashboard.shell.charts import CARD_HEIGHT, add_share_cells, new_figure
-from dashboard.shell.colours import ACCENT, DX_COLOURS, translucent
-from data.tasks.skin import DX_CODES, diagnosis
+from dashboard.shell.colours import ACCENT, translucent
+from data.tasks.task import Task
 
 AGE_AXIS_TITLE = "age (years, 5-year bands)"
 
 
-def diagnosis_bars(counts: pd.Series, unit: Unit, chosen: tuple[str, ...] = ()) -> go.Figure:
-    """Horizontal bars of counts by diagnosis, the count at each bar's end.
+def class_bars(task: Task, counts: pd.Series, unit: Unit, chosen: tuple[str, ...] = ()) -> go.Figure:
+    """Horizontal bars of counts by class, the count at each bar's end.
 
     Args:
-        counts: indexed by dx code, all seven.
+        task: whose classes are counted.
+        counts: indexed by dx code, all of them.
         unit: what is counted.
-        chosen: diagnoses the page is filtered to; the others fade. Empty: none fades.
+        chosen: classes the page is filtered to; the others fade. Empty: none fades.
     """
-    names = [diagnosis(dx).name for dx in counts.index]
+    names = [task.named(dx).name for dx in counts.index]
     opacity = [1.0 if not chosen or dx in chosen else 0.25 for dx in counts.index]
     figure = new_figure(CARD_HEIGHT, showlegend=False, clickmode="event+select")
     figure.add_bar(
         x=counts.to_numpy(),
         y=list(counts.index),
         orientation="h",
-        marker={"color": [DX_COLOURS[dx] for dx in counts.index], "opacity": opacity},
+        marker={"color": [task.named(dx).colour for dx in counts.index], "opacity": opacity},
         text=[f"{count:,}" for count in counts],
         textposition="outside",
         cliponaxis=False,
         customdata=names,
-        hovertemplate=f"%{{y}} · %{{customdata}}<br>%{{x:,}} {unit}<extra></extra>",
+        hovertemplate=f"%{{y}} · %{{customdata}}<br>%{{x:,}} {unit_noun(task, unit)}<extra></extra>",
         # A click filters; the fading is ours, from the filter, and not Plotly's own.
         selected={"marker": {"opacity": 1}},
         unselected={"marker": {"opacity": 1}},
     )
     # Room for the number beside the longest bar.
-    figure.update_xaxes(title=f"{unit}", range=[0, max(int(counts.max()), 1) * 1.18], nticks=5, tickformat=",")
+    figure.update_xaxes(
+        title=unit_noun(task, unit), range=[0, max(int(counts.max()), 1) * 1.18], nticks=5, tickformat=","
+    )
     figure.update_yaxes(autorange="reversed", tickfont={"size": 13})
     return figure
 
 
-def age_bars(table: pd.DataFrame, unit: Unit) -> go.Figure:
-    """Stacked bars of counts by five-year age band, one colour a diagnosis.
+def age_bars(task: Task, table: pd.DataFrame, unit: Unit) -> go.Figure:
+    """Stacked bars of counts by five-year age band, one colour a class.
 
     Args:
+        task: whose classes are counted.
         table: age labels (rows) by dx (columns), see `dashboard.dataset.cohort.cross_count`.
         unit: what is counted.
     """
@@ -61,14 +66,15 @@ def age_bars(table: pd.DataFrame, unit: Unit) -> go.Figure:
             x=list(table.index),
             y=table[dx].to_numpy(),
             name=dx,
-            marker={"color": DX_COLOURS[dx], "line": {"width": 0}},
+            marker={"color": task.named(dx).colour, "line": {"width": 0}},
             customdata=totals,
-            hovertemplate=f"age %{{x}}<br>{dx} · {diagnosis(dx).name}<br>%{{y:,}} of %{{customdata:,}} {unit}"
+            hovertemplate=f"age %{{x}}<br>{dx} · {task.named(dx).name}<br>%{{y:,}} of %{{customdata:,}} "
+            f"{unit_noun(task, unit)}"
             "<extra></extra>",
         )
     _age_axis(figure)
     figure.update_xaxes(title=AGE_AXIS_TITLE)
-    figure.update_yaxes(title=f"{unit}", nticks=6, tickformat=",")
+    figure.update_yaxes(title=unit_noun(task, unit), nticks=6, tickformat=",")
     return figure
 
 
@@ -84,14 +90,15 @@ def _age_axis(figure: go.Figure) -> None:
     )
 
 
-def site_heatmap(table: pd.DataFrame, unit: Unit) -> go.Figure:
-    """Body site by diagnosis: the cell says how many, the colour which share of the diagnosis lies at that site.
+def site_heatmap(task: Task, table: pd.DataFrame, unit: Unit) -> go.Figure:
+    """Body site by class: the cell says how many, the colour which share of the class lies at that site.
 
     Args:
+        task: whose classes are counted.
         table: sites (rows) by dx (columns).
         unit: what is counted.
     """
-    counts = table.to_numpy(dtype=float)
+    noun, counts = unit_noun(task, unit), table.to_numpy(dtype=float)
     totals = counts.sum(axis=0)
     shares = np.divide(counts, totals, out=np.zeros_like(counts), where=totals > 0)
     figure = new_figure(CARD_HEIGHT, showlegend=False)
@@ -102,7 +109,7 @@ def site_heatmap(table: pd.DataFrame, unit: Unit) -> go.Figure:
         rows=list(table.index),
         text=[[f"{int(count):,}" if count else "" for count in row] for row in counts],
         customdata=np.dstack([counts, np.broadcast_to(totals, counts.shape)]),
-        hovertemplate=f"%{{x}}, %{{y}}<br>%{{customdata[0]:,}} of %{{customdata[1]:,}} {unit} (%{{z:.0%}})"
+        hovertemplate=f"%{{x}}, %{{y}}<br>%{{customdata[0]:,}} of %{{customdata[1]:,}} {noun} (%{{z:.0%}})"
         "<extra></extra>",
     )
     figure.update_xaxes(side="top", tickfont={"size": 12})
@@ -110,16 +117,19 @@ def site_heatmap(table: pd.DataFrame, unit: Unit) -> go.Figure:
     return figure
 
 
-def share_bars(table: pd.DataFrame, unit: Unit, names: Mapping[str, str], colours: Mapping[str, str]) -> go.Figure:
-    """Bars from 0 to 100 %, one a diagnosis, divided by the values of a second column.
+def share_bars(
+    task: Task, table: pd.DataFrame, unit: Unit, names: Mapping[str, str], colours: Mapping[str, str]
+) -> go.Figure:
+    """Bars from 0 to 100 %, one a class, divided by the values of a second column.
 
     Args:
+        task: whose classes are counted.
         table: values (rows) by dx (columns).
         unit: what is counted.
         names: text of each value for the legend, in the order of the divisions.
         colours: colour of each value.
     """
-    totals = table.sum(axis=0)
+    noun, totals = unit_noun(task, unit), table.sum(axis=0)
     shares = table.div(totals.where(totals > 0), axis=1)
     figure = new_figure(CARD_HEIGHT, barmode="stack", legend={"traceorder": "normal", "itemwidth": 30})
     for value, name in names.items():
@@ -132,24 +142,31 @@ def share_bars(table: pd.DataFrame, unit: Unit, names: Mapping[str, str], colour
             name=name,
             marker={"color": colours[value], "line": {"width": 0}},
             customdata=np.column_stack([table.loc[value], totals]),
-            hovertemplate=f"%{{y}}, {name}<br>%{{customdata[0]:,}} of %{{customdata[1]:,}} {unit} (%{{x:.0%}})"
+            hovertemplate=f"%{{y}}, {name}<br>%{{customdata[0]:,}} of %{{customdata[1]:,}} {noun} (%{{x:.0%}})"
             "<extra></extra>",
         )
-    figure.update_xaxes(title=f"share of the diagnosis' {unit}", tickformat=".0%", range=[0, 1.04], dtick=0.25)
-    figure.update_yaxes(autorange="reversed", tickfont={"size": 13}, categoryarray=list(DX_CODES))
+    figure.update_xaxes(
+        title=share_axis(task, unit),
+        tickformat=".0%",
+        range=[0, 1.04],
+        dtick=0.25,
+    )
+    figure.update_yaxes(autorange="reversed", tickfont={"size": 13}, categoryarray=list(task.codes))
     return figure
 
 
-def malignant_share_dots(shares: pd.DataFrame, unit: Unit, is_by_age: bool) -> go.Figure:
-    """Share of malignant diagnoses with its 95 % interval, one row a group.
+def positive_share_dots(task: Task, shares: pd.DataFrame, unit: Unit, is_by_age: bool) -> go.Figure:
+    """Share of the classes that answer the task's question with yes, with its 95 % interval, one row a group.
 
     Args:
-        shares: see `dashboard.dataset.cohort.malignant_share`.
+        task: whose question it is.
+        shares: see `dashboard.dataset.cohort.positive_share`.
         unit: what is counted.
         is_by_age: groups are age bands and run along the horizontal axis; otherwise they are sorted by share and stand
             below each other.
     """
     ordered = shares if is_by_age else shares.sort_values("share", ascending=False, kind="stable")
+    noun, yes = unit_noun(task, unit), task.question.positive
     value, group = ("y", "x") if is_by_age else ("x", "y")
     figure = new_figure(CARD_HEIGHT, showlegend=False)
     figure.add_scatter(
@@ -167,12 +184,18 @@ def malignant_share_dots(shares: pd.DataFrame, unit: Unit, is_by_age: bool) -> g
         },
         mode="markers",
         marker={"color": ACCENT, "size": 9},
-        customdata=ordered[["malignant", "n", "low", "high", "lesions"]].to_numpy(dtype=float),
-        hovertemplate=f"%{{{group}}}<br>%{{{value}:.0%}} malignant, 95 % interval %{{customdata[2]:.0%}} to "
-        f"%{{customdata[3]:.0%}}<br>%{{customdata[0]:,}} of %{{customdata[1]:,}} {unit}, %{{customdata[4]:,}} lesions"
+        customdata=ordered[["positive", "n", "low", "high", "lesions"]].to_numpy(dtype=float),
+        hovertemplate=f"%{{{group}}}<br>%{{{value}:.0%}} {yes}, 95 % interval %{{customdata[2]:.0%}} to "
+        f"%{{customdata[3]:.0%}}<br>%{{customdata[0]:,}} of %{{customdata[1]:,}} {noun}, %{{customdata[4]:,}} "
+        f"{task.words.subjects}"
         "<extra></extra>",
     )
-    share_axis = {"title": f"malignant share of {unit}", "tickformat": ".0%", "rangemode": "tozero", "nticks": 6}
+    share_axis = {
+        "title": f"{yes} share of {noun}",
+        "tickformat": ".0%",
+        "rangemode": "tozero",
+        "nticks": 6,
+    }
     if is_by_age:
         _age_axis(figure)
         figure.update_xaxes(title=AGE_AXIS_TITLE)

@@ -1,4 +1,4 @@
-"""Filter and count HAM10000: pure functions on the counts table or on the metadata."""
+"""Filter and count a HAM10000-shaped dataset: pure functions on the counts table or on the metadata."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from data.tasks.skin import DX_CODES, MALIGNANT_DX
+from data.tasks.task import Task
 
 Unit = Literal["images", "lesions"]
 
@@ -68,25 +68,26 @@ def cohort_size(counts: pd.DataFrame) -> CohortSize:
     return CohortSize(int(counts["images"].sum()), int(counts["lesions"].sum()))
 
 
-def count_by_dx(counts: pd.DataFrame, unit: Unit) -> pd.Series:
-    """Counts indexed by all seven dx codes in their order; 0 where there is none."""
-    return counts.groupby("dx")[unit].sum().reindex(list(DX_CODES), fill_value=0)
+def count_by_dx(task: Task, counts: pd.DataFrame, unit: Unit) -> pd.Series:
+    """Counts indexed by all dx codes of the task in their order; 0 where there is none."""
+    return counts.groupby("dx")[unit].sum().reindex(list(task.codes), fill_value=0)
 
 
-def cross_count(counts: pd.DataFrame, column: str, unit: Unit) -> pd.DataFrame:
-    """Counts of each value of a column (rows) by dx (columns, all seven in order).
+def cross_count(task: Task, counts: pd.DataFrame, column: str, unit: Unit) -> pd.DataFrame:
+    """Counts of each value of a column (rows) by dx (columns, all codes of the task in order).
 
     Returns:
         Ages ascending as whole numbers from 0 to 85 in steps of 5, then `unknown`, all present even where 0, so that an
         axis does not jump; any other column by falling total.
     """
     groups, row_of = _rows_of(counts, column)
-    column_of = pd.Categorical(counts["dx"], categories=list(DX_CODES)).codes
+    column_of = pd.Categorical(counts["dx"], categories=list(task.codes)).codes
     # bincount on cell numbers: a pivot table costs ten times as much, at every move of a filter.
-    cells = np.bincount(
-        row_of * len(DX_CODES) + column_of, weights=counts[unit], minlength=len(groups) * len(DX_CODES)
-    ).astype(np.int64)
-    table = pd.DataFrame(cells.reshape(len(groups), len(DX_CODES)), index=groups, columns=list(DX_CODES))
+    shape = (len(groups), len(task.codes))
+    cells = np.bincount(row_of * shape[1] + column_of, weights=counts[unit], minlength=shape[0] * shape[1]).astype(
+        np.int64
+    )
+    table = pd.DataFrame(cells.reshape(shape), index=groups, columns=list(task.codes))
     if column == "age":
         return table
     return table.loc[table.sum(axis=1).sort_values(ascending=False, kind="stable").index]
@@ -114,20 +115,20 @@ def age_labels(age: pd.Series) -> pd.Series:
     return bands.astype("string").fillna(UNKNOWN).astype(object)
 
 
-def malignant_share(counts: pd.DataFrame, column: str, unit: Unit) -> pd.DataFrame:
-    """Share of malignant diagnoses for each value of a column, with a 95 % interval.
+def positive_share(task: Task, counts: pd.DataFrame, column: str, unit: Unit) -> pd.DataFrame:
+    """Share of the classes that answer the task's question with yes, for each value of a column, with a 95 % interval.
 
     Images of one lesion are not independent, so the interval takes the number of lesions as its n, whatever is counted.
 
     Returns:
-        Indexed like `cross_count`, rows without images left out; columns malignant, n (both in `unit`), lesions,
+        Indexed like `cross_count`, rows without images left out; columns positive, n (both in `unit`), lesions,
         share, low, high in [0, 1]; low and high are NaN where no lesion has its first image in the row.
     """
-    table = cross_count(counts, column, unit)
-    lesions = cross_count(counts, column, "lesions").reindex(table.index, fill_value=0).sum(axis=1)
-    result = pd.DataFrame({"malignant": table[list(MALIGNANT_DX)].sum(axis=1), "n": table.sum(axis=1)})
+    table = cross_count(task, counts, column, unit)
+    lesions = cross_count(task, counts, column, "lesions").reindex(table.index, fill_value=0).sum(axis=1)
+    result = pd.DataFrame({"positive": table[list(task.question.positives)].sum(axis=1), "n": table.sum(axis=1)})
     result = result.assign(lesions=lesions)[lambda rows: rows["n"] > 0]
-    result["share"] = result["malignant"] / result["n"]
+    result["share"] = result["positive"] / result["n"]
     result["low"], result["high"] = wilson_interval(
         result["share"].to_numpy(dtype=float), result["lesions"].to_numpy(dtype=float)
     )

@@ -20,15 +20,16 @@ from dashboard.dataset.cohort import (
     count_by_dx,
     cross_count,
     filter_rows,
-    malignant_share,
     page_of,
+    positive_share,
 )
 from dashboard.shell import formats, resources
 from dashboard.shell.colours import DX_TYPE_COLOURS, SEX_COLOURS
 from dashboard.shell.widgets import card_grid, chart, chart_heading, csv_download
-from data.tasks.skin import DX_CODES, diagnosis
+from data.tasks.task import Task
 
 IMAGES_PER_PAGE = 24
+UNITS: tuple[Unit, ...] = ("images", "lesions")
 
 # Key and starting value of every filter of the page.
 FILTERS: dict[str, Any] = {
@@ -41,30 +42,30 @@ FILTERS: dict[str, Any] = {
 }
 
 
-def unit_control() -> Unit:
-    """Count by image or by lesion."""
+def unit_control(task: Task) -> Unit:
+    """Count by image or by what it shows."""
     return st.segmented_control(
         "Count by",
-        options=list(wording.UNIT_NAMES),
-        format_func=wording.UNIT_NAMES.__getitem__,
+        options=UNITS,
+        format_func=lambda unit: wording.unit_noun(task, unit).capitalize(),
         default="images",
         required=True,
         key="dataset_unit",
-        help=wording.UNIT_HELP,
+        help=task.worded(wording.UNIT_HELP),
         persist_state="session",
     )
 
 
-def cohort_filters(counts: pd.DataFrame) -> CohortFilter:
+def cohort_filters(task: Task, counts: pd.DataFrame) -> CohortFilter:
     """The filter row; its state outlives a switch of pages."""
     for key, value in FILTERS.items():
         st.session_state.setdefault(key, value)
     with st.container(border=True), st.grid(5, min_column_width=210, gap="small"):
         dx = st.multiselect(
-            "Diagnosis",
-            DX_CODES,
-            format_func=lambda code: f"{code} · {diagnosis(code).name}",
-            placeholder="All diagnoses",
+            task.words.label.capitalize(),
+            task.codes,
+            format_func=lambda code: f"{code} · {task.named(code).name}",
+            placeholder=f"All {task.words.labels}",
             key="dataset_dx",
             persist_state="session",
         )
@@ -110,70 +111,77 @@ def reset_button() -> None:
     st.button("Reset", icon=":material/restart_alt:", on_click=reset_filters, help="Undo all filters")
 
 
-def cohort_headline(size: CohortSize) -> None:
+def cohort_headline(task: Task, size: CohortSize) -> None:
     """How many images and lesions the filters keep."""
-    st.html(f'<p class="lens-headline" aria-live="polite">{escape(wording.cohort_headline(size))}</p>')
+    st.html(f'<p class="lens-headline" aria-live="polite">{escape(wording.cohort_headline(task, size))}</p>')
 
 
-def cohort_download(filtered_counts: pd.DataFrame, filtered_metadata: pd.DataFrame | None) -> None:
+def cohort_download(task: Task, filtered_counts: pd.DataFrame, filtered_metadata: pd.DataFrame | None) -> None:
     """The filtered table: metadata rows where a dataset folder is set, else count rows."""
+    name = task.dataset.name.lower().replace(" ", "_")
     if filtered_metadata is None:
-        csv_download(filtered_counts, "ham10000_cohort_counts.csv", key="dataset_csv")
+        csv_download(filtered_counts, f"{name}_cohort_counts.csv", key="dataset_csv")
     else:
-        csv_download(filtered_metadata, "ham10000_cohort.csv", key="dataset_csv")
+        csv_download(filtered_metadata, f"{name}_cohort.csv", key="dataset_csv")
 
 
-def empty_cohort() -> None:
+def empty_cohort(task: Task) -> None:
     """What to do when the filters keep nothing."""
     with st.container(border=True, horizontal_alignment="center", key="dataset_empty"):
         st.markdown(f"##### :material/filter_alt_off: {wording.EMPTY_COHORT_TITLE}")
-        st.markdown(wording.EMPTY_COHORT)
+        st.markdown(task.worded(wording.EMPTY_COHORT))
 
 
-def cohort_charts(counts: pd.DataFrame, wanted: CohortFilter, unit: Unit) -> None:
+def no_counts(task: Task) -> None:
+    """What to do where there is nothing to count."""
+    st.title(wording.DATASET_TITLE)
+    st.info(wording.no_counts(task), icon=":material/database_off:")
+
+
+def cohort_charts(task: Task, counts: pd.DataFrame, wanted: CohortFilter, unit: Unit) -> None:
     """The six charts of a cohort."""
     kept = filter_rows(counts, wanted)
-    data = wording.cohort_data(cohort_size(kept), cohort_size(counts))
-    noun = wording.UNIT_NAMES[unit]
+    data = wording.cohort_data(task, cohort_size(kept), cohort_size(counts))
+    nouns, label = wording.unit_noun(task, unit), task.words.label
     with card_grid() as grid:
         with grid.cell():
-            _diagnosis_chart(counts, wanted, unit)
+            _class_chart(task, counts, wanted, unit)
         with grid.cell():
-            chart(
-                f"{noun} by age and diagnosis", data, charts.age_bars(cross_count(kept, "age", unit), unit), "age_chart"
-            )
+            figure = charts.age_bars(task, cross_count(task, kept, "age", unit), unit)
+            chart(f"{nouns.capitalize()} by age and {label}", data, figure, "age_chart")
         with grid.cell():
-            _share_chart(kept, unit, data)
+            _share_chart(task, kept, unit, data)
         with grid.cell():
-            figure = charts.share_bars(cross_count(kept, "sex", unit), unit, formats.SEX_NAMES, SEX_COLOURS)
-            chart(f"Sex of the patient by diagnosis, share of {unit}", data, figure, "sex_chart")
+            table = cross_count(task, kept, "sex", unit)
+            figure = charts.share_bars(task, table, unit, formats.SEX_NAMES, SEX_COLOURS)
+            chart(f"Sex of the patient by {label}, share of {nouns}", data, figure, "sex_chart")
         with grid.cell():
-            figure = charts.share_bars(
-                cross_count(kept, "dx_type", unit), unit, wording.CONFIRMATION_NAMES, DX_TYPE_COLOURS
-            )
-            chart(f"How the diagnosis was confirmed, share of {unit}", data, figure, "dx_type_chart")
+            table = cross_count(task, kept, "dx_type", unit)
+            figure = charts.share_bars(task, table, unit, wording.CONFIRMATION_NAMES, DX_TYPE_COLOURS)
+            chart(f"How the {label} was confirmed, share of {nouns}", data, figure, "dx_type_chart")
         with grid.cell():
-            figure = charts.site_heatmap(cross_count(kept, "localization", unit), unit)
-            chart(f"{noun} by site and diagnosis", data, figure, "site_chart", note=wording.SITE_COLOUR_NOTE)
+            figure = charts.site_heatmap(task, cross_count(task, kept, "localization", unit), unit)
+            note = task.worded(wording.SITE_COLOUR_NOTE)
+            chart(f"{nouns.capitalize()} by site and {label}", data, figure, "site_chart", note=note)
 
 
-def _diagnosis_chart(counts: pd.DataFrame, wanted: CohortFilter, unit: Unit) -> None:
-    # This chart leaves out its own filter, so that a reader can move from one diagnosis to another.
+def _class_chart(task: Task, counts: pd.DataFrame, wanted: CohortFilter, unit: Unit) -> None:
+    # This chart leaves out its own filter, so that a reader can move from one class to another.
     offered = filter_rows(counts, wanted, ignoring="dx")
     clicks = st.session_state.setdefault("dataset_clicks", 0)
     key = f"dx_chart_{clicks}"
     chart(
-        f"{wording.UNIT_NAMES[unit]} by diagnosis",
-        wording.cohort_data(cohort_size(offered), cohort_size(counts)),
-        charts.diagnosis_bars(count_by_dx(offered, unit), unit, wanted.dx),
+        f"{wording.unit_noun(task, unit).capitalize()} by {task.words.label}",
+        wording.cohort_data(task, cohort_size(offered), cohort_size(counts)),
+        charts.class_bars(task, count_by_dx(task, offered, unit), unit, wanted.dx),
         key,
-        note=wording.DIAGNOSIS_CHART_HINT,
-        on_select=lambda: _toggle_diagnosis(key),
+        note=task.worded(wording.CLASS_CHART_HINT),
+        on_select=lambda: _toggle_class(key),
         selection_mode="points",
     )
 
 
-def _toggle_diagnosis(key: str) -> None:
+def _toggle_class(key: str) -> None:
     for point in st.session_state[key].selection.points:
         chosen = list(st.session_state["dataset_dx"])
         is_chosen = point["y"] in chosen
@@ -184,11 +192,11 @@ def _toggle_diagnosis(key: str) -> None:
     st.session_state["dataset_clicks"] += 1
 
 
-def _share_chart(kept: pd.DataFrame, unit: Unit, data: str) -> None:
+def _share_chart(task: Task, kept: pd.DataFrame, unit: Unit, data: str) -> None:
     heading = st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="top", gap="small")
     title = heading.container(width="stretch")
     group = heading.segmented_control(
-        "Malignant share",
+        f"{task.worded('{Positive}')} share",
         list(wording.SHARE_GROUPS),
         format_func=wording.SHARE_GROUPS.__getitem__,
         default="age",
@@ -197,14 +205,16 @@ def _share_chart(kept: pd.DataFrame, unit: Unit, data: str) -> None:
         label_visibility="collapsed",
         persist_state="session",
     )
-    figure = charts.malignant_share_dots(malignant_share(kept, group, unit), unit, is_by_age=group == "age")
-    name = f"Malignant share of {unit}"
+    shares = positive_share(task, kept, group, unit)
+    figure = charts.positive_share_dots(task, shares, unit, is_by_age=group == "age")
+    name = wording.share_title(task, unit)
     with title:
         chart_heading(name, data)
-    chart(name, data, figure, "share_chart", note=wording.INTERVAL_BY_LESION, has_heading=False)
+    note = task.worded(wording.INTERVAL_BY_SUBJECT)
+    chart(name, data, figure, "share_chart", note=note, has_heading=False)
 
 
-def image_grid(filtered: pd.DataFrame) -> None:
+def image_grid(task: Task, filtered: pd.DataFrame) -> None:
     """The images of a cohort, a page at a time, with their captions."""
     pages = max(1, -(-len(filtered) // IMAGES_PER_PAGE))
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
@@ -213,13 +223,14 @@ def image_grid(filtered: pd.DataFrame) -> None:
     with st.grid("auto", min_column_width=150, gap="small") as grid:
         for row in page_of(filtered.sort_values("image_id"), page, IMAGES_PER_PAGE).itertuples():
             with grid.cell():
-                _captioned_image(row)
+                _captioned_image(task, row)
 
 
-def _captioned_image(row: Any) -> None:
+def _captioned_image(task: Task, row: Any) -> None:
     caption = wording.image_caption(row.image_id, row.dx, row.dx_type, row.age, row.sex, row.localization)
     content = resources.thumbnail(row.image_id)
     if content is None:
         st.markdown(f"*no file for {row.image_id}*")
     else:
-        st.image(content, caption=caption, width="stretch", alt=f"Dermoscopic image {row.image_id}, {row.dx}")
+        alternative = f"{task.words.image.capitalize()} {row.image_id}, {row.dx}"
+        st.image(content, caption=caption, width="stretch", alt=alternative)

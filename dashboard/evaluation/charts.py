@@ -10,36 +10,36 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from dashboard.shell.charts import CARD_HEIGHT, add_share_cells, neutral_line, new_figure
-from dashboard.shell.colours import ACCENT, DX_COLOURS, NEUTRAL, translucent
+from dashboard.shell.colours import ACCENT, NEUTRAL, translucent
 from dashboard.shell.formats import percent
-from data.tasks.skin import DX_CODES, SKIN, diagnosis
+from data.tasks.task import Task
 from model.evaluation.results import MACRO, RocCurve
 from model.inference.artifact import OperatingPoint
 from model.measures.intervals import ThresholdMetrics
 
 CHART_HEIGHT = 480  # pixels
 CURVE_HEIGHT = 260
-MALIGNANT = SKIN.question.key
-CURVE_COLOURS: dict[str, str] = DX_COLOURS | {MALIGNANT: ACCENT, MACRO: NEUTRAL}
 BAND_OPACITY = 0.18
 MAX_BANDS = 3  # more of them hide each other
 MAX_DOT_SIZE = 20  # pixels
 
 
 def roc(
+    task: Task,
     curves: Sequence[RocCurve],
     shown: Sequence[str],
     points: Sequence[OperatingPoint] = (),
-    question: str = MALIGNANT,
+    question: str = "",
     current: ThresholdMetrics | None = None,
 ) -> go.Figure:
     """ROC curves with their 95 % bands, AUROC in the legend.
 
     Args:
+        task: whose classes and question the curves are of.
         curves: all curves that could be shown.
         shown: names of those to draw; more than three are drawn without bands.
-        points: stored operating points, drawn where malignant against benign is shown.
-        question: whose threshold is being moved.
+        points: stored operating points, drawn where the task's question is shown.
+        question: whose threshold is being moved, see `model.evaluation.questions.questions_of`.
         current: what that threshold does, marked on the curve; None draws no mark.
     """
     figure = new_figure(
@@ -50,25 +50,31 @@ def roc(
     figure.add_scatter(x=[0, 1], y=[0, 1], mode="lines", line=neutral_line(), hoverinfo="skip", showlegend=False)
     wanted = [curve for curve in curves if curve.name in shown and np.isfinite(curve.auroc.value)]
     for curve in wanted if len(wanted) <= MAX_BANDS else []:
-        _add_band(figure, curve)
+        _add_band(figure, curve, _curve_colour(task, curve.name))
     for curve in wanted:
-        _add_curve(figure, curve)
-    if MALIGNANT in shown:
+        _add_curve(figure, curve, _curve_colour(task, curve.name), is_of_class=curve.name in task.codes)
+    if task.question.key in shown:
         _add_operating_points(figure, points)
     if current is not None:
-        _add_current(figure, question, current)
+        _add_current(figure, question, current, _curve_colour(task, question))
     rate_axis = {"range": [-0.01, 1.01], "tickformat": ".0%", "dtick": 0.25, "showgrid": True}
     figure.update_xaxes(title="1 - specificity (false-positive rate)", **rate_axis)
     figure.update_yaxes(title="sensitivity", **rate_axis)
     return figure
 
 
-def _add_band(figure: go.Figure, curve: RocCurve) -> None:
+def _curve_colour(task: Task, name: str) -> str:
+    if name == MACRO:
+        return NEUTRAL
+    return ACCENT if name == task.question.key else task.named(name).colour
+
+
+def _add_band(figure: go.Figure, curve: RocCurve, colour: str) -> None:
     figure.add_scatter(
         x=np.concatenate([curve.band_grid, curve.band_grid[::-1]]),
         y=np.concatenate([curve.band_high, curve.band_low[::-1]]),
         fill="toself",
-        fillcolor=translucent(CURVE_COLOURS[curve.name], BAND_OPACITY),
+        fillcolor=translucent(colour, BAND_OPACITY),
         line={"width": 0},
         mode="lines",
         hoverinfo="skip",
@@ -76,7 +82,7 @@ def _add_band(figure: go.Figure, curve: RocCurve) -> None:
     )
 
 
-def _add_curve(figure: go.Figure, curve: RocCurve) -> None:
+def _add_curve(figure: go.Figure, curve: RocCurve, colour: str, is_of_class: bool) -> None:
     rows = _corners(curve.false_positive_rate, curve.sensitivity)
     area = curve.auroc
     figure.add_scatter(
@@ -85,8 +91,8 @@ def _add_curve(figure: go.Figure, curve: RocCurve) -> None:
         mode="lines",
         name=f"{curve.name} {area.value:.2f} ({area.low:.2f} to {area.high:.2f})",
         line={
-            "color": CURVE_COLOURS[curve.name],
-            "width": 2.5 if curve.name in (MALIGNANT, MACRO) else 2,
+            "color": colour,
+            "width": 2 if is_of_class else 2.5,
             "dash": "dash" if curve.name == MACRO else "solid",
         },
         hovertemplate=f"{curve.name}<br>sensitivity %{{y:.1%}}, specificity %{{customdata:.1%}}<br>"
@@ -127,23 +133,24 @@ def _add_operating_points(figure: go.Figure, points: Sequence[OperatingPoint]) -
     )
 
 
-def _add_current(figure: go.Figure, question: str, current: ThresholdMetrics) -> None:
+def _add_current(figure: go.Figure, question: str, current: ThresholdMetrics, colour: str) -> None:
     figure.add_scatter(
         x=[1 - current.specificity.value],
         y=[current.sensitivity.value],
         mode="markers",
         name=f"threshold {current.threshold:.1%} ({question})",
-        marker={"size": 12, "color": CURVE_COLOURS[question], "line": {"width": 2, "color": "#ffffff"}},
+        marker={"size": 12, "color": colour, "line": {"width": 2, "color": "#ffffff"}},
         hovertemplate=f"{question} at threshold {current.threshold:.1%}<br>sensitivity %{{y:.1%}}, "
         f"specificity {current.specificity.value:.1%}<extra></extra>",
     )
 
 
-def confusion_matrix(confusion: NDArray[np.int64], shows_counts: bool) -> go.Figure:
+def confusion_matrix(task: Task, confusion: NDArray[np.int64], shows_counts: bool) -> go.Figure:
     """Reference (rows) against prediction (columns); the colour is the share of the row.
 
     Args:
-        confusion: (7, 7) images.
+        task: whose classes they are.
+        confusion: (C, C) images.
         shows_counts: the cells say how many images; otherwise which share of the row, in whole percents.
     """
     totals = confusion.sum(axis=1, keepdims=True)
@@ -156,14 +163,14 @@ def confusion_matrix(confusion: NDArray[np.int64], shows_counts: bool) -> go.Fig
     add_share_cells(
         figure,
         shares,
-        columns=list(DX_CODES),
-        rows=[f"{dx}  n {total:,}" for dx, total in zip(DX_CODES, totals[:, 0], strict=True)],
+        columns=list(task.codes),
+        rows=[f"{dx}  n {total:,}" for dx, total in zip(task.codes, totals[:, 0], strict=True)],
         text=text,
         customdata=np.dstack(
             [
                 confusion,
                 np.broadcast_to(totals, confusion.shape),
-                np.array([[diagnosis(dx).name] * len(DX_CODES) for dx in DX_CODES], dtype=object),
+                np.array([[one.name] * len(task.classes) for one in task.classes], dtype=object),
             ]
         ),
         hovertemplate="%{customdata[2]}<br>predicted %{x}: %{customdata[0]:,} of %{customdata[1]:,} images (%{z:.1%})"
@@ -249,11 +256,12 @@ def reliability(table: pd.DataFrame, observed_title: str) -> go.Figure:
     return figure
 
 
-def set_sizes(shares: Sequence[float]) -> go.Figure:
-    """Share of the prediction sets that hold 1, 2, ... diagnoses, the share at each bar's end.
+def set_sizes(task: Task, shares: Sequence[float]) -> go.Figure:
+    """Share of the prediction sets that hold 1, 2, ... classes, the share at each bar's end.
 
     Args:
-        shares: (7,) in [0, 1].
+        task: whose classes they hold.
+        shares: (C,) in [0, 1].
     """
     figure = new_figure(CURVE_HEIGHT, showlegend=False)
     figure.add_bar(
@@ -263,8 +271,8 @@ def set_sizes(shares: Sequence[float]) -> go.Figure:
         text=[percent(share) for share in shares],
         textposition="outside",
         cliponaxis=False,
-        hovertemplate="%{x} diagnoses: %{y:.1%} of the sets<extra></extra>",
+        hovertemplate=f"%{{x}} {task.words.labels}: %{{y:.1%}} of the sets<extra></extra>",
     )
-    figure.update_xaxes(title="diagnoses in the set", dtick=1)
+    figure.update_xaxes(title=f"{task.words.labels} in the set", dtick=1)
     figure.update_yaxes(title="share of sets", tickformat=".0%", nticks=5, range=[0, max(shares) * 1.15])
     return figure

@@ -14,6 +14,7 @@ import streamlit as st
 
 from dashboard.answer import wording as answer_wording
 from dashboard.evaluation import trust_wording
+from dashboard.evaluation.tables import summary_metrics
 from dashboard.evaluation.trust_tables import (
     estimate_columns,
     gate_frame,
@@ -24,42 +25,48 @@ from dashboard.evaluation.trust_tables import (
     subgroup_frame,
 )
 from dashboard.shell.formats import plural
-from data.tasks.skin import DIAGNOSES, DX_CODES
+from data.tasks.task import Task
 from model.inference.artifact import Artifact
 from model.studies.heatmap_summary import GRAD_CAM, SPOT
 
 LIMITS = """
-- **Selected lesions.** Lesions in HAM10000 were worth a dermoscopic image; malignant ones are far more common than in
-  screening. Predictive values change with prevalence: see the Evaluation page.
+- {selection} Predictive values change with prevalence: see the Evaluation page.
 - **Resolution.** The networks look at {width} x {height} px; they were trained on files of {source_width} x
   {source_height} px. Larger images are reduced the same way before they see them; fine structures are lost.
 - **Heatmaps** show what raised a class score in these networks, on a coarse grid. They prove nothing.
 """
 LICENCES = """
-The program is under the MIT licence. The **weights** were trained on HAM10000, which is CC BY-NC 4.0, and may be used
-under CC BY-NC 4.0 only: with attribution, not commercially (`LICENSE-WEIGHTS.md`). They start from ImageNet weights of
-Keras Applications (Apache 2.0). The synthetic samples were drawn by this program and belong to it.
+The program is under the MIT licence. The **weights** were trained on {dataset}, which is {licence}, and may be used
+{terms}. They start from ImageNet weights of Keras Applications (Apache 2.0). The synthetic samples were drawn by this
+program and belong to it.
 """
+# Where nothing is stated of a dataset.
+SELECTION = "**Selected {subjects}.** The {subjects} of {dataset} and their {labels} may be others than yours."
+LICENCE, TERMS = "under a licence of its own", "as far as that licence allows"
 
 
 def model_card(artifact: Artifact) -> None:
     """Draw the card."""
-    manifest = artifact.manifest
+    manifest, task = artifact.manifest, artifact.task
     st.markdown("### Intended use")
     st.markdown(manifest["model_card"]["intended_use"])
     st.markdown("### What it was measured to do")
-    st.caption(_measured_on(manifest))
+    st.caption(_measured_on(task, manifest))
     left, right = st.columns([4, 5], gap="medium")
-    left.dataframe(summary_table(manifest["metrics"]), hide_index=True, width="stretch")
+    left.dataframe(summary_table(task, manifest["metrics"]), hide_index=True, width="stretch")
     left.dataframe(operating_point_table(artifact), hide_index=True, width="stretch")
-    right.dataframe(class_table(manifest["metrics"]), hide_index=True, width="stretch")
+    right.dataframe(class_table(task, manifest["metrics"]), hide_index=True, width="stretch")
     st.markdown("### How far to trust it")
-    st.markdown(trust(manifest))
+    st.markdown(trust(task, manifest))
     st.markdown("### Limits")
     source_width, source_height = manifest["training"]["source_pixels"]
     st.markdown(
         LIMITS.format(
-            width=artifact.width, height=artifact.height, source_width=source_width, source_height=source_height
+            selection=task.dataset.selection or task.worded(SELECTION),
+            width=artifact.width,
+            height=artifact.height,
+            source_width=source_width,
+            source_height=source_height,
         )
     )
     st.markdown("### Not tested")
@@ -67,19 +74,20 @@ def model_card(artifact: Artifact) -> None:
     st.markdown("### Data, split and training")
     st.markdown(data_and_training(artifact))
     st.markdown("### Licence")
-    st.markdown(LICENCES)
+    licence, terms = task.dataset.licence or LICENCE, task.dataset.terms or TERMS
+    st.markdown(task.worded(LICENCES, licence=licence, terms=terms))
     st.markdown("### Provenance")
     st.markdown(provenance(artifact))
     with st.expander("The whole manifest"):
         st.json(manifest, expanded=1)
 
 
-def _measured_on(manifest: dict[str, Any]) -> str:
+def _measured_on(task: Task, manifest: dict[str, Any]) -> str:
     metrics = manifest["metrics"]
     return (
-        f"{metrics['data']}, {metrics['split']} lesions: {metrics['images']:,} images of "
-        f"{metrics['lesions']:,} lesions that nothing was trained, chosen or calibrated on. "
-        "95 % intervals by bootstrap over lesions."
+        f"{metrics['data']}, {metrics['split']} {task.words.subjects}: {metrics['images']:,} images of "
+        f"{metrics['lesions']:,} {task.words.subjects} that nothing was trained, chosen or calibrated on. "
+        f"95 % intervals by bootstrap over {task.words.subjects}."
     )
 
 
@@ -92,22 +100,24 @@ def _interval(estimate: dict[str, float | None], decimals: int = 3) -> str:
     return f"{value:.{decimals}f} ({low:.{decimals}f} to {high:.{decimals}f})"
 
 
-def summary_table(metrics: dict[str, Any]) -> pd.DataFrame:
+def summary_table(task: Task, metrics: dict[str, Any]) -> pd.DataFrame:
     """Overall metrics with their intervals."""
-    nevi = metrics["per_class"][DX_CODES.index("nv")]["images"]
+    commonest = max(metrics["per_class"], key=lambda row: row["images"])
+    share = commonest["images"] / metrics["images"]
     names = {
-        "balanced_accuracy": "Balanced accuracy (mean sensitivity of the seven classes)",
-        "macro_auroc": "AUROC, mean of the seven classes",
-        "positive_auroc": "AUROC, malignant against benign",
+        "balanced_accuracy": "Balanced accuracy (mean sensitivity of the {count} classes)",
+        "weighted_kappa": "Quadratic weighted kappa (0 is chance)",
+        "macro_auroc": "AUROC, mean of the {count} classes",
+        "positive_auroc": "AUROC, {positive} against {negative}",
         "calibration_error": "Expected calibration error (0 is perfect)",
-        "accuracy": f"Accuracy (always answering nv scores {nevi / metrics['images']:.3f})",
+        "accuracy": f"Accuracy (always answering {commonest['dx']} scores {share:.3f})",
     }
-    rows = [(name, _interval(metrics[key])) for key, name in names.items()]
+    rows = [(task.worded(names[key]), _interval(metrics[key])) for key in summary_metrics(task)]
     return pd.DataFrame(rows, columns=["Metric", "Value (95 % interval)"])
 
 
 def operating_point_table(artifact: Artifact) -> pd.DataFrame:
-    """Thresholds on the malignant probability and what they were measured to do."""
+    """Thresholds on the probability of the question's positive side, and what they were measured to do."""
     rows = [
         (
             answer_wording.operating_point_name(point),
@@ -120,89 +130,92 @@ def operating_point_table(artifact: Artifact) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["Set to", "Threshold", "Sensitivity", "Specificity"])
 
 
-def class_table(metrics: dict[str, Any]) -> pd.DataFrame:
+def class_table(task: Task, metrics: dict[str, Any]) -> pd.DataFrame:
     """Sensitivity, specificity and AUROC of each class against the rest."""
     rows = [
         (
-            f"{diagnosis.name} ({diagnosis.code})",
+            task.titled(one.code),
             row["images"],
             _interval(row["sensitivity"], 2),
             _interval(row["specificity"], 2),
             _interval(row["auroc"], 2),
         )
-        for diagnosis, row in zip(DIAGNOSES, metrics["per_class"], strict=True)
+        for one, row in zip(task.classes, metrics["per_class"], strict=True)
     ]
-    return pd.DataFrame(rows, columns=["Diagnosis", "Images", "Sensitivity", "Specificity", "AUROC"])
+    return pd.DataFrame(rows, columns=[task.words.label.capitalize(), "Images", "Sensitivity", "Specificity", "AUROC"])
 
 
-def trust(manifest: dict[str, Any]) -> str:
+def trust(task: Task, manifest: dict[str, Any]) -> str:
     """What the studies found, a line each; a study that has not been run says what runs it."""
-    lines: dict[str, Callable[[Any], str]] = {
-        "reliability": lambda _: _calibration_found(manifest["metrics"]),
+    lines: dict[str, Callable[[Task, Any], str]] = {
+        "reliability": lambda task, _: _calibration_found(task, manifest["metrics"]),
         "conformal": _sets_found,
         "clinical": trust_wording.clinical_found,
         "subgroups": _subgroups_found,
         "robustness": _robustness_found,
-        "gate": lambda section: trust_wording.gate_found(gate_frame(section)),
+        "gate": lambda task, section: trust_wording.gate_found(task, gate_frame(section)),
         "heatmaps": _heatmaps_found,
         "retrieval": _retrieval_found,
     }
-    found = {key: find(manifest[key]) for key, find in lines.items() if key in manifest}
+    found = {key: find(task, manifest[key]) for key, find in lines.items() if manifest.get(key)}
     return "\n".join(
-        f"- **{section.heading}:** {found.get(key, trust_wording.not_measured(section.command))}"
-        for key, section in trust_wording.SECTIONS.items()
+        f"- **{trust_wording.section_of(task, key).heading}:** {found.get(key) or _not_found(task, key)}"
+        for key in trust_wording.SECTIONS
     )
 
 
-def _calibration_found(metrics: dict[str, Any]) -> str:
+def _not_found(task: Task, key: str) -> str:
+    return trust_wording.missing(task, key) or trust_wording.section_of(task, key).sentence
+
+
+def _calibration_found(task: Task, metrics: dict[str, Any]) -> str:
     row = {"images": metrics["images"], **estimate_columns({"calibration_error": metrics["calibration_error"]})}
-    return trust_wording.calibration_found(row)
+    return trust_wording.calibration_found(task, row)
 
 
-def _sets_found(section: dict[str, Any]) -> str:
+def _sets_found(task: Task, section: dict[str, Any]) -> str:
     table = sets_frame(section["measured"])
-    return trust_wording.sets_found(table, section["sets"]["level"])
+    return trust_wording.sets_found(task, table, section["sets"]["level"])
 
 
-def _subgroups_found(section: list[dict[str, Any]]) -> str:
+def _subgroups_found(task: Task, section: list[dict[str, Any]]) -> str:
     table = subgroup_frame(section)
-    return " ".join(trust_wording.lowest_and_highest(table, rate) for rate in ("positive_auroc", "sensitivity"))
+    return " ".join(trust_wording.lowest_and_highest(task, table, rate) for rate in ("positive_auroc", "sensitivity"))
 
 
-def _robustness_found(section: dict[str, Any]) -> str:
-    return trust_wording.robustness_found(robustness_frame(section))
+def _robustness_found(task: Task, section: dict[str, Any]) -> str:
+    return trust_wording.robustness_found(task, robustness_frame(section))
 
 
-def _heatmaps_found(section: dict[str, Any]) -> str:
-    return trust_wording.heatmap_meaning(heatmap_differences(section), GRAD_CAM, SPOT)
+def _heatmaps_found(task: Task, section: dict[str, Any]) -> str:
+    return trust_wording.heatmap_meaning(task, heatmap_differences(section), GRAD_CAM, SPOT)
 
 
-def _retrieval_found(section: dict[str, Any]) -> str:
-    return trust_wording.retrieval_found(retrieval_frame(section), section["count"])
+def _retrieval_found(task: Task, section: dict[str, Any]) -> str:
+    return trust_wording.retrieval_found(task, retrieval_frame(section), section["count"])
 
 
 def data_and_training(artifact: Artifact) -> str:
     """How the weights came about, from the manifest."""
-    manifest = artifact.manifest
+    manifest, task = artifact.manifest, artifact.task
     training, split, network = manifest["training"], manifest["split"], manifest["network"]
     recipe, part, chosen_on = training["recipe"], training["training"], manifest["calibration"]["chosen_on"]
     averaged = recipe["averaged_epochs"]
     weights = "those of its last epoch" if averaged == 1 else f"the mean of its last {averaged} epochs"
     source_width, source_height = training["source_pixels"]
-    calibration = artifact.calibration
+    calibration, subjects, label = artifact.calibration, task.words.subjects, task.words.label
     return f"""
-- **Data:** {training["data"]}; {part["images"]:,} images of {part["lesions"]:,} lesions in training. Diagnoses by
-  histopathology, follow-up, expert consensus or confocal microscopy; how a diagnosis was made never enters the model.
-- **Split:** by `{split["by"]}`, seed {split["seed"]}; {split["test_share"]:.0%} of the lesions of each diagnosis are a
+- **Data:** {training["data"]}; {part["images"]:,} images of {part["lesions"]:,} {subjects} in training.{_labels(task)}
+- **Split:** by `{split["by"]}`, seed {split["seed"]}; {split["test_share"]:.0%} of the {subjects} of each {label} are a
   locked test part, the others lie in {split["folds"]} folds.
 - **Networks:** {plural(network["members"], "network")}, each trained without one of the folds; the answer is the mean
   of their scores. `{network["backbone"]}`, {network["parameters"]:,} parameters in all, input
   {artifact.width} x {artifact.height} px; initial weights `{recipe["init"]}`.
 - **Training:** epochs of each network by phase: {_phases(training["epochs_by_fold"])}; its weights are {weights};
   class sampling `{recipe["sampling"]}`; seed {recipe["seed"]}; image files of {source_width} x {source_height} px.
-- **Lesion masks:** {_masks(recipe)}
+- **{task.words.subject.capitalize()} masks:** {_masks(task, recipe)}
 - **Chosen on out-of-fold predictions** (every image is answered by the network that was not trained on its fold):
-  {chosen_on["images"]:,} images of {chosen_on["lesions"]:,} lesions. From them come the temperature
+  {chosen_on["images"]:,} images of {chosen_on["lesions"]:,} {subjects}. From them come the temperature
   ({calibration.temperature:.2f}) and prior correction of the calibration, for {calibration.population}; the
   thresholds; the prediction sets; and the out-of-distribution limit, at {manifest["quality"]["gate_acceptance"]:.0%}
   acceptance.
@@ -216,12 +229,21 @@ def _phases(epochs_by_fold: dict[str, dict[str, int]]) -> str:
     return ", ".join(f"{phase} {count}" for phase, count in phases.items())
 
 
-def _masks(recipe: dict[str, Any]) -> str:
+def _labels(task: Task) -> str:
+    """How the classes were found, where the dataset says so."""
+    if not task.dataset.labelled_by:
+        return ""
+    made = f"{task.words.labels.capitalize()} by {task.dataset.labelled_by}"
+    return f" {made}; how a {task.words.label} was made never enters the model."
+
+
+def _masks(task: Task, recipe: dict[str, Any]) -> str:
     if not (recipe["lesion_weight"] or recipe["map_weight"]):
         return "not used."
     return (
-        "in training, two more losses teach the network where the lesion is and that the map of the true class should "
-        f"lie on it (weights {recipe['lesion_weight']:g} and {recipe['map_weight']:g}). An answer needs no mask."
+        f"in training, two more losses teach the network where the {task.words.subject} is and that the map of the "
+        f"true class should lie on it (weights {recipe['lesion_weight']:g} and {recipe['map_weight']:g}). An answer "
+        "needs no mask."
     )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from data.tasks.skin import DX_CODES, diagnosis
+from data.tasks.task import Task
 from model.evaluation.results import Evaluation
 from model.measures.intervals import Estimate, ThresholdMetrics
 from model.measures.metrics import reweigh_ppv_npv
@@ -73,25 +73,50 @@ def threshold_frame(question: str, metrics: ThresholdMetrics, at_prevalence: Rew
     return pd.concat([measured, computed], ignore_index=True).assign(question=question, threshold=metrics.threshold)
 
 
-def per_class_frame(evaluation: Evaluation) -> pd.DataFrame:
+def per_class_frame(task: Task, evaluation: Evaluation) -> pd.DataFrame:
     """The per-class table as numbers, for download: each rate with `_low` and `_high` beside it."""
     rates = ("sensitivity", "specificity", "ppv", "npv", "auroc")
     return pd.DataFrame(
         [
-            {"dx": row.dx, "name": diagnosis(row.dx).name, "images": row.images, "lesions": row.lesions}
+            {"dx": row.dx, "name": task.named(row.dx).name, "images": row.images, "lesions": row.lesions}
             | _columns({rate: getattr(row, rate) for rate in rates})
             for row in evaluation.per_class
         ]
     )
 
 
-def summary_frame(evaluation: Evaluation) -> pd.DataFrame:
+def summary_metrics(task: Task) -> tuple[str, ...]:
+    """The headline metrics in their order; grades have a kappa besides."""
+    kappa = ("weighted_kappa",) if task.is_ordinal else ()
+    return ("balanced_accuracy", *kappa, "macro_auroc", "positive_auroc", "calibration_error", "accuracy")
+
+
+def published(task: Task, name: str) -> str:
+    """A measurement's name as downloaded files have it, where it is of the task's question or gravest class.
+
+    `malignant_auroc`, `melanoma_auroc` and `benign_lesions` for what is `positive_auroc`, `gravest_auroc` and
+    `negative_lesions` in manifests; any other name as it is.
+    """
+    question = task.question
+    words = {
+        "positive": question.key,
+        "positive_auroc": f"{question.key}_auroc",
+        "gravest_auroc": f"{task.named(task.gravest).name.lower()}_auroc",
+        "positive_lesions": f"{question.positive}_lesions",
+        "negative_lesions": f"{question.negative}_lesions",
+    }
+    ending = next((end for end in ("_low", "_high") if name.endswith(end)), "")
+    measured = name.removesuffix(ending)
+    return words.get(measured, measured).replace(" ", "_") + ending
+
+
+def summary_frame(task: Task, evaluation: Evaluation) -> pd.DataFrame:
     """The headline metrics as numbers, for download: metric, value, low, high, images, lesions."""
-    names = ("balanced_accuracy", "macro_auroc", "positive_auroc", "calibration_error", "accuracy")
+    names = summary_metrics(task)
     estimates: Sequence[Estimate] = [getattr(evaluation, name) for name in names]
     return pd.DataFrame(
         {
-            "metric": names,
+            "metric": [published(task, name) for name in names],
             "value": [estimate.value for estimate in estimates],
             "low": [estimate.low for estimate in estimates],
             "high": [estimate.high for estimate in estimates],
@@ -101,10 +126,10 @@ def summary_frame(evaluation: Evaluation) -> pd.DataFrame:
     )
 
 
-def confusion_frame(confusion: NDArray[np.int64]) -> pd.DataFrame:
-    """The confusion matrix for download: one row a reference diagnosis, one column a prediction."""
-    table = pd.DataFrame(confusion, columns=[f"predicted_{dx}" for dx in DX_CODES])
-    table.insert(0, "dx", list(DX_CODES))
+def confusion_frame(task: Task, confusion: NDArray[np.int64]) -> pd.DataFrame:
+    """The confusion matrix for download: one row a reference class, one column a prediction."""
+    table = pd.DataFrame(confusion, columns=[f"predicted_{dx}" for dx in task.codes])
+    table.insert(0, "dx", list(task.codes))
     return table
 
 

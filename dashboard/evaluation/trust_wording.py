@@ -14,12 +14,12 @@ import pandas as pd
 
 from dashboard.evaluation.trust_tables import RETRIEVAL_MEAN, SET_ALL
 from dashboard.shell.formats import SEX_NAMES, percent, plural
-from dashboard.shell.glossary import METRICS, accuracy_gain
+from dashboard.shell.glossary import accuracy_gain, metric_of
 from dashboard.shell.metrics import Metric, gain, interval_range
 from data.datasets.ham10000 import DX_TYPES
-from data.tasks.skin import diagnosis
+from data.tasks.task import Task
 from model.evaluation.subgroups import MIN_LESIONS
-from model.inference.conformal import ADAPTIVE, CLASS_CONDITIONAL, PRIOR_WEIGHTED
+from model.inference.conformal import ADAPTIVE, CLASS_CONDITIONAL, CONTIGUOUS, PRIOR_WEIGHTED
 
 Row = Mapping[Any, Any]
 
@@ -39,7 +39,7 @@ class Section:
     command: str
 
 
-# By the key in the manifest.
+# By the key in the manifest; braces as in `data.tasks.task.Task.worded`.
 SECTIONS: dict[str, Section] = {
     "reliability": Section(
         "Calibration",
@@ -49,85 +49,98 @@ SECTIONS: dict[str, Section] = {
     ),
     "conformal": Section(
         "Prediction sets",
-        "A set names every diagnosis that cannot be ruled out, instead of the likeliest one alone.",
+        "A set names every {label} that cannot be ruled out, instead of the likeliest one alone.",
         "python -m model.export",
     ),
     "clinical": Section(
         "Age and body site",
-        "The networks see the image alone. What is stated of the patient moves the probabilities of the diagnoses "
-        "within the malignant and within the benign ones; the malignant share stays, and with it every flag.",
+        "The networks see the image alone. What is stated of the patient moves the probabilities of the {labels} "
+        "within the {positive} and within the {negative} ones; the {positive} share stays, and with it every flag.",
         "python -m model.studies.clinical",
     ),
     "subgroups": Section(
         "Subgroups",
-        "The same metrics in parts of the test data. Parts differ in their mix of diagnoses as well, so a difference "
+        "The same metrics in parts of the test data. Parts differ in their mix of {labels} as well, so a difference "
         "is not yet one of age, sex or site.",
         "python -m model.export",
     ),
     "robustness": Section(
         "Robustness",
         "Ink, rulers and hair are drawn onto the test images, light and camera are changed: how many decisions flip, "
-        "though the lesion is the same?",
+        "though the {subject} is the same?",
         "python -m model.studies.robustness",
     ),
     "gate": Section(
         "What is refused",
-        "An image that is no dermoscopic lesion should get no label; a lesion should get one.",
+        "An image that is no {shown} should get no label; a {subject} should get one.",
         "python -m model.studies.gate",
     ),
     "heatmaps": Section(
-        "Heatmaps against lesion masks",
-        "Does the heatmap lie on the lesion that people outlined, and does the score depend on where it is hot? A "
+        "Heatmaps against {subject} masks",
+        "Does the heatmap lie on the {subject} that people outlined, and does the score depend on where it is hot? A "
         "plain spot in the middle, which knows nothing of the image, is the baseline to beat.",
         "python -m model.studies.heatmaps",
     ),
     "retrieval": Section(
         "Similar cases",
-        "How many of the most similar training lesions have the diagnosis of the image asked about?",
+        "How many of the most similar training {subjects} have the {label} of the image asked about?",
         "python -m model.export",
     ),
 }
 
-RELIABILITY_TITLES = {"top_class": "The likeliest diagnosis", "positive": "Malignant against benign"}
-RELIABILITY_AXES = {"top_class": "share that was right", "positive": "share that was malignant"}
+RELIABILITY_TITLES = {"top_class": "The likeliest {label}", "positive": "{Positive} against {negative}"}
+RELIABILITY_AXES = {"top_class": "share that was right", "positive": "share that was {positive}"}
 RELIABILITY_NOTE = "A dot is a bin of probabilities; the larger, the more images. Small dots may lie anywhere."
-COVERAGE_TITLE = "Coverage by diagnosis"
+COVERAGE_TITLE = "Coverage by {label}"
 COVERAGE_NOTE = "Tick: the share aimed at."
-SET_TABLE_TITLE = "Coverage and size by diagnosis"
-SIZES_TITLE = "How many diagnoses a set holds"
+SET_TABLE_TITLE = "Coverage and size by {label}"
+SIZES_TITLE = "How many {labels} a set holds"
 TRIED_TITLE = "Ways to make sets that were tried"
 FLIPS_TITLE = "Decisions that flip"
 FLIPS_NOTE = "Blue: something drawn into the picture. Grey: how it was taken, stored or sent."
 ROBUSTNESS_TABLE_TITLE = "What is left of the metrics"
 HEATMAP_TITLE = "Heatmap of the predicted class, by method"
-RETRIEVAL_NOTE = "Tick: the same for lesions drawn at random from the training data."
+RETRIEVAL_NOTE = "Tick: the same for {subjects} drawn at random from the training data."
 SUBGROUP_TITLES = {
     "age": "By age (years)",
     "sex": "By sex",
     "site": "By site",
-    "dx_type": "By how the diagnosis was made",
+    "dx_type": "By how the {label} was made",
 }
 SET_METHODS = {
-    CLASS_CONDITIONAL: "a threshold for each diagnosis, so that rare ones are covered as well",
-    ADAPTIVE: "one threshold for all, so that the average lesion is covered",
-    PRIOR_WEIGHTED: "lower thresholds for rare diagnoses, so that the average lesion is covered and rare ones better "
+    CLASS_CONDITIONAL: "a threshold for each {label}, so that rare ones are covered as well",
+    ADAPTIVE: "one threshold for all, so that the average {subject} is covered",
+    CONTIGUOUS: "neighbours of the likeliest {label} up to one threshold for all, so that the average {subject} is "
+    "covered and no set has a gap",
+    PRIOR_WEIGHTED: "lower thresholds for rare {labels}, so that the average {subject} is covered and rare ones better "
     "than with one threshold",
 }
+NO_FACTS = (
+    "The networks see the image alone. Nothing that is known of the patient moves the probabilities of the {labels}."
+)
 CLINICAL_TITLE = "With and without what is known of the patient"
 CLINICAL_HEADERS = ("measure", "image alone", "with age and site", "gain, paired")
 NOT_TRIED = "Nothing else was tried: a single fold leaves no images to try it on."
 
 
-def clinical_found(section: Mapping[str, Any]) -> str:
+def section_of(task: Task, key: str) -> Section:
+    """A section of `SECTIONS` in the words of a task."""
+    section = SECTIONS[key]
+    sentence = NO_FACTS if key == "clinical" and not task.facts else section.sentence
+    return Section(task.worded(section.heading), task.worded(sentence), section.command)
+
+
+def clinical_found(task: Task, section: Mapping[str, Any]) -> str:
     """What age and body site add on the locked test lesions, and whether that is more than chance."""
     measured = section["measured"]
-    name, metric = "balanced_accuracy", METRICS["balanced_accuracy"]
+    name = "balanced_accuracy"
+    metric = metric_of(name, task)
     alone, informed = (
         with_interval(metric, *(measured[part][name][bound] for bound in ("value", "low", "high")))
         for part in ("image_alone", "with_facts")
     )
     return (
-        f"with what HAM10000 states of them, {informed}, {metric.name.lower()} of the image alone {alone}; "
+        f"with what {task.dataset.name} states of them, {informed}, {metric.name.lower()} of the image alone {alone}; "
         f"gain {accuracy_gain(section)}, n {measured['images']:,} images."
     )
 
@@ -138,12 +151,12 @@ def clinical_gain(row: Row, metric: Metric) -> tuple[str, str]:
     return gain(value, low, high, metric)
 
 
-def clinical_limits(known: Mapping[str, int], images: int) -> str:
+def clinical_limits(task: Task, known: Mapping[str, int], images: int) -> str:
     """For how many images which fact was known, and what the terms may have learned beside medicine."""
     stated = ", ".join(f"{name} {percent(count / images)}" for name, count in known.items())
     return (
-        f"Known: {stated} of the images. The terms hold for the clinics HAM10000 comes from: who is seen there, and "
-        "which places are photographed, may differ from yours."
+        f"Known: {stated} of the images. The terms hold for the clinics {task.dataset.name} comes from: who is seen "
+        "there, and which places are photographed, may differ from yours."
     )
 
 
@@ -152,16 +165,16 @@ def not_measured(command: str) -> str:
     return f"Not measured for this model yet; `{command}` measures it."
 
 
-def locked_test(images: int, lesions: int) -> str:
-    """The data of a study."""
-    return f"locked test lesions of HAM10000, {plural(images, 'image')}, {plural(lesions, 'lesion')}"
+def missing(task: Task, key: str) -> str:
+    """What is said of a section without results; nothing more where no model of the task could have any."""
+    return "" if key == "clinical" and not task.facts else not_measured(SECTIONS[key].command)
 
 
-def out_of_fold(chosen_on: Row, folds: int) -> str:
+def out_of_fold(task: Task, chosen_on: Row, folds: int) -> str:
     """The data of every choice: `out-of-fold predictions (5 folds), 8,500 images, 6,350 lesions`."""
     return (
         f"out-of-fold predictions ({plural(folds, 'fold')}), {plural(chosen_on['images'], 'image')}, "
-        f"{plural(chosen_on['lesions'], 'lesion')}"
+        f"{plural(chosen_on['lesions'], task.words.subject, task.words.subjects)}"
     )
 
 
@@ -177,19 +190,19 @@ def estimate_in(row: Row, name: str, metric: Metric) -> str:
     return with_interval(metric, row[name], row[f"{name}_low"], row[f"{name}_high"])
 
 
-def set_purpose(level: float) -> str:
+def set_purpose(task: Task, level: float) -> str:
     """What the sets promise."""
     return (
-        f"Sets are made so that {percent(level)} of new lesions of this population have the reference diagnosis in "
-        "theirs, and of no other population."
+        f"Sets are made so that {percent(level)} of new {task.words.subjects} of this population have the reference "
+        f"{task.words.label} in theirs, and of no other population."
     )
 
 
-def set_method(method: str) -> str:
+def set_method(task: Task, method: str) -> str:
     """Which way of making sets is used, and how the ways were compared."""
     return (
-        f"In use: {method}, {SET_METHODS[method]}. Each fold was tried with thresholds of the others; the thresholds "
-        "in use come from all folds."
+        f"In use: {method}, {task.worded(SET_METHODS[method])}. Each fold was tried with thresholds of the others; "
+        "the thresholds in use come from all folds."
     )
 
 
@@ -201,52 +214,57 @@ def retrieval_row_name(dx: str) -> str:
     return "mean" if dx == RETRIEVAL_MEAN else dx
 
 
-def calibration_found(row: Row) -> str:
+def calibration_found(task: Task, row: Row) -> str:
     """The calibration error in a sentence.
 
     Args:
+        task: what is told apart.
         row: images, and the estimate calibration_error.
     """
-    error = estimate_in(row, "calibration_error", METRICS["calibration_error"])
-    return f"The stated probability of the likeliest diagnosis misses how often it is right by {error}, {_n(row)}."
+    error = estimate_in(row, "calibration_error", metric_of("calibration_error", task))
+    label = task.words.label
+    return f"The stated probability of the likeliest {label} misses how often it is right by {error}, {_n(row)}."
 
 
-def sets_found(sets: pd.DataFrame, level: float) -> str:
+def sets_found(task: Task, sets: pd.DataFrame, level: float) -> str:
     """What sets were measured to do, overall and where they do worst.
 
     Args:
+        task: whose classes they hold.
         sets: of `dashboard.evaluation.trust_tables.sets_frame`.
-        level: share of lesions aimed at.
+        level: share of subjects aimed at.
     """
-    metric, overall = METRICS["coverage"], sets.iloc[0]
+    metric, overall = metric_of("coverage", task), sets.iloc[0]
     classes = sets[sets["dx"] != SET_ALL].dropna(subset=["coverage"])
     least = classes.loc[classes["coverage"].idxmin()]
     return (
-        f"Made to hold the reference diagnosis of {percent(level)} of lesions, they held that of "
-        f"{estimate_in(overall, 'coverage', metric)} of the images, {_n(overall)}, with {overall['mean_size']:.1f} "
-        f"diagnoses on average; least for {diagnosis(least['dx']).name.lower()}, "
+        f"Made to hold the reference {task.words.label} of {percent(level)} of {task.words.subjects}, they held that "
+        f"of {estimate_in(overall, 'coverage', metric)} of the images, {_n(overall)}, with "
+        f"{overall['mean_size']:.1f} {task.words.labels} on average; least for {task.named(least['dx']).name.lower()}, "
         f"{estimate_in(least, 'coverage', metric)}, {_n(least)}."
     )
 
 
-def gate_found(refusals: pd.DataFrame) -> str:
+def gate_found(task: Task, refusals: pd.DataFrame) -> str:
     """What share of each source of images is refused, in a sentence; of `trust_tables.gate_frame`."""
-    metric = METRICS["refused"]
+    metric = metric_of("refused", task)
     parts = [f"{row['source']} {estimate_in(row, 'refused', metric)}, {_n(row)}" for _, row in refusals.iterrows()]
     return f"Refused: {'; '.join(parts)}."
 
 
-def retrieval_found(retrieval: pd.DataFrame, count: int) -> str:
-    """How many similar lesions have the image's diagnosis, in a sentence.
+def retrieval_found(task: Task, retrieval: pd.DataFrame, count: int) -> str:
+    """How many similar subjects have the image's class, in a sentence.
 
     Args:
+        task: what is told apart.
         retrieval: of `dashboard.evaluation.trust_tables.retrieval_frame`.
-        count: similar lesions looked at.
+        count: similar subjects looked at.
     """
-    metric, mean = METRICS["precision"], retrieval.iloc[0]
+    metric, mean = metric_of("precision", task), retrieval.iloc[0]
     return (
-        f"Of the {count} most similar training lesions, {estimate_in(mean, 'precision', metric)} have the diagnosis of "
-        f"the image (mean of the diagnoses), {_n(mean)}; at random, {percent(mean['chance'])}."
+        f"Of the {count} most similar training {task.words.subjects}, {estimate_in(mean, 'precision', metric)} have "
+        f"the {task.words.label} of the image (mean of the {task.words.labels}), {_n(mean)}; at random, "
+        f"{percent(mean['chance'])}."
     )
 
 
@@ -254,24 +272,26 @@ def _n(row: Row) -> str:
     return f"n {row['images']:,}"
 
 
-def flips_of(threshold: float) -> str:
+def flips_of(task: Task, threshold: float) -> str:
     """Which decision flips."""
     return (
-        f"The decision is malignant against benign at the default threshold of {threshold * 100:.1f} %. One image a "
-        "lesion; the check that refuses unusable images is not asked."
+        f"The decision is {task.question.positive} against {task.question.negative} at the default threshold of "
+        f"{threshold * 100:.1f} %. One image a {task.words.subject}; the check that refuses unusable images is not "
+        "asked."
     )
 
 
-def robustness_found(robustness: pd.DataFrame) -> str:
+def robustness_found(task: Task, robustness: pd.DataFrame) -> str:
     """Which change turns over the most decisions, and which costs the most balanced accuracy.
 
     Args:
+        task: what is told apart.
         robustness: of `dashboard.evaluation.trust_tables.robustness_frame`.
     """
     before, changes = robustness.iloc[0], robustness.iloc[1:]
     most = changes.iloc[0]
     worst = changes.loc[changes["balanced_accuracy"].idxmin()]
-    flips, accuracy = METRICS["decision_flips"], METRICS["balanced_accuracy"]
+    flips, accuracy = metric_of("decision_flips", task), metric_of("balanced_accuracy", task)
     return (
         f"Of {len(changes)} simulated changes, the most decisions flip under: {_lower(most['name'])}, "
         f"{estimate_in(most, 'decision_flips', flips)}, {_n(most)}. Balanced accuracy is lowest under: "
@@ -284,10 +304,11 @@ def _lower(name: str) -> str:
     return name[:1].lower() + name[1:]
 
 
-def heatmap_meaning(differences: pd.DataFrame, method: str, baseline: str) -> str:
+def heatmap_meaning(task: Task, differences: pd.DataFrame, method: str, baseline: str) -> str:
     """What the study means: where the map lies and whether the score depends on it, against the baseline.
 
     Args:
+        task: what is told apart.
         differences: of `dashboard.evaluation.trust_tables.heatmap_differences`.
         method, baseline: names in it.
 
@@ -299,17 +320,18 @@ def heatmap_meaning(differences: pd.DataFrame, method: str, baseline: str) -> st
         return f"{method} was not compared with the baseline ({baseline})."
     row = pairs[0]
     return (
-        f"Compared with the baseline ({baseline}), {method} overlaps the lesion {_compared(row, 'iou', 'images')}, and "
-        f"the score depends on where it is hot {_compared(row, 'faithfulness', 'faithfulness_images')}; neither shows "
-        "that the reason is a medical one."
+        f"Compared with the baseline ({baseline}), {method} overlaps the {task.words.subject} "
+        f"{_compared(task, row, 'iou', 'images')}, and the score depends on where it is hot "
+        f"{_compared(task, row, 'faithfulness', 'faithfulness_images')}; neither shows that the reason is a medical "
+        "one."
     )
 
 
-def _compared(row: Row, name: str, images: str) -> str:
+def _compared(task: Task, row: Row, name: str, images: str) -> str:
     """`more (IoU +0.12, +0.08 to +0.16, n 200)`, or `about as much` where the interval holds 0."""
     value, low, high = (row[f"{name}{suffix}"] for suffix in ("", "_low", "_high"))
     word = "more" if low > 0 else "less" if high < 0 else "about as much"
-    return f"{word} ({METRICS[name].name} {value:+.2f}, {low:+.2f} to {high:+.2f}, n {row[images]:,})"
+    return f"{word} ({metric_of(name, task).name} {value:+.2f}, {low:+.2f} to {high:+.2f}, n {row[images]:,})"
 
 
 def without_evidence(row: Row) -> str:
@@ -335,38 +357,41 @@ def group_size(row: Row) -> str:
     return f"n {row['images']:,} ({row['positive_lesions']:,} / {row['negative_lesions']:,})"
 
 
-def subgroup_rates(threshold: float) -> str:
+def subgroup_rates(task: Task, threshold: float) -> str:
     """What the columns are about."""
     return (
-        f"Sensitivity and specificity: malignant against benign at the default threshold of {threshold * 100:.1f} %. "
-        "Balanced accuracy is over the diagnoses that a group has, and compares groups with the same ones only. "
-        "n: images (malignant / benign lesions)."
+        f"Sensitivity and specificity: {task.question.positive} against {task.question.negative} at the default "
+        f"threshold of {threshold * 100:.1f} %. Balanced accuracy is over the {task.words.labels} that a group has, "
+        "and compares groups with the same ones only. "
+        f"n: images ({task.question.positive} / {task.question.negative} {task.words.subjects})."
     )
 
 
-def too_small(groups: pd.DataFrame) -> str:
+def too_small(task: Task, groups: pd.DataFrame) -> str:
     """Names the groups whose rates are left out; empty where there are none."""
     names = [group_in_full(row) for row in groups[groups["is_too_small"]].to_dict("records")]
     if not names:
         return ""
     return (
-        f"Fewer than {MIN_LESIONS} malignant or {MIN_LESIONS} benign lesions, too few for every rate: "
+        f"Fewer than {MIN_LESIONS} {task.question.positive} or {MIN_LESIONS} {task.question.negative} "
+        f"{task.words.subjects}, too few for every rate: "
         f"{', '.join(names)}."
     )
 
 
-def lowest_and_highest(groups: pd.DataFrame, name: str) -> str:
+def lowest_and_highest(task: Task, groups: pd.DataFrame, name: str) -> str:
     """The subgroups at both ends of a rate, each with interval and n; says so where there are not two.
 
     Args:
+        task: what is told apart.
         groups: of `dashboard.evaluation.trust_tables.subgroup_frame`.
         name: one of `dashboard.evaluation.trust_tables.SUBGROUP_RATES`.
     """
+    metric = metric_of(name, task)
     measured = groups.dropna(subset=[name]).sort_values(name, kind="stable").to_dict("records")
     if len(measured) < 2:
-        return f"{METRICS[name].name}: too few groups with enough lesions to compare."
+        return f"{metric.name}: too few groups with enough {task.words.subjects} to compare."
     lowest, highest = (
-        f"{group_in_full(row)}, {estimate_in(row, name, METRICS[name])}, {_n(row)}"
-        for row in (measured[0], measured[-1])
+        f"{group_in_full(row)}, {estimate_in(row, name, metric)}, {_n(row)}" for row in (measured[0], measured[-1])
     )
-    return f"{METRICS[name].name}: lowest for {lowest}; highest for {highest}."
+    return f"{metric.name}: lowest for {lowest}; highest for {highest}."

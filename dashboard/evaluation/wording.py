@@ -9,34 +9,32 @@ import pandas as pd
 
 from dashboard.evaluation.tables import Reweighed
 from dashboard.shell.formats import one_decimal, plural
-from dashboard.shell.glossary import METRICS
-from data.tasks.skin import SKIN, diagnosis
+from dashboard.shell.glossary import metric_of
+from data.tasks.task import Task
 
-MALIGNANT = SKIN.question.key
 # --- Evaluation ------------------------------------------------------------------------------------------------------
 
 EVALUATION_TITLE = "Evaluation"
-SUMMARY_METRICS = ("balanced_accuracy", "macro_auroc", "positive_auroc", "calibration_error", "accuracy")
 RATES = ("sensitivity", "specificity", "ppv", "npv", "auroc")
 
 ROC_TITLE = "ROC curves"
-ROC_HELP = "Curves to draw: one diagnosis against the rest, their mean (macro), or malignant against benign."
+ROC_HELP = "Curves to draw: one {label} against the rest, their mean (macro), or {positive} against {negative}."
 ROC_NOTE = (
-    "Legend: AUROC with its 95 % interval. Shaded: 95 % band of the sensitivity, bootstrap by lesion (up to three "
+    "Legend: AUROC with its 95 % interval. Shaded: 95 % band of the sensitivity, bootstrap by {subject} (up to three "
     "curves). Diamonds: stored operating points. Dot: the threshold set beside."
 )
 CONFUSION_TITLE = "Confusion matrix"
 CONFUSION_MODES = {"shares": "% of row", "counts": "Images"}
-CONFUSION_NOTE = "Row: reference diagnosis. Column: prediction. Colour: share of the row; the diagonal is sensitivity."
+CONFUSION_NOTE = "Row: reference {label}. Column: prediction. Colour: share of the row; the diagonal is sensitivity."
 THRESHOLD_TITLE = "What a threshold does"
 OPERATING_POINT_HELP = "Set the threshold to this stored operating point, which was chosen on out-of-fold predictions."
 PREVALENCE_LABEL = "Prevalence elsewhere"
-PER_CLASS_HEADING = "Each diagnosis against the rest"
-PER_CLASS_TITLE = "Rates of the predicted diagnosis, with 95 % intervals by lesion bootstrap"
+PER_CLASS_HEADING = "Each {label} against the rest"
+PER_CLASS_TITLE = "Rates of the predicted {label}, with 95 % intervals by {subject} bootstrap"
 TRAINING_HEADING = "Training"
 TRAINING_NOTE = (
     "One line a network; each is validated on the fold that it was not trained on. Training is measured on augmented "
-    "images, its loss with label smoothing and without the losses on the lesion masks; validation on plain images. "
+    "images, its loss with label smoothing and without the losses on the {subject} masks; validation on plain images. "
     "The two cannot be compared directly."
 )
 
@@ -56,45 +54,50 @@ TRAINING_MEASURES: dict[str, TrainingMeasure] = {
 }
 
 
-def evaluated_model(name: str, version: str, images: int, lesions: int) -> str:
+def evaluated_model(task: Task, name: str, version: str, images: int, lesions: int) -> str:
     """Which model was measured on what."""
     return (
-        f"Model **{name} {version}** on **{test_data(images, lesions)}**. No image of these lesions was used for "
-        "training, choosing or calibrating. Intervals: 95 %, bootstrap by lesion."
+        f"Model **{name} {version}** on **{test_data(task, images, lesions)}**. No image of these "
+        f"{task.words.subjects} was used for training, choosing or calibrating. Intervals: 95 %, bootstrap by "
+        f"{task.words.subject}."
     )
 
 
-def test_data(images: int, lesions: int) -> str:
+def test_data(task: Task, images: int, lesions: int) -> str:
     """The data of every figure of the page."""
-    return f"locked test lesions of HAM10000, {plural(images, 'image')}, {plural(lesions, 'lesion')}"
+    words = task.words
+    subjects = plural(lesions, words.subject, words.subjects)
+    return f"locked test {words.subjects} of {task.dataset.name}, {plural(images, 'image')}, {subjects}"
 
 
-def training_data(history: pd.DataFrame) -> str:
+def training_data(task: Task, history: pd.DataFrame) -> str:
     """What the training curves show, and the phases in their order."""
     networks, epochs = history["fold"].nunique(), int(history["epoch"].max())
     sizes = history.drop_duplicates("phase")
     phases = " | ".join(f"{row.phase} {row.width} x {row.height} px" for row in sizes.itertuples())
     return (
-        f"training and validation lesions of HAM10000, {plural(networks, 'network')} of {plural(epochs, 'epoch')}; "
-        f"phases: {phases}"
+        f"training and validation {task.words.subjects} of {task.dataset.name}, {plural(networks, 'network')} of "
+        f"{plural(epochs, 'epoch')}; phases: {phases}"
     )
 
 
-def question_name(question: str) -> str:
+def question_name(task: Task, question: str) -> str:
     """A decision that a threshold makes."""
-    return "Malignant against benign" if question == MALIGNANT else f"{question} · {diagnosis(question).name}"
+    if question == task.question.key:
+        return task.worded("{Positive} against {negative}")
+    return f"{question} · {task.named(question).name}"
 
 
-def question_noun(question: str, is_positive: bool) -> str:
+def question_noun(task: Task, question: str, is_positive: bool) -> str:
     """What the positive and negative images of a decision are called."""
-    if question == MALIGNANT:
-        return "malignant" if is_positive else "benign"
+    if question == task.question.key:
+        return task.question.positive if is_positive else task.question.negative
     return question if is_positive else f"not {question}"
 
 
-def threshold_help(question: str) -> str:
+def threshold_help(task: Task, question: str) -> str:
     """What moving the threshold does."""
-    score = "p(mel) + p(bcc) + p(akiec)" if question == MALIGNANT else f"p({question})"
+    score = task.score if question == task.question.key else f"p({question})"
     return f"An image is flagged when {score} is at or above the threshold."
 
 
@@ -111,19 +114,19 @@ def operating_point_button(target_sensitivity: float, threshold: float) -> str:
     return f"for {target_sensitivity * 100:.0f} % sensitivity: {threshold * 100:.1f} %"
 
 
-def measure_name(measure: str, prevalence: float) -> str:
+def measure_name(task: Task, measure: str, prevalence: float) -> str:
     """The row label of a measure of the threshold table; of a measured one, `prevalence` is NaN."""
-    name = METRICS[measure].name
+    name = metric_of(measure, task).name
     return name if math.isnan(prevalence) else f"{name} at {one_decimal(prevalence)}"
 
 
-def hits_of_n(question: str, measure: str, hits: float, n: float) -> str:
+def hits_of_n(task: Task, question: str, measure: str, hits: float, n: float) -> str:
     """`190 of 200 malignant`: the counts behind a rate."""
     if math.isnan(n):
         return "from sensitivity, specificity"
     noun = {
-        "sensitivity": question_noun(question, True),
-        "specificity": question_noun(question, False),
+        "sensitivity": question_noun(task, question, True),
+        "specificity": question_noun(task, question, False),
         "ppv": "flagged",
         "npv": "not flagged",
         "accuracy": "images",
@@ -131,9 +134,9 @@ def hits_of_n(question: str, measure: str, hits: float, n: float) -> str:
     return f"{hits:,.0f} of {n:,.0f} {noun}"
 
 
-def per_thousand(question: str, counts: Reweighed) -> str:
+def per_thousand(task: Task, question: str, counts: Reweighed) -> str:
     """The threshold in natural numbers at the chosen prevalence."""
-    noun = question_noun(question, True)
+    noun = question_noun(task, question, True)
     return (
         f"Of 1,000 images at a prevalence of {counts.prevalence:.1%}: **{counts.flagged:,} flagged**, "
         f"{counts.found:,} of them {noun}; **{counts.missed:,} {noun} not flagged**."

@@ -17,7 +17,7 @@ from dashboard.answer import wording as answer_wording
 from dashboard.review import evidence_wording as wording
 from dashboard.review import wording as review_wording
 from dashboard.shell import resources
-from dashboard.shell.glossary import METRICS
+from dashboard.shell.glossary import metric_of
 from dashboard.shell.widgets import explained_errors, html_table
 from data.tasks.task import Task
 from model.analysis.analyzer import SIMILAR_CASES, Analysis
@@ -120,8 +120,8 @@ def other_prevalence(prediction: Prediction, artifact: Artifact, point: Operatin
             reweigh_ppv_npv(getattr(point.sensitivity, end), getattr(point.specificity, end), prevalence)
             for end in ("value", "low", "high")
         )
-        st.markdown(wording.flagged_at(task, ppv, ppv_low, ppv_high), help=METRICS["ppv"].tooltip)
-        st.markdown(wording.unflagged_at(task, npv, npv_low, npv_high), help=METRICS["npv"].tooltip)
+        st.markdown(wording.flagged_at(task, ppv, ppv_low, ppv_high), help=metric_of("ppv", task).tooltip)
+        st.markdown(wording.unflagged_at(task, npv, npv_low, npv_high), help=metric_of("npv", task).tooltip)
         reweighed = reweigh_probability(prediction.p_positive, share, prevalence)
         st.markdown(wording.this_image_at(task, prediction.p_positive, reweighed, share, prevalence))
         st.caption(wording.prevalence_limits(task, point))

@@ -87,7 +87,6 @@ def _opened(file: UploadedFile) -> Upload:
 
 def _sample_buttons() -> None:
     task, samples = resources.artifact().task, resources.samples()
-    samples = samples[samples["intended_dx"].isin(task.codes)]
     if samples.empty:
         return
     st.markdown("Or open a synthetic sample", help=wording.SAMPLES_NOTE)

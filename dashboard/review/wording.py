@@ -84,6 +84,11 @@ _SET_METHODS: dict[str, str] = {
 }
 
 
+def title(task: Task) -> str:
+    """What the page is for."""
+    return f"Review a {task.words.subject}"
+
+
 def back_to(images: int) -> str:
     """The way back from a sample to the user's own images."""
     return "Back to your image" if images == 1 else f"Back to your {images} images"

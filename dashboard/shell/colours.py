@@ -1,23 +1,6 @@
-"""Colours that mean one thing on every page.
-
-Source:
-    Okabe & Ito 2008, "Color Universal Design", https://jfly.uni-koeln.de/color/ (distinguishable in all common forms
-    of colour blindness); the grey is the one R's palette "Okabe-Ito" adds. Its yellow and black are left out: one
-    fades on a light page, the other on a dark one.
-"""
+"""Colours that mean one thing on every page; those of classes stand in their task."""
 
 from __future__ import annotations
-
-# Warm for the malignant group, cool or grey for the benign one; the order of data.tasks.skin.
-DX_COLOURS: dict[str, str] = {
-    "akiec": "#E69F00",
-    "bcc": "#CC79A7",
-    "bkl": "#999999",
-    "df": "#A99400",
-    "mel": "#D55E00",
-    "nv": "#0072B2",
-    "vasc": "#56B4E9",
-}
 
 # Between the accents of the light and the dark theme, so that one figure serves both.
 ACCENT = "#3590ad"

@@ -38,6 +38,12 @@ RESEARCH_USE = "Research use only. LesionLens advises, a person decides."
 SEX_NAMES = {"female": "Female", "male": "Male", "unknown": "Unknown"}
 
 
-def plural(count: int, noun: str) -> str:
-    """`1 image`, `10,015 images`."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+def plural(count: int, noun: str, nouns: str = "") -> str:
+    """`1 image`, `10,015 images`.
+
+    Args:
+        count: how many.
+        noun: of one.
+        nouns: of several, where an s is not all that is added.
+    """
+    return f"{count:,} {noun if count == 1 else nouns or f'{noun}s'}"

@@ -1,45 +1,48 @@
-"""The glossary: every metric on a screen, defined once, with one plain sentence and its formula."""
+"""The glossary: every metric on a screen, defined once, with one plain sentence and its formula.
+
+What differs between tasks stands in braces, see `data.tasks.task.Task.worded`; `metric_of` fills them in.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from dashboard.shell.metrics import Metric, gain
 from data.tasks.task import Task
 
-METRICS: dict[str, Metric] = {
+_TEMPLATES: dict[str, Metric] = {
     "balanced_accuracy": Metric(
         "Balanced accuracy",
-        "The share of images named correctly when every diagnosis counts the same, however rare; guessing finds one "
-        "in seven.",
-        "mean over the seven classes of TP / (TP + FN)",
+        "The share of images named correctly when every {label} counts the same, however rare; guessing finds one "
+        "in {count}.",
+        "mean over the {count} classes of TP / (TP + FN)",
         "share",
     ),
     "macro_auroc": Metric(
         "Macro AUROC",
-        "How often an image of a diagnosis gets a higher probability for it than an image of another, averaged over "
-        "the seven diagnoses; 0.5 is chance.",
+        "How often an image of a {label} gets a higher probability for it than an image of another, averaged over "
+        "the {count} {labels}; 0.5 is chance.",
         "mean over the classes of the area under the ROC curve, one against the rest",
         "area",
     ),
     "positive_auroc": Metric(
-        "Malignant AUROC",
-        "How often a malignant image gets a higher malignant probability than a benign one; 0.5 is chance.",
-        "area under the ROC curve of p(mel) + p(bcc) + p(akiec)",
+        "{Positive} AUROC",
+        "How often a {positive} image gets a higher {positive} probability than a {negative} one; 0.5 is chance.",
+        "area under the ROC curve of {score}",
         "area",
     ),
     "calibration_error": Metric(
         "Calibration error",
-        "Expected calibration error (ECE): by how much the stated probability of the likeliest diagnosis misses how "
+        "Expected calibration error (ECE): by how much the stated probability of the likeliest {label} misses how "
         "often it is right; 0 % is perfect.",
         "sum over 15 bins of (bin's share of images) x |mean probability - share that was right|",
         "error",
     ),
     "accuracy": Metric(
         "Accuracy",
-        "The share of all images named correctly. Never a headline: always answering nv, the most common diagnosis, "
-        "scores high too.",
+        "The share of all images named correctly. Never a headline: always answering {commonest} scores high too.",
         "correct images / all images",
         "share",
     ),
@@ -53,8 +56,15 @@ METRICS: dict[str, Metric] = {
     "npv": Metric("NPV", "Of the images that are not called, the share that is negative.", "TN / (TN + FN)", "share"),
     "auroc": Metric(
         "AUROC",
-        "How often an image of the diagnosis gets a higher probability for it than an image of another; 0.5 is chance.",
+        "How often an image of the {label} gets a higher probability for it than an image of another; 0.5 is chance.",
         "area under the ROC curve, one against the rest",
+        "area",
+    ),
+    "weighted_kappa": Metric(
+        "Weighted kappa",
+        "Agreement with the reference beyond chance, where a miss by two {labels} counts four times as much as a miss "
+        "by one: 0 is chance, 1 is always.",
+        "1 - sum of w x observed / sum of w x by chance, w = (reference - prediction)^2",
         "area",
     ),
     # Calibration, sets, heatmaps, robustness and similar cases.
@@ -66,32 +76,32 @@ METRICS: dict[str, Metric] = {
     ),
     "coverage": Metric(
         "Coverage",
-        "The share of images whose set holds the reference diagnosis.",
+        "The share of images whose set holds the reference {label}.",
         "images whose set holds it / images",
         "share",
     ),
     "mean_size": Metric(
         "Mean size",
-        "How many diagnoses a set holds on average; 1 says most, 7 says nothing.",
-        "diagnoses in all sets / sets",
+        "How many {labels} a set holds on average; 1 says most, {classes} says nothing.",
+        "{labels} in all sets / sets",
         "area",
     ),
     "energy_inside": Metric(
         "Energy inside",
-        "The share of the heatmap that lies on the lesion.",
-        "sum of the map on the lesion / sum of the map",
+        "The share of the heatmap that lies on the {subject}.",
+        "sum of the map on the {subject} / sum of the map",
         "share",
     ),
     "pointing": Metric(
         "Pointing game",
-        "The share of images whose hottest point lies on the lesion.",
+        "The share of images whose hottest point lies on the {subject}.",
         "images whose maximum is inside the mask / images",
         "share",
     ),
     "iou": Metric(
         "IoU",
-        "How well the hot area and the lesion cover each other; 1 is the same area.",
-        "intersection / union, at the threshold that is best on the other half of the lesions",
+        "How well the hot area and the {subject} cover each other; 1 is the same area.",
+        "intersection / union, at the threshold that is best on the other half of the {subjects}",
         "area",
     ),
     "insertion": Metric(
@@ -115,23 +125,23 @@ METRICS: dict[str, Metric] = {
     ),
     "decision_flips": Metric(
         "Decisions that flip",
-        "The share of images that are flagged as malignant before or after the change, but not both.",
+        "The share of images that are flagged as {positive} before or after the change, but not both.",
         "images whose flag changes / images",
         "error",
     ),
     "gravest_auroc": Metric(
-        "Melanoma AUROC",
-        "How often a melanoma gets a higher melanoma probability than an image of another diagnosis; 0.5 is chance.",
-        "area under the ROC curve of p(mel)",
+        "{Gravest} AUROC",
+        "How often a {gravest} gets a higher {gravest} probability than an image of another {label}; 0.5 is chance.",
+        "area under the ROC curve of p({gravest_code})",
         "area",
     ),
     "precision": Metric(
         "Precision",
-        "The share of the most similar lesions that have the diagnosis of the image.",
-        "mean over the images of (similar lesions of the same diagnosis / similar lesions)",
+        "The share of the most similar {subjects} that have the {label} of the image.",
+        "mean over the images of (similar {subjects} of the same {label} / similar {subjects})",
         "share",
     ),
-    # Clinician and AI in saved cases, and drift: templates of `metric_of`.
+    # Clinician and AI in saved cases, and drift.
     "before": Metric(
         "Agreement before",
         "The share of own reads, made before the AI's answer was shown, that name the AI's {label}.",
@@ -192,11 +202,36 @@ METRICS: dict[str, Metric] = {
 }
 
 
+METRIC_NAMES: tuple[str, ...] = tuple(_TEMPLATES)
+
+
+@lru_cache(maxsize=256)
 def metric_of(name: str, task: Task) -> Metric:
-    """A metric in the words of a task; those on saved cases differ from task to task."""
-    metric = METRICS[name]
-    sentence, formula = task.worded(metric.sentence), task.worded(metric.formula)
-    return Metric(task.worded(metric.name), sentence, formula, metric.style)
+    """A metric in the words of a task.
+
+    Args:
+        name: one of `METRIC_NAMES`; any other is a KeyError.
+        task: what is told apart.
+    """
+    template, gravest = _TEMPLATES[name], task.named(task.gravest).name
+    more = {
+        "score": task.score,
+        "classes": str(len(task.classes)),
+        "gravest": gravest.lower(),
+        "Gravest": gravest,
+        "gravest_code": task.gravest,
+        "commonest": _commonest(task),
+    }
+    name, sentence, formula = (
+        task.worded(text, **more) for text in (template.name, template.sentence, template.formula)
+    )
+    return Metric(name, sentence, formula, template.style)
+
+
+def _commonest(task: Task) -> str:
+    """`nv, the most common diagnosis,`."""
+    code, what = task.dataset.commonest, f"the most common {task.words.label}"
+    return f"{code}, {what}," if code else what
 
 
 def accuracy_gain(clinical: Mapping[str, Any]) -> str:
@@ -207,5 +242,5 @@ def accuracy_gain(clinical: Mapping[str, Any]) -> str:
     """
     name = "balanced_accuracy"
     measured = clinical["measured"]["gain"][name]
-    value, bounds = gain(measured["value"], measured["low"], measured["high"], METRICS[name])
+    value, bounds = gain(measured["value"], measured["low"], measured["high"], _TEMPLATES[name])
     return f"{value} ({bounds})"

@@ -13,11 +13,14 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 from PIL import Image
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from dashboard.shell.settings import LOCAL_CLASSIFIER, ROOT, case_key, settings
 from data.cases.log import CaseLog, open_case_log
 from data.cases.storage import ImageStore, open_image_store
 from data.datasets.ham10000 import DatasetError, count_images_and_lesions, image_path, load_counts, load_metadata
+from data.tasks.known import DEFAULT_TASK, TASKS
+from data.tasks.task import Task
 from model.analysis.analyzer import Analysis, Analyzer
 from model.analysis.log_lines import RequestRecord
 from model.evaluation.predictions import Cohort, cohort_of, load_predictions
@@ -25,39 +28,112 @@ from model.evaluation.questions import question_scores
 from model.evaluation.results import Evaluation, RocCurve, evaluate, roc_curves
 from model.explain.keras_worker import KerasWorker
 from model.images.rejection import MAX_BYTES, ImageRejected
-from model.inference.artifact import Artifact, load_artifact
+from model.inference.artifact import MANIFEST_FILE, Artifact, ArtifactMismatch, load_artifact
 from model.inference.runtimes import LiteRTClassifier
 from model.measures.intervals import BinaryThresholds, Weights, bootstrap_weights
 
 SAMPLE_FOLDER = ROOT / "data" / "sample"
 THUMBNAIL_SIDE = 320  # pixels, for screens of two pixels a point
 THUMBNAIL_QUALITY = 80
+# What each cache of one entry a model holds; the memory of a dashboard grows with those that are looked at.
+MOST_MODELS = 4
+# Where a session keeps the folder that it has chosen.
+CHOSEN_MODEL = "model"
+_COMPUTING = "Computing {} (bootstrap by {}) ..."
 
 _log = logging.getLogger(__name__)
 
 
-@st.cache_resource(max_entries=1, show_spinner=False)
+# --- The models, and the one that this session looks at --------------------------------------------------------------
+
+
+def model_folder() -> Path:
+    """The weights folder that this session has chosen, or the one of the settings."""
+    # Health checks and tests run outside any session.
+    chosen = st.session_state.get(CHOSEN_MODEL) if get_script_run_ctx(suppress_warning=True) else None
+    return settings().model_dir if chosen is None else Path(chosen)
+
+
 def artifact() -> Artifact:
-    """The checked weights folder of the settings; raises `ArtifactMismatch` where it cannot be used."""
-    return load_artifact(settings().model_dir)
+    """The checked weights folder of this session; raises `ArtifactMismatch` where it cannot be used."""
+    return _artifact(model_folder())
 
 
+@st.cache_resource(max_entries=MOST_MODELS, show_spinner=False)
+def _artifact(folder: Path) -> Artifact:
+    return load_artifact(folder)
+
+
+def artifacts() -> tuple[Artifact, ...]:
+    """The models there are to choose from: the one of the settings, then those beside its folder, by name.
+
+    A folder that cannot be used is left out. Where something else runs the network, that is made for the model of the
+    settings alone.
+
+    Raises:
+        ArtifactMismatch: the model of the settings cannot be used.
+    """
+    own = _artifact(settings().model_dir)
+    return (own, *_beside(own.folder)) if settings().classifier == LOCAL_CLASSIFIER else (own,)
+
+
+# Their files are hashed once a process, so a model that comes later is offered after a restart.
 @st.cache_resource(max_entries=1, show_spinner=False)
+def _beside(folder: Path) -> tuple[Artifact, ...]:
+    usable = []
+    for manifest in sorted(folder.parent.glob(f"*/{MANIFEST_FILE}")):
+        if manifest.parent == folder:
+            continue
+        try:
+            usable.append(_artifact(manifest.parent))
+        except ArtifactMismatch as error:
+            _log.warning("not offered: %s", error)
+    return tuple(usable)
+
+
+def task() -> Task:
+    """What this session's model tells apart; the default task where it cannot be used, for pages that need no model."""
+    try:
+        return artifact().task
+    except ArtifactMismatch:
+        return TASKS[DEFAULT_TASK]
+
+
+# --- The dataset -----------------------------------------------------------------------------------------------------
+
+
 def metadata() -> pd.DataFrame | None:
     """The metadata of the dataset folder, or None where no folder is set; raises `DatasetError`."""
     folder = settings().dataset_dir
-    return None if folder is None else load_metadata(folder)
+    return None if folder is None else _metadata(folder, task().codes)
 
 
-@st.cache_resource(max_entries=1, show_spinner=False)
-def counts() -> pd.DataFrame:
-    """Image and lesion counts of the dataset folder, or the committed ones where it is not set or cannot be read."""
+@st.cache_resource(max_entries=MOST_MODELS, show_spinner=False)
+def _metadata(folder: Path, codes: tuple[str, ...]) -> pd.DataFrame:
+    return load_metadata(folder, codes)
+
+
+def counts() -> pd.DataFrame | None:
+    """Image and lesion counts of the dataset folder, or the committed ones where it is not set or cannot be read.
+
+    None where the task's dataset has no committed ones.
+    """
+    folder, of_task = settings().dataset_dir, task()
     try:
-        table = metadata()
+        return _committed_counts(of_task.dataset.counts) if folder is None else _counts(folder, of_task.codes)
     except DatasetError as error:
         _log.warning("showing the committed counts: %s", error)
-        table = None
-    return load_counts() if table is None else count_images_and_lesions(table)
+        return _committed_counts(of_task.dataset.counts)
+
+
+@st.cache_resource(max_entries=MOST_MODELS, show_spinner=False)
+def _counts(folder: Path, codes: tuple[str, ...]) -> pd.DataFrame:
+    return count_images_and_lesions(_metadata(folder, codes))
+
+
+@st.cache_resource(max_entries=MOST_MODELS, show_spinner=False)
+def _committed_counts(file: str) -> pd.DataFrame | None:
+    return load_counts(ROOT / "data" / file) if file else None
 
 
 @st.cache_resource(max_entries=512, show_spinner=False)
@@ -78,59 +154,96 @@ def _small_jpeg(path: Path) -> bytes:
     return file.getvalue()
 
 
-@st.cache_resource(max_entries=1, show_spinner=False)
+# --- What was measured -----------------------------------------------------------------------------------------------
+
+
 def predictions() -> pd.DataFrame:
     """The model's predictions of the locked test images, one row an image; raises `ArtifactMismatch`."""
-    return load_predictions(artifact().test_predictions_path, artifact().task)
+    return _predictions(model_folder())
 
 
-@st.cache_resource(max_entries=1, show_spinner=False)
+@st.cache_resource(max_entries=MOST_MODELS, show_spinner=False)
+def _predictions(folder: Path) -> pd.DataFrame:
+    return load_predictions(_artifact(folder).test_predictions_path, _artifact(folder).task)
+
+
 def cohort() -> Cohort:
     """The same predictions as arrays."""
-    return cohort_of(predictions(), artifact().task)
+    return _cohort(model_folder())
 
 
-@st.cache_resource(max_entries=1, show_spinner="Computing metrics with intervals (bootstrap by lesion) ...")
+@st.cache_resource(max_entries=MOST_MODELS, show_spinner=False)
+def _cohort(folder: Path) -> Cohort:
+    return cohort_of(_predictions(folder), _artifact(folder).task)
+
+
 def evaluation() -> Evaluation:
     """Metrics of the locked test images with their 95 % intervals (seconds at the first call of a process)."""
-    return evaluate(cohort())
+    with st.spinner(_COMPUTING.format("metrics with intervals", artifact().task.words.subject)):
+        return _evaluation(model_folder())
 
 
-@st.cache_resource(max_entries=1, show_spinner="Computing ROC curves with bands (bootstrap by lesion) ...")
+@st.cache_resource(max_entries=MOST_MODELS, show_spinner=False)
+def _evaluation(folder: Path) -> Evaluation:
+    return evaluate(_cohort(folder))
+
+
 def test_roc_curves() -> tuple[RocCurve, ...]:
     """ROC curves of the locked test images with their 95 % bands (seconds at the first call of a process)."""
-    return roc_curves(cohort())
+    with st.spinner(_COMPUTING.format("ROC curves with bands", artifact().task.words.subject)):
+        return _roc_curves(model_folder())
 
 
-@st.cache_resource(max_entries=1, show_spinner=False)
-def bootstrap() -> Weights:
+@st.cache_resource(max_entries=MOST_MODELS, show_spinner=False)
+def _roc_curves(folder: Path) -> tuple[RocCurve, ...]:
+    return roc_curves(_cohort(folder))
+
+
+@st.cache_resource(max_entries=MOST_MODELS, show_spinner=False)
+def _bootstrap(folder: Path) -> Weights:
     """How often each bootstrap sample draws each locked test image; one draw serves every threshold."""
-    return bootstrap_weights(cohort().lesion_ids)
+    return bootstrap_weights(_cohort(folder).lesion_ids)
+
+
+def thresholds(question: str) -> BinaryThresholds:
+    """A yes/no question (the key of the task's, or a class's code), ready for a slider to try thresholds on."""
+    return _thresholds(model_folder(), question)
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
-def thresholds(question: str) -> BinaryThresholds:
-    """A yes/no question (`malignant` or a dx code), ready for a slider to try thresholds on."""
-    is_positive, score = question_scores(cohort(), question)
-    return BinaryThresholds(is_positive, score, cohort().lesion_ids, bootstrap())
+def _thresholds(folder: Path, question: str) -> BinaryThresholds:
+    cohort = _cohort(folder)
+    is_positive, score = question_scores(cohort, question)
+    return BinaryThresholds(is_positive, score, cohort.lesion_ids, _bootstrap(folder))
 
 
-@st.cache_resource(max_entries=1, show_spinner=False)
 def history() -> pd.DataFrame:
     """The training history of the artifact, one row an epoch."""
-    return pd.read_csv(artifact().history_path)
+    return _history(model_folder())
 
 
-@st.cache_resource(max_entries=1, show_spinner="Loading the model ...")
+@st.cache_resource(max_entries=MOST_MODELS, show_spinner=False)
+def _history(folder: Path) -> pd.DataFrame:
+    return pd.read_csv(_artifact(folder).history_path)
+
+
+# --- The network, and what it makes of an upload ---------------------------------------------------------------------
+
+
 def analyzer() -> Analyzer:
-    """The model of the settings, here or elsewhere, ready to answer; raises `ArtifactMismatch`."""
+    """The model of this session, here or elsewhere, ready to answer; raises `ArtifactMismatch`."""
+    return _analyzer(model_folder())
+
+
+@st.cache_resource(max_entries=MOST_MODELS, show_spinner="Loading the model ...")
+def _analyzer(folder: Path) -> Analyzer:
     if settings().classifier == LOCAL_CLASSIFIER:
-        return Analyzer(LiteRTClassifier(artifact()))
+        return Analyzer(LiteRTClassifier(_artifact(folder)))
     from model.remote.classifier import RemoteClassifier
     from model.remote.endpoints import open_endpoint
 
     endpoint = open_endpoint(settings().classifier, settings().classifier_token)
-    return Analyzer(RemoteClassifier(artifact(), endpoint))
+    return Analyzer(RemoteClassifier(_artifact(folder), endpoint))
 
 
 def answering_runtime() -> str:
@@ -142,15 +255,20 @@ def answering_runtime() -> str:
     return open_endpoint(settings().classifier).name
 
 
-@st.cache_resource(max_entries=1, show_spinner=False)
 def keras_worker() -> KerasWorker:
     """The child process for tf-keras-vis methods; it starts at its first heatmap."""
-    return KerasWorker(artifact().keras_path)
+    return _keras_worker(model_folder())
+
+
+# A process with TensorFlow each, so there is one at a time.
+@st.cache_resource(max_entries=1, show_spinner=False, on_release=KerasWorker.close)
+def _keras_worker(folder: Path) -> KerasWorker:
+    return KerasWorker(_artifact(folder).keras_path)
 
 
 def analysis(content: bytes, max_bytes: int = MAX_BYTES) -> Analysis:
     """What the model says of an upload, or of a case's image; raises `ImageRejected`."""
-    outcome = _outcome(content, max_bytes)
+    outcome = _outcome(content, max_bytes, model_folder())
     if isinstance(outcome, ImageRejected):
         raise outcome.with_traceback(None)  # which would grow from rerun to rerun
     return outcome
@@ -159,8 +277,8 @@ def analysis(content: bytes, max_bytes: int = MAX_BYTES) -> Analysis:
 # Bounded and for one session only: an upload is nobody else's business. A refusal is kept like an answer, so that a
 # rerun neither decodes the image nor writes its line again.
 @st.cache_resource(max_entries=4, show_spinner=False, scope="session")
-def _outcome(content: bytes, max_bytes: int) -> Analysis | ImageRejected:
-    model, record, started = analyzer(), RequestRecord(images=1), time.perf_counter()
+def _outcome(content: bytes, max_bytes: int, folder: Path) -> Analysis | ImageRejected:
+    model, record, started = _analyzer(folder), RequestRecord(images=1), time.perf_counter()
     outcome: Analysis | ImageRejected
     try:
         outcome = model.run(content, max_bytes)
@@ -181,16 +299,28 @@ def _outcome(content: bytes, max_bytes: int) -> Analysis | ImageRejected:
     return outcome
 
 
+def stability(image_sha256: str, dx: str, analysis: Analysis) -> float:
+    """How steady the heatmap of a class of an analysed image is (two more forward passes); see `Analyzer.stability`."""
+    return _stability(image_sha256, dx, model_folder(), analysis)
+
+
 # Like the upload it is computed of; the bytes are known by their hash.
 @st.cache_resource(max_entries=28, show_spinner=False, scope="session")
-def stability(image_sha256: str, dx: str, _analysis: Analysis) -> float:
-    """How steady the heatmap of a class of an analysed image is (two more forward passes); see `Analyzer.stability`."""
-    return analyzer().stability(_analysis, dx)
+def _stability(image_sha256: str, dx: str, folder: Path, _analysis: Analysis) -> float:
+    return _analyzer(folder).stability(_analysis, dx)
+
+
+# --- Samples, images and cases ---------------------------------------------------------------------------------------
+
+
+def samples() -> pd.DataFrame:
+    """The synthetic samples of the task, one of each drawn class (file, intended_dx, seed, description); maybe none."""
+    drawn = _samples()
+    return drawn[drawn["intended_dx"].isin(task().codes)]
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)
-def samples() -> pd.DataFrame:
-    """The synthetic samples, one of each drawn class (file, intended_dx, seed, description)."""
+def _samples() -> pd.DataFrame:
     return pd.read_csv(SAMPLE_FOLDER / "samples.csv").drop_duplicates("intended_dx")
 
 

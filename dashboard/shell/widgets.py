@@ -13,12 +13,13 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from dashboard.shell import errors, formats
-from dashboard.shell.colours import DX_COLOURS
-from data.tasks.skin import DIAGNOSES, SKIN
+from dashboard.shell import errors, formats, resources
+from data.tasks.task import Task
+from model.inference.artifact import Artifact, ArtifactMismatch
 
 STYLE_FILE = Path(__file__).resolve().parents[1] / "assets" / "style.css"
 CARD_WIDTH = 400  # pixels; three cards side by side on a wide screen, one on a phone
+MODEL_WIDTH = 360  # pixels
 CHART_CONFIG = {"displayModeBar": False, "scrollZoom": False, "doubleClick": False}
 
 _log = logging.getLogger(__name__)
@@ -32,6 +33,35 @@ def page_style() -> None:
 def research_banner() -> None:
     """The quiet line on every page."""
     st.html(f'<p class="lens-banner">{escape(formats.RESEARCH_USE)}</p>')
+
+
+def model_selector() -> None:
+    """Which model the pages are about; nothing where there is one only."""
+    try:
+        offered = {str(one.folder): one for one in resources.artifacts()}
+    except ArtifactMismatch:
+        return  # the pages that need the model say so
+    if len(offered) < 2:
+        return
+    st.selectbox(
+        "Model",
+        list(offered),
+        format_func=lambda folder: _model_name(offered[folder]),
+        key=resources.CHOSEN_MODEL,
+        on_change=_forget_choices,
+        persist_state="session",
+        width=MODEL_WIDTH,
+    )
+
+
+def _model_name(artifact: Artifact) -> str:
+    return f"{artifact.name} {artifact.version} · {artifact.task.name}"
+
+
+def _forget_choices() -> None:
+    """What was chosen on Evaluation and Dataset is about the thresholds and classes of the model before."""
+    for key in [key for key in st.session_state if str(key).startswith(("evaluation_", "dataset_"))]:
+        del st.session_state[key]
 
 
 @contextmanager
@@ -76,14 +106,15 @@ def chart(
     return event
 
 
-def diagnosis_key() -> None:
-    """The colour, code and name of each diagnosis, once for all charts of a page."""
+def class_key(task: Task) -> None:
+    """The colour, code and name of each class, once for all charts of a page."""
     chips = "".join(
-        f'<div role="listitem" title="{escape(item.summary)} ({SKIN.side(item.code)})">'
-        f'<i style="background:{DX_COLOURS[item.code]}"></i><b>{item.code}</b> {escape(item.name)}</div>'
-        for item in DIAGNOSES
+        f'<div role="listitem" title="{escape(item.summary)} ({escape(task.side(item.code))})">'
+        f'<i style="background:{item.colour}"></i><b>{item.code}</b> {escape(item.name)}</div>'
+        for item in task.classes
     )
-    st.html(f'<div class="lens-key" role="list" aria-label="Colours of the diagnoses">{chips}</div>')
+    label = escape(f"Colours of the {task.words.labels}")
+    st.html(f'<div class="lens-key" role="list" aria-label="{label}">{chips}</div>')
 
 
 def csv_download(table: pd.DataFrame, file_name: str, key: str, label: str = "CSV") -> None:

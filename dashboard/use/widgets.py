@@ -13,7 +13,7 @@ import streamlit as st
 from dashboard.shell import charts as shell_charts
 from dashboard.shell import resources
 from dashboard.shell.formats import percent
-from dashboard.shell.glossary import METRICS, metric_of
+from dashboard.shell.glossary import metric_of
 from dashboard.shell.identity import actor
 from dashboard.shell.metrics import Metric
 from dashboard.shell.widgets import Html, card_grid, chart, chart_heading, csv_download, html_table
@@ -111,7 +111,7 @@ def _agreement(use: Use, task: Task, days: int | None) -> None:
         for name in HEADLINES:
             with grid.cell(), st.container(key=f"use_{name}", gap="xxsmall"):
                 _headline(metric_of(name, task), shares[name], task)
-                _quiet(wording.kappa_line(kappas[name]) if name in kappas else "")
+                _quiet(wording.kappa_line(kappas[name], task) if name in kappas else "")
     chart_heading(wording.SWITCHES_TITLE, wording.data_line(use.cases, use.lesions, wording.PERIOD_NAMES[days], task))
     _switches(use, task)
     csv_download(use_frame(use, task), "use.csv", key="use_csv")
@@ -148,7 +148,7 @@ def _against_biopsy(use: Use, task: Task, days: int | None) -> None:
     data = wording.biopsied_line(use.biopsied_cases, use.biopsied_lesions, wording.PERIOD_NAMES[days], task)
     with card_grid(540, columns=2) as grid:
         with grid.cell():
-            names = {rate: METRICS[rate].name for rate in RATES}
+            names = {rate: metric_of(rate, task).name for rate in RATES}
             figure = charts.reader_rates(rates_frame(use.rates), wording.READER_NAMES, names, task)
             chart(wording.RATES_TITLE, data, figure, "use_rates_chart", note=wording.RATES_NOTE)
         with grid.cell():
@@ -165,10 +165,13 @@ def _against_biopsy(use: Use, task: Task, days: int | None) -> None:
 def _rates_table(rates: Sequence[ReaderRates], task: Task) -> None:
     """One row a rate, one column a reader: narrow enough for a phone."""
     rows = [
-        (METRICS[rate].name, *(_noted(*_rate(getattr(reader, rate), METRICS[rate], task)) for reader in rates))
+        (
+            metric_of(rate, task).name,
+            *(_noted(*_rate(getattr(reader, rate), metric_of(rate, task), task)) for reader in rates),
+        )
         for rate in RATES
     ]
-    accuracy = METRICS["balanced_accuracy"]
+    accuracy = metric_of("balanced_accuracy", task)
     rows += [
         (accuracy.name, *(_noted(*_of_estimate(reader.balanced_accuracy, accuracy)) for reader in rates)),
         (f"{task.words.labels} found", *(f"{reader.classes} of {len(task.classes)}" for reader in rates)),

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from dashboard.shell.formats import percent, plural
-from dashboard.shell.glossary import METRICS
+from dashboard.shell.glossary import metric_of
 from dashboard.shell.metrics import Metric, interval_range
 from data.tasks.task import Task
 from model.evaluation.drift import ACCEPTED_DISTANCE, MIN_DRIFT_LESIONS, Drift, Reference, Shift
@@ -95,9 +95,9 @@ def too_few(lesions: int, task: Task, needed: int = MIN_LESIONS) -> str:
     return f"too few to say: {lesions:,} of {needed} {task.words.subjects}" if lesions < needed else "cannot be said"
 
 
-def kappa_line(kappa: Estimate) -> str:
+def kappa_line(kappa: Estimate, task: Task) -> str:
     """`kappa 0.41 (0.30 to 0.52)`; empty where it cannot be said."""
-    metric = METRICS["kappa"]
+    metric = metric_of("kappa", task)
     return "" if math.isnan(kappa.value) else f"kappa {metric.format(kappa.value)} ({interval_of(kappa, metric)})"
 
 

@@ -55,6 +55,9 @@ RETINA = Task(
         population="APTOS 2019 (screening in rural India, Aravind Eye Hospital)",
         reference="https://www.kaggle.com/c/aptos2019-blindness-detection",
         licence="for research use",
+        commonest="dr0",
+        source="APTOS 2019 Blindness Detection, https://www.kaggle.com/c/aptos2019-blindness-detection.",
+        labelled_by="clinicians, by the international clinical scale",
     ),
     words=Words(
         subject="eye",

@@ -66,6 +66,14 @@ SKIN = Task(
         population="HAM10000 (dermoscopy clinics in Vienna and Queensland)",
         reference="doi:10.7910/DVN/DBW86T",
         licence="CC BY-NC 4.0",
+        commonest="nv",
+        counts="ham10000_counts.csv",
+        source="HAM10000, Tschandl, Rosendahl & Kittler, *Scientific Data* 2018;5:180161, "
+        "doi:10.1038/sdata.2018.161; data doi:10.7910/DVN/DBW86T; licence CC BY-NC 4.0. Ages are rounded to 5 years.",
+        selection="**Selected lesions.** Lesions in HAM10000 were worth a dermoscopic image; malignant ones are far "
+        "more common than in screening.",
+        labelled_by="histopathology, follow-up, expert consensus or confocal microscopy",
+        terms="under CC BY-NC 4.0 only: with attribution, not commercially (`LICENSE-WEIGHTS.md`)",
     ),
     words=Words(
         subject="lesion",
@@ -76,6 +84,7 @@ SKIN = Task(
         labels="diagnoses",
         instrument="dermatoscope",
         around="skin",
+        shown="dermoscopic lesion",
     ),
 )
 

@@ -66,12 +66,24 @@ class Dataset:
         population: whom it shows.
         reference: where it is published.
         licence: of its images, and so of what is derived from them.
+        commonest: code of its most common class: what answering always the same scores is what that scores.
+        counts: file in `data/` with its counts of images; none where none comes with the program.
+        source: how it is cited, with what a reader of its counts should know; Markdown.
+        selection: how its images came to be taken, and what follows; Markdown.
+        labelled_by: how its classes were found: `histopathology or follow-up`.
+        terms: under which weights may be used that were trained on it; Markdown.
     """
 
     name: str
     population: str
     reference: str = ""
     licence: str = ""
+    commonest: str = ""
+    counts: str = ""
+    source: str = ""
+    selection: str = ""
+    labelled_by: str = ""
+    terms: str = ""
 
 
 @dataclass(frozen=True)
@@ -84,6 +96,8 @@ class Words:
         label, labels: what a class is, for example `diagnosis` and `diagnoses`.
         instrument: what takes such an image, for example `dermatoscope`.
         around: what lies around the subject in an image, for example `skin`.
+        shown: what an image shows, where a text is about images that show something else, for example `dermoscopic
+            lesion`; empty: the image.
     """
 
     subject: str
@@ -94,6 +108,7 @@ class Words:
     labels: str
     instrument: str
     around: str
+    shown: str = ""
 
 
 @dataclass(frozen=True)
@@ -115,7 +130,8 @@ class Task:
 
     Raises:
         ValueError: fewer than two classes, a code that stands twice or is the question's key, a question whose
-            positives are not some of the codes, but not all, or a gravest class or its look-alike that is none of them.
+            positives are not some of the codes, but not all, or a gravest class, its look-alike or a commonest class
+            that is none of them.
     """
 
     key: str
@@ -136,7 +152,8 @@ class Task:
             raise ValueError(f"expected positives among {', '.join(self.codes)}, received {self.question.positives}")
         if self.question.key in self.codes:
             raise ValueError(f"expected a question whose key is no code, received {self.question.key!r}")
-        self.indices_of((*self.question.positives, self.gravest, self.look_alike))
+        commonest = (self.dataset.commonest,) if self.dataset.commonest else ()
+        self.indices_of((*self.question.positives, self.gravest, self.look_alike, *commonest))
 
     @property
     def count(self) -> str:
@@ -144,10 +161,15 @@ class Task:
         count = len(self.classes)
         return _NUMBERS[count] if count < len(_NUMBERS) else str(count)
 
-    def worded(self, template: str) -> str:
-        """A text whose braces name what differs between tasks: `{subject}`, `{Images}`, `{positive}`, `{dataset}`."""
+    def worded(self, template: str, **more: str) -> str:
+        """A text whose braces name what differs between tasks: `{subject}`, `{Images}`, `{positive}`, `{dataset}`.
+
+        Args:
+            template: the text.
+            more: what else its braces name.
+        """
         return template.format(
-            **vars(self.words),
+            **{**vars(self.words), "shown": self.words.shown or self.words.image},
             positive=self.question.positive,
             Positive=self.question.positive.capitalize(),
             negative=self.question.negative,
@@ -156,7 +178,16 @@ class Task:
             Images=self.words.images.capitalize(),
             Labels=self.words.labels.capitalize(),
             count=self.count,
+            **more,
         )
+
+    @property
+    def score(self) -> str:
+        """What the question's probability is the sum of, the last class (of grades the gravest) first.
+
+        `p(mel) + p(bcc) + p(akiec)`.
+        """
+        return " + ".join(f"p({self.codes[index]})" for index in reversed(self.positives))
 
     @cached_property
     def codes(self) -> tuple[str, ...]:

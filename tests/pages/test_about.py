@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard.evaluation.trust_wording import SECTIONS, not_measured
+from dashboard.evaluation.trust_wording import SECTIONS, not_measured, section_of
 from dashboard.shell import resources
+from data.tasks.skin import SKIN
 from tests.support.dashboard import EXPORTED_STUDIES, LATER_STUDIES, environment, run_page, shown_text, write_artifact
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -65,4 +66,4 @@ def test_study_that_was_not_run_names_its_command(monkeypatch: pytest.MonkeyPatc
     with environment(monkeypatch, MODEL_DIR=write_artifact(tmp_path)):
         text = shown_text(run_page("about"))
     for study in LATER_STUDIES:
-        assert f"- **{SECTIONS[study].heading}:** {not_measured(SECTIONS[study].command)}" in text
+        assert f"- **{section_of(SKIN, study).heading}:** {not_measured(SECTIONS[study].command)}" in text

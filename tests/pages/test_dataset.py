@@ -12,6 +12,7 @@ from dashboard.dataset import wording as dataset_wording
 from dashboard.dataset.widgets import FILTERS, IMAGES_PER_PAGE
 from dashboard.shell import errors, formats
 from data.datasets.ham10000 import METADATA_FILE, DatasetError, load_counts
+from data.tasks.skin import SKIN
 from tests.support.dashboard import ROOT, TIMEOUT, environment, run_page, shown_text, write_dataset
 
 
@@ -27,7 +28,7 @@ def test_page_shows_the_whole_dataset_first(page: AppTest) -> None:
     assert "10,015 images · 7,470 lesions" in text
     assert "10.1038/sdata.2018.161" in text and "CC BY-NC 4.0" in text
     assert len(page.get("plotly_chart")) == 6
-    assert dataset_wording.NO_DATASET_FOLDER in text
+    assert dataset_wording.no_dataset_folder(SKIN) in text
 
 
 def test_filters_act_on_every_chart(page: AppTest) -> None:
@@ -75,7 +76,7 @@ def test_filters_outlive_a_run_in_which_they_are_not_drawn(monkeypatch: pytest.M
         from dashboard.shell import resources
 
         if st.checkbox("on this page", value=True):
-            dataset_widgets.cohort_filters(resources.counts())
+            dataset_widgets.cohort_filters(resources.task(), resources.counts())
 
     with environment(monkeypatch):
         page = AppTest.from_function(script, default_timeout=TIMEOUT).run()

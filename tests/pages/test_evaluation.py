@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard.evaluation import wording as evaluation_wording
-from dashboard.evaluation.trust_wording import SECTIONS, not_measured
+from dashboard.evaluation.tables import summary_metrics
+from dashboard.evaluation.trust_wording import SECTIONS, not_measured, section_of
 from dashboard.shell import errors
-from dashboard.shell.glossary import METRICS
+from dashboard.shell.glossary import METRIC_NAMES, metric_of
+from data.tasks.known import TASKS
+from data.tasks.skin import SKIN
 from model.inference.artifact import TEST_PREDICTIONS_FILE, ArtifactMismatch
 from tests.support.dashboard import (
     EXPORTED_STUDIES,
@@ -47,10 +49,10 @@ def test_page_names_model_and_data(studied_page: AppTest) -> None:
 
 
 def test_summary_has_value_interval_n_and_explanation(studied_page: AppTest) -> None:
-    names = [*evaluation_wording.SUMMARY_METRICS, "calibration_error"]  # once more in the section on calibration
-    assert [metric.label for metric in studied_page.metric] == [METRICS[name].name for name in names]
+    names = [*summary_metrics(SKIN), "calibration_error"]  # once more in the section on calibration
+    assert [metric.label for metric in studied_page.metric] == [metric_of(name, SKIN).name for name in names]
     for metric, name in zip(studied_page.metric, names, strict=True):
-        assert metric.help == METRICS[name].tooltip
+        assert metric.help == metric_of(name, SKIN).tooltip
     assert shown_text(studied_page).count("· n 63") == len(names)
     # ROC, confusion; reliability twice, coverage, set sizes, flips, similar cases; three training curves.
     assert len(studied_page.get("plotly_chart")) == 2 + 6 + 3
@@ -111,7 +113,7 @@ def test_missing_model_is_explained(monkeypatch: pytest.MonkeyPatch, tmp_path: P
 
 def test_every_study_has_its_section(studied_page: AppTest) -> None:
     headings = [heading.value for heading in studied_page.subheader]
-    assert headings[1:-1] == [section.heading for section in SECTIONS.values()]
+    assert headings[1:-1] == [section_of(SKIN, key).heading for key in SECTIONS]
     text = shown_text(studied_page)
     assert "Not measured" not in text
     for shown in (
@@ -165,5 +167,6 @@ def test_training_curves_speak_of_networks_and_of_what_cannot_be_compared(studie
 
 
 def test_every_metric_explains_itself() -> None:
-    for metric in METRICS.values():
+    for metric in (metric_of(name, task) for name in METRIC_NAMES for task in TASKS.values()):
         assert metric.sentence.endswith(".") and metric.formula
+        assert "{" not in metric.name + metric.sentence + metric.formula

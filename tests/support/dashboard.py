@@ -20,6 +20,7 @@ from streamlit.testing.v1 import AppTest
 from dashboard.shell.settings import Settings, settings
 from data.datasets.ham10000 import METADATA_FILE
 from data.tasks.skin import SKIN
+from data.tasks.task import Task
 from model.evaluation.predictions import cohort_of
 from model.evaluation.results import evaluate, evaluation_to_dict
 from model.inference.artifact import (
@@ -65,14 +66,14 @@ def packages_scanned_once() -> Iterator[None]:
         yield
 
 
-def made_up_predictions(seed: int = 0) -> pd.DataFrame:
-    """Test predictions of 42 lesions, every second one with two images, better than chance."""
+def made_up_predictions(task: Task = SKIN, seed: int = 0) -> pd.DataFrame:
+    """Test predictions of six lesions a class, every second one with two images, better than chance."""
     generator = np.random.default_rng(seed)
     rows = []
-    for index, dx in enumerate(SKIN.codes):
+    for index, dx in enumerate(task.codes):
         for lesion in range(LESIONS_PER_CLASS):
             for view in range(1 + lesion % 2):
-                logits = generator.normal(0, 1, 7)
+                logits = generator.normal(0, 1, len(task.codes))
                 logits[index] += 1.5
                 probabilities = np.exp(logits) / np.exp(logits).sum()
                 rows.append(
@@ -84,8 +85,8 @@ def made_up_predictions(seed: int = 0) -> pd.DataFrame:
                         "age": 40.0 + 5 * index if lesion else np.nan,
                         "sex": ("female", "male", "unknown")[lesion % 3],
                         "localization": ("back", "face", "trunk")[lesion % 3],
-                        **dict(zip(SKIN.codes, probabilities, strict=True)),
-                        "prediction": SKIN.codes[int(probabilities.argmax())],
+                        **dict(zip(task.codes, probabilities, strict=True)),
+                        "prediction": task.codes[int(probabilities.argmax())],
                     }
                 )
     return pd.DataFrame(rows)
@@ -112,9 +113,9 @@ def made_up_estimate(value: float | None, half_width: float = 0.1) -> dict[str, 
     return {"value": value, "low": value - half_width, "high": value + half_width}
 
 
-def made_up_sets(coverage: float) -> dict[str, Any]:
-    """What prediction sets were measured to do: `df` has no images, `mel` is covered least."""
-    by_dx = {dx: coverage for dx in SKIN.codes} | {"df": None, "mel": coverage - 0.2}
+def made_up_sets(coverage: float, task: Task = SKIN) -> dict[str, Any]:
+    """What prediction sets were measured to do: the gravest class is covered least, `df` of skin has no images."""
+    by_dx = {dx: None if dx == "df" else coverage for dx in task.codes} | {task.gravest: coverage - 0.2}
     return {
         "images": 63,
         "lesions": 42,
@@ -130,7 +131,7 @@ def made_up_sets(coverage: float) -> dict[str, Any]:
             }
             for dx, value in by_dx.items()
         ],
-        "size_shares": [0.5, 0.5, 0.0, 0.0, 0.0, 0.0, 0.0],
+        "size_shares": [0.5, 0.5, *[0.0] * (len(task.codes) - 2)],
     }
 
 
@@ -162,8 +163,10 @@ def made_up_gain() -> dict[str, Any]:
     }
 
 
-def made_up_studies() -> dict[str, Any]:
+def made_up_studies(task: Task = SKIN) -> dict[str, Any]:
     """The sections of a manifest that the studies write."""
+    classes = len(task.codes)
+    ways = ("contiguous",) if task.is_ordinal else ("class-conditional", "adaptive")
     bins = {"stated": [None, 0.4, 0.8], "observed": [None, 0.5, 0.7], "images": [0, 20, 43]}
     measures = ("energy_inside", "pointing", "iou", "insertion", "deletion", "faithfulness")
     robustness_metrics = ("balanced_accuracy", "gravest_auroc", "positive_auroc", "sensitivity", "specificity")
@@ -174,15 +177,17 @@ def made_up_studies() -> dict[str, Any]:
     ]
     difference = dict.fromkeys(measures, made_up_estimate(0.05)) | {"iou": made_up_estimate(0.25)}
     return {
-        "reliability": {"top_class": bins, "malignant": bins},
+        "reliability": {"top_class": bins, "positive": bins},
         "conformal": {
             "chosen_on": {"part": "out of fold", "images": 120, "lesions": 80},
-            "sets": {"method": "class-conditional", "level": 0.9, "thresholds": [0.1] * 7},
-            "tried_out_of_fold": {"class-conditional": made_up_sets(0.89), "adaptive": made_up_sets(0.85)},
-            "measured": made_up_sets(0.88),
+            "sets": {"method": ways[0], "level": 0.9, "thresholds": [0.1] * classes},
+            "tried_out_of_fold": {
+                way: made_up_sets(coverage, task) for way, coverage in zip(ways, (0.89, 0.85), strict=False)
+            },
+            "measured": made_up_sets(0.88, task),
         },
         "clinical": {
-            "terms": {"age": [[0.0] * 7] * len(AGE_KNOTS), "site": {"face": [1.0] + [0.0] * 6}},
+            "terms": {"age": [[0.0] * classes] * len(AGE_KNOTS), "site": {"face": [1.0] + [0.0] * (classes - 1)}},
             "known": {"age": 60, "site": 63},
             "out_of_fold": made_up_gain(),
             "measured": made_up_gain(),
@@ -231,28 +236,33 @@ def made_up_studies() -> dict[str, Any]:
             "images": 63,
             "lesions": 42,
             "macro": made_up_estimate(0.4),
-            "macro_chance": 1 / 7,
+            "macro_chance": 1 / classes,
             "per_class": [
-                {"dx": dx, "images": 9, "lesions": 6, "precision": made_up_estimate(0.4), "chance": 1 / 7}
-                for dx in SKIN.codes
+                {"dx": dx, "images": 9, "lesions": 6, "precision": made_up_estimate(0.4), "chance": 1 / classes}
+                for dx in task.codes
             ],
         },
     }
 
 
-def write_artifact(folder: Path, studies: Sequence[str] = EXPORTED_STUDIES) -> Path:
+def write_artifact(
+    folder: Path, studies: Sequence[str] = EXPORTED_STUDIES, task: Task = SKIN, name: str = "made-up"
+) -> Path:
     """A folder that `load_artifact` accepts; its networks are empty files that nothing on these pages opens.
 
     Args:
         folder: where.
         studies: sections of `made_up_studies` that its manifest holds; it cannot be loaded without `conformal`.
+        task: one of `TASKS`.
+        name: of the model.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    made_up_predictions().to_csv(folder / TEST_PREDICTIONS_FILE, index=False)
+    classes = len(task.codes)
+    made_up_predictions(task).to_csv(folder / TEST_PREDICTIONS_FILE, index=False)
     made_up_history().to_csv(folder / HISTORY_FILE, index=False)
-    made_up_predictions().assign(fold=0).to_csv(folder / OUT_OF_FOLD_FILE, index=False)
-    for name in (LITERT_FILE, KERAS_FILE, GATE_FILE, NEIGHBOURS_FILE):
-        (folder / name).write_bytes(b"")
+    made_up_predictions(task).assign(fold=0).to_csv(folder / OUT_OF_FOLD_FILE, index=False)
+    for file in (LITERT_FILE, KERAS_FILE, GATE_FILE, NEIGHBOURS_FILE):
+        (folder / file).write_bytes(b"")
     files = (
         LITERT_FILE,
         KERAS_FILE,
@@ -266,9 +276,10 @@ def write_artifact(folder: Path, studies: Sequence[str] = EXPORTED_STUDIES) -> P
     part = {"part": "out of fold", "images": 120, "lesions": 80}
     manifest = {
         "schema_version": SCHEMA_VERSION,
-        "name": "made-up",
+        "task": task.key,
+        "name": name,
         "version": "0.1",
-        "classes": list(SKIN.codes),
+        "classes": list(task.codes),
         "input": {"height": 192, "width": 256},
         "created": {"utc": "2026-01-01T00:00:00+00:00", "command": "python -m model.export", "commit": "0" * 40},
         "training": {
@@ -287,7 +298,12 @@ def write_artifact(folder: Path, studies: Sequence[str] = EXPORTED_STUDIES) -> P
         },
         "model_card": {"intended_use": INTENDED_USE, "not_tested": list(NOT_TESTED)},
         "decision": "argmax of probability / prior",
-        "calibration": {"temperature": 1.0, "offsets": [0.0] * 7, "population": "nobody", "prior": [1 / 7] * 7}
+        "calibration": {
+            "temperature": 1.0,
+            "offsets": [0.0] * classes,
+            "population": "nobody",
+            "prior": [1 / classes] * classes,
+        }
         | {"chosen_on": part},
         "operating_points": [
             {"name": "sensitivity_95", "threshold": 0.25, "target_sensitivity": 0.95}
@@ -297,7 +313,7 @@ def write_artifact(folder: Path, studies: Sequence[str] = EXPORTED_STUDIES) -> P
         "split": {"by": "lesion_id", "seed": 7, "test_share": 0.15, "folds": 5, "out_of_fold": [0, 1]},
         "evidence": {"min_peak": 0.1},
         "metrics": {"data": "made-up data", "split": "locked test"}
-        | evaluation_to_dict(evaluate(cohort_of(made_up_predictions(), SKIN), resamples=20)),
+        | evaluation_to_dict(evaluate(cohort_of(made_up_predictions(task), task), resamples=20)),
         "quality": {
             "gate_acceptance": 0.97,
             "limits": {
@@ -308,15 +324,15 @@ def write_artifact(folder: Path, studies: Sequence[str] = EXPORTED_STUDIES) -> P
                 "max_ood_score": 10.0,
             },
         },
-        "files": {name: {"sha256": sha256_of(folder / name), "bytes": 0} for name in files},
+        "files": {file: {"sha256": sha256_of(folder / file), "bytes": 0} for file in files},
     }
-    sections = {name: section for name, section in made_up_studies().items() if name in studies}
+    sections = {key: section for key, section in made_up_studies(task).items() if key in studies}
     (folder / MANIFEST_FILE).write_text(json.dumps(manifest | sections), encoding="utf-8")
     return folder
 
 
-def write_dataset(folder: Path, images: int = 30) -> Path:
-    """A HAM10000-shaped folder of small grey images, the first half `mel`, the rest `nv`; the last file is missing."""
+def write_dataset(folder: Path, images: int = 30, codes: tuple[str, str] = ("mel", "nv")) -> Path:
+    """A HAM10000-shaped folder of small grey images, half of each code in their order; the last file is missing."""
     (folder / "images").mkdir(parents=True, exist_ok=True)
     ids = [f"ISIC_{number:07d}" for number in range(images)]
     for image_id in ids[:-1]:
@@ -325,7 +341,7 @@ def write_dataset(folder: Path, images: int = 30) -> Path:
         {
             "lesion_id": [f"HAM_{number // 2:07d}" for number in range(images)],
             "image_id": ids,
-            "dx": ["mel"] * (images // 2) + ["nv"] * (images - images // 2),
+            "dx": [codes[0]] * (images // 2) + [codes[1]] * (images - images // 2),
             "dx_type": "histo",
             "age": 50.0,
             "sex": "female",
@@ -336,7 +352,7 @@ def write_dataset(folder: Path, images: int = 30) -> Path:
 
 
 @contextmanager
-def environment(monkeypatch: pytest.MonkeyPatch, **variables: Path) -> Iterator[None]:
+def environment(monkeypatch: pytest.MonkeyPatch, **variables: Path | str) -> Iterator[None]:
     """Settings from these variables alone, and empty caches before and after."""
     for name in variables_of(Settings):
         monkeypatch.delenv(name, raising=False)

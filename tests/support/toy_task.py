@@ -14,7 +14,7 @@ TOY = Task(
     ),
     is_ordinal=True,
     question=Question(
-        key="blighted", positives=("high", "middle"), positive="blighted", negative="sound", source="Made up."
+        key="blighted", positives=("middle", "high"), positive="blighted", negative="sound", source="Made up."
     ),
     gravest="high",
     look_alike="middle",

@@ -17,8 +17,8 @@ from dashboard.dataset.cohort import (
     count_by_dx,
     cross_count,
     filter_rows,
-    malignant_share,
     page_of,
+    positive_share,
     wilson_interval,
 )
 from data.datasets.ham10000 import load_counts
@@ -62,7 +62,7 @@ def test_filter_can_leave_out_one_column() -> None:
 def test_filter_leaves_its_table_alone() -> None:
     before = COUNTS.copy()
     filter_rows(COUNTS, CohortFilter(dx=("mel",)))
-    cross_count(COUNTS, "age", "images")
+    cross_count(SKIN, COUNTS, "age", "images")
     pd.testing.assert_frame_equal(COUNTS, before)
 
 
@@ -72,14 +72,14 @@ def test_cohort_size_adds_up() -> None:
 
 
 def test_count_by_dx_names_every_diagnosis_in_order() -> None:
-    counted = count_by_dx(COUNTS, "images")
+    counted = count_by_dx(SKIN, COUNTS, "images")
     assert tuple(counted.index) == SKIN.codes
     assert counted.to_dict() == {"akiec": 0, "bcc": 3, "bkl": 0, "df": 0, "mel": 5, "nv": 8, "vasc": 0}
-    assert count_by_dx(COUNTS, "lesions")["nv"] == 5
+    assert count_by_dx(SKIN, COUNTS, "lesions")["nv"] == 5
 
 
 def test_cross_count_sorts_by_total_and_keeps_all_diagnoses() -> None:
-    table = cross_count(COUNTS, "localization", "images")
+    table = cross_count(SKIN, COUNTS, "localization", "images")
     assert list(table.index) == ["back", "face", "trunk"]
     assert tuple(table.columns) == SKIN.codes
     assert table.loc["back", "mel"] == 4
@@ -87,7 +87,7 @@ def test_cross_count_sorts_by_total_and_keeps_all_diagnoses() -> None:
 
 
 def test_cross_count_by_age_has_every_band_and_unknown_last() -> None:
-    table = cross_count(COUNTS, "age", "images")
+    table = cross_count(SKIN, COUNTS, "age", "images")
     assert list(table.index) == AGE_LABELS
     assert table.index[-1] == "unknown"
     assert table.loc["unknown", "mel"] == 1
@@ -99,8 +99,8 @@ def test_age_labels_take_the_lower_band_and_end_at_the_last() -> None:
     assert list(age_labels(pd.Series([0.0, 52.0, 85.0, 97.0, np.nan]))) == ["0", "50", "85", "85", "unknown"]
 
 
-def test_malignant_share_is_counted_by_hand() -> None:
-    shares = malignant_share(COUNTS, "localization", "images")
+def test_positive_share_is_counted_by_hand() -> None:
+    shares = positive_share(SKIN, COUNTS, "localization", "images")
     assert shares.loc["back", "share"] == pytest.approx(4 / 10)
     assert shares.loc["face", "share"] == 1.0
     assert shares.loc["back", "lesions"] == 7
@@ -110,14 +110,14 @@ def test_malignant_share_is_counted_by_hand() -> None:
     assert shares.loc["back", "high"] == pytest.approx(high[0])
 
 
-def test_malignant_share_without_a_first_image_has_no_interval() -> None:
-    shares = malignant_share(COUNTS, "localization", "images")
+def test_positive_share_without_a_first_image_has_no_interval() -> None:
+    shares = positive_share(SKIN, COUNTS, "localization", "images")
     assert shares.loc["trunk", "share"] == 0.0
     assert math.isnan(shares.loc["trunk", "low"])
 
 
-def test_malignant_share_leaves_out_empty_ages() -> None:
-    assert list(malignant_share(COUNTS, "age", "images").index) == ["30", "50", "85", "unknown"]
+def test_positive_share_leaves_out_empty_ages() -> None:
+    assert list(positive_share(SKIN, COUNTS, "age", "images").index) == ["30", "50", "85", "unknown"]
 
 
 def test_wilson_interval_matches_the_published_example() -> None:

@@ -37,7 +37,7 @@ def test_estimates_become_columns_and_null_becomes_nan() -> None:
 
 def test_bins_without_images_are_left_out() -> None:
     table = reliability_frame(STUDIES["reliability"])
-    assert table["question"].tolist() == ["top_class"] * 2 + ["malignant"] * 2
+    assert table["question"].tolist() == ["top_class"] * 2 + ["positive"] * 2
     assert table["stated"].tolist() == [0.4, 0.8] * 2
     assert table["observed"].tolist() == [0.5, 0.7] * 2
     assert table["images"].tolist() == [20, 43] * 2

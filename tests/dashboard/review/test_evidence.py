@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dashboard.review import evidence as widgets
-from dashboard.shell.colours import DX_COLOURS
+from data.tasks.skin import SKIN
 from model.explain.maps import contrast_overlay, explanation_of
 from model.explain.neighbours import Neighbour
 from model.images.framing import to_network_input
@@ -15,15 +15,15 @@ CASE = Neighbour("ISIC_1", "HAM_1", "mel", "histo", 55.0, "female", "<b>back", 0
 
 
 def test_similar_case_bears_the_colour_of_its_diagnosis_and_escapes_its_facts() -> None:
-    html = widgets.neighbour_html(CASE)
-    assert DX_COLOURS["mel"] in html
+    html = widgets.neighbour_html(SKIN, CASE)
+    assert SKIN.named("mel").colour in html
     assert "<b>mel</b> Melanoma" in html
     assert "distance 0.12" in html
     assert "&lt;b&gt;back" in html and "<b>back" not in html
 
 
 def test_contrast_legend_says_the_colours_in_words() -> None:
-    html = widgets.contrast_legend_html("mel", "nv")
+    html = widgets.contrast_legend_html(SKIN, "mel", "nv")
     assert "rgb(213, 94, 0)'></i>Orange speaks for Melanoma <b>mel</b>" in html
     assert "rgb(0, 114, 178)'></i>Blue speaks for Melanocytic nevus <b>nv</b>" in html
     assert html.count("role='listitem'") == 3

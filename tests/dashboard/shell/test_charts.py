@@ -10,17 +10,25 @@ import plotly.graph_objects as go
 import pytest
 
 from dashboard.dataset import charts as dataset_charts
-from dashboard.dataset.cohort import count_by_dx, cross_count, malignant_share
+from dashboard.dataset.cohort import count_by_dx, cross_count, positive_share
 from dashboard.dataset.wording import CONFIRMATION_NAMES
 from dashboard.evaluation import charts as evaluation_charts
-from dashboard.evaluation.tables import confusion_frame, per_class_frame, reweighed, summary_frame, threshold_frame
+from dashboard.evaluation.tables import (
+    confusion_frame,
+    per_class_frame,
+    published,
+    reweighed,
+    summary_frame,
+    threshold_frame,
+)
 from dashboard.evaluation.wording import measure_name
 from dashboard.shell import charts
-from dashboard.shell.colours import DX_COLOURS, DX_TYPE_COLOURS, SEX_COLOURS, translucent
+from dashboard.shell.colours import DX_TYPE_COLOURS, SEX_COLOURS, translucent
 from dashboard.shell.formats import SEX_NAMES
-from dashboard.shell.glossary import METRICS
+from dashboard.shell.glossary import metric_of
 from dashboard.shell.metrics import interval_range
 from data.datasets.ham10000 import DX_TYPES, load_counts
+from data.tasks.retina import RETINA
 from data.tasks.skin import SKIN
 from model.evaluation.predictions import Cohort, cohort_of
 from model.evaluation.questions import question_scores, questions_of
@@ -39,16 +47,20 @@ def cohort() -> Cohort:
 
 def dataset_figures(counts: pd.DataFrame) -> dict[str, go.Figure]:
     return {
-        "dx": dataset_charts.diagnosis_bars(count_by_dx(counts, "images"), "images"),
-        "age": dataset_charts.age_bars(cross_count(counts, "age", "images"), "images"),
-        "sex": dataset_charts.share_bars(cross_count(counts, "sex", "images"), "images", SEX_NAMES, SEX_COLOURS),
-        "dx_type": dataset_charts.share_bars(
-            cross_count(counts, "dx_type", "images"), "images", CONFIRMATION_NAMES, DX_TYPE_COLOURS
+        "dx": dataset_charts.class_bars(SKIN, count_by_dx(SKIN, counts, "images"), "images"),
+        "age": dataset_charts.age_bars(SKIN, cross_count(SKIN, counts, "age", "images"), "images"),
+        "sex": dataset_charts.share_bars(
+            SKIN, cross_count(SKIN, counts, "sex", "images"), "images", SEX_NAMES, SEX_COLOURS
         ),
-        "site": dataset_charts.site_heatmap(cross_count(counts, "localization", "images"), "images"),
-        "share by age": dataset_charts.malignant_share_dots(malignant_share(counts, "age", "images"), "images", True),
-        "share by site": dataset_charts.malignant_share_dots(
-            malignant_share(counts, "localization", "images"), "images", False
+        "dx_type": dataset_charts.share_bars(
+            SKIN, cross_count(SKIN, counts, "dx_type", "images"), "images", CONFIRMATION_NAMES, DX_TYPE_COLOURS
+        ),
+        "site": dataset_charts.site_heatmap(SKIN, cross_count(SKIN, counts, "localization", "images"), "images"),
+        "share by age": dataset_charts.positive_share_dots(
+            SKIN, positive_share(SKIN, counts, "age", "images"), "images", True
+        ),
+        "share by site": dataset_charts.positive_share_dots(
+            SKIN, positive_share(SKIN, counts, "localization", "images"), "images", False
         ),
     }
 
@@ -69,14 +81,12 @@ def test_figures_of_an_empty_cohort_can_be_drawn(name: str) -> None:
 
 
 def test_one_colour_for_each_diagnosis() -> None:
-    assert tuple(DX_COLOURS) == SKIN.codes
-    assert len(set(DX_COLOURS.values())) == len(SKIN.codes)
     assert set(DX_TYPE_COLOURS) == set(DX_TYPES) == set(CONFIRMATION_NAMES)
     assert translucent("#102030", 0.5) == "rgba(16,32,48,0.5)"
 
 
 def test_diagnosis_bars_fade_what_the_filter_leaves_out() -> None:
-    figure = dataset_charts.diagnosis_bars(count_by_dx(COUNTS, "images"), "images", chosen=("mel",))
+    figure = dataset_charts.class_bars(SKIN, count_by_dx(SKIN, COUNTS, "images"), "images", chosen=("mel",))
     bars = figure.data[0]
     assert list(bars.y) == list(SKIN.codes)
     assert list(bars.x) == [327, 514, 1099, 115, 1113, 6705, 142]
@@ -105,7 +115,7 @@ def test_site_heatmap_columns_add_up_to_one_and_cells_say_counts() -> None:
 def test_roc_draws_band_curve_and_marks(cohort: Cohort) -> None:
     curves = roc_curves(cohort, resamples=20)
     current = BinaryThresholds(*question_scores(cohort, "mel"), cohort.lesion_ids).at(0.3)
-    figure = evaluation_charts.roc(curves, ["malignant", "mel"], (), "mel", current)
+    figure = evaluation_charts.roc(SKIN, curves, ["malignant", "mel"], (), "mel", current)
     names = [trace.name for trace in figure.data if trace.name]
     assert [name.split()[0] for name in names] == ["mel", "malignant", "threshold"]
     bands = [trace for trace in figure.data if trace.fill == "toself"]
@@ -115,13 +125,13 @@ def test_roc_draws_band_curve_and_marks(cohort: Cohort) -> None:
 
 
 def test_roc_of_many_curves_has_no_bands(cohort: Cohort) -> None:
-    figure = evaluation_charts.roc(roc_curves(cohort, resamples=5), list(questions_of(SKIN)))
+    figure = evaluation_charts.roc(SKIN, roc_curves(cohort, resamples=5), list(questions_of(SKIN)))
     assert len(figure.data) == 1 + len(questions_of(SKIN))
     assert not [trace for trace in figure.data if trace.fill]
 
 
 def test_roc_of_no_curve_is_the_diagonal(cohort: Cohort) -> None:
-    assert len(evaluation_charts.roc(roc_curves(cohort, resamples=5), []).data) == 1
+    assert len(evaluation_charts.roc(SKIN, roc_curves(cohort, resamples=5), []).data) == 1
 
 
 def test_corners_keep_the_shape_of_a_curve() -> None:
@@ -133,12 +143,12 @@ def test_corners_keep_the_shape_of_a_curve() -> None:
 def test_confusion_matrix_shows_shares_or_counts() -> None:
     confusion = np.diag([3, 0, 5, 1, 1, 200, 2])
     confusion[5, 4] = 1
-    shares = evaluation_charts.confusion_matrix(confusion, shows_counts=False)
+    shares = evaluation_charts.confusion_matrix(SKIN, confusion, shows_counts=False)
     heatmap, text = shares.data
     assert heatmap.z[0, 0] == 1
     assert heatmap.z[1].sum() == 0  # no image of the class: nothing to share out, and no division by zero
     assert text.text[5 * 7 + 4] == "<1"
-    assert evaluation_charts.confusion_matrix(confusion, shows_counts=True).data[1].text[5 * 7 + 5] == "200"
+    assert evaluation_charts.confusion_matrix(SKIN, confusion, shows_counts=True).data[1].text[5 * 7 + 5] == "200"
     assert heatmap.y[5] == "nv  n 201"
 
 
@@ -185,7 +195,7 @@ def test_interval_dots_draw_value_interval_and_reference() -> None:
 
 
 def test_set_sizes_say_their_share() -> None:
-    bars = evaluation_charts.set_sizes([0.5, 0.25, 0.245, 0.005, 0, 0, 0]).data[0]
+    bars = evaluation_charts.set_sizes(SKIN, [0.5, 0.25, 0.245, 0.005, 0, 0, 0]).data[0]
     assert list(bars.x) == [1, 2, 3, 4, 5, 6, 7]
     assert list(bars.text) == ["50 %", "25 %", "24 %", "< 1 %", "0 %", "0 %", "0 %"]
 
@@ -213,24 +223,44 @@ def test_reweighed_counts_of_1000_are_worked_out_by_hand() -> None:
     assert frame["n"].tolist()[:5] == [10, 10, 12, 8, 20]
     assert frame["prevalence"].isna().tolist() == [True] * 5 + [False] * 2
     assert frame.loc[5:, ["measure", "prevalence"]].values.tolist() == [["ppv", 0.1], ["npv", 0.1]]
-    assert (measure_name("ppv", math.nan), measure_name("npv", 0.125)) == ("PPV", "NPV at 12.5 %")
+    assert (measure_name(SKIN, "ppv", math.nan), measure_name(SKIN, "npv", 0.125)) == ("PPV", "NPV at 12.5 %")
 
 
 def test_download_tables_hold_every_number(cohort: Cohort) -> None:
     evaluation = evaluate(cohort, resamples=20)
-    classes = per_class_frame(evaluation)
+    classes = per_class_frame(SKIN, evaluation)
     assert tuple(classes["dx"]) == SKIN.codes
     assert {"sensitivity", "sensitivity_low", "auroc_high"} <= set(classes.columns)
-    assert confusion_frame(evaluation.confusion).iloc[:, 1:].to_numpy().sum() == evaluation.images
-    assert summary_frame(evaluation)["metric"].iloc[0] == "balanced_accuracy"
+    assert confusion_frame(SKIN, evaluation.confusion).iloc[:, 1:].to_numpy().sum() == evaluation.images
+    assert summary_frame(SKIN, evaluation)["metric"].tolist() == [
+        "balanced_accuracy",
+        "macro_auroc",
+        "malignant_auroc",
+        "calibration_error",
+        "accuracy",
+    ]
+
+
+def test_names_in_downloads_are_those_of_the_question_and_of_the_gravest_class() -> None:
+    names = ("positive_auroc_low", "gravest_auroc", "positive_lesions", "negative_lesions", "positive", "images")
+    assert [published(SKIN, name) for name in names] == [
+        "malignant_auroc_low",
+        "melanoma_auroc",
+        "malignant_lesions",
+        "benign_lesions",
+        "malignant",
+        "images",
+    ]
+    assert published(RETINA, "negative_lesions") == "not_referable_lesions"
+    assert published(RETINA, "gravest_auroc_high") == "proliferative_retinopathy_auroc_high"
 
 
 def test_numbers_are_written_for_a_reader() -> None:
-    assert METRICS["ppv"].format(0.834) == "83 %"
-    assert METRICS["ppv"].format(0.004) == "< 1 %"
-    assert METRICS["ppv"].format(float("nan")) == "–"
-    assert METRICS["auroc"].format(0.934) == "0.93"
-    assert METRICS["calibration_error"].format(0.0263) == "2.6 %"
-    assert interval_range(0.75, 0.831, METRICS["ppv"]) == "75 to 83 %"
-    assert interval_range(0.97, 0.999, METRICS["ppv"]) == "97 to > 99 %"
-    assert interval_range(float("nan"), 1.0, METRICS["ppv"]) == "–"
+    assert metric_of("ppv", SKIN).format(0.834) == "83 %"
+    assert metric_of("ppv", SKIN).format(0.004) == "< 1 %"
+    assert metric_of("ppv", SKIN).format(float("nan")) == "–"
+    assert metric_of("auroc", SKIN).format(0.934) == "0.93"
+    assert metric_of("calibration_error", SKIN).format(0.0263) == "2.6 %"
+    assert interval_range(0.75, 0.831, metric_of("ppv", SKIN)) == "75 to 83 %"
+    assert interval_range(0.97, 0.999, metric_of("ppv", SKIN)) == "97 to > 99 %"
+    assert interval_range(float("nan"), 1.0, metric_of("ppv", SKIN)) == "–"

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dashboard.shell.glossary import METRICS, metric_of
+from dashboard.shell.glossary import METRIC_NAMES, metric_of
 from dashboard.use import charts as use_charts
 from dashboard.use import wording
 from dashboard.use.tables import answers_frame, bins_frame, rates_frame, share_columns, use_frame
@@ -95,8 +95,8 @@ def test_words_under_a_figure_say_interval_and_n() -> None:
     assert wording.under_metric(SHARE, metric, SKIN) == "58 to 82 % · 36 of 50 cases, 41 lesions"
     assert wording.under_metric(TOO_FEW, metric, SKIN) == "too few to say: 3 of 10 lesions · 2 of 3 cases, 3 lesions"
     assert wording.hits_of_n(SHARE) == "36 of 50" and wording.lesions(SHARE, SKIN) == "41 lesions"
-    assert wording.kappa_line(Estimate(0.4, 0.3, 0.52)) == "kappa 0.40 (0.30 to 0.52)"
-    assert wording.kappa_line(NOTHING) == ""
+    assert wording.kappa_line(Estimate(0.4, 0.3, 0.52), SKIN) == "kappa 0.40 (0.30 to 0.52)"
+    assert wording.kappa_line(NOTHING, SKIN) == ""
 
 
 def drift_of(shift: Shift) -> Drift:
@@ -140,7 +140,7 @@ def test_no_text_calls_anything_safe() -> None:
         wording.reference_name, wording.class_shares_note, wording.drift_note, wording.export_note,
     )  # fmt: skip
     texts += [tell(task) for tell in of_task for task in (SKIN, RETINA)]
-    metrics = [metric_of(name, task) for name in METRICS for task in (SKIN, RETINA)]
+    metrics = [metric_of(name, task) for name in METRIC_NAMES for task in (SKIN, RETINA)]
     texts += [metric.tooltip for metric in metrics]
     assert len(texts) > 30
     assert not [text for text in texts if " safe" in text.lower() or "no risk" in text.lower()]

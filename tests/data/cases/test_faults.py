@@ -25,7 +25,7 @@ from data.cases.database import CaseLogUnavailable
 from data.cases.log import CaseLog, CaseNotFound
 from data.cases.queries import CaseQuery
 from data.cases.storage import StorageUnavailable, open_image_store
-from tests.support.case_saver import Order, draft_of, image_of, open_log
+from tests.support.servers.case_saver import Order, draft_of, image_of, open_log
 from tests.support.servers.ports import free_port
 from tests.support.servers.s3_server import make_bucket
 
@@ -65,7 +65,7 @@ class Victims:
     """The process of `case_saver.py`, whose children are killed one after the other."""
 
     def __init__(self) -> None:
-        script = Path(__file__).resolve().parents[2] / "support" / "case_saver.py"
+        script = Path(__file__).resolve().parents[2] / "support" / "servers" / "case_saver.py"
         self.process = subprocess.Popen(
             [sys.executable, str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )

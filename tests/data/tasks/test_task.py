@@ -47,6 +47,23 @@ def test_question_without_two_sides_is_refused(positives: tuple[str, ...]) -> No
         replace(SKIN, question=replace(SKIN.question, positives=positives))
 
 
+def test_the_score_of_the_question_names_its_gravest_class_first() -> None:
+    assert SKIN.score == "p(mel) + p(bcc) + p(akiec)"
+    assert RETINA.score == "p(dr4) + p(dr3) + p(dr2)"
+
+
+@pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
+def test_the_commonest_class_is_one_of_the_task(task: Task) -> None:
+    assert task.dataset.commonest in task.codes
+    with pytest.raises(ValueError, match="expected one of"):
+        replace(task, dataset=replace(task.dataset, commonest="x"))
+
+
+def test_words_of_one_text_alone_can_be_given_to_it() -> None:
+    assert SKIN.worded("{subject} {what}, no {shown}", what="x") == "lesion x, no dermoscopic lesion"
+    assert RETINA.worded("no {shown}") == "no retinal photograph"
+
+
 def test_classes_need_codes_of_their_own() -> None:
     with pytest.raises(ValueError, match="codes of their own"):
         replace(SKIN, classes=(*SKIN.classes, SKIN.classes[0]))

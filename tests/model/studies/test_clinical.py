@@ -21,7 +21,7 @@ PRIOR = np.full(7, 1 / 7)
 
 def told_by_site(seed: int) -> pd.DataFrame:
     """Predictions that know nothing, of lesions whose site tells the diagnosis: melanomas in the face, bcc on feet."""
-    table = made_up_predictions(seed)
+    table = made_up_predictions(seed=seed)
     is_melanoma = np.arange(len(table)) // 2 % 2 == 0
     table["dx"] = np.where(is_melanoma, "mel", "bcc")
     table["localization"] = np.where(is_melanoma, "face", "foot")

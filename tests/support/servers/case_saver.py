@@ -1,6 +1,6 @@
 """A process that saves or deletes cases until it is killed: the victim of the fault tests.
 
-    python tests/support/case_saver.py
+    python tests/support/servers/case_saver.py
 
 imports everything once and then reads orders, one JSON object a line; each is done by a forked child. What happens is
 written to standard output as it happens: `started PID`, `ready` once the log is open, `begin UUID` before and
@@ -25,7 +25,7 @@ from uuid import UUID, uuid4
 import numpy as np
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+    sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
 from data.cases.case import LOCAL_ACTOR, CaseDraft, Decision, Lesion, ModelResult, Patient, Read, StoredImage
 from data.cases.log import CaseLog, open_case_log

@@ -1,0 +1,209 @@
+"""Pages of a task that no page was written for, and the choice between models."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from dashboard.evaluation import trust_wording
+from dashboard.shell import resources
+from dashboard.shell.formats import RESEARCH_USE
+from data.datasets.ham10000 import METADATA_FILE
+from data.tasks.known import TASKS
+from model.inference.artifact import LITERT_FILE
+from tests.support.dashboard import (
+    EXPORTED_STUDIES,
+    ROOT,
+    TIMEOUT,
+    environment,
+    run_page,
+    shown_text,
+    write_artifact,
+    write_dataset,
+)
+from tests.support.toy_task import TOY
+
+# What only skin says; "lesion" stands in the program's name and in that of a column as well.
+FOREIGN = re.compile(
+    r"(?<!Lesion)lesions?\b(?!_id)|skin|diagnos|malignan|benign|melanoma|HAM10000|seven|dermoscop|\bnv\b", re.IGNORECASE
+)
+
+
+@pytest.fixture(autouse=True)
+def toy_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(TASKS, "toy", TOY)
+
+
+@pytest.fixture
+def toy_model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
+    folder = write_artifact(tmp_path / "toy", ["conformal"], TOY, "toy")
+    with environment(monkeypatch, MODEL_DIR=folder):
+        yield folder
+
+
+def foreign_words(page: AppTest) -> set[str]:
+    """Words of another task in what a page draws: texts, labels, tooltips and figures."""
+    drawn = shown_text(page).replace(RESEARCH_USE, "")
+    parts = [
+        str(element.proto) for kind in ("plotly_chart", "metric", "selectbox", "slider") for element in page.get(kind)
+    ]
+    return {found.group() for found in FOREIGN.finditer("\n".join([drawn, *parts]))}
+
+
+def test_evaluation_speaks_of_the_task_at_hand(toy_model: Path) -> None:
+    page = run_page("evaluation")
+    assert not page.exception and not page.error
+    text = shown_text(page)
+    assert "locked test leaves of Orchard, 27 images, 18 leaves" in text
+    assert "Weighted kappa" in [metric.label for metric in page.metric]
+    assert "Blighted AUROC" in [metric.label for metric in page.metric]
+    assert all(one.colour in text for one in TOY.classes)
+    assert page.selectbox(key="evaluation_question").options == [
+        "Blighted against sound",
+        *(f"{one.code} · {one.name}" for one in TOY.classes),
+    ]
+    assert "neighbours of the likeliest grade" in text
+    assert foreign_words(page) == set()
+    page.selectbox(key="evaluation_question").select("high").run()
+    assert "of 9 high" in shown_text(page) and not page.exception
+
+
+def test_missing_sections_are_said_and_facts_that_are_never_taken(toy_model: Path) -> None:
+    text = shown_text(run_page("evaluation"))
+    assert (
+        "nothing that is known of the patient moves the probabilities of the grades" in " ".join(text.split()).lower()
+    )
+    assert "model.studies.clinical" not in text
+    studies = [key for key in trust_wording.SECTIONS if key not in ("conformal", "clinical")]
+    assert text.count("Not measured for this model yet") == len(studies)
+
+
+def test_every_study_of_another_task_is_drawn(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    studies = [*EXPORTED_STUDIES, "robustness", "gate", "heatmaps"]
+    with environment(monkeypatch, MODEL_DIR=write_artifact(tmp_path / "toy", studies, TOY, "toy")):
+        page = run_page("evaluation")
+        about = run_page("about")
+    assert not page.exception and not about.exception
+    text = shown_text(page)
+    assert "Wholly blighted AUROC" in text and "n 40 (20 / 15)" in text
+    assert foreign_words(page) == set()
+    assert "least for wholly blighted, 68 % (58 to 78 %)" in shown_text(about)
+
+
+def test_about_tells_a_card_of_the_task_at_hand(toy_model: Path) -> None:
+    page = run_page("about")
+    assert not page.exception and not page.error
+    text = shown_text(page)
+    assert "27 images of 18 leaves" in text
+    assert page.dataframe[0].value["Metric"].tolist()[:2] == [
+        "Balanced accuracy (mean sensitivity of the three classes)",
+        "Quadratic weighted kappa (0 is chance)",
+    ]
+    assert page.dataframe[2].value["Grade"].tolist() == [TOY.titled(code) for code in TOY.codes]
+    assert "trained on Orchard, which is under a licence of its own" in " ".join(text.split())
+
+
+def test_dataset_without_counts_says_which_setting_brings_them(toy_model: Path) -> None:
+    page = run_page("dataset")
+    assert not page.exception and not page.error
+    info = page.info[0].value
+    assert "No counts of Orchard come with LesionLens" in info and "`DATASET_DIR`" in info
+    assert METADATA_FILE in info and "low, middle, high" in info
+    assert not page.get("plotly_chart")
+
+
+def test_dataset_folder_of_the_task_s_codes_is_counted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    model = write_artifact(tmp_path / "toy", ["conformal"], TOY, "toy")
+    dataset = write_dataset(tmp_path / "data", 6, ("low", "high"))
+    with environment(monkeypatch, MODEL_DIR=model, DATASET_DIR=dataset):
+        page = run_page("dataset")
+        assert not page.exception and not page.error
+        text = shown_text(page)
+        assert "6 images · 3 leaves" in text and "Blighted share of images" in text
+        assert len(page.get("plotly_chart")) == 6 and len(page.get("image")) == 5
+        assert page.multiselect(key="dataset_dx").options == [f"{one.code} · {one.name}" for one in TOY.classes]
+        assert foreign_words(page) == set()
+
+
+def test_samples_are_those_of_the_task(toy_model: Path) -> None:
+    assert resources.samples().empty
+
+
+# --- Several models --------------------------------------------------------------------------------------------------
+
+
+def dashboard() -> AppTest:
+    app = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=TIMEOUT).run()
+    return app.switch_page("../pages/evaluation.py").run()
+
+
+def test_one_model_is_no_choice(toy_model: Path) -> None:
+    app = dashboard()
+    assert not app.exception and "Model" not in [box.label for box in app.selectbox]
+
+
+def test_a_model_is_chosen_once_for_all_pages(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    own, other = write_artifact(tmp_path / "b"), write_artifact(tmp_path / "a", ["conformal"], TOY, "toy")
+    with environment(monkeypatch, MODEL_DIR=own):
+        app = dashboard()
+        box = app.selectbox(key=resources.CHOSEN_MODEL)
+        assert (box.label, box.options) == ("Model", ["made-up 0.1 · Skin lesions", "toy 0.1 · Leaves"])
+        assert box.value == str(own)
+        assert "locked test lesions of HAM10000" in shown_text(app)
+        app.selectbox(key="evaluation_question").select("mel").run()
+        app.slider(key="evaluation_threshold").set_value(0.9).run()
+
+        app.selectbox(key=resources.CHOSEN_MODEL).select(str(other)).run()
+        assert not app.exception and not app.error
+        assert "locked test leaves of Orchard" in shown_text(app)
+        assert app.selectbox(key="evaluation_question").value == "blighted"
+        assert app.slider(key="evaluation_threshold").value == 0.25
+
+        app.switch_page("../pages/dataset.py").run()
+        assert "No counts of Orchard" in app.info[0].value
+        app.selectbox(key=resources.CHOSEN_MODEL).select(str(own)).run()
+        assert "10,015 images" in shown_text(app) and not app.exception
+
+
+def test_sessions_choose_for_themselves(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    own, other = write_artifact(tmp_path / "b"), write_artifact(tmp_path / "a", ["conformal"], TOY, "toy")
+    with environment(monkeypatch, MODEL_DIR=own):
+        first, second = dashboard(), dashboard()
+        first.selectbox(key=resources.CHOSEN_MODEL).select(str(other)).run()
+        assert "Orchard" in shown_text(first)
+        assert "HAM10000" in shown_text(second.run())
+
+
+def test_weights_that_cannot_be_used_are_not_offered(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    own, altered = write_artifact(tmp_path / "b"), write_artifact(tmp_path / "a", ["conformal"], TOY, "toy")
+    (altered / LITERT_FILE).write_bytes(b"other")
+    with environment(monkeypatch, MODEL_DIR=own):
+        app = dashboard()
+        assert "Model" not in [box.label for box in app.selectbox] and not app.exception
+        assert resources.artifacts() == (resources.artifact(),)
+
+
+def test_where_something_else_runs_the_network_there_is_no_choice(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    own = write_artifact(tmp_path / "b")
+    write_artifact(tmp_path / "a", ["conformal"], TOY, "toy")
+    with environment(monkeypatch, MODEL_DIR=own, CLASSIFIER="https://model.example"):
+        assert [artifact.folder for artifact in resources.artifacts()] == [own]
+
+
+def test_where_the_model_of_the_settings_is_broken_no_other_takes_its_place(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    own = write_artifact(tmp_path / "c")
+    for name in ("a", "b"):
+        write_artifact(tmp_path / name, ["conformal"], TOY, name)
+    (own / LITERT_FILE).write_bytes(b"other")
+    with environment(monkeypatch, MODEL_DIR=own):
+        app = dashboard()
+        assert "Model" not in [box.label for box in app.selectbox]
+        assert "has changed since it was exported" in app.error[0].value
