@@ -86,7 +86,7 @@ def _opened(file: UploadedFile) -> Upload:
 
 
 def _sample_buttons() -> None:
-    named, samples = resources.artifact().task.named, resources.samples()
+    task, samples = resources.artifact().task, resources.samples()
     if samples.empty:
         return
     st.markdown("Or open a synthetic sample", help=wording.SAMPLES_NOTE)
@@ -101,7 +101,7 @@ def _sample_buttons() -> None:
                 st.button(
                     sample.intended_dx,
                     key=f"sample_{sample.file}",
-                    help=f"Open {sample.file}: drawn to resemble {named(sample.intended_dx).name}",
+                    help=f"Open {sample.file}: drawn to resemble {task.named(sample.intended_dx).name}",
                     on_click=state.choose_sample,
                     args=(sample.file,),
                     width="stretch",

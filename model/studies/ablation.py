@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from data.datasets.ham10000 import load_metadata
-from data.tasks.skin import SKIN
+from data.tasks.task import Task
 from model.images.rejection import RgbImage
 from model.inference.artifact import SIGNATURE
 from model.inference.calibration import decide, fit_calibration
@@ -43,7 +43,7 @@ from model.networks.backbones import BACKBONES
 from model.networks.ensemble import build_ensemble
 from model.training.artifact_writer import DEFAULT_RUNS
 from model.training.batches import load_images
-from model.training.recipe import Recipe, class_indices, read_run, select_rows, training_prior
+from model.training.recipe import Recipe, class_indices, read_run, select_rows, task_of, training_prior
 from model.training.run import NETWORK_FILE, loss_weights
 from model.training.serving_file import load_member, ready_to_serve, to_litert
 
@@ -65,13 +65,15 @@ class HeldOut:
     """One run's answers for the fold it was not trained on.
 
     Attributes:
+        task: what the network tells apart.
         rows: metadata of N images.
-        views: (V, N, 7) logits by view, in the order of `VIEWS`.
-        last_epoch: (N, 7) logits of the last epoch's weights, one view.
-        training_prior: (7,) class shares in training.
-        prior: (7,) class shares of all rows the folds were dealt from.
+        views: (V, N, C) logits by view, in the order of `VIEWS`.
+        last_epoch: (N, C) logits of the last epoch's weights, one view.
+        training_prior: (C,) class shares in training.
+        prior: (C,) class shares of all rows the folds were dealt from.
     """
 
+    task: Task
     rows: pd.DataFrame
     views: Array
     last_epoch: Array
@@ -94,15 +96,17 @@ class Effect:
 def score_run(run: Path, dataset: Path | None) -> HeldOut:
     """Run a trained network, one view after the other, over its held-out fold."""
     recipe = read_run(run)
+    task = task_of(recipe)
     folder = dataset or Path(recipe.dataset)
-    metadata = load_metadata(folder)
+    metadata = load_metadata(folder, task.codes)
     training, rows = select_rows(metadata, recipe)
     images = load_images(folder, list(rows["image_id"]), recipe.height, recipe.width)
     averaged = load_member(run, recipe.height, recipe.width)
     last = last_epoch(run, recipe)
     views = np.stack([logits_of(averaged, recipe, images, view, f"{run.name}, {name}") for name, view in VIEWS.items()])
-    counts = np.bincount(class_indices(pd.concat([training, rows]), SKIN.codes), minlength=len(SKIN.codes))
+    counts = np.bincount(class_indices(pd.concat([training, rows]), task.codes), minlength=len(task.codes))
     return HeldOut(
+        task,
         rows,
         views,
         logits_of(last, recipe, images, VIEWS["as it is"], f"{run.name}, last epoch"),
@@ -119,7 +123,7 @@ def last_epoch(run: Path, recipe: Recipe) -> keras.Model:
 
 
 def logits_of(member: keras.Model, recipe: Recipe, images: RgbImage, view: View, description: str) -> Array:
-    """(N, 7) logits of one network, in the serving format, on one view of the images."""
+    """(N, C) logits of one network, in the serving format, on one view of the images."""
     size = (recipe.height, recipe.width)
     network = build_ensemble([member], *size, BACKBONES[recipe.backbone].texture_layers)
     interpreter = Interpreter(model_content=to_litert(network, *size), num_threads=os.cpu_count())
@@ -136,19 +140,24 @@ def compare(base: Sequence[HeldOut], variants: dict[str, Array], decisions: dict
 
     Args:
         base: the runs' answers.
-        variants: name to (N, 7) logits of the images of all runs, in their order; each is calibrated for itself.
+        variants: name to (N, C) logits of the images of all runs, in their order; each is calibrated for itself.
         decisions: variants that answer with the most probable class instead of the one that stands out.
     """
     rows = pd.concat([part.rows for part in base])
-    dx_true = class_indices(rows, SKIN.codes)
+    task = base[0].task
+    dx_true = class_indices(rows, task.codes)
     lesions = rows["lesion_id"].to_numpy(dtype=str)
-    weights, classes = bootstrap_weights(lesions), len(SKIN.codes)
+    weights, classes = bootstrap_weights(lesions), len(task.codes)
     shown = np.mean([part.training_prior for part in base], axis=0)
     measured = {}
     for name, logits in {BASE: np.concatenate([part.views[0] for part in base]), **variants}.items():
-        calibration = fit_calibration(logits, dx_true, shown, base[0].prior, SKIN.dataset.population)
+        calibration = fit_calibration(logits, dx_true, shown, base[0].prior, task.dataset.population)
         probabilities = calibration.probabilities(logits)
-        answers = probabilities.argmax(axis=1) if decisions.get(name) else decide(probabilities, base[0].prior)
+        answers = (
+            probabilities.argmax(axis=1)
+            if decisions.get(name)
+            else decide(probabilities, base[0].prior, task.is_ordinal)
+        )
         areas = np.array([weighted_auroc(dx_true == k, probabilities[:, k], weights) for k in range(classes)])
         measured[name] = (
             (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -158,8 +157,10 @@ def test_case_is_saved_and_opened_again(dashboard: None, images: list[Path]) -> 
 def test_every_page_is_drawn_without_a_word_of_skin(dashboard: None, images: list[Path], name: str) -> None:
     page = AppTest.from_file(str(ROOT / "pages" / f"{name}.py"), default_timeout=120).run()
     assert not page.exception
-    text = json.dumps(shown_text(page))
-    said = [word for word in SKIN_WORDS if word in text.replace("LesionLens", "").replace("lesionlens", "")]
+    text = shown_text(page)
+    for name_of_ours in ("LesionLens", "lesionlens", "lesion_id"):
+        text = text.replace(name_of_ours, "")
+    said = [word for word in SKIN_WORDS if word in text]
     assert said == []
 
 

@@ -28,7 +28,7 @@ def held_out(seed: int, strength: float):  # type: ignore[no-untyped-def]  # imp
     logits = np.random.default_rng(seed).normal(0, 1, (len(VIEWS), len(dx), 7))
     logits[:, np.arange(len(dx)), dx] += strength
     share = np.full(7, 1 / 7)
-    return HeldOut(rows, logits, logits[0], share, share)
+    return HeldOut(SKIN, rows, logits, logits[0], share, share)
 
 
 def test_variant_equal_to_the_base_gains_nothing_and_a_better_one_gains() -> None:
