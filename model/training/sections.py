@@ -184,7 +184,7 @@ def training_section(runs: Runs, init_label: str | None) -> dict[str, Any]:
     recipe, dataset, rows = runs.recipes[0], runs.task.dataset, runs.training_rows()
     init = Path(init_label or read_run(lineage(runs.folders[0])[0]).init).name
     return {
-        "data": f"{dataset.name}, {dataset.reference}",
+        "data": ", ".join(part for part in (dataset.name, dataset.reference) if part),
         "recipe": {**asdict(recipe), "dataset": dataset.name, "init": init}
         | {"extra": [{**asdict(extra), "folder": Path(extra.folder).name} for extra in recipe.extra]},
         "training": part_of(rows, TRAINING),
