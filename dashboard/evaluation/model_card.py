@@ -6,7 +6,7 @@ Source:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -27,6 +27,7 @@ from dashboard.evaluation.trust_tables import (
 from dashboard.shell.formats import plural
 from data.tasks.task import Task
 from model.inference.artifact import Artifact
+from model.inference.manifest import RecipeFacts
 from model.studies.heatmap_summary import GRAD_CAM, SPOT
 
 LIMITS = """
@@ -49,7 +50,8 @@ def model_card(artifact: Artifact) -> None:
     """Draw the card."""
     manifest, task = artifact.manifest, artifact.task
     st.markdown("### Intended use")
-    st.markdown(manifest["model_card"]["intended_use"])
+    description = artifact.description
+    st.markdown(description.model_card.intended_use)
     st.markdown("### What it was measured to do")
     st.caption(_measured_on(task, manifest))
     left, right = st.columns([4, 5], gap="medium")
@@ -59,7 +61,7 @@ def model_card(artifact: Artifact) -> None:
     st.markdown("### How far to trust it")
     st.markdown(trust(task, manifest))
     st.markdown("### Limits")
-    source_width, source_height = manifest["training"]["source_pixels"]
+    source_width, source_height = description.training.source_pixels
     st.markdown(
         LIMITS.format(
             selection=task.dataset.selection or task.worded(SELECTION),
@@ -70,7 +72,7 @@ def model_card(artifact: Artifact) -> None:
         )
     )
     st.markdown("### Not tested")
-    st.markdown("\n".join(f"- {line}" for line in manifest["model_card"]["not_tested"]))
+    st.markdown("\n".join(f"- {line}" for line in description.model_card.not_tested))
     st.markdown("### Data, split and training")
     st.markdown(data_and_training(artifact))
     st.markdown("### Licence")
@@ -197,33 +199,33 @@ def _retrieval_found(task: Task, section: dict[str, Any]) -> str:
 
 def data_and_training(artifact: Artifact) -> str:
     """How the weights came about, from the manifest."""
-    manifest, task = artifact.manifest, artifact.task
-    training, split, network = manifest["training"], manifest["split"], manifest["network"]
-    recipe, part, chosen_on = training["recipe"], training["training"], manifest["calibration"]["chosen_on"]
-    averaged = recipe["averaged_epochs"]
+    description, task = artifact.description, artifact.task
+    training, split, network = description.training, description.split, description.network
+    recipe, part, chosen_on = training.recipe, training.training, description.calibration.chosen_on
+    averaged, acceptance = recipe.averaged_epochs, artifact.manifest["quality"]["gate_acceptance"]
     weights = "those of its last epoch" if averaged == 1 else f"the mean of its last {averaged} epochs"
-    source_width, source_height = training["source_pixels"]
+    source_width, source_height = training.source_pixels
     calibration, subjects, label = artifact.calibration, task.words.subjects, task.words.label
     return f"""
-- **Data:** {training["data"]}; {part["images"]:,} images of {part["lesions"]:,} {subjects} in training.{_labels(task)}
-- **Split:** by `{split["by"]}`, seed {split["seed"]}; {split["test_share"]:.0%} of the {subjects} of each {label} are a
-  locked test part, the others lie in {split["folds"]} folds.
-- **Networks:** {plural(network["members"], "network")}, each trained without one of the folds; the answer is the mean
-  of their scores. `{network["backbone"]}`, {network["parameters"]:,} parameters in all, input
-  {artifact.width} x {artifact.height} px; initial weights `{recipe["init"]}`.
-- **Training:** epochs of each network by phase: {_phases(training["epochs_by_fold"])}; its weights are {weights};
-  class sampling `{recipe["sampling"]}`; seed {recipe["seed"]}; image files of {source_width} x {source_height} px.
+- **Data:** {training.data}; {part.images:,} images of {part.lesions:,} {subjects} in training.{_labels(task)}
+- **Split:** by `{split.by}`, seed {split.seed}; {split.test_share:.0%} of the {subjects} of each {label} are a
+  locked test part, the others lie in {split.folds} folds.
+- **Networks:** {plural(network.members, "network")}, each trained without one of the folds; the answer is the mean
+  of their scores. `{network.backbone}`, {network.parameters:,} parameters in all, input
+  {artifact.width} x {artifact.height} px; initial weights `{recipe.init}`.
+- **Training:** epochs of each network by phase: {_phases(training.epochs_by_fold)}; its weights are {weights};
+  class sampling `{recipe.sampling}`; seed {recipe.seed}; image files of {source_width} x {source_height} px.
 - **{task.words.subject.capitalize()} masks:** {_masks(task, recipe)}
 - **Chosen on out-of-fold predictions** (every image is answered by the network that was not trained on its fold):
-  {chosen_on["images"]:,} images of {chosen_on["lesions"]:,} {subjects}. From them come the temperature
+  {chosen_on.images:,} images of {chosen_on.lesions:,} {subjects}. From them come the temperature
   ({calibration.temperature:.2f}) and prior correction of the calibration, for {calibration.population}; the
-  thresholds; the prediction sets; and the out-of-distribution limit, at {manifest["quality"]["gate_acceptance"]:.0%}
+  thresholds; the prediction sets; and the out-of-distribution limit, at {acceptance:.0%}
   acceptance.
-- **Decision:** {manifest["decision"]}.
+- **Decision:** {description.decision}.
 """
 
 
-def _phases(epochs_by_fold: dict[str, dict[str, int]]) -> str:
+def _phases(epochs_by_fold: Mapping[str, Mapping[str, int]]) -> str:
     """The phases of one network: all go through the same."""
     phases = next(iter(epochs_by_fold.values()))
     return ", ".join(f"{phase} {count}" for phase, count in phases.items())
@@ -237,24 +239,24 @@ def _labels(task: Task) -> str:
     return f" {made}; how a {task.words.label} was made never enters the model."
 
 
-def _masks(task: Task, recipe: dict[str, Any]) -> str:
-    if not (recipe["lesion_weight"] or recipe["map_weight"]):
+def _masks(task: Task, recipe: RecipeFacts) -> str:
+    if not (recipe.lesion_weight or recipe.map_weight):
         return "not used."
     return (
         f"in training, two more losses teach the network where the {task.words.subject} is and that the map of the "
-        f"true class should lie on it (weights {recipe['lesion_weight']:g} and {recipe['map_weight']:g}). An answer "
+        f"true class should lie on it (weights {recipe.lesion_weight:g} and {recipe.map_weight:g}). An answer "
         "needs no mask."
     )
 
 
 def provenance(artifact: Artifact) -> str:
     """Version, time, command, commit and hashes."""
-    created = artifact.manifest["created"]
+    created = artifact.description.created
     files = "\n".join(
         f"- `{name}`, {entry['bytes'] / 1e3:,.0f} kB, SHA-256 `{entry['sha256']}`"
         for name, entry in artifact.manifest["files"].items()
     )
     return (
-        f"Model **{artifact.name} {artifact.version}**, exported {created['utc']} by `{created['command']}` at commit "
-        f"`{created['commit'][:12]}`.\n\n{files}"
+        f"Model **{artifact.name} {artifact.version}**, exported {created.utc} by `{created.command}` at commit "
+        f"`{created.commit[:12]}`.\n\n{files}"
     )

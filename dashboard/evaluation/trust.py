@@ -123,7 +123,7 @@ def _coverage_table(task: Task, table: pd.DataFrame) -> None:
 
 
 def _tried_sets(task: Task, section: Mapping[str, Any]) -> None:
-    folds = len(resources.artifact().manifest["split"]["out_of_fold"])
+    folds = len(resources.artifact().description.split.out_of_fold)
     chart_heading(wording.TRIED_TITLE, wording.out_of_fold(task, section["chosen_on"], folds))
     tried = tried_sets_frame(section["tried_out_of_fold"])
     if tried.empty:

@@ -30,7 +30,7 @@ def intended_use() -> bool:
         return True
     with st.container(border=True, width=720, key="review_intended_use"):
         st.subheader(wording.INTENDED_USE_HEADING)
-        st.markdown(resources.artifact().manifest["model_card"]["intended_use"])
+        st.markdown(resources.artifact().description.model_card.intended_use)
         st.markdown(wording.INTENDED_USE_KEPT)
         st.button(wording.INTENDED_USE_BUTTON, type="primary", on_click=state.accept_intended_use)
     return False

@@ -5,17 +5,20 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from data.tasks.known import DEFAULT_TASK, TASKS
+from pydantic import ValidationError
+
+from data.tasks.known import TASKS
 from data.tasks.task import Task
 from model.inference.calibration import Calibration
 from model.inference.clinical import NO_TERMS, ClinicalTerms
 from model.inference.conformal import ConformalSets
+from model.inference.manifest import SCHEMA_VERSION, Description, Point, Rate, Serving, Terms, upgraded
 from model.measures.intervals import Estimate
 
-SCHEMA_VERSION = 3
 MANIFEST_FILE = "manifest.json"
 LITERT_FILE = "model.tflite"
 KERAS_FILE = "model.keras"
@@ -28,14 +31,6 @@ NEIGHBOURS_FILE = "neighbours.npz"
 SIGNATURE = "serving_default"
 # Without these nothing can be answered, so a manifest must vouch for them.
 SERVING_FILES: tuple[str, ...] = (LITERT_FILE, GATE_FILE, NEIGHBOURS_FILE)
-# What schema 2 called measurements that schema 3 names without regard to the task.
-_SCHEMA_2_NAMES: dict[str, str] = {
-    "malignant": "positive",
-    "malignant_auroc": "positive_auroc",
-    "melanoma_auroc": "gravest_auroc",
-    "malignant_lesions": "positive_lesions",
-    "benign_lesions": "negative_lesions",
-}
 DEFAULT_ARTIFACT = Path(__file__).resolve().parents[1] / "weights" / "skin"
 
 
@@ -98,7 +93,7 @@ class Artifact:
         min_peak: a class map whose maximum is below it shows no positive evidence.
         quality: limits for usable images.
         weights_sha256: hash of the serving file, hexadecimal.
-        manifest: the whole manifest as read, for the About page.
+        manifest: the whole manifest as read, brought to `SCHEMA_VERSION`: what was measured is in it.
         clinical: what age and body site add; nothing where `model.studies.clinical` has not been run.
     """
 
@@ -116,6 +111,14 @@ class Artifact:
     manifest: dict[str, Any]
     task: Task
     clinical: ClinicalTerms = NO_TERMS
+
+    @cached_property
+    def description(self) -> Description:
+        """What export states of how the weights came about; raises `ArtifactMismatch` where it does not."""
+        try:
+            return Description.model_validate(self.manifest)
+        except ValidationError as error:
+            raise _unreadable(self.folder, error) from error
 
     @property
     def litert_path(self) -> Path:
@@ -166,32 +169,25 @@ def load_artifact(folder: Path) -> Artifact:
         )
     try:
         manifest = upgraded(json.loads(manifest_path.read_text(encoding="utf-8")))
-        _check_manifest(manifest, folder)
-        return _parse(manifest, folder)
-    # Broken JSON and bad UTF-8 are ValueErrors; AttributeError is a list where an object was expected.
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ArtifactMismatch(
-            f"expected a manifest of schema {SCHEMA_VERSION} in {manifest_path}, "
-            f"could not read it ({type(error).__name__}: {error}); restore the file or export the model again"
-        ) from error
+        _check_schema(manifest)
+        serving = Serving.model_validate(manifest)
+        _check_serving(serving, folder)
+        return _parse(serving, manifest, folder)
+    # Broken JSON, bad UTF-8 and what pydantic finds wrong are ValueErrors; TypeError is a list for an object.
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _unreadable(folder, error) from error
 
 
-def upgraded(manifest: dict[str, Any]) -> dict[str, Any]:
-    """A manifest of schema 2, from before there were tasks, as one of `SCHEMA_VERSION`; any other as it is.
-
-    Schema 2 knew skin lesions alone and named measurements after malignant, benign and melanoma.
-    """
-    if not isinstance(manifest, dict) or manifest.get("schema_version") != 2:
-        return manifest
-    return {**_renamed(manifest), "schema_version": SCHEMA_VERSION, "task": DEFAULT_TASK}
-
-
-def _renamed(stored: Any) -> Any:
-    if isinstance(stored, list):
-        return [_renamed(one) for one in stored]
-    if not isinstance(stored, dict):
-        return stored
-    return {_SCHEMA_2_NAMES.get(key, key): _renamed(value) for key, value in stored.items()}
+def _unreadable(folder: Path, error: Exception) -> ArtifactMismatch:
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False, include_input=False)[0]
+        reason = f"{'.'.join(map(str, first['loc'])) or 'the document'}: {first['msg'].lower()}"
+    else:
+        reason = f"{type(error).__name__}: {error}"
+    return ArtifactMismatch(
+        f"expected a manifest of schema {SCHEMA_VERSION} in {folder / MANIFEST_FILE}, could not read it ({reason}); "
+        "restore the file or export the model again"
+    )
 
 
 def write_section(folder: Path, name: str, value: Any) -> None:
@@ -211,90 +207,84 @@ def write_section(folder: Path, name: str, value: Any) -> None:
     temporary.replace(folder / MANIFEST_FILE)
 
 
-def _check_manifest(manifest: dict[str, Any], folder: Path) -> None:
+def _check_schema(manifest: dict[str, Any]) -> None:
     if manifest["schema_version"] != SCHEMA_VERSION:
         raise ArtifactMismatch(
             f"expected manifest schema {SCHEMA_VERSION}, received {manifest['schema_version']}; export the model again"
         )
-    codes = _task_of(manifest).codes
-    if tuple(manifest["classes"]) != codes:
+
+
+def _check_serving(serving: Serving, folder: Path) -> None:
+    if serving.task not in TASKS:
         raise ArtifactMismatch(
-            f"expected classes {', '.join(codes)}, received {', '.join(manifest['classes'])}; "
+            f"expected a task of {', '.join(TASKS)}, received {serving.task!r}; use a newer LesionLens"
+        )
+    codes = TASKS[serving.task].codes
+    if serving.classes != codes:
+        raise ArtifactMismatch(
+            f"expected classes {', '.join(codes)}, received {', '.join(serving.classes)}; "
             "these weights were made for other diagnoses or another order"
         )
-    unlisted = next((name for name in SERVING_FILES if name not in manifest["files"]), None)
+    unlisted = next((name for name in SERVING_FILES if name not in serving.files), None)
     if unlisted is not None:
         raise ArtifactMismatch(
             f"expected the SHA-256 of {unlisted} in {folder / MANIFEST_FILE}, found none; export the model again"
         )
-    for name, expected in manifest["files"].items():
+    for name, expected in serving.files.items():
         path = folder / name
         if not path.is_file():
             raise ArtifactMismatch(f"expected {name} in {folder}, found none; restore it or export the model again")
-        if sha256_of(path) != expected["sha256"]:
+        if sha256_of(path) != expected.sha256:
             raise ArtifactMismatch(
                 f"{path} has changed since it was exported (its SHA-256 differs from the manifest's); restore it"
             )
 
 
-def _task_of(manifest: dict[str, Any]) -> Task:
-    """The task an artifact names; those from before there were tasks name none."""
-    key = manifest.get("task", DEFAULT_TASK)
-    if key not in TASKS:
-        raise ArtifactMismatch(f"expected a task of {', '.join(TASKS)}, received {key!r}; use a newer LesionLens")
-    return TASKS[key]
-
-
-def _parse(manifest: dict[str, Any], folder: Path) -> Artifact:
-    calibration, task = manifest["calibration"], _task_of(manifest)
+def _parse(serving: Serving, manifest: dict[str, Any], folder: Path) -> Artifact:
+    calibration, sets, task = serving.calibration, serving.conformal.sets, TASKS[serving.task]
     return Artifact(
         folder=folder,
-        name=manifest["name"],
-        version=manifest["version"],
-        height=int(manifest["input"]["height"]),
-        width=int(manifest["input"]["width"]),
+        name=serving.name,
+        version=serving.version,
+        height=serving.input.height,
+        width=serving.input.width,
         calibration=Calibration(
-            temperature=float(calibration["temperature"]),
-            offsets=_one_a_class(calibration["offsets"], task),
-            population=calibration["population"],
-            prior=_one_a_class(calibration["prior"], task),
+            temperature=calibration.temperature,
+            offsets=_one_a_class(calibration.offsets, task),
+            population=calibration.population,
+            prior=_one_a_class(calibration.prior, task),
         ),
-        operating_points=tuple(_parse_operating_point(point) for point in manifest["operating_points"]),
-        conformal=ConformalSets(
-            method=manifest["conformal"]["sets"]["method"],
-            level=float(manifest["conformal"]["sets"]["level"]),
-            thresholds=_one_a_class(manifest["conformal"]["sets"]["thresholds"], task),
-        ),
-        min_peak=float(manifest["evidence"]["min_peak"]),
-        quality=QualityLimits(**manifest["quality"]["limits"]),
-        weights_sha256=manifest["files"][LITERT_FILE]["sha256"],
+        operating_points=tuple(_operating_point(point) for point in serving.operating_points),
+        conformal=ConformalSets(sets.method, sets.level, _one_a_class(sets.thresholds, task)),
+        min_peak=serving.evidence.min_peak,
+        quality=QualityLimits(**serving.quality.limits),
+        weights_sha256=serving.files[LITERT_FILE].sha256,
         manifest=manifest,
         task=task,
-        clinical=_parse_terms(manifest["clinical"]["terms"], task) if "clinical" in manifest else NO_TERMS,
+        clinical=NO_TERMS if serving.clinical is None else _terms(serving.clinical.terms, task),
     )
 
 
-def _parse_terms(stored: dict[str, Any], task: Task) -> ClinicalTerms:
+def _terms(stored: Terms, task: Task) -> ClinicalTerms:
     return ClinicalTerms(
-        age=tuple(_one_a_class(row, task) for row in stored["age"]),
-        site={site: _one_a_class(row, task) for site, row in stored["site"].items()},
+        age=tuple(_one_a_class(row, task) for row in stored.age),
+        site={site: _one_a_class(row, task) for site, row in stored.site.items()},
         positives=task.positives,
     )
 
 
-def _one_a_class(stored: list[float], task: Task) -> tuple[float, ...]:
+def _one_a_class(stored: tuple[float, ...], task: Task) -> tuple[float, ...]:
     """Fewer numbers than classes would be spread over all of them by numpy, without an error."""
     if len(stored) != len(task.classes):
         raise ValueError(f"expected {len(task.classes)} numbers, one a class, received {len(stored)}")
-    return tuple(float(value) for value in stored)
+    return stored
 
 
-def _parse_operating_point(point: dict[str, Any]) -> OperatingPoint:
-    measured = {rate: _parse_rate(point[rate]) for rate in ("sensitivity", "specificity", "ppv", "npv")}
-    return OperatingPoint(point["name"], float(point["threshold"]), float(point["target_sensitivity"]), **measured)
+def _operating_point(point: Point) -> OperatingPoint:
+    measured = {rate: _rate(getattr(point, rate)) for rate in ("sensitivity", "specificity", "ppv", "npv")}
+    return OperatingPoint(point.name, point.threshold, point.target_sensitivity, **measured)
 
 
-def _parse_rate(stored: dict[str, Any]) -> MeasuredRate:
-    """JSON has no NaN: a rate that cannot be said is stored as null."""
-    value, low, high = (float("nan") if stored[name] is None else stored[name] for name in ("value", "low", "high"))
-    return MeasuredRate(value, low, high, stored["n"])
+def _rate(stored: Rate) -> MeasuredRate:
+    value, low, high = (float("nan") if one is None else one for one in (stored.value, stored.low, stored.high))
+    return MeasuredRate(value, low, high, stored.n)

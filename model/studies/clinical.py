@@ -132,7 +132,7 @@ def study(artifact: Artifact) -> dict[str, Any]:
     informed = cross_fitted(held_out, facts, list(folds), PENALTY, prior)
     locked_informed = with_facts(locked, locked_facts, terms, prior)
     return {
-        "chosen_on": artifact.manifest["calibration"]["chosen_on"],
+        "chosen_on": artifact.description.calibration.chosen_on.model_dump(),
         "penalty": PENALTY,
         "terms": {"age": terms.age, "site": dict(terms.site)},
         "known": {

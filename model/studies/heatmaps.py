@@ -289,7 +289,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         artifact = load_artifact(arguments.artifact)
         images = draw_images(
             load_metadata(arguments.dataset),
-            artifact.manifest["split"]["seed"],
+            artifact.description.split.seed,
             arguments.images,
             arguments.faithfulness_images,
         )

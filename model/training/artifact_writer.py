@@ -34,13 +34,13 @@ from model.inference.artifact import (
     MANIFEST_FILE,
     NEIGHBOURS_FILE,
     OUT_OF_FOLD_FILE,
-    SCHEMA_VERSION,
     SIGNATURE,
     TEST_PREDICTIONS_FILE,
     load_artifact,
     sha256_of,
 )
 from model.inference.calibration import Calibration, fit_calibration
+from model.inference.manifest import SCHEMA_VERSION
 from model.networks.backbones import BACKBONES
 from model.networks.ensemble import build_ensemble
 from model.training.card import card_of

@@ -31,11 +31,11 @@ from model.inference.artifact import (
     MANIFEST_FILE,
     NEIGHBOURS_FILE,
     OUT_OF_FOLD_FILE,
-    SCHEMA_VERSION,
     TEST_PREDICTIONS_FILE,
     sha256_of,
 )
 from model.inference.clinical import AGE_KNOTS
+from model.inference.manifest import SCHEMA_VERSION
 from model.settings import variables_of
 from model.training.card import INTENDED_USE, NOT_TESTED
 
