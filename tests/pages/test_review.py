@@ -191,7 +191,7 @@ def test_prevalence_slider_reweighs_the_flag_and_the_image(page: AppTest) -> Non
     point, prior = artifact.operating_points[0], artifact.calibration.prior
     ppv, npv = reweigh_ppv_npv(point.sensitivity.value, point.specificity.value, 0.02)
     share = sum(prior[index] for index in SKIN.positives)
-    here = reweigh_probability(answered(SAMPLE.read_bytes()).p_malignant, share, 0.02)
+    here = reweigh_probability(answered(SAMPLE.read_bytes()).p_positive, share, 0.02)
     text = shown(page)
     assert f"**Flagged:** {evidence_wording.one_in(ppv)} is malignant" in text
     assert f"**Not flagged:** {evidence_wording.one_in(1 - npv)} is malignant" in text
@@ -273,7 +273,7 @@ def test_similar_cases_are_six_lesions_with_their_facts(page: AppTest) -> None:
     text = shown(page)
     assert text.count("class='lens-case'") == SIMILAR_CASES
     assert "confirmed by" in text and "distance 0." in text
-    assert evidence_wording.retrieval(resources.artifact().manifest["retrieval"]) in text
+    assert evidence_wording.retrieval(SKIN, resources.artifact().manifest["retrieval"]) in text
     # No dataset folder is set here.
     assert evidence_wording.NO_THUMBNAILS in text
 

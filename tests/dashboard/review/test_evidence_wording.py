@@ -16,7 +16,7 @@ NAN = float("nan")
 
 def prediction(dx: str, **shares: float) -> Prediction:
     probabilities = np.array([shares.get(code, 0.0) for code in SKIN.codes])
-    return Prediction(probabilities, dx, 0.5, (dx,), np.array([0.5]), "a made-up clinic", "made-up", "1", "ab12")
+    return Prediction(SKIN, probabilities, dx, 0.5, (dx,), np.array([0.5]), "a made-up clinic", "made-up", "1", "ab12")
 
 
 def neighbour(dx: str, age: float | None = 40.0, sex: str = "female", localization: str = "back") -> Neighbour:
@@ -43,35 +43,35 @@ def test_one_in() -> None:
 
 
 def test_flags_at_a_prevalence_carry_their_range() -> None:
-    flagged = wording.flagged_at(0.2, 0.16, 0.25)
+    flagged = wording.flagged_at(SKIN, 0.2, 0.16, 0.25)
     assert flagged == "**Flagged:** 1 in 5 is malignant (1 in 6.2 to 1 in 4). PPV 20 %, 16 % to 25 %."
-    unflagged = wording.unflagged_at(0.98, 0.95, 1.0)
+    unflagged = wording.unflagged_at(SKIN, 0.98, 0.95, 1.0)
     assert "1 in 50 is malignant (1 in 20 to none)" in unflagged
     assert "NPV 98 %, 95 % to 100 %" in unflagged
 
 
 def test_what_nobody_measured_is_not_a_number() -> None:
-    assert "cannot be said" in wording.flagged_at(NAN, NAN, NAN)
-    assert "cannot be said" in wording.unflagged_at(NAN, NAN, NAN)
+    assert "cannot be said" in wording.flagged_at(SKIN, NAN, NAN, NAN)
+    assert "cannot be said" in wording.unflagged_at(SKIN, NAN, NAN, NAN)
     # The low end alone may be without a flag to speak of.
-    one_end = wording.flagged_at(0.2, NAN, 0.25)
+    one_end = wording.flagged_at(SKIN, 0.2, NAN, 0.25)
     assert "an unknown share to 1 in 4" in one_end and "range unknown" in one_end
 
 
 def test_share_inside_is_read_with_doubt_below_a_half() -> None:
     assert wording.inside_value(0.876) == "88 %"
-    assert "doubt" in wording.inside_meaning(0.49)
-    assert "doubt" not in wording.inside_meaning(0.51)
+    assert "doubt" in wording.inside_meaning(SKIN, 0.49)
+    assert "doubt" not in wording.inside_meaning(SKIN, 0.51)
     assert wording.inside_value(NAN) == "–"
-    assert "no lesion" in wording.inside_meaning(NAN)
+    assert "no lesion" in wording.inside_meaning(SKIN, NAN)
 
 
 def test_a_heatmap_that_jumps_is_said_to() -> None:
     assert wording.stability_value(0.987) == "0.99"
-    assert "do not read" in wording.stability_meaning(-0.2)
-    assert "do not read" not in wording.stability_meaning(0.9)
+    assert "do not read" in wording.stability_meaning(SKIN, -0.2)
+    assert "do not read" not in wording.stability_meaning(SKIN, 0.9)
     assert wording.stability_value(NAN) == "–"
-    assert "cannot be compared" in wording.stability_meaning(NAN)
+    assert "cannot be compared" in wording.stability_meaning(SKIN, NAN)
 
 
 def test_contrast_starts_with_the_predicted_class_and_its_rival() -> None:
@@ -95,15 +95,15 @@ def test_neighbour_facts_leave_nothing_out_silently() -> None:
 
 
 def test_training_image_is_named() -> None:
-    remark = wording.seen_in_training(neighbour("mel"))
+    remark = wording.seen_in_training(SKIN, neighbour("mel"))
     assert "ISIC_1, Melanoma (mel), confirmed by histopathology" in remark
     assert "little about how they do on new lesions" in remark
 
 
 def test_neighbours_of_another_diagnosis_are_remarked() -> None:
     cases = [neighbour(dx) for dx in ("bkl", "nv", "nv", "mel", "nv", "bkl")]
-    assert wording.neighbours_disagree(cases, "nv") is None
-    remark = wording.neighbours_disagree(cases, "mel")
+    assert wording.neighbours_disagree(SKIN, cases, "nv") is None
+    remark = wording.neighbours_disagree(SKIN, cases, "mel")
     assert remark is not None
     assert "Melanocytic nevus (nv) (3 of 6)" in remark and "the prediction is Melanoma (mel)" in remark
 
@@ -115,17 +115,19 @@ def test_retrieval_is_said_beside_chance() -> None:
         "macro": {"value": 0.636, "low": 0.586, "high": 0.684},
         "macro_chance": 1 / 7,
     }
-    text = wording.retrieval(measured)
+    text = wording.retrieval(SKIN, measured)
     assert "the 10 training lesions" in text
     assert "64 of 100 (95 % interval 59 to 68, n = 551 images)" in text
     assert "by chance 14 of 100" in text
     nothing = {"value": None, "low": None, "high": None}
-    unmeasured = wording.retrieval({"count": 10, "images": 0, "macro": nothing, "macro_chance": None})
+    unmeasured = wording.retrieval(SKIN, {"count": 10, "images": 0, "macro": nothing, "macro_chance": None})
     assert "could not be measured" in unmeasured
 
 
 def test_stress_range_includes_the_image_as_it_is() -> None:
-    assert wording.stress_range(stressed(0.35, 0.41)) == "Malignant **30 % to 41 %** over 2 changes; 30 % as it is."
+    assert (
+        wording.stress_range(SKIN, stressed(0.35, 0.41)) == "Malignant **30 % to 41 %** over 2 changes; 30 % as it is."
+    )
 
 
 @pytest.mark.parametrize(

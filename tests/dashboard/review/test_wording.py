@@ -26,7 +26,7 @@ def prediction(**shares: float) -> Prediction:
     malignant = float(probabilities[[0, 1, 4]].sum())
     in_set = tuple(dx for dx, share in shares.items() if share >= 0.05)
     members = np.array([malignant])
-    return Prediction(probabilities, "df", malignant, in_set, members, "a made-up clinic", "made-up", "1", "ab12")
+    return Prediction(SKIN, probabilities, "df", malignant, in_set, members, "a made-up clinic", "made-up", "1", "ab12")
 
 
 def point(sensitivity: MeasuredRate, threshold: float = 0.034) -> OperatingPoint:
@@ -40,15 +40,15 @@ def test_just_below_the_threshold_is_not_three_percent_against_three() -> None:
 
 
 def test_missing_none_is_said_with_its_upper_bound() -> None:
-    text = wording.missed(MeasuredRate(1.0, 0.96, 1.0, 50))
+    text = wording.missed(SKIN, MeasuredRate(1.0, 0.96, 1.0, 50))
     assert "fewer than 1 of 100 malignant test images (0 to 4)" in text
     assert "n = 50" in text
-    assert "10 of 100 malignant test images (5 to 15)" in wording.missed(MeasuredRate(0.9, 0.85, 0.95, 100))
+    assert "10 of 100 malignant test images (5 to 15)" in wording.missed(SKIN, MeasuredRate(0.9, 0.85, 0.95, 100))
 
 
 def test_what_could_not_be_measured_is_said() -> None:
     nan = float("nan")
-    assert "could not be measured" in wording.missed(MeasuredRate(nan, nan, nan, 0))
+    assert "could not be measured" in wording.missed(SKIN, MeasuredRate(nan, nan, nan, 0))
     assert "nan of" not in wording.verdict(prediction(nv=1.0), point(MeasuredRate(nan, nan, nan, 0)))
 
 
@@ -68,14 +68,14 @@ def test_user_text_loses_its_markdown_meaning() -> None:
 
 
 def test_prediction_set_names_every_class_and_its_level() -> None:
-    two = answer_wording.prediction_set(("nv", "mel"), 0.9)
+    two = answer_wording.prediction_set(SKIN, ("nv", "mel"), 0.9)
     assert two == "**Cannot rule out at 90 %:** Melanocytic nevus (nv), Melanoma (mel)."
-    assert answer_wording.prediction_set(("mel",), 0.95) == "**Cannot rule out at 95 %:** Melanoma (mel) alone."
+    assert answer_wording.prediction_set(SKIN, ("mel",), 0.95) == "**Cannot rule out at 95 %:** Melanoma (mel) alone."
 
 
 @pytest.mark.parametrize("method", [CLASS_CONDITIONAL, ADAPTIVE])
 def test_every_method_of_sets_is_explained_with_its_level(method: str) -> None:
-    assert "80 %" in wording.set_help(ConformalSets(method, 0.8, (0.1,) * 7))
+    assert "80 %" in wording.set_help(SKIN, ConformalSets(method, 0.8, (0.1,) * 7))
 
 
 def test_what_sets_were_measured_to_hold() -> None:
@@ -84,11 +84,11 @@ def test_what_sets_were_measured_to_hold() -> None:
         "coverage": {"value": 0.946, "low": 0.923, "high": 0.965},
         "mean_size": {"value": 2.69, "low": 2.56, "high": 2.82},
     }
-    text = wording.set_meaning(measured)
+    text = wording.set_meaning(SKIN, measured)
     assert "95 of 100 (95 % interval 92 to 96, n = 551 images)" in text
     assert "2.7 diagnoses on average" in text
     nothing = {"value": None, "low": None, "high": None}
-    unmeasured = wording.set_meaning({"images": 0, "coverage": nothing, "mean_size": nothing})
+    unmeasured = wording.set_meaning(SKIN, {"images": 0, "coverage": nothing, "mean_size": nothing})
     assert "could not be measured" in unmeasured
 
 
@@ -122,13 +122,15 @@ def test_class_below_the_least_peak_shows_no_positive_evidence() -> None:
     framing = Framing(60, 80, False, 0, 0, 80, 60)
     maps = {"mel": np.full((2, 2), 3, np.float32), "nv": np.full((2, 2), 1, np.float32)}
     explanation = explanation_of("Grad-CAM", maps, framing, min_peak=2.0)
-    assert answer_wording.heatmap_note(explanation, "nv").startswith("No positive evidence for Melanocytic nevus (nv)")
-    assert "Brighter" in answer_wording.heatmap_note(explanation, "mel")
+    assert answer_wording.heatmap_note(SKIN, explanation, "nv").startswith(
+        "No positive evidence for Melanocytic nevus (nv)"
+    )
+    assert "Brighter" in answer_wording.heatmap_note(SKIN, explanation, "mel")
 
 
 def test_every_method_of_prediction_sets_has_its_words() -> None:
     for method in METHODS:
-        assert "90 %" in wording.set_help(ConformalSets(method, 0.9, (0.1,) * 7))
+        assert "90 %" in wording.set_help(SKIN, ConformalSets(method, 0.9, (0.1,) * 7))
         assert method in SET_METHODS
 
 
