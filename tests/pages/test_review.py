@@ -106,8 +106,8 @@ def test_a_flagged_image_is_never_headed_by_a_benign_name(page: AppTest) -> None
     for label in ("mel", "bcc", "akiec"):
         next(button for button in page.button if button.label == label).click().run()
         if page.warning:
-            assert "Most probable malignant SKIN.named: **" in shown(page)
-            heading = shown(page).split("Most probable malignant SKIN.named: **")[1]
+            assert "Most probable malignant diagnosis: **" in shown(page)
+            heading = shown(page).split("Most probable malignant diagnosis: **")[1]
             assert heading.split("(")[1].split(")")[0] in ("akiec", "bcc", "mel")
 
 
@@ -180,7 +180,7 @@ def test_answer_holds_the_set_and_how_far_the_networks_agree(page: AppTest) -> N
     line = next(part for part in text.splitlines() if "Cannot rule out at" in part)
     assert [dx for dx in SKIN.codes if f"({dx})" in line] == sorted(prediction.conformal_set)
     assert f"n = {resources.artifact().manifest['conformal']['measured']['images']:,} images" in text
-    assert ("networks behind this answer" in text) == (len(prediction.member_p_malignant) > 1)
+    assert ("networks behind this answer" in text) == (len(prediction.member_p_positive) > 1)
 
 
 def test_prevalence_slider_reweighs_the_flag_and_the_image(page: AppTest) -> None:
@@ -275,7 +275,7 @@ def test_similar_cases_are_six_lesions_with_their_facts(page: AppTest) -> None:
     assert "confirmed by" in text and "distance 0." in text
     assert evidence_wording.retrieval(SKIN, resources.artifact().manifest["retrieval"]) in text
     # No dataset folder is set here.
-    assert evidence_wording.NO_THUMBNAILS in text
+    assert SKIN.worded(evidence_wording.NO_THUMBNAILS) in text
 
 
 @pytest.mark.parametrize(("nearest", "is_seen"), [(0.0005, True), (0.0015, False)])
@@ -300,7 +300,7 @@ def test_similar_cases_show_their_images_where_there_are_some(page: AppTest, mon
     monkeypatch.setattr(resources, "thumbnail", lambda image_id: noise_png())
     open_sample(page, "mel")
     assert not page.exception
-    assert evidence_wording.NO_THUMBNAILS not in shown(page)
+    assert SKIN.worded(evidence_wording.NO_THUMBNAILS) not in shown(page)
     assert sum("Dermoscopic image ISIC_" in str(image.proto) for image in page.get("image")) == SIMILAR_CASES
 
 
