@@ -107,7 +107,7 @@ def score_locked_test(artifact: Artifact, dataset: Path) -> pd.DataFrame:
     Raises:
         DatasetError: the folder is not HAM10000, or lacks an image.
     """
-    rows = locked_test_files(dataset, artifact.description.split.seed).reset_index(drop=True)
+    rows = locked_test_files(dataset, artifact.description.split.seed, artifact.task.codes).reset_index(drop=True)
     classifier = LiteRTClassifier(artifact, threads=os.cpu_count() or 1)
     predictions = []
     for path in tqdm(rows["path"], desc="scoring locked test", unit="image", disable=None):

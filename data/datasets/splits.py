@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -51,13 +52,13 @@ def split_by_lesion(
     return metadata["lesion_id"].map(part_of).rename("split")
 
 
-def locked_test_files(dataset: Path, seed: int) -> pd.DataFrame:
-    """The locked test images of a HAM10000 folder: their rows with a column `path`.
+def locked_test_files(dataset: Path, seed: int, codes: Sequence[str]) -> pd.DataFrame:
+    """The locked test images of a folder shaped like HAM10000, of these classes: their rows with a column `path`.
 
     Raises:
         DatasetError: the folder is not HAM10000, or lacks an image.
     """
-    metadata = load_metadata(dataset)
+    metadata = load_metadata(dataset, codes)
     rows = metadata[split_by_lesion(metadata, seed=seed) == TEST]
     paths = [image_path(dataset, image_id) for image_id in rows["image_id"]]
     missing = next((name for name, path in zip(rows["image_id"], paths, strict=True) if path is None), None)

@@ -111,7 +111,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     def quality_of(content: bytes) -> Quality:
         return analyzer.run(content).quality
 
-    lesions = locked_test_files(arguments.dataset, artifact.description.split.seed)
+    lesions = locked_test_files(arguments.dataset, artifact.description.split.seed, artifact.task.codes)
     known = qualities_of(LOCKED_TEST, list(lesions["path"]), quality_of)
     rows = [count_refusals(LOCKED_TEST, False, known, list(lesions["lesion_id"]))]
     for folder in arguments.outside:

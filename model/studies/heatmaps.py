@@ -288,7 +288,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         artifact = load_artifact(arguments.artifact)
         images = draw_images(
-            load_metadata(arguments.dataset),
+            load_metadata(arguments.dataset, artifact.task.codes),
             artifact.description.split.seed,
             arguments.images,
             arguments.faithfulness_images,

@@ -330,7 +330,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = build_parser().parse_args(argv)
     try:
         artifact = load_artifact(arguments.artifact)
-        locked = first_images(locked_test_files(arguments.dataset, artifact.description.split.seed))
+        locked = first_images(
+            locked_test_files(arguments.dataset, artifact.description.split.seed, artifact.task.codes)
+        )
         lesions = draw_images(locked, arguments.images)
         logits = logits_of_images(list(lesions["path"]), artifact.folder, arguments.processes)
         section = study_to_dict(summarise(lesions, logits, artifact, len(locked)))

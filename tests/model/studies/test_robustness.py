@@ -193,7 +193,7 @@ def test_report_tells_on_what_and_has_a_line_a_perturbation(artifact: Artifact) 
 
 
 def test_one_image_a_lesion_the_first(dataset: Path) -> None:
-    files = locked_test_files(dataset, SPLIT_SEED)
+    files = locked_test_files(dataset, SPLIT_SEED, SKIN.codes)
     lesions = first_images(files)
     # Two locked lesions a class; every third lesion of the dataset has two images, numbered 0 and 1 at the end.
     assert len(lesions) == 14 < len(files)
@@ -203,7 +203,7 @@ def test_one_image_a_lesion_the_first(dataset: Path) -> None:
 
 
 def test_smaller_study_is_a_fixed_draw(dataset: Path) -> None:
-    lesions = first_images(locked_test_files(dataset, SPLIT_SEED))
+    lesions = first_images(locked_test_files(dataset, SPLIT_SEED, SKIN.codes))
     drawn = draw_images(lesions, 5)
     pd.testing.assert_frame_equal(drawn, draw_images(lesions, 5))
     assert len(drawn) == 5 and drawn["lesion_id"].is_unique
@@ -217,7 +217,7 @@ def test_smaller_study_is_a_fixed_draw(dataset: Path) -> None:
 
 def test_network_sees_the_file_and_then_each_perturbation_of_it(dataset: Path, artifact: Artifact) -> None:
     classifier = FakeClassifier(artifact)
-    path = locked_test_files(dataset, SPLIT_SEED)["path"].iloc[0]
+    path = locked_test_files(dataset, SPLIT_SEED, SKIN.codes)["path"].iloc[0]
     logits = logits_of_image(path, 3, classifier)
     assert logits.shape == (1 + len(PERTURBATIONS), 7) and logits.dtype == np.float64
     image = decode_image(path.read_bytes())
