@@ -20,9 +20,9 @@ from model.analysis.analyzer import Analyzer
 from model.batch.rows import score
 from model.batch.sources import find_images
 from model.batch.table import columns_of
-from model.images.decoding import decode_image
+from model.images.decoding import OpenedImage, decode_image, open_image
 from model.images.framing import to_network_input
-from model.images.rejection import MAX_BYTES, RgbImage
+from model.images.rejection import MAX_BYTES
 from model.inference.artifact import DEFAULT_ARTIFACT, Artifact, QualityLimits, load_artifact
 from model.inference.runtimes import LiteRTClassifier
 from model.predict import main
@@ -162,11 +162,11 @@ def test_no_more_of_a_huge_file_is_read_than_is_accepted(
         file.truncate(2**40)  # a sparse terabyte
     lengths: list[int] = []
 
-    def recording_decode(content: bytes, max_bytes: int) -> RgbImage:
+    def recording(content: bytes, max_bytes: int) -> OpenedImage:
         lengths.append(len(content))
-        return decode_image(content, max_bytes)
+        return open_image(content, max_bytes)
 
-    monkeypatch.setattr("model.analysis.analyzer.decode_image", recording_decode)
+    monkeypatch.setattr("model.analysis.analyzer.open_image", recording)
     row = score(Analyzer(LiteRTClassifier(artifact)), tmp_path / "disk.jpg", None)
     assert_unanswered(row, "too_many_bytes")
     assert lengths == [MAX_BYTES + 1]

@@ -161,7 +161,7 @@ def test_group_without_images_cannot_be_said(artifact: Artifact) -> None:
     stored = study_to_dict(study)
     assert json.loads(json.dumps(stored, allow_nan=False)) == stored
     assert stored["unperturbed"]["sensitivity"] == {"value": None, "low": None, "high": None}
-    line = next(one for one in format_report(stored, "skin").splitlines() if one.startswith("unperturbed"))
+    line = next(one for one in format_report(stored, "skin", SKIN).splitlines() if one.startswith("unperturbed"))
     # The sensitivity and both areas.
     assert line.split().count("-") == 3
 
@@ -185,7 +185,7 @@ def test_section_says_what_was_measured_and_on_what(artifact: Artifact) -> None:
 
 def test_report_tells_on_what_and_has_a_line_a_perturbation(artifact: Artifact) -> None:
     study = summarise(lesions_of(["mel", "nv"]), logits_from([0.9, 0.1], {}), artifact, 2)
-    printed = format_report(study_to_dict(study), "skin 1.0").splitlines()
+    printed = format_report(study_to_dict(study), "skin 1.0", SKIN).splitlines()
     assert printed[0] == (
         "skin 1.0: robustness on 2 of 2 locked test lesions, one image each; threshold 0.2500 (sensitivity_95)"
     )
@@ -256,7 +256,7 @@ def test_command_line_writes_the_section_and_prints_it(
     assert [row["key"] for row in section["perturbations"]] == [one.key for one in PERTURBATIONS]
     printed = capsys.readouterr().out
     assert printed.startswith("made-up 0.1: robustness on 3 of 14 locked test lesions")
-    assert printed.rstrip() == format_report(section, "made-up 0.1")
+    assert printed.rstrip() == format_report(section, "made-up 0.1", SKIN)
 
 
 def test_folder_that_is_no_artifact_or_no_dataset_ends_with_a_message(

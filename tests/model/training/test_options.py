@@ -43,6 +43,7 @@ def toy(monkeypatch: pytest.MonkeyPatch) -> Task:
         question=replace(RETINA.question, positives=("t2",)),
         gravest="t2",
         look_alike="t1",
+        dataset=replace(RETINA.dataset, commonest="t0"),
     )
     monkeypatch.setitem(TASKS, toy.key, toy)
     return toy
