@@ -91,7 +91,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def artifact(tmp_path: Path) -> Artifact:
     folder = write_artifact(tmp_path / "artifact")
     manifest = json.loads((folder / MANIFEST_FILE).read_text())
-    (folder / MANIFEST_FILE).write_text(json.dumps({**manifest, "split": {"seed": SPLIT_SEED}}))
+    (folder / MANIFEST_FILE).write_text(json.dumps({**manifest, "split": {**manifest["split"], "seed": SPLIT_SEED}}))
     return load_artifact(folder)
 
 

@@ -67,7 +67,7 @@ def artifact(tmp_path: Path) -> Artifact:
     """Uniform class shares; p(malignant) of 0.25 and more is flagged."""
     folder = write_artifact(tmp_path / "artifact")
     manifest = json.loads((folder / MANIFEST_FILE).read_text())
-    (folder / MANIFEST_FILE).write_text(json.dumps({**manifest, "split": {"seed": SPLIT_SEED}}))
+    (folder / MANIFEST_FILE).write_text(json.dumps({**manifest, "split": {**manifest["split"], "seed": SPLIT_SEED}}))
     return load_artifact(folder)
 
 
