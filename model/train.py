@@ -31,8 +31,9 @@ from data.tasks.known import DEFAULT_TASK, TASKS
 from model.inference.artifact import ArtifactMismatch
 from model.networks.backbones import BACKBONES, DEFAULT_BACKBONE
 from model.networks.features import WeightsMismatch
+from model.training.phases import SIZE_STEP
 from model.training.recipe import HEIGHT, SAMPLINGS, WIDTH, Recipe, RunMismatch, describe_extra
-from model.training.run import SIZE_STEP, train
+from model.training.run import train
 
 
 def build_parser() -> argparse.ArgumentParser:

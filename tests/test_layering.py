@@ -66,6 +66,7 @@ TENSORFLOW_MODULES = {
     "model.networks.losses",
     "model.training.batches",
     "model.training.checkpoints",
+    "model.training.phases",
     "model.training.run",
     "model.training.scoring",
     "model.training.serving_file",

@@ -20,21 +20,13 @@ from numpy.typing import NDArray
 from data.datasets.ham10000 import METADATA_COLUMNS
 from model.inference.artifact import ArtifactMismatch
 from model.measures.intervals import (
-    BOOTSTRAP_SEED,
-    RESAMPLES,
-    Estimate,
     Groups,
-    Weights,
-    bootstrap_weights,
-    estimate_of,
-    share_estimates,
 )
-from model.measures.metrics import Array, Booleans, Indices, check_aligned, mean_of_finite
+from model.measures.metrics import Array
 
 Floats = NDArray[np.float32]
 Texts = NDArray[np.str_]
 
-NEIGHBOURS_MEASURED = 10
 # Kept as numbers into a table of what occurs: each says one of few things about thousands of images.
 _CATEGORIES: tuple[str, ...] = ("dx", "dx_type", "sex", "localization")
 _IDS: tuple[str, ...] = ("image_id", "lesion_id")
@@ -289,134 +281,3 @@ def majority(neighbours: Sequence[Neighbour]) -> tuple[str, float]:
     # Of equal counts, most_common gives the one that was met first.
     dx, count = Counter(neighbour.dx for neighbour in neighbours).most_common(1)[0]
     return dx, count / len(neighbours)
-
-
-@dataclass(frozen=True)
-class ClassRetrieval:
-    """How often the lesions nearest to images of one class have that class.
-
-    Attributes:
-        dx: the class.
-        images, lesions: how many were asked about.
-        precision: mean share of the nearest lesions that have the class, in [0, 1]; NaN without images.
-        chance: the same for lesions drawn at random from the index: the class's share of its lesions.
-    """
-
-    dx: str
-    images: int
-    lesions: int
-    precision: Estimate
-    chance: float
-
-
-@dataclass(frozen=True)
-class RetrievalMetrics:
-    """How often the nearest lesions have the diagnosis of the image asked about, and how often by chance.
-
-    Attributes:
-        count: nearest lesions looked at for each image.
-        images, lesions: how many were asked about.
-        resamples, seed: of the bootstrap by lesion.
-        macro: mean of the classes' precisions; NaN without images.
-        macro_chance: mean of `chance` over the same classes.
-        per_class: one a class, in class order.
-    """
-
-    count: int
-    images: int
-    lesions: int
-    resamples: int
-    seed: int
-    macro: Estimate
-    macro_chance: float
-    per_class: tuple[ClassRetrieval, ...]
-
-
-def precision_at(
-    index: NeighbourIndex,
-    embeddings: NDArray[np.floating],
-    dx_true: Indices,
-    lesion_ids: Groups,
-    count: int = NEIGHBOURS_MEASURED,
-    resamples: int = RESAMPLES,
-    seed: int = BOOTSTRAP_SEED,
-) -> RetrievalMetrics:
-    """Share of the nearest lesions that have the image's diagnosis: each class's mean, and the mean of the classes.
-
-    An image's own lesion is never among its neighbours. The intervals speak of other images to ask about, with the
-    index as it is. A class whose shares are all 0 or all 1 gets the exact bound of `share_estimates`.
-
-    Args:
-        index: the training images.
-        embeddings: (M, K) of the images to ask about.
-        dx_true: (M,) class indices, the reference.
-        lesion_ids: (M,) lesion of each image.
-        count: nearest lesions to look at, at least 1.
-        resamples: bootstrap samples of lesions, at least 1.
-        seed: of the bootstrap.
-
-    Raises:
-        ValueError: lengths differ, a class index without a code, an embedding `nearest` refuses, or a count or
-            resamples below 1.
-
-    Source:
-        Manning, Raghavan, Schuetze 2008, Introduction to Information Retrieval, section 8.4 (precision at k).
-    """
-    check_aligned(embeddings, dx_true)
-    check_aligned(embeddings, lesion_ids)
-    if not np.isin(dx_true, np.arange(len(index.codes))).all():
-        raise ValueError(f"expected class indices from 0 to {len(index.codes) - 1}, received others")
-    weights = bootstrap_weights(lesion_ids, resamples, seed)
-    shares = _shares_alike(index, embeddings, dx_true, lesion_ids, count)
-    is_class = dx_true[:, np.newaxis] == np.arange(len(index.codes))
-    # The first row of ones is the images as they are; one bootstrap sample a row follows.
-    drawn = np.vstack([np.ones((1, len(dx_true)), dtype=np.float32), weights])
-    images = drawn @ is_class.astype(np.float32)
-    means = (drawn @ (is_class * shares[:, np.newaxis])) / np.where(images > 0, images, np.nan)
-    chances = _shares_of_lesions(index)
-    macro = mean_of_finite(means, axis=1)
-    return RetrievalMetrics(
-        count=count,
-        images=len(dx_true),
-        lesions=len(np.unique(lesion_ids)),
-        resamples=resamples,
-        seed=seed,
-        macro=estimate_of(macro[0], macro[1:]),
-        macro_chance=float(mean_of_finite(np.where(np.isfinite(means[0]), chances, np.nan))),
-        per_class=tuple(
-            ClassRetrieval(
-                dx=dx,
-                images=int(is_class[:, k].sum()),
-                lesions=len(np.unique(lesion_ids[is_class[:, k]])),
-                precision=_precision(shares, is_class[:, k], means[:, k], lesion_ids, weights),
-                chance=float(chances[k]),
-            )
-            for k, dx in enumerate(index.codes)
-        ),
-    )
-
-
-def _shares_alike(
-    index: NeighbourIndex, embeddings: NDArray[np.floating], dx_true: Indices, lesion_ids: Groups, count: int
-) -> Array:
-    """Share of each image's nearest lesions that have its diagnosis, (M,)."""
-    return np.array(
-        [
-            np.mean([neighbour.dx == index.codes[dx] for neighbour in index.nearest(embedding, count, str(lesion_id))])
-            for embedding, dx, lesion_id in zip(embeddings, dx_true, lesion_ids, strict=True)
-        ],
-        dtype=np.float64,
-    )
-
-
-def _shares_of_lesions(index: NeighbourIndex) -> Array:
-    """Each class's share of the lesions in the index, (C,); a lesion counts by its first image."""
-    _, first_of_lesion = np.unique(index.lesion_id, return_index=True)
-    return np.mean(index.dx[first_of_lesion][:, np.newaxis] == np.array(index.codes), axis=0)
-
-
-def _precision(shares: Array, is_class: Booleans, means: Array, lesion_ids: Groups, weights: Weights) -> Estimate:
-    if means[0] in (0.0, 1.0):
-        is_alike = (shares == 1)[:, np.newaxis]
-        return share_estimates(is_alike, is_class[:, np.newaxis], lesion_ids, weights)[0]
-    return estimate_of(means[0], means[1:])

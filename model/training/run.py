@@ -1,4 +1,4 @@
-"""One training run: its phases, epochs, losses and validation, and the folder that keeps them."""
+"""One training run: its epochs carried out, losses and validation, and the folder that keeps them."""
 
 from __future__ import annotations
 
@@ -32,11 +32,12 @@ from model.networks.architecture import (
     has_layer,
     set_trainable,
 )
-from model.networks.backbones import BACKBONES, IMAGE_LAYER
+from model.networks.backbones import BACKBONES
 from model.networks.ensemble import member_of
 from model.networks.losses import class_map_loss, lesion_loss
 from model.training.batches import load_images, load_masks, training_batches
 from model.training.checkpoints import Checkpoints, Progress
+from model.training.phases import HEAD, Epoch, Phase, epochs_to_average, plan_epochs
 from model.training.recipe import (
     RUN_FILE,
     Recipe,
@@ -51,36 +52,8 @@ from model.training.recipe import (
     uses_masks,
 )
 
-# Of the full side, to the next multiple of 32, so that positions at strides 16 and 32 fit onto each other: 96 x 128
-# and 160 x 224, a slightly wider crop, of 192 x 256.
-LOW_RESOLUTION = 0.5
-MIDDLE_RESOLUTION = 0.85
-SIZE_STEP = 32
-HEAD = "head"
 NETWORK_FILE = "network.keras"
 HISTORY_FILE = "history.csv"
-
-
-@dataclass(frozen=True)
-class Phase:
-    """A stretch of training with one input size, one set of trainable layers and one learning-rate schedule."""
-
-    name: str
-    epochs: int
-    height: int
-    width: int
-    first_trainable: str
-    is_batch_norm_frozen: bool
-    learning_rate: float
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """One epoch of the plan."""
-
-    number: int
-    phase: Phase
-    is_first: bool
 
 
 @dataclass(frozen=True)
@@ -90,51 +63,6 @@ class Part:
     images: RgbImage
     masks: NDArray[np.uint8] | None
     class_indices: NDArray[np.int64]
-
-
-def plan_phases(recipe: Recipe) -> list[Phase]:
-    """The phases of a run in order; a phase of 0 epochs is left out."""
-    low, middle = (_share_of_size(recipe, share) for share in (LOW_RESOLUTION, MIDDLE_RESOLUTION))
-    phases = [
-        Phase("head", recipe.head_epochs, *low, HEAD, True, recipe.head_learning_rate),
-        Phase(
-            "low resolution",
-            recipe.low_resolution_epochs,
-            *low,
-            IMAGE_LAYER,
-            False,
-            recipe.low_resolution_learning_rate,
-        ),
-        Phase(
-            "middle resolution",
-            recipe.middle_resolution_epochs,
-            *middle,
-            recipe.middle_resolution_from,
-            True,
-            recipe.middle_resolution_learning_rate,
-        ),
-        Phase(
-            "full resolution",
-            recipe.full_resolution_epochs,
-            recipe.height,
-            recipe.width,
-            recipe.full_resolution_from,
-            True,
-            recipe.full_resolution_learning_rate,
-        ),
-    ]
-    return [phase for phase in phases if phase.epochs]
-
-
-def _share_of_size(recipe: Recipe, share: float) -> tuple[int, int]:
-    height, width = (max(round(side * share / SIZE_STEP), 1) * SIZE_STEP for side in (recipe.height, recipe.width))
-    return height, width
-
-
-def plan_epochs(recipe: Recipe) -> list[Epoch]:
-    """The epochs of a run in order, numbered from 0."""
-    steps = [(phase, turn == 0) for phase in plan_phases(recipe) for turn in range(phase.epochs)]
-    return [Epoch(number, phase, is_first) for number, (phase, is_first) in enumerate(steps)]
 
 
 def loss_weights(recipe: Recipe) -> dict[str, float]:
@@ -328,11 +256,6 @@ def _rows_of(recipe: Recipe) -> tuple[pd.DataFrame, pd.DataFrame]:
     metadata = load_metadata(Path(recipe.dataset), task_of(recipe).codes)
     training, validation = select_rows(metadata, recipe)
     return pd.concat([training, extra_rows(metadata, recipe)], ignore_index=True), validation
-
-
-def epochs_to_average(epochs: Sequence[Epoch], count: int) -> list[Epoch]:
-    """The last `count` epochs, as far as they belong to the last phase: another phase's weights lie elsewhere."""
-    return [epoch for epoch in epochs[-count:] if epoch.phase == epochs[-1].phase]
 
 
 def _epoch_file(epoch: Epoch) -> str:

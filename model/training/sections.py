@@ -17,7 +17,8 @@ from data.tasks.task import Task
 from model.analysis.quality import Gate
 from model.evaluation.predictions import cohort_of
 from model.evaluation.results import evaluate, evaluation_to_dict
-from model.explain.neighbours import NeighbourIndex, precision_at
+from model.explain.neighbours import NeighbourIndex
+from model.explain.retrieval import precision_at
 from model.images.decoding import decode_image
 from model.inference.artifact import OperatingPoint, QualityLimits
 from model.inference.calibration import Calibration, decide

@@ -13,7 +13,8 @@ import pytest
 
 from data.tasks.skin import SKIN
 from model.evaluation.results import to_plain
-from model.explain.neighbours import Neighbour, NeighbourIndex, fit_index, load_index, majority, precision_at
+from model.explain.neighbours import Neighbour, NeighbourIndex, fit_index, load_index, majority
+from model.explain.retrieval import precision_at
 from model.inference.artifact import ArtifactMismatch
 from model.measures.intervals import Estimate
 

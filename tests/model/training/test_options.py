@@ -114,7 +114,7 @@ def test_another_task_is_trained_exported_and_stated(tmp_path: Path, toy: Task) 
 
 def test_defaults_of_a_phase_are_the_backbone_s(dataset: Path) -> None:
     from model.networks.backbones import BACKBONES
-    from model.training.run import plan_phases
+    from model.training.phases import plan_phases
 
     recipe = recipe_of(dataset)
     assert (recipe.backbone, recipe.lesion_branch, recipe.task) == ("mobilenet_v2", True, "skin")

@@ -214,7 +214,7 @@ def test_batches_without_masks_have_the_diagnosis_alone() -> None:
 
 def test_only_epochs_of_the_last_phase_are_averaged() -> None:
     from model.train import build_parser, recipe_from
-    from model.training.run import epochs_to_average, plan_epochs
+    from model.training.phases import epochs_to_average, plan_epochs
 
     options = ["--head-epochs", "1", "--low-resolution-epochs", "2", "--middle-resolution-epochs", "0"]
     options += ["--full-resolution-epochs", "3"]
@@ -345,7 +345,8 @@ def test_run_with_an_extra_set_says_so_and_cannot_go_on_without_it(dataset: Path
 
 
 def test_images_of_an_extra_set_are_loaded_after_the_dataset_s_with_empty_masks(dataset: Path, tmp_path: Path) -> None:
-    from model.training.run import Phase, _load_parts, _rows_of
+    from model.training.phases import Phase
+    from model.training.run import _load_parts, _rows_of
 
     extra = write_extra_set(tmp_path / "extra", dataset)
     recipe = recipe_of(dataset, "--extra", str(extra), "--limit", "8")
