@@ -45,7 +45,7 @@ def heatmap_viewer(analysis: Analysis, dx: str, on_demand: Mapping[str, Explanat
     methods = {answer.explanation.method: answer.explanation, **on_demand}
     _component()(
         key=key,
-        data=_image(analysis.image, task)
+        data=_image(analysis, task)
         | {
             "dx": dx,
             "classes": [{"dx": one.code, "name": one.name} for one in task.classes],
@@ -55,25 +55,27 @@ def heatmap_viewer(analysis: Analysis, dx: str, on_demand: Mapping[str, Explanat
     )
 
 
-def image_viewer(image: RgbImage, task: Task, key: str) -> None:
+def image_viewer(analysis: Analysis, task: Task, key: str) -> None:
     """Draw an image alone, with zoom and pan; nothing of an answer is sent to the browser.
 
     Args:
-        image: (H, W, 3) uint8 RGB.
+        analysis: of the image.
         task: what the image shows.
         key: of the component in this session.
     """
-    _component()(key=key, data=_image(image, task) | {"dx": "", "classes": [], "methods": [], "ramp": []})
+    _component()(key=key, data=_image(analysis, task) | {"dx": "", "classes": [], "methods": [], "ramp": []})
 
 
-def _image(image: RgbImage, task: Task) -> dict[str, Any]:
-    height, width = image.shape[:2]
+def _image(analysis: Analysis, task: Task) -> dict[str, Any]:
+    """The image as it is shown, and its size as it was uploaded: the one that is shown may be reduced."""
+    height, width = analysis.image.shape[:2]
+    original_width, original_height = analysis.original_size
     return {
-        "image": jpeg_url(image),
+        "image": jpeg_url(analysis.image),
         "alt": answer_wording.original_alt(task),
         "width": width,
         "height": height,
-        "size": f"{width} x {height} px",
+        "size": f"{original_width} x {original_height} px",
     }
 
 

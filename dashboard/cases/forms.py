@@ -134,7 +134,7 @@ def confirm_delete(case: Case) -> None:
     """Say what is removed, and remove it when that is confirmed."""
     st.markdown(wording.deletion(case))
     with st.container(horizontal=True):
-        if st.button("Delete the case", type="primary", key="cases_delete_confirmed"):
+        if st.button(wording.delete_button(case), key="cases_delete_confirmed"):
             with explained_errors():
                 resources.case_log().delete(case.case_id, actor())
                 close()

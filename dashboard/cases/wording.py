@@ -164,11 +164,21 @@ def changed_mind(case: Case) -> str:
     return f"The {case.task.words.label} was changed after the AI's answer was seen."
 
 
+def delete_button(case: Case) -> str:
+    """The button that removes a case names it, so that nobody deletes another one than they think."""
+    return f"Delete the case of {escape(named(case))}"
+
+
+def named(case: Case) -> str:
+    """What tells a case from the others: `PAT-17, 21 Nov 2026, 14:05 UTC`; plain text."""
+    return ", ".join(part for part in (case.patient.reference, saved_time(case.saved_at)) if part)
+
+
 def deletion(case: Case) -> str:
     """What the confirmation says; in words, since it cannot be undone."""
     decided = case.task.titled(case.decision.dx)
     return (
-        f"The case of {saved_time(case.saved_at)}, decided as {decided}, is removed from the log together with its "
+        f"**{escape(named(case))}**, decided as {decided}, is removed from the log together with its "
         "image: patient reference, notes, both reads, the AI's answer and the biopsy result. The audit trail keeps "
         "that a case was deleted, by whom and when. This cannot be undone."
     )

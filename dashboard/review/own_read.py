@@ -36,7 +36,7 @@ def own_read(upload: Upload, analysis: Analysis) -> None:
     picture, form = st.columns([7, 3], gap="medium")
     with picture:
         review_widgets.image_caption(upload, analysis)
-        image_viewer(analysis.image, resources.artifact().task, key="review_own_read_viewer")
+        image_viewer(analysis, resources.artifact().task, key="review_own_read_viewer")
         review_widgets.image_warnings(analysis)
     with form:
         facts_widgets.facts_popover(upload)

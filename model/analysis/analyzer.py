@@ -42,6 +42,7 @@ class Analysis:
     Attributes:
         image: (H, W, 3) uint8 RGB, upright, as decoded from the upload; reduced to at most 2,048 px a side, since
             sessions keep it and a screen shows no more. The network saw the original.
+        original_size: width and height of the upload, upright, pixels.
         image_sha256: of the uploaded bytes, hexadecimal.
         network_input: (height, width, 3) uint8 RGB, what the network saw.
         quality: sharpness, exposure, distance from the training images.
@@ -53,6 +54,7 @@ class Analysis:
     """
 
     image: RgbImage
+    original_size: tuple[int, int]
     image_sha256: str
     network_input: RgbImage
     quality: Quality
@@ -101,6 +103,7 @@ class Analyzer:
         answer = None if quality.refusal else self._answer(output, framing.scaled(MAX_KEPT_SIDE))
         return Analysis(
             image=reduced(image),
+            original_size=(image.shape[1], image.shape[0]),
             image_sha256=hashlib.sha256(content).hexdigest(),
             network_input=network_input,
             quality=quality,

@@ -90,6 +90,7 @@ def recorded_analysis(case: Case, content: bytes) -> Analysis:
     explanation = explain(outputs.maps, case.task.codes, framing.scaled(max(shown.shape[:2])), min_peak)
     return Analysis(
         image=shown,
+        original_size=(case.image_width, case.image_height),
         image_sha256=case.image_sha256,
         network_input=network_input,
         quality=Quality(**measures, ood_score=case.result.ood_score, issues=_issues(case.result.quality)),

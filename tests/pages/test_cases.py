@@ -525,6 +525,9 @@ def test_deletion_asks_first_and_removes_row_and_image(case: Case, tmp_path: Pat
     page = open_page(case.case_id)
     press(page, "Delete")
     assert wording.deletion(case) in shown(page) and kept() == case
+    assert "PAT\\-17" in wording.deletion(case)
+    assert page.button(key="cases_delete_confirmed").label == wording.delete_button(case)
+    assert "PAT\\-17" in wording.delete_button(case)
     # AppTest reruns the whole page, which draws the dialog only while its button is pressed as well.
     page.button(key="cases_delete").click()
     page.button(key="cases_delete_confirmed").click().run()

@@ -81,6 +81,7 @@ def made_up_analysis(case: Case, evidence: float = 5.0) -> Analysis:
     nothing = np.zeros(0, dtype=np.float32)
     return Analysis(
         image=np.full((height, width, 3), 160, dtype=np.uint8),
+        original_size=(width, height),
         image_sha256=case.image_sha256,
         network_input=np.full((192, 256, 3), 160, dtype=np.uint8),
         quality=Quality(9.0, 160.0, 20.0, case.result.ood_score, ()),
