@@ -158,6 +158,7 @@ async def _sweeping(app: st.App) -> AsyncIterator[None]:
 def _sweep_for_ever() -> None:
     while True:
         _works("sweep of the case log", lambda: resources.case_log().sweep(ORPHAN_AGE))
+        _works("sweep of shown answers", lambda: resources.case_log().forget_shown_answers())
         time.sleep(SWEEP_SECONDS)
 
 

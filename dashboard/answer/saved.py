@@ -23,7 +23,15 @@ def saved_time(saved_at: datetime) -> str:
 
 
 NO_OWN_READ = "not asked for"
+# Of an own read: the reader had seen the AI's answer to this image on an earlier occasion.
+INFORMED = "given after the answer had been shown"
+INFORMED_NOT_COMPARED = f"The own read was {INFORMED}, so it is not compared with the decision."
 NO_BIOPSY = "no result yet"
+
+
+def listed_own_read(dx: str | None, is_informed: bool | None) -> str:
+    """The own read as one cell of a table: `nv`, `nv (after the answer)`, or nothing."""
+    return f"{dx} (after the answer)" if dx and is_informed else dx or ""
 
 
 def saved_verdict(result: ModelResult) -> str:

@@ -109,7 +109,13 @@ def _reads(case: Case) -> None:
     """Who thought what, in the order in which it happened."""
     own, biopsy, titled = case.own_read, case.biopsy, case.task.titled
     rows = [
-        (wording.OWN_READ_LABEL, titled(own.dx), own.certainty, own.plan, "")
+        (
+            wording.own_read_label(own),
+            titled(own.dx),
+            own.certainty,
+            own.plan,
+            saved.INFORMED if own.is_informed else "",
+        )
         if own
         else (wording.OWN_READ_LABEL, saved.NO_OWN_READ, "", "", ""),
         (wording.MODEL_LABEL, titled(case.result.prediction), "", "", ""),

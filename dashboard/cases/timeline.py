@@ -65,7 +65,7 @@ def _visits_table(visits: Sequence[CaseSummary], case: Case) -> None:
         (
             wording.visit(number, visit) + (" (this case)" if visit.case_id == case.case_id else ""),
             wording.days_between(visits[0].saved_at, visit.saved_at),
-            visit.own_dx or "",
+            saved.listed_own_read(visit.own_dx, visit.own_is_informed),
             visit.prediction,
             percent(visit.p_positive),
             "flagged" if visit.is_flagged else "",

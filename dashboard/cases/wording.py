@@ -8,9 +8,9 @@ from __future__ import annotations
 from datetime import datetime
 
 from dashboard.answer.patient import person, place
-from dashboard.answer.saved import model_name, saved_time
+from dashboard.answer.saved import INFORMED_NOT_COMPARED, model_name, saved_time
 from dashboard.shell.formats import escape, percent
-from data.cases.case import Case, ModelResult
+from data.cases.case import Case, ModelResult, Read
 from data.cases.queries import CaseSummary
 from data.tasks.task import Task
 from model.inference.clinical import GIVEN
@@ -155,8 +155,15 @@ def model_has_changed(result: ModelResult, present: str) -> str:
     )
 
 
+def own_read_label(read: Read) -> str:
+    """What the row of an own read is called: only an unaided one came before the AI."""
+    return "Own read" if read.is_informed else OWN_READ_LABEL
+
+
 def changed_mind(case: Case) -> str:
     """Whether the clinician's diagnosis changed between the two reads."""
+    if case.own_read is not None and case.own_read.is_informed:
+        return INFORMED_NOT_COMPARED
     if case.has_changed_mind is None:
         return "No read before the AI was asked for."
     if not case.has_changed_mind:

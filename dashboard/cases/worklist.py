@@ -12,6 +12,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.answer.patient import place
+from dashboard.answer.saved import listed_own_read
 from dashboard.cases import wording
 from dashboard.cases.opened import ask_for, close
 from dashboard.reports import exports as case_exports
@@ -255,7 +256,7 @@ def _row(summary: CaseSummary, positive: str) -> dict[str, Any]:
         "Age": summary.age,
         "Sex": summary.sex,
         "Site": place(summary.site, summary.side),
-        "Own read": summary.own_dx or "",
+        "Own read": listed_own_read(summary.own_dx, summary.own_is_informed),
         "AI": summary.prediction,
         positive: summary.p_positive * 100,
         "Flag": "flagged" if summary.is_flagged else "",

@@ -137,7 +137,7 @@ def _number(value: float | None) -> float | str:
     return "" if value is None or math.isnan(value) else value
 
 
-def _of_read(name: str) -> Callable[[Case], str]:
+def _of_read(name: str) -> Callable[[Case], Any]:
     return lambda case: "" if case.own_read is None else getattr(case.own_read, name)
 
 
@@ -196,6 +196,7 @@ def _columns(task: Task) -> dict[str, Callable[[Case], Any]]:
         "image_sha256": lambda case: case.image_sha256,
         "image_width": lambda case: case.image_width,
         "image_height": lambda case: case.image_height,
+        "own_is_informed": _of_read("is_informed"),
     }
 
 

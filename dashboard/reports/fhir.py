@@ -19,6 +19,7 @@ from datetime import UTC
 from typing import Any
 
 from dashboard.answer.patient import place
+from dashboard.answer.saved import INFORMED
 from dashboard.reports import wording
 from dashboard.reports.codes import (
     AGE,
@@ -204,9 +205,8 @@ def _of_model(case: Case, name: str, text: str, values: Json) -> Json:
 
 def _own_read(case: Case, read: Read) -> Json:
     said = {"Certainty": read.certainty, "Plan": read.plan}
-    return _read(
-        case, "own-read", f"Reader's {case.task.words.label} before the model's answer was shown", read.dx, said
-    )
+    when = INFORMED if read.is_informed else "before the model's answer was shown"
+    return _read(case, "own-read", f"Reader's {case.task.words.label} {when}", read.dx, said)
 
 
 def _decision(case: Case, decision: Decision) -> Json:

@@ -208,11 +208,11 @@ def _legend(report: FPDF, left: float, top: float) -> None:
 def _decision(report: FPDF, case: Case) -> None:
     _section(report, "Decision")
     read = case.own_read
-    own = f"{case.task.titled(read.dx)}, {read.certainty}, {read.plan}" if read else NO_OWN_READ
+    own = wording.own_read(read, case.task) if read else (wording.OWN_READ_LABEL, NO_OWN_READ)
     _facts(
         report,
         [
-            ("Read before the AI", own),
+            own,
             ("Decision after it", f"{case.task.titled(case.decision.dx)}, {case.decision.plan}"),
             *([("Why", printable(case.decision.reason))] if case.decision.reason else []),
             ("Compared", wording.changed(case)),

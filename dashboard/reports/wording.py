@@ -9,15 +9,16 @@ from __future__ import annotations
 import math
 from uuid import UUID
 
-from dashboard.answer.saved import finds_and_flags, plain_model_name, verdict_parts
+from dashboard.answer.saved import INFORMED, INFORMED_NOT_COMPARED, finds_and_flags, plain_model_name, verdict_parts
 from dashboard.answer.wording import agreement, heatmap_limits, heatmap_note
 from dashboard.shell.formats import one_decimal, percent
-from data.cases.case import Case, ModelResult
+from data.cases.case import Case, ModelResult, Read
 from data.tasks.task import Task
 from model.explain.maps import Explanation
 
 TITLE = "LesionLens case report"
 NOT_STATED = "not stated"
+OWN_READ_LABEL = "Read before the AI"
 RESEARCH_ONLY = (
     "For research use only. LesionLens is no medical device; it advises, and the person who sees the patient decides."
 )
@@ -104,11 +105,19 @@ def quality(result: ModelResult) -> str:
     return f"{remarks}; distance from the training images {result.ood_score:.2f}"
 
 
+def own_read(read: Read, task: Task) -> tuple[str, str]:
+    """What the line of an own read is called, and what it says: only an unaided one came before the AI."""
+    said = f"{task.titled(read.dx)}, {read.certainty}, {read.plan}"
+    return ("Own read", f"{said}; {INFORMED}") if read.is_informed else (OWN_READ_LABEL, said)
+
+
 def changed(case: Case) -> str:
     """Whether the diagnosis changed between the two reads, and whether it is the model's."""
     label = case.task.words.label
     verb = "agrees with" if case.agrees_with_model else "differs from"
     compared = f"{verb} the AI's {label}, {case.task.titled(case.result.prediction)}."
+    if case.own_read is not None and case.own_read.is_informed:
+        return f"{INFORMED_NOT_COMPARED} The decision {compared}"
     if case.has_changed_mind is None:
         return f"No read before the AI was asked for. The decision {compared}"
     kept = "was changed" if case.has_changed_mind else "stayed the same"

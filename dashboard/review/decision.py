@@ -88,7 +88,7 @@ def _form(upload: Upload, case_id: UUID, analysis: Analysis, own_read: Read | No
     if is_wanted and decided is not None:
         point = evidence_widgets.chosen_operating_point(resources.analyzer().artifact)
         result = result_of(analysis, resources.analyzer().artifact, point)
-        draft = CaseDraft(case_id, upload.name, patient, lesion, result, own_read, decided)
+        draft = CaseDraft(case_id, upload.name, patient, lesion, result, own_read, decided, analysis.image_sha256)
         _save(draft, analysis, upload.content)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dashboard.answer.patient import named_place, place, sex, years
+from dashboard.answer.saved import INFORMED
 from dashboard.shell.formats import escape
 from data.cases.case import MAX_REFERENCE, MAX_TEXT, Case, Decision, Lesion, Patient, Read
 from data.cases.queries import CaseSummary
@@ -18,6 +19,10 @@ OWN_READ_INTRO = (
     "Say what you see before the AI's answer can sway you. Both are kept with the case; your read cannot be changed "
     "once the answer is shown."
 )
+SEEN_BEFORE = (
+    "You have seen the AI's answer to this image before. Your read is kept, marked as given after the answer had been "
+    "shown, and is not compared with the AI."
+)
 SHOW_ANSWER = "Show the AI's answer"
 SKIP_READ = "Skip my own read"
 SKIP_READ_HELP = "The answer is shown at once; no read of yours is kept with the case."
@@ -30,10 +35,13 @@ def still_to_pick(missing: Sequence[str]) -> str:
 
 
 def own_read(read: Read | None, task: Task) -> str:
-    """The read before the answer, as it was locked."""
+    """The own read as it was locked; only an unaided one came before the answer."""
     if read is None:
         return "You skipped your own read of this image."
-    return f"Your read before the AI: **{task.titled(read.dx)}**, {read.certainty}, {read.plan}. It stays as it was."
+    said = f"**{task.titled(read.dx)}**, {read.certainty}, {read.plan}"
+    if read.is_informed:
+        return f"Your own read, {INFORMED}: {said}. It stays as it was."
+    return f"Your read before the AI: {said}. It stays as it was."
 
 
 # --- Decision --------------------------------------------------------------------------------------------------------
@@ -52,7 +60,7 @@ EARLIER_LABEL = "Same lesion as an earlier case"
 NEW_LESION = "No, a lesion that is not in the log"
 NO_EARLIER = "No earlier case has this reference."
 NOTE_HELP = f"At most {MAX_TEXT:,} characters. Do not write names here."
-SAVE, SAVE_HELP = "Save case", "Image, answer, both reads and what you typed; nothing is stored before."
+SAVE, SAVE_HELP = "Save case", "Image, answer, both reads and what you typed; none of it is stored before."
 CHANGE_DECISION = "Change decision"
 KEPT = "What you typed is still here."
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
 from uuid import UUID
 
 import streamlit as st
@@ -13,10 +15,13 @@ from dashboard.review import facts as facts_widgets
 from dashboard.review import state
 from dashboard.review import widgets as review_widgets
 from dashboard.review.state import Upload
-from dashboard.shell import resources
+from dashboard.shell import errors, identity, resources
 from dashboard.shell.settings import settings
-from data.cases.case import CERTAINTIES, PLANS, Read
+from data.cases.case import CERTAINTIES, PLANS, Actor, Read
+from data.cases.log import CaseLog
 from model.analysis.analyzer import Analysis
+
+_log = logging.getLogger(__name__)
 
 
 def is_due(upload: Upload) -> bool:
@@ -40,14 +45,17 @@ def own_read(upload: Upload, analysis: Analysis) -> None:
         review_widgets.image_warnings(analysis)
     with form:
         facts_widgets.facts_popover(upload)
-        _form(upload.case_id)
+        _form(upload.case_id, analysis.image_sha256)
 
 
 @st.fragment
-def _form(case_id: UUID) -> None:
+def _form(case_id: UUID, content_sha256: str) -> None:
     """A fragment: picking redraws the form and nothing else."""
+    is_informed = _is_informed(case_id, content_sha256)
     st.markdown(f"### {wording.OWN_READ_HEADING}")
     st.caption(wording.OWN_READ_INTRO)
+    if is_informed:
+        st.info(wording.SEEN_BEFORE, icon=":material/visibility:")
     task = resources.artifact().task
     dx = st.radio(
         task.words.label.capitalize(),
@@ -64,15 +72,42 @@ def _form(case_id: UUID) -> None:
     if st.button(
         wording.SHOW_ANSWER, type="primary", disabled=bool(missing), shortcut="a", key="review_show_answer"
     ) and None not in (dx, certainty, plan):
-        state.keep_progress(case_id, own_read=Read(str(dx), str(certainty), str(plan)))
+        is_informed = _show_answer(content_sha256) or is_informed
+        read = Read(str(dx), str(certainty), str(plan), is_informed)
+        state.keep_progress(case_id, own_read=read, is_informed=is_informed)
         st.rerun()
     if missing:
         st.caption(wording.still_to_pick(missing))
     if not settings().is_read_first and st.button(
         wording.SKIP_READ, type="tertiary", help=wording.SKIP_READ_HELP, key="review_skip_read"
     ):
-        state.keep_progress(case_id, is_skipped=True)
+        state.keep_progress(case_id, is_skipped=True, is_informed=_show_answer(content_sha256) or is_informed)
         st.rerun()
+
+
+def _is_informed(case_id: UUID, content_sha256: str) -> bool:
+    """Whether the reader has been shown the answer on an earlier occasion; asked once for each image of the queue."""
+    known = state.progress(case_id).is_informed
+    if known is None:
+        known = content_sha256 in state.seen_answers() or _answered(CaseLog.was_answer_shown, content_sha256)
+        state.keep_progress(case_id, is_informed=known)
+    return known
+
+
+def _show_answer(content_sha256: str) -> bool:
+    """Note that the answer is shown now; whether it had been before."""
+    was_seen = content_sha256 in state.seen_answers()
+    state.seen_answers().add(content_sha256)
+    return _answered(CaseLog.note_answer_shown, content_sha256) or was_seen
+
+
+def _answered(question: Callable[[CaseLog, str, Actor], bool], content_sha256: str) -> bool:
+    """What the case log knows; nothing while it cannot be reached, since reviewing works without it."""
+    try:
+        return question(resources.case_log(), content_sha256, identity.actor())
+    except errors.SAVING as error:
+        _log.warning("shown answers are not known: %s", type(error).__name__)
+        return False
 
 
 def _choice(label: str, options: tuple[str, ...], key: str) -> str | None:

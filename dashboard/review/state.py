@@ -17,6 +17,7 @@ _UPLOADS = "review_uploads"
 _POSITION = "review_position"
 _CASE_IDS = "review_case_ids"
 _PROGRESS = "review_progress"
+_SEEN_ANSWERS = "review_seen_answers"
 _ON_DEMAND = "review_on_demand"
 # Maps computed on demand are a few hundred bytes each; a long session must not pile them up all the same.
 MAX_ON_DEMAND = 32
@@ -49,12 +50,14 @@ class Progress:
     Attributes:
         own_read: locked when the answer was shown; None before, or where it was skipped.
         is_skipped: whether the reader skipped the own read.
+        is_informed: whether the answer had been shown to the reader on an earlier occasion; None until it is asked.
         is_refused: whether the image got no answer.
         saved: the case, once it is in the log.
     """
 
     own_read: Read | None = None
     is_skipped: bool = False
+    is_informed: bool | None = None
     is_refused: bool = False
     saved: Case | None = None
 
@@ -143,6 +146,14 @@ def keep_progress(case_id: UUID | None, **changes: Any) -> None:
     if case_id is not None:
         store = cast(dict[UUID, Progress], st.session_state.setdefault(_PROGRESS, {}))
         store[case_id] = replace(progress(case_id), **changes)
+
+
+# --- Answers that were shown -----------------------------------------------------------------------------------------
+
+
+def seen_answers() -> set[str]:
+    """SHA-256 of the files whose answer the user has seen, as far as this session knows."""
+    return cast(set[str], st.session_state.setdefault(_SEEN_ANSWERS, set()))
 
 
 # --- Heatmaps computed on demand -------------------------------------------------------------------------------------

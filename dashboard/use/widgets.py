@@ -100,6 +100,7 @@ def agreement_and_rates(chosen: pd.DataFrame, days: int | None) -> None:
 def _agreement(use: Use, task: Task, days: int | None) -> None:
     st.subheader(wording.AGREEMENT_HEADING)
     st.markdown(wording.agreement_text(task))
+    _quiet(wording.left_out(use.informed_reads))
     shares = {
         "before": use.before.share,
         "after": use.after.share,

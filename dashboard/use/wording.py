@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from dashboard.answer.saved import INFORMED
 from dashboard.shell.formats import percent, plural
 from dashboard.shell.glossary import metric_of
 from dashboard.shell.metrics import Metric, interval_range
@@ -93,6 +94,14 @@ def lesions(share: Share, task: Task) -> str:
 def too_few(lesions: int, task: Task, needed: int = MIN_LESIONS) -> str:
     """Why no rate is given."""
     return f"too few to say: {lesions:,} of {needed} {task.words.subjects}" if lesions < needed else "cannot be said"
+
+
+def left_out(informed_reads: int) -> str:
+    """How many own reads the comparisons leave out; empty where none is."""
+    if not informed_reads:
+        return ""
+    verb = "was" if informed_reads == 1 else "were"
+    return f"{plural(informed_reads, 'own read')} {verb} {INFORMED} and {verb} left out of every comparison here."
 
 
 def kappa_line(kappa: Estimate, task: Task) -> str:

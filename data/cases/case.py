@@ -88,17 +88,20 @@ class Lesion:
 
 @dataclass(frozen=True)
 class Read:
-    """A clinician's own reading before the AI's answer was shown.
+    """A clinician's own reading, given while the AI's answer was not on the screen.
 
     Attributes:
         dx: code of the case's task.
         certainty: one of `CERTAINTIES`.
         plan: one of `PLANS`.
+        is_informed: whether the reader had been shown the answer to this image earlier, so that the read may be
+            influenced by it.
     """
 
     dx: str
     certainty: str
     plan: str
+    is_informed: bool = False
 
 
 @dataclass(frozen=True)
@@ -188,6 +191,7 @@ class CaseDraft:
         case_id: made when the image was opened, so that saving twice saves once.
         captured_name: the file name as given, for the clinician's eye only; never a path, never logged.
         own_read: None where the setting does not ask for it.
+        content_sha256: of the uploaded bytes, hexadecimal; empty where they are not known.
     """
 
     case_id: UUID
@@ -197,6 +201,7 @@ class CaseDraft:
     result: ModelResult
     own_read: Read | None
     decision: Decision
+    content_sha256: str = ""
 
 
 @dataclass(frozen=True)
@@ -235,8 +240,9 @@ class Case:
 
     @property
     def has_changed_mind(self) -> bool | None:
-        """Whether the decision's dx differs from the reader's own read; None where there was none."""
-        return None if self.own_read is None else self.own_read.dx != self.decision.dx
+        """Whether the decision's dx differs from the reader's own read; None where none was given unaided."""
+        is_unaided = self.own_read is not None and not self.own_read.is_informed
+        return self.own_read.dx != self.decision.dx if self.own_read is not None and is_unaided else None
 
     @property
     def agrees_with_model(self) -> bool:

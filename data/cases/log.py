@@ -15,10 +15,10 @@ import secrets
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import islice
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import inspect, select
+from sqlalchemy import CursorResult, delete, inspect, select
 from sqlalchemy.orm import Session
 
 from data.cases.audit import Action, AuditEntry, AuditReport, AuditTrail
@@ -56,7 +56,19 @@ from data.cases.rules import (
     not_allowed,
 )
 from data.cases.storage import ImageStore, StorageUnavailable
-from data.cases.tables import DERIVED, CaseRow, case_of, row_of, set_biopsy, set_decision, set_facts, task_of
+from data.cases.tables import (
+    DERIVED,
+    CaseRow,
+    SearchKeys,
+    ShownAnswerRow,
+    case_of,
+    content_hash,
+    row_of,
+    set_biopsy,
+    set_decision,
+    set_facts,
+    task_of,
+)
 
 __all__ = [
     "ORDERS",
@@ -72,6 +84,9 @@ __all__ = [
 ]
 
 _AT_ONCE = 200  # cases read, or image keys looked up, in one go
+# How long it is known that somebody has seen an answer. A convention of ours: studies of readers wait about four weeks
+# between two reads of an image, and a year is long beyond that.
+SHOWN_ANSWERS_KEPT = timedelta(days=365)
 
 logger = logging.getLogger(__name__)
 
@@ -86,8 +101,8 @@ def open_case_log(database_url: str, images: ImageStore, key: bytes) -> CaseLog:
     Args:
         database_url: `sqlite:///file.db` (made, with its folder, readable by its owner only) or `postgresql://...`.
         images: where the images of the cases lie.
-        key: secret for the search by patient reference and for the audit trail; a log can be opened only with the key
-            it was made with.
+        key: secret for the search by patient reference and by uploaded file, and for the audit trail; a log can be
+            opened only with the key it was made with.
 
     Raises:
         ValueError: another kind of URL, or an empty key.
@@ -103,7 +118,8 @@ def open_case_log(database_url: str, images: ImageStore, key: bytes) -> CaseLog:
     except CaseLogUnavailable:
         database.close()
         raise
-    return CaseLog(database, images, trail, _subkey(key, "patient reference"), log_id)
+    keys = SearchKeys(_subkey(key, "patient reference"), _subkey(key, "uploaded file"))
+    return CaseLog(database, images, trail, keys, log_id)
 
 
 class CaseLog:
@@ -113,12 +129,12 @@ class CaseLog:
     """
 
     def __init__(
-        self, database: Database, images: ImageStore, trail: AuditTrail, reference_key: bytes, log_id: UUID
+        self, database: Database, images: ImageStore, trail: AuditTrail, keys: SearchKeys, log_id: UUID
     ) -> None:
         self._database = database
         self._images = images
         self._trail = trail
-        self._reference_key = reference_key
+        self._keys = keys
         self._log_id = log_id
 
     # --- One case ----------------------------------------------------------------------------------------------------
@@ -142,9 +158,10 @@ class CaseLog:
         with self._database.writing() as session:
             saved = _saved(session, draft.case_id, actor)
             if saved is None:
-                row = row_of(draft, image, key, actor, self._reference_key)
+                row = row_of(draft, image, key, actor, self._keys)
                 session.add(row)
                 self._trail.append(session, actor, "save", draft.case_id)
+                _note_answer(session, row.content_hash, actor)
                 saved = case_of(row)
         return saved
 
@@ -154,6 +171,7 @@ class CaseLog:
         with self._database.writing() as session:
             row = _row(session, case_id, actor)
             self._trail.append(session, actor, "view", case_id)
+            _note_answer(session, row.content_hash, actor)
             return case_of(row)
 
     def image(self, case: Case, actor: Actor) -> bytes:
@@ -185,7 +203,7 @@ class CaseLog:
         """Replace the facts on patient and lesion; raises `CaseNotFound`, and ValueError for an unknown word."""
         with self._changing(case_id, actor) as row:
             checked_draft(_draft_of(case_of(row), patient, lesion))
-            set_facts(row, patient, lesion, self._reference_key)
+            set_facts(row, patient, lesion, self._keys)
         return case_of(row)
 
     def delete(self, case_id: UUID, actor: Actor) -> None:
@@ -201,6 +219,35 @@ class CaseLog:
         except StorageUnavailable:
             logger.warning("the image of a deleted case could not be removed yet; the next sweep removes it")
 
+    # --- Who has seen which answer -----------------------------------------------------------------------------------
+
+    def was_answer_shown(self, content_sha256: str, actor: Actor) -> bool:
+        """Whether the actor has been shown the answer to an uploaded file, here or on opening a case of it.
+
+        Args:
+            content_sha256: of the file, hexadecimal.
+            actor: whose shown answers of the last year (`SHOWN_ANSWERS_KEPT`) are asked for.
+        """
+        check_clinical(actor)
+        with self._database.reading() as session:
+            return _shown_answer(session, content_hash(content_sha256, self._keys.content), actor) is not None
+
+    def note_answer_shown(self, content_sha256: str, actor: Actor) -> bool:
+        """Keep that the actor is shown the answer to a file now: its keyed hash and the time, nothing else of it.
+
+        Returns:
+            Whether they had been shown it before.
+        """
+        check_clinical(actor)
+        with self._database.writing() as session:
+            return _note_answer(session, content_hash(content_sha256, self._keys.content), actor)
+
+    def forget_shown_answers(self, older_than: timedelta = SHOWN_ANSWERS_KEPT) -> int:
+        """Remove what is known of answers shown longer ago than that; how many there were."""
+        with self._database.writing() as session:
+            statement = delete(ShownAnswerRow).where(ShownAnswerRow.shown_at < datetime.now(UTC) - older_than)
+            return cast("CursorResult[Any]", session.execute(statement)).rowcount
+
     # --- Several cases -----------------------------------------------------------------------------------------------
 
     def find(self, query: CaseQuery, actor: Actor) -> list[CaseSummary]:
@@ -208,7 +255,7 @@ class CaseLog:
         check_clinical(actor)
         check_texts(query.text, query.patient_reference, query.saved_by or "")
         with self._database.reading() as session:
-            rows = session.execute(summaries_statement(query, actor.organisation, self._reference_key))
+            rows = session.execute(summaries_statement(query, actor.organisation, self._keys))
             return [summary_of(row) for row in rows]
 
     def count(self, query: CaseQuery, actor: Actor) -> int:
@@ -216,7 +263,7 @@ class CaseLog:
         check_clinical(actor)
         check_texts(query.text, query.patient_reference, query.saved_by or "")
         with self._database.reading() as session:
-            return session.scalars(count_statement(query, actor.organisation, self._reference_key)).one()
+            return session.scalars(count_statement(query, actor.organisation, self._keys)).one()
 
     def tasks(self, actor: Actor) -> list[str]:
         """Keys of the tasks that there are cases of; of some, this version of the program may not know the task."""
@@ -240,7 +287,7 @@ class CaseLog:
             raise not_allowed(actor)
         check_texts(query.text, query.patient_reference, query.saved_by or "")
         with self._database.reading() as session:
-            case_ids = session.scalars(ids_statement(query, actor.organisation, self._reference_key)).all()
+            case_ids = session.scalars(ids_statement(query, actor.organisation, self._keys)).all()
         cases = self._whole(case_ids, actor)
         return cases if is_clinical else (de_identified(case) for case in cases)
 
@@ -341,6 +388,23 @@ def _saved(session: Session, case_id: UUID, actor: Actor) -> Case | None:
     if row.organisation != actor.organisation:
         raise NotAllowed("expected a new case id, received one that cannot be used; open the image again and save")
     return case_of(row)
+
+
+def _shown_answer(session: Session, hashed: str | None, actor: Actor) -> ShownAnswerRow | None:
+    return session.get(ShownAnswerRow, (actor.organisation, actor.name, hashed)) if hashed else None
+
+
+def _note_answer(session: Session, hashed: str | None, actor: Actor) -> bool:
+    """Whether the answer to a file of this hash had been shown to the actor; from now on it has."""
+    shown = _shown_answer(session, hashed, actor)
+    if hashed and shown is None:
+        now = datetime.now(UTC)
+        session.add(
+            ShownAnswerRow(organisation=actor.organisation, actor=actor.name, content_hash=hashed, shown_at=now)
+        )
+    elif shown is not None:
+        shown.shown_at = datetime.now(UTC)
+    return shown is not None
 
 
 def _not_found() -> CaseNotFound:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Row, Select, func, select
 
-from data.cases.tables import CaseRow, reference_hash, searchable
+from data.cases.tables import CaseRow, SearchKeys, content_hash, reference_hash, searchable
 
 # What a list can be sorted by.
 ORDERS: tuple[str, ...] = (
@@ -31,6 +31,7 @@ class CaseQuery:
     Attributes:
         text: words that must all occur in the note or the file name, in any case.
         patient_reference: the whole reference, in any case; found by its hash.
+        content_sha256: of an uploaded file, hexadecimal; found by its keyed hash, of cases since migration 0003.
         task: key of one; cases of tasks that this program does not know are found as well.
         dx: of the decision; `prediction` is the model's.
         is_flagged: whether p_positive reached the threshold.
@@ -42,6 +43,7 @@ class CaseQuery:
 
     text: str = ""
     patient_reference: str = ""
+    content_sha256: str = ""
     task: str | None = None
     dx: str | None = None
     prediction: str | None = None
@@ -88,6 +90,7 @@ class CaseSummary:
     dx: str
     plan: str
     own_dx: str | None
+    own_is_informed: bool | None
     prediction: str
     p_positive: float
     is_flagged: bool
@@ -104,19 +107,19 @@ _SUMMARY = tuple(
 )
 
 
-def summaries_statement(query: CaseQuery, organisation: str, reference_key: bytes) -> Select[Any]:
+def summaries_statement(query: CaseQuery, organisation: str, keys: SearchKeys) -> Select[Any]:
     """The lines of a list; each row goes to `summary_of`."""
-    return _ordered(select(*_SUMMARY).where(*_conditions(query, organisation, reference_key)), query)
+    return _ordered(select(*_SUMMARY).where(*_conditions(query, organisation, keys)), query)
 
 
-def ids_statement(query: CaseQuery, organisation: str, reference_key: bytes) -> Select[UUID]:
+def ids_statement(query: CaseQuery, organisation: str, keys: SearchKeys) -> Select[UUID]:
     """The case ids of a list, in its order."""
-    return _ordered(select(CaseRow.case_id).where(*_conditions(query, organisation, reference_key)), query)
+    return _ordered(select(CaseRow.case_id).where(*_conditions(query, organisation, keys)), query)
 
 
-def count_statement(query: CaseQuery, organisation: str, reference_key: bytes) -> Select[int]:
+def count_statement(query: CaseQuery, organisation: str, keys: SearchKeys) -> Select[int]:
     """How many cases match, whatever limit and offset."""
-    return select(func.count()).select_from(CaseRow).where(*_conditions(query, organisation, reference_key))
+    return select(func.count()).select_from(CaseRow).where(*_conditions(query, organisation, keys))
 
 
 def tasks_statement(organisation: str) -> Select[str]:
@@ -130,7 +133,7 @@ def summary_of(row: Row[Any]) -> CaseSummary:
     return CaseSummary(**values | {"is_flagged": bool(values["is_flagged"])})
 
 
-def _conditions(query: CaseQuery, organisation: str, reference_key: bytes) -> list[ColumnElement[bool]]:
+def _conditions(query: CaseQuery, organisation: str, keys: SearchKeys) -> list[ColumnElement[bool]]:
     conditions = [CaseRow.organisation == organisation]
     conditions += [
         getattr(CaseRow, name) == getattr(query, name)
@@ -146,7 +149,9 @@ def _conditions(query: CaseQuery, organisation: str, reference_key: bytes) -> li
         fact if getattr(query, name) else ~fact for name, fact in facts.items() if getattr(query, name) is not None
     ]
     if query.patient_reference.strip():
-        conditions.append(CaseRow.reference_hash == reference_hash(query.patient_reference, reference_key))
+        conditions.append(CaseRow.reference_hash == reference_hash(query.patient_reference, keys.reference))
+    if query.content_sha256:
+        conditions.append(CaseRow.content_hash == content_hash(query.content_sha256, keys.content))
     conditions += [CaseRow.search_text.contains(word, autoescape=True) for word in searchable(query.text).split()]
     return conditions + _days(query)
 

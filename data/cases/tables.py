@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import math
 import unicodedata
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import ClassVar
 from uuid import UUID
@@ -85,11 +86,13 @@ class CaseRow(Base):
     search_text: Mapped[str]
     image_key: Mapped[str] = mapped_column(unique=True)
     image_sha256: Mapped[str] = mapped_column(_SHA256)
+    content_hash: Mapped[str | None] = mapped_column(_SHA256)
     image_width: Mapped[int]
     image_height: Mapped[int]
     own_dx: Mapped[str | None]
     own_certainty: Mapped[str | None]
     own_plan: Mapped[str | None]
+    own_is_informed: Mapped[bool | None]  # None also where nobody knew: of cases before migration 0003
     dx: Mapped[str]
     plan: Mapped[str]
     reason: Mapped[str]
@@ -125,7 +128,19 @@ class CaseRow(Base):
         # Which tasks there are is asked at every look at the list.
         Index("ix_cases_task", "organisation", "task"),
         Index("ix_cases_lesion_id", "organisation", "lesion_id", "saved_at", "case_id"),
+        Index("ix_cases_content_hash", "organisation", "content_hash", "saved_at", "case_id"),
     )
+
+
+class ShownAnswerRow(Base):
+    """That an actor has seen the answer to a file, known by its keyed hash; nothing of the file itself."""
+
+    __tablename__ = "shown_answers"
+
+    organisation: Mapped[str] = mapped_column(primary_key=True)
+    actor: Mapped[str] = mapped_column(primary_key=True)
+    content_hash: Mapped[str] = mapped_column(_SHA256, primary_key=True)
+    shown_at: Mapped[datetime]
 
 
 class AuditRow(Base):
@@ -157,7 +172,15 @@ class AuditHeadRow(Base):
     seal: Mapped[str] = mapped_column(_SHA256)
 
 
-def row_of(draft: CaseDraft, image: StoredImage, image_key: str, actor: Actor, reference_key: bytes) -> CaseRow:
+@dataclass(frozen=True)
+class SearchKeys:
+    """What is searched by keyed hash, and the secret key of each: of patient references and of uploaded files."""
+
+    reference: bytes = field(repr=False)
+    content: bytes = field(repr=False)
+
+
+def row_of(draft: CaseDraft, image: StoredImage, image_key: str, actor: Actor, keys: SearchKeys) -> CaseRow:
     """A draft as the row that is inserted, saved now."""
     result, own = draft.result, draft.own_read
     row = CaseRow(
@@ -168,11 +191,13 @@ def row_of(draft: CaseDraft, image: StoredImage, image_key: str, actor: Actor, r
         captured_name=draft.captured_name,
         image_key=image_key,
         image_sha256=image.sha256,
+        content_hash=content_hash(draft.content_sha256, keys.content),
         image_width=image.width,
         image_height=image.height,
         own_dx=None if own is None else own.dx,
         own_certainty=None if own is None else own.certainty,
         own_plan=None if own is None else own.plan,
+        own_is_informed=None if own is None else own.is_informed,
         task=result.task.key,
         model_name=result.model_name,
         model_version=result.model_version,
@@ -195,15 +220,15 @@ def row_of(draft: CaseDraft, image: StoredImage, image_key: str, actor: Actor, r
         runtime_ms=result.runtime_ms,
         evidence=result.evidence,
     )
-    set_facts(row, draft.patient, draft.lesion, reference_key)
+    set_facts(row, draft.patient, draft.lesion, keys)
     set_decision(row, draft.decision)
     return row
 
 
-def set_facts(row: CaseRow, patient: Patient, lesion: Lesion, reference_key: bytes) -> None:
+def set_facts(row: CaseRow, patient: Patient, lesion: Lesion, keys: SearchKeys) -> None:
     """Write patient and lesion into a row, with what they are searched by."""
     row.patient_reference = patient.reference
-    row.reference_hash = reference_hash(patient.reference, reference_key)
+    row.reference_hash = reference_hash(patient.reference, keys.reference)
     row.age = patient.age
     row.sex = patient.sex
     row.lesion_id = lesion.lesion_id
@@ -250,6 +275,11 @@ def reference_hash(reference: str, key: bytes) -> str | None:
     """What a patient reference is searched by: HMAC-SHA256, the same in any capitals; None without a reference."""
     text = searchable(reference).strip()
     return hmac.new(key, text.encode(), hashlib.sha256).hexdigest() if text else None
+
+
+def content_hash(sha256: str, key: bytes) -> str | None:
+    """What an uploaded file is known by: HMAC-SHA256 of its SHA-256 (hexadecimal); None where that is not known."""
+    return hmac.new(key, sha256.encode(), hashlib.sha256).hexdigest() if sha256 else None
 
 
 def searchable(text: str) -> str:
@@ -303,7 +333,7 @@ def _result_of(row: CaseRow) -> ModelResult:
 def _own_read_of(row: CaseRow) -> Read | None:
     if row.own_dx is None or row.own_certainty is None or row.own_plan is None:
         return None
-    return Read(row.own_dx, row.own_certainty, row.own_plan)
+    return Read(row.own_dx, row.own_certainty, row.own_plan, bool(row.own_is_informed))
 
 
 def _biopsy_of(row: CaseRow) -> Biopsy | None:

@@ -48,6 +48,7 @@ COLUMNS: tuple[str, ...] = (
     "quality",
     "ood_score",
     "own_dx",
+    "own_is_informed",
     "decision_dx",
     "biopsy_dx",
 )
@@ -159,6 +160,7 @@ class Use:
 
     Attributes:
         cases, lesions: how many were measured.
+        informed_reads: own reads given after the answer had been shown; nothing here counts them as own reads.
         biopsied_cases, biopsied_lesions: those with a biopsy.
         flagged: p_positive at or above the threshold saved with the case.
         before: own read against prediction, of the cases with an own read.
@@ -170,6 +172,7 @@ class Use:
 
     cases: int
     lesions: int
+    informed_reads: int
     biopsied_cases: int
     biopsied_lesions: int
     flagged: Share
@@ -189,7 +192,8 @@ def use_table(cases: Iterable[Case], task: Task) -> pd.DataFrame:
 
     Returns:
         Columns `COLUMNS` and the task's codes: saved_at in UTC, the ids as text, `model` as name and version,
-        probabilities in [0, 1]; own_dx and biopsy_dx are None where there is none.
+        probabilities in [0, 1]; own_dx and biopsy_dx are None where there is none. own_dx is None, too, where the
+        read was given after the answer had been shown, which `own_is_informed` says.
 
     Raises:
         ValueError: a case of another task.
@@ -198,6 +202,7 @@ def use_table(cases: Iterable[Case], task: Task) -> pd.DataFrame:
     return table.assign(
         saved_at=pd.to_datetime(table["saved_at"], utc=True),
         is_flagged=table["is_flagged"].astype(bool),
+        own_is_informed=table["own_is_informed"].astype(bool),
         **{name: table[name].astype("float64") for name in ("p_positive", "ood_score", *task.codes)},
     )
 
@@ -217,7 +222,8 @@ def _row(case: Case, task: Task) -> tuple[object, ...]:
         result.p_positive,
         result.quality,
         result.ood_score,
-        None if case.own_read is None else case.own_read.dx,
+        None if case.own_read is None or case.own_read.is_informed else case.own_read.dx,
+        case.own_read is not None and case.own_read.is_informed,
         case.decision.dx,
         None if case.biopsy is None else case.biopsy.dx,
         *result.probabilities,
@@ -236,6 +242,7 @@ def measure_use(table: pd.DataFrame, task: Task, resamples: int = RESAMPLES, see
     return Use(
         cases=len(table),
         lesions=table["lesion_id"].nunique(),
+        informed_reads=int(table["own_is_informed"].sum()),
         biopsied_cases=len(biopsied),
         biopsied_lesions=biopsied["lesion_id"].nunique(),
         flagged=measure_shares(table, [(table["is_flagged"], table["is_flagged"] | True)], weights)[0],

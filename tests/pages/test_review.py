@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from model.explain.stress import STRESS_KEYS
 from model.inference.classifier import Prediction
 from model.measures.metrics import reweigh_ppv_npv, reweigh_probability
 from model.remote.failures import RemoteUnavailable
+from tests.support.case_log import case_log_of
 from tests.support.review import (
     BASAL_CELL,
     SAMPLE,
@@ -31,6 +33,13 @@ from tests.support.review import (
     shown,
     upload,
 )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def log(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A case log of this file's own: it is written to when an answer is shown."""
+    with pytest.MonkeyPatch.context() as patch, case_log_of(tmp_path_factory.mktemp("log"), patch):
+        yield
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
 
@@ -57,6 +58,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture
 def page(folder: Path) -> AppTest:
+    """Of somebody who has seen no answer yet."""
+    resources.case_log().forget_shown_answers(timedelta(0))
     return opened_page()
 
 
@@ -158,6 +161,36 @@ def test_sample_needs_no_read_and_cannot_be_saved(page: AppTest) -> None:
     open_sample(page, "mel")
     assert "role='meter'" in shown(page) and wording.SAMPLE_NOT_SAVED in shown(page)
     assert wording.SAVE not in labels(page)
+
+
+def test_second_read_of_an_image_whose_answer_was_shown_is_kept_as_informed(answered: AppTest) -> None:
+    assert wording.SEEN_BEFORE not in shown(answered)
+    later = upload(opened_page(), ("renamed.jpg", SAMPLE.read_bytes()))
+    assert wording.SEEN_BEFORE in shown(later)
+    give_own_read(later, "mel")
+    assert "Your own read, given after the answer had been shown: **Melanoma (mel)**" in shown(later)
+    save(later)
+    assert saved_case(later).own_read == Read("mel", "sure", "biopsy", is_informed=True)
+    save(answered)
+    assert saved_case(answered).own_read == Read("nv", "fairly sure", "follow-up")
+    other = give_own_read(upload(opened_page(), ("other.jpg", BASAL_CELL.read_bytes())))
+    save(other)
+    assert saved_case(other).own_read == Read("nv", "sure", "biopsy")
+
+
+def test_answer_is_shown_and_remembered_in_the_session_while_the_log_is_away(
+    page: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(self: CaseLog, *arguments: object) -> bool:
+        raise CaseLogUnavailable("expected a database")
+
+    with monkeypatch.context() as patch:
+        for name in ("was_answer_shown", "note_answer_shown"):
+            patch.setattr(CaseLog, name, away)
+        give_own_read(upload(page, ("mine.jpg", SAMPLE.read_bytes())))
+        assert not page.exception and "role='meter'" in shown(page) and wording.SEEN_BEFORE not in shown(page)
+        upload(page, ("again.jpg", SAMPLE.read_bytes()))
+        assert not page.exception and wording.SEEN_BEFORE in shown(page)
 
 
 # --- Saving ----------------------------------------------------------------------------------------------------------

@@ -101,6 +101,14 @@ def test_figures_have_interval_and_n(folder: Path) -> None:
     assert len(page.get("plotly_chart")) == 4
 
 
+def test_reads_given_after_the_answer_are_said_to_be_left_out(folder: Path) -> None:
+    save(12, "mel", "nv", "mel")
+    draft = replace(made_up_draft(99), own_read=Read("nv", "sure", "biopsy", is_informed=True))
+    resources.case_log().save(draft, made_up_image(), LOCAL_ACTOR)
+    text = shown_text(run_page("use"))
+    assert "1 own read was given after the answer had been shown and was left out of every comparison here." in text
+
+
 def test_drift_beyond_the_accepted_is_amber(folder: Path) -> None:
     save(40, "mel", "mel", "mel")
     page = run_page("use")

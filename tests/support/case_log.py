@@ -170,7 +170,7 @@ def fill(log: CaseLog, count: int, evidence: bytes = b"") -> None:
         for seed in range(count):
             draft = made_up_draft(seed)
             draft = replace(draft, result=replace(draft.result, evidence=evidence))
-            row = row_of(draft, image, f"{uuid4()}.png", LOCAL_ACTOR, log._reference_key)
+            row = row_of(draft, image, f"{uuid4()}.png", LOCAL_ACTOR, log._keys)
             row.saved_at = now - timedelta(hours=seed)
             if seed % 10 == 0:
                 set_biopsy(row, Biopsy("mel", now.date()))

@@ -21,7 +21,7 @@ from data.cases.log import CaseNotFound
 from data.cases.queries import ORDERS
 from data.cases.rules import NotAllowed
 from data.cases.storage import ImageAltered, ImageMissing, StorageUnavailable
-from data.cases.tables import CaseUnreadable, case_of, row_of
+from data.cases.tables import CaseUnreadable, SearchKeys, case_of, row_of
 from data.tasks.known import TASKS
 from data.tasks.retina import RETINA
 from data.tasks.skin import SKIN
@@ -33,7 +33,7 @@ NOT_FLAGGED = made_up_result([0.05, 0.05, 0.1, 0.1, 0.1, 0.5, 0.1])
 
 
 def a_case() -> Case:
-    row = row_of(made_up_draft(), made_up_image(), f"{UUID(int=1)}.png", LOCAL_ACTOR, b"key")
+    row = row_of(made_up_draft(), made_up_image(), f"{UUID(int=1)}.png", LOCAL_ACTOR, SearchKeys(b"key", b"other key"))
     return replace(case_of(row), saved_at=datetime(2026, 5, 3, 4, 5, tzinfo=UTC))
 
 
@@ -126,6 +126,9 @@ def test_changed_mind_compares_the_two_reads() -> None:
     case = replace(a_case(), decision=Decision("mel", "biopsy"))
     assert wording.changed_mind(replace(case, own_read=None)).startswith("No read before the AI")
     assert "same before and after" in wording.changed_mind(replace(case, own_read=Read("mel", "sure", "biopsy")))
+    informed = replace(case, own_read=Read("nv", "sure", "biopsy", is_informed=True))
+    assert "given after the answer had been shown" in wording.changed_mind(informed)
+    assert wording.own_read_label(Read("nv", "sure", "biopsy", is_informed=True)) == "Own read"
     assert "was changed after" in wording.changed_mind(replace(case, own_read=Read("nv", "sure", "biopsy")))
 
 

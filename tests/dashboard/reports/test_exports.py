@@ -19,7 +19,7 @@ import pytest
 from dashboard.reports import exports as case_exports
 from dashboard.reports.exports import CSV_IN_ZIP, Selection
 from dashboard.shell.formats import FORMULA_STARTS, plain_cell
-from data.cases.case import LOCAL_ACTOR, Actor, Biopsy, Case, Lesion, Patient
+from data.cases.case import LOCAL_ACTOR, Actor, Biopsy, Case, Lesion, Patient, Read
 from data.cases.database import CaseLogUnavailable
 from data.cases.log import CaseLog, CaseNotFound, open_case_log
 from data.cases.queries import CaseQuery
@@ -38,7 +38,7 @@ SKIN_COLUMNS = (
     "threshold", "operating_point", "sensitivity", "specificity", "conformal_set", "conformal_level",
     "member_p_malignant", "population", "quality", "ood_score", "model_name", "model_version", "artifact_sha256",
     "preprocessing_version", "heatmap_method", "runtime_ms", "captured_name", "image_sha256", "image_width",
-    "image_height",
+    "image_height", "own_is_informed",
 )  # fmt: skip
 
 
@@ -76,6 +76,16 @@ def test_csv_has_one_row_a_case_in_the_order_of_the_list(log: CaseLog) -> None:
     assert rows[1]["patient_reference"] == first.patient.reference
     assert rows[1]["own_dx"] == first.own_read.dx and rows[1]["dx"] == first.decision.dx
     assert rows[1]["biopsy_dx"] == ""
+
+
+def test_csv_and_json_say_of_an_own_read_that_the_answer_had_been_shown(log: CaseLog) -> None:
+    saved(log, 1, own_read=Read("nv", "sure", "biopsy", is_informed=True))
+    saved(log, 2, own_read=Read("nv", "sure", "biopsy"))
+    saved(log, 3, own_read=None)
+    rows = rows_of(case_exports.export_csv(everything(log)))
+    assert [row["own_is_informed"] for row in rows] == ["", "False", "True"]
+    told = json.loads(case_exports.export_json(everything(log)))["cases"]
+    assert [case["own_read"] and case["own_read"]["is_informed"] for case in told] == [None, False, True]
 
 
 def test_csv_leaves_unknown_cells_empty_and_keeps_line_breaks(log: CaseLog) -> None:

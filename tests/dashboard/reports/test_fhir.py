@@ -218,6 +218,15 @@ def test_reads_and_histopathology() -> None:
     assert not {"own-read", "biopsy"} & {resource["id"] for resource in without["contained"]}
 
 
+def test_own_read_says_when_it_was_given() -> None:
+    unaided, informed = (
+        report_of(made_up_case(own_read=Read("nv", "sure", "biopsy", is_informed=is_informed)))
+        for is_informed in (False, True)
+    )
+    assert contained(unaided, "own-read")["code"]["text"].endswith("before the model's answer was shown")
+    assert contained(informed, "own-read")["code"]["text"].endswith("given after the answer had been shown")
+
+
 def test_patient_is_the_clinics_reference_or_nobody() -> None:
     known = report_of(made_up_case())
     assert contained(known, "patient")["identifier"] == [

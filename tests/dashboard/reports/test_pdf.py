@@ -15,7 +15,7 @@ from pypdfium2.raw import FPDF_PAGEOBJ_IMAGE
 from dashboard.reports import wording
 from dashboard.reports.pdf import AMBER, MARGIN, case_pdf
 from dashboard.reports.printable import SPELLED_NOTE, printable
-from data.cases.case import MAX_REFERENCE, MAX_TEXT, Actor, Biopsy, Case, Decision, Lesion, Patient
+from data.cases.case import MAX_REFERENCE, MAX_TEXT, Actor, Biopsy, Case, Decision, Lesion, Patient, Read
 from data.tasks.retina import RETINA
 from data.tasks.skin import SKIN
 from data.tasks.task import Task
@@ -138,6 +138,12 @@ def test_nothing_on_it_is_green_but_what_the_palette_holds() -> None:
     for page in pages(printed(made_up_case(result=made_up_result(p_positive=0.01)))):
         red, green, blue = np.moveaxis(np.asarray(page.render(scale=1).to_pil().convert("RGB")).astype(int), -1, 0)
         assert not ((green > red + 60) & (green > blue + 60)).any()
+
+
+def test_read_given_after_the_answer_is_no_read_before_it() -> None:
+    text = text_of(printed(made_up_case(own_read=Read("nv", "sure", "biopsy", is_informed=True))))
+    assert "Own read Melanocytic nevus (nv), sure, biopsy; given after the answer had been shown" in text
+    assert "Read before the AI" not in text and "it is not compared with the decision" in text
 
 
 def test_what_is_not_known_is_said() -> None:

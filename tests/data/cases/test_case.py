@@ -184,6 +184,8 @@ def test_case_says_whether_mind_changed_and_model_agrees() -> None:
     kept = case_with(read, Decision("mel", "biopsy"))
     assert kept.has_changed_mind is False and not kept.agrees_with_model
     assert case_with(None, Decision("mel", "biopsy")).has_changed_mind is None
+    informed = case_with(Read("mel", "sure", "biopsy", is_informed=True), Decision("nv", "biopsy"))
+    assert informed.has_changed_mind is None
 
 
 def test_probabilities_are_doubles_in_dx_order() -> None:

@@ -513,7 +513,7 @@ def test_reference_is_searched_by_a_hash_that_needs_the_key(log: CaseLog) -> Non
     save(log)
     with log._database.reading() as session:
         stored = session.scalar(text("SELECT reference_hash FROM cases"))
-    assert stored == reference_hash(" MÜLLER 12", log._reference_key)
+    assert stored == reference_hash(" MÜLLER 12", log._keys.reference)
     assert stored != reference_hash(" MÜLLER 12", b"another key")
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from data.cases.case import Case
+from data.cases.case import Case, Read
 from data.tasks.retina import RETINA
 from data.tasks.skin import SKIN
 from model.evaluation.subgroups import MIN_LESIONS
@@ -37,6 +37,20 @@ def test_table_holds_what_is_measured_and_no_patient() -> None:
     assert pd.isna(row["own_dx"]) and row["saved_at"] == NOON and row["model"] == "made-up 0.1"
     assert row[list(SKIN.codes)].to_numpy(dtype=float) == pytest.approx(case.result.probabilities)
     assert not {"patient 7", "anna@clinic.org", "a note", "IMG_1.jpg"} & set(map(str, row))
+
+
+def test_reads_given_after_the_answer_are_left_out_of_every_comparison_and_counted() -> None:
+    unaided = [made_up_case("mel", own="mel", decision="mel", biopsy="mel") for _ in range(12)]
+    informed = [
+        replace(case, own_read=Read("mel", "sure", "biopsy", is_informed=True))
+        for case in (made_up_case("nv", own=None, decision="nv", biopsy="nv") for _ in range(3))
+    ]
+    with_them, without = measured(unaided + informed), measured(unaided)
+    assert (with_them.informed_reads, without.informed_reads) == (3, 0)
+    assert counts(with_them.before.share) == counts(without.before.share) == (12, 12, 12)
+    assert counts(with_them.switches.switched) == (0, 12, 12)
+    assert [rates.cases for rates in with_them.rates] == [15, 12, 15]
+    assert counts(with_them.after.share) == (15, 15, 15)
 
 
 def test_table_of_another_task_has_its_codes_and_refuses_skin() -> None:
