@@ -29,9 +29,9 @@ UPLOADER = "{Images} (JPEG, PNG, TIFF, WebP, BMP, DICOM; one {subject} each)"
 INTENDED_USE_HEADING = "Before you start"
 INTENDED_USE_KEPT = (
     "**What is kept.** Images are analysed in the memory of the server that runs LesionLens. No image and no entry is "
-    "stored before you press **Save case**. Once you have seen an answer, one thing is stored for a year: that you have "
-    "seen the answer to a file with this fingerprint, so that a later read of yours is not taken for an unaided one. "
-    "Open no image on which a name, a face or another person can be recognised."
+    "stored before you press **Save case**. Once you have seen an answer, one thing is stored, for a year: that you "
+    "have seen the answer to a file with this fingerprint, so that a later read of yours is not taken for an unaided "
+    "one. Open no image on which a name, a face or another person can be recognised."
 )
 INTENDED_USE_BUTTON = "I have read this"
 QUEUE_LIST = "Images of the queue"
