@@ -42,14 +42,16 @@ def heatmap_viewer(analysis: Analysis, dx: str, on_demand: Mapping[str, Explanat
     """
     answer = analysis.answered
     task = answer.prediction.task
-    methods = {answer.explanation.method: answer.explanation, **on_demand}
+    named, methods = answer.prediction.dx, {answer.explanation.method: answer.explanation, **on_demand}
     _component()(
         key=key,
         data=_image(analysis, task)
         | {
             "dx": dx,
             "classes": [{"dx": one.code, "name": one.name} for one in task.classes],
-            "methods": [{"name": name, "maps": _maps(task, explanation)} for name, explanation in methods.items()],
+            "methods": [
+                {"name": name, "maps": _maps(task, explanation, named)} for name, explanation in methods.items()
+            ],
             "ramp": [f"rgb({red} {green} {blue})" for red, green, blue in MAGMA_STOPS],
         },
     )
@@ -79,13 +81,13 @@ def _image(analysis: Analysis, task: Task) -> dict[str, Any]:
     }
 
 
-def _maps(task: Task, explanation: Explanation) -> dict[str, dict[str, Any]]:
+def _maps(task: Task, explanation: Explanation, named: str) -> dict[str, dict[str, Any]]:
     return {
         one.code: {
             "url": _data_url(Image.fromarray(_layer(explanation, one.code)), "PNG", compress_level=1),
             "hasEvidence": explanation.has_evidence(one.code),
             "alt": answer_wording.heatmap_alt(one.name),
-            "note": answer_wording.heatmap_note(task, explanation, one.code),
+            "note": answer_wording.heatmap_note(task, explanation, one.code, named),
         }
         for one in task.classes
         if one.code in explanation.classes

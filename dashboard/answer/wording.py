@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from dashboard.shell.formats import one_decimal, percent
+from dashboard.shell.glossary import standout_meaning
 from data.tasks.task import Task
 from model.analysis.quality import REFUSED, Quality, advice
 from model.explain.maps import Explanation
@@ -86,14 +87,58 @@ def between(low: float, high: float) -> str:
     return percent(low) if percent(low) == percent(high) else f"{percent(low)} to {percent(high)}"
 
 
-# --- Prediction set and agreement ------------------------------------------------------------------------------------
+# --- Prediction set --------------------------------------------------------------------------------------------------
+
+
+def set_name(level: float) -> str:
+    """`90 % set`."""
+    return f"{percent(level)} set"
 
 
 def prediction_set(task: Task, conformal_set: Sequence[str], level: float) -> str:
-    """The diagnoses that cannot be ruled out, the most probable first."""
-    names = ", ".join(task.titled(dx) for dx in conformal_set)
-    alone = " alone" if len(conformal_set) == 1 else ""
-    return f"**Cannot rule out at {percent(level)}:** {names}{alone}."
+    """The classes of a prediction set, the most probable first; plain text. What is not in it is not excluded."""
+    return f"{set_name(level)}: {', '.join(task.titled(dx) for dx in conformal_set)}."
+
+
+def set_without_flag(task: Task, conformal_set: Sequence[str], is_flagged: bool) -> str | None:
+    """A remark on a set of an earlier version, which could leave out why the image was flagged."""
+    if not is_flagged or any(task.is_positive(dx) for dx in conformal_set):
+        return None
+    return (
+        f"This set was saved by an earlier version and holds no {task.question.positive} {task.words.label}, although "
+        "the image was flagged: the flag counts."
+    )
+
+
+# --- Most likely, and standing out -----------------------------------------------------------------------------------
+
+
+def most_likely(task: Task, probabilities: Sequence[float] | np.ndarray) -> str:
+    """The code with the highest probability; the first in the task's order on a tie."""
+    return task.codes[int(np.argmax(probabilities))]
+
+
+def two_names(task: Task, probabilities: Sequence[float] | np.ndarray, dx: str) -> list[tuple[str, str]]:
+    """What the most likely class and `dx`, which stands out, are called, and their codes; one pair for one class."""
+    likely = most_likely(task, probabilities)
+    if likely == dx:
+        return [(f"most likely, and {task.standout}", dx)]
+    return [("most likely", likely), (task.standout, dx)]
+
+
+def class_and_share(task: Task, probabilities: Sequence[float] | np.ndarray, dx: str) -> str:
+    """`Melanoma (mel), 39 %.`"""
+    return f"{task.titled(dx)}, {percent(float(probabilities[task.index(dx)]))}."
+
+
+def both_names(task: Task, probabilities: Sequence[float] | np.ndarray, dx: str) -> str:
+    """The most likely class and the one that stands out, `dx`, and why these are two, as sentences of plain text."""
+    named = two_names(task, probabilities, dx)
+    sentences = [f"{name.capitalize()}: {class_and_share(task, probabilities, code)}" for name, code in named]
+    return " ".join([*sentences, *([standout_meaning(task)] if len(named) > 1 else [])])
+
+
+# --- Agreement -------------------------------------------------------------------------------------------------------
 
 
 def agreement(task: Task, member_p_positive: Sequence[float] | np.ndarray, threshold: float) -> tuple[str, bool] | None:
@@ -117,10 +162,10 @@ def heatmap_alt(name: str) -> str:
     return f"Heatmap of what raised the score of {name}"
 
 
-def heatmap_note(task: Task, explanation: Explanation, dx: str) -> str:
-    """How the shown map compares with the others, since each is scaled by its own maximum."""
+def heatmap_note(task: Task, explanation: Explanation, dx: str, named: str) -> str:
+    """How the shown map compares with the others, since each is scaled by its own maximum; `named` stands out."""
     if not explanation.has_evidence(dx):
-        return no_evidence(task, dx)
+        return no_evidence(task, dx, named)
     if len(explanation.classes) == 1 or dx == explanation.strongest:
         return "Brighter means it raised the class score more; clear means no evidence."
     return (
@@ -129,6 +174,12 @@ def heatmap_note(task: Task, explanation: Explanation, dx: str) -> str:
     )
 
 
-def no_evidence(task: Task, dx: str) -> str:
-    """A class without a heatmap worth drawing."""
-    return f"No positive evidence for {task.titled(dx)}: nothing in this image raised its score noticeably."
+def no_evidence(task: Task, dx: str, named: str) -> str:
+    """A class without a heatmap worth drawing; `named` is the one that stands out, for which that needs a word."""
+    sentence = f"No positive evidence for {task.titled(dx)}: nothing in this image raised its score noticeably."
+    if dx != named:
+        return sentence
+    return (
+        f"{sentence} It is the {task.standout} all the same, because the other scores fell further; a heatmap shows "
+        "only what raises a score."
+    )

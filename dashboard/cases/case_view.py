@@ -77,12 +77,16 @@ def _answer(case: Case) -> None:
     st.html(group_bars_html(prediction, saved_point(result)))
     _verdict(result)
     st.caption(saved.saved_meaning(result))
-    st.markdown(wording.prediction_set(result))
+    st.markdown(f"**{answer_wording.prediction_set(result.task, result.conformal_set, result.conformal_level)}**")
+    remark = answer_wording.set_without_flag(result.task, result.conformal_set, result.is_flagged)
+    if remark is not None:
+        st.warning(remark, icon=":material/flag:")
     agreement = answer_wording.agreement(result.task, result.member_p_positive, result.threshold)
     if agreement is not None:
         sentence, is_one_side = agreement
         st.caption(sentence) if is_one_side else st.warning(sentence, icon=":material/call_split:")
     st.html(class_bars_html(prediction, resources.artifact()))
+    st.markdown(answer_wording.both_names(result.task, result.probabilities, result.prediction))
     st.caption(wording.saved_model(result))
 
 
@@ -118,7 +122,7 @@ def _reads(case: Case) -> None:
         )
         if own
         else (wording.OWN_READ_LABEL, saved.NO_OWN_READ, "", "", ""),
-        (wording.MODEL_LABEL, titled(case.result.prediction), "", "", ""),
+        (wording.model_label(case.task), titled(case.result.prediction), "", "", ""),
         (
             wording.DECISION_LABEL,
             titled(case.decision.dx),
@@ -178,7 +182,12 @@ def _old_and_new(result: ModelResult, new: Prediction, artifact: Artifact, point
             "flagged" if new.p_positive >= point.threshold else "not flagged",
             "",
         ),
-        ("Cannot rule out", ", ".join(result.conformal_set), ", ".join(new.conformal_set), ""),
+        (
+            answer_wording.set_name(result.conformal_level),
+            ", ".join(result.conformal_set),
+            ", ".join(new.conformal_set),
+            "",
+        ),
         *(_difference(dx, float(before[index]), float(present[index])) for index, dx in enumerate(result.task.codes)),
     ]
     headers = ("", f"Saved ({saved.plain_model_name(result)})", f"Now ({artifact.name} {artifact.version})", "Points")

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from dashboard.answer.patient import person, place
 from dashboard.answer.saved import INFORMED_NOT_COMPARED, model_name, saved_time
-from dashboard.shell.formats import escape, percent
+from dashboard.shell.formats import escape
 from data.cases.case import Case, ModelResult, Read
 from data.cases.queries import CaseSummary
 from data.tasks.task import Task
@@ -63,7 +63,7 @@ def order_names(task: Task) -> dict[str, str]:
         "age": "Age",
         "site": "Site",
         "dx": label.capitalize(),
-        "prediction": f"AI's {label}",
+        "prediction": f"AI's {task.standout}",
         "p_positive": f"{task.question.positive.capitalize()} by the AI",
     }
 
@@ -82,9 +82,8 @@ def one_line(number: int, summary: CaseSummary) -> str:
 
 # --- One case --------------------------------------------------------------------------------------------------------
 
-OWN_READ_LABEL, MODEL_LABEL, DECISION_LABEL, BIOPSY_LABEL = (
+OWN_READ_LABEL, DECISION_LABEL, BIOPSY_LABEL = (
     "Own read before the AI",
-    "AI",
     "Decision after the AI",
     "Biopsy",
 )
@@ -96,6 +95,11 @@ NO_BIOPSY_DX = "Choose what histopathology found, then save again."
 NEW_ANSWER_BUTTON = "Show the present model's answer beside it"
 NO_NEW_ANSWER = "The present model does not answer this image; its quality check refuses it."
 NOT_A_VERDICT = "Shown as it was saved. Nothing here was computed again."
+
+
+def model_label(task: Task) -> str:
+    """Whose word stands beside the two reads."""
+    return f"AI's {task.standout}"
 
 
 def correct_hint(task: Task) -> str:
@@ -131,12 +135,6 @@ def case_heading(case: Case) -> str:
         place(case.lesion.site, case.lesion.side),
     ]
     return " · ".join(parts)
-
-
-def prediction_set(result: ModelResult) -> str:
-    """The diagnoses that could not be ruled out."""
-    names = ", ".join(result.task.titled(dx) for dx in result.conformal_set)
-    return f"**Cannot rule out at {percent(result.conformal_level)}:** {names}."
 
 
 def saved_model(result: ModelResult) -> str:
@@ -254,7 +252,8 @@ def other_models(earlier: ModelResult, later: ModelResult) -> str | None:
 EXPORT_HEADING = "Export"
 EXPORT_NOTE = (
     "Exports hold what you see, patient references included; every one is written into the audit trail. In CSV a text "
-    "that begins with = + - @ gets an apostrophe in front, so that a spreadsheet does not run it."
+    "that begins with = + - @ gets an apostrophe in front, so that a spreadsheet does not run it. The column "
+    "`prediction` holds the {standout}."
 )
 
 

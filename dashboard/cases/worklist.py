@@ -122,7 +122,7 @@ def _further_filters(task: Task) -> dict[str, Any]:
         return {
             "differs_from_model": _yes_or_no(f"{label.capitalize()} and AI", "cases_differs", wording.DIFFERS_NAMES),
             "has_biopsy": _yes_or_no("Biopsy", "cases_biopsy", wording.BIOPSY_NAMES),
-            "prediction": _class(task, f"AI's {label}", "cases_prediction"),
+            "prediction": _class(task, f"AI's {task.standout}", "cases_prediction"),
             "site": _choice("Site", SITES, "cases_site", str),
             "saved_from": _day("Saved from", "cases_from"),
             "saved_to": _day("Saved until", "cases_to"),
@@ -294,7 +294,10 @@ def _exports(query: CaseQuery, task: Task, count: int, chosen: tuple[UUID, ...])
     selection = Selection(resources.case_log(), actor(), task, query, chosen)
     held = len(chosen) or count
     with st.container(border=True):
-        st.markdown(f"**{wording.EXPORT_HEADING}** {wording.export_of(held, bool(chosen))}", help=wording.EXPORT_NOTE)
+        st.markdown(
+            f"**{wording.EXPORT_HEADING}** {wording.export_of(held, bool(chosen))}",
+            help=task.worded(wording.EXPORT_NOTE),
+        )
         with st.container(horizontal=True):
             download("CSV", partial(case_exports.export_csv, selection), "lesionlens_cases.csv", "text/csv")
             download("JSON", partial(case_exports.export_json, selection), "lesionlens_cases.json", "application/json")

@@ -146,7 +146,7 @@ def _add_current(figure: go.Figure, question: str, current: ThresholdMetrics, co
 
 
 def confusion_matrix(task: Task, confusion: NDArray[np.int64], shows_counts: bool) -> go.Figure:
-    """Reference (rows) against prediction (columns); the colour is the share of the row.
+    """Reference (rows) against the class that stands out (columns); the colour is the share of the row.
 
     Args:
         task: whose classes they are.
@@ -173,10 +173,10 @@ def confusion_matrix(task: Task, confusion: NDArray[np.int64], shows_counts: boo
                 np.array([[one.name] * len(task.classes) for one in task.classes], dtype=object),
             ]
         ),
-        hovertemplate="%{customdata[2]}<br>predicted %{x}: %{customdata[0]:,} of %{customdata[1]:,} images (%{z:.1%})"
-        "<extra></extra>",
+        hovertemplate=f"%{{customdata[2]}}<br>{task.standout} %{{x}}: "
+        "%{customdata[0]:,} of %{customdata[1]:,} images (%{z:.1%})<extra></extra>",
     )
-    figure.update_xaxes(side="top", title="predicted", tickfont={"size": 12})
+    figure.update_xaxes(side="top", title=task.standout, tickfont={"size": 12})
     figure.update_yaxes(autorange="reversed", title="reference", tickfont={"size": 12})
     return figure
 

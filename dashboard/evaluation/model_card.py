@@ -25,6 +25,7 @@ from dashboard.evaluation.trust_tables import (
     subgroup_frame,
 )
 from dashboard.shell.formats import plural
+from dashboard.shell.glossary import standout_meaning
 from data.tasks.task import Task
 from model.inference.artifact import Artifact
 from model.inference.manifest import RecipeFacts
@@ -221,7 +222,7 @@ def data_and_training(artifact: Artifact) -> str:
   ({calibration.temperature:.2f}) and prior correction of the calibration, for {calibration.population}; the
   thresholds; the prediction sets; and the out-of-distribution limit, at {acceptance:.0%}
   acceptance.
-- **Decision:** {description.decision}.
+- **{task.standout.capitalize()}:** {standout_meaning(task)} It is the {description.decision}.
 """
 
 

@@ -252,7 +252,7 @@ def heatmaps() -> None:
     if section is None:
         return
     task, table = resources.artifact().task, heatmap_frame(section)
-    chart_heading(wording.HEATMAP_TITLE, test_data(task, section["images"], section["lesions"]))
+    chart_heading(task.worded(wording.HEATMAP_TITLE), test_data(task, section["images"], section["lesions"]))
     measures = {name: metric_of(name, task) for name in HEATMAP_MEASURES}
     rows = [
         (

@@ -49,7 +49,9 @@ SECTIONS: dict[str, Section] = {
     ),
     "conformal": Section(
         "Prediction sets",
-        "A set names every {label} that cannot be ruled out, instead of the likeliest one alone.",
+        "Instead of the most likely {label} alone, a set names as many as it takes to hold the right one in a stated "
+        "share of images. Where an image is flagged, the {positive} {labels} that raised the flag are in it. A {label} "
+        "outside the set is not excluded.",
         "python -m model.export",
     ),
     "clinical": Section(
@@ -88,7 +90,7 @@ SECTIONS: dict[str, Section] = {
     ),
 }
 
-RELIABILITY_TITLES = {"top_class": "The likeliest {label}", "positive": "{Positive} against {negative}"}
+RELIABILITY_TITLES = {"top_class": "The most likely {label}", "positive": "{Positive} against {negative}"}
 RELIABILITY_AXES = {"top_class": "share that was right", "positive": "share that was {positive}"}
 RELIABILITY_NOTE = "A dot is a bin of probabilities; the larger, the more images. Small dots may lie anywhere."
 COVERAGE_TITLE = "Coverage by {label}"
@@ -99,7 +101,7 @@ TRIED_TITLE = "Ways to make sets that were tried"
 FLIPS_TITLE = "Decisions that flip"
 FLIPS_NOTE = "Blue: something drawn into the picture. Grey: how it was taken, stored or sent."
 ROBUSTNESS_TABLE_TITLE = "What is left of the metrics"
-HEATMAP_TITLE = "Heatmap of the predicted class, by method"
+HEATMAP_TITLE = "Heatmap of the {standout}, by method"
 RETRIEVAL_NOTE = "Tick: the same for {subjects} drawn at random from the training data."
 SUBGROUP_TITLES = {
     "age": "By age (years)",
@@ -110,7 +112,7 @@ SUBGROUP_TITLES = {
 SET_METHODS = {
     CLASS_CONDITIONAL: "a threshold for each {label}, so that rare ones are covered as well",
     ADAPTIVE: "one threshold for all, so that the average {subject} is covered",
-    CONTIGUOUS: "neighbours of the likeliest {label} up to one threshold for all, so that the average {subject} is "
+    CONTIGUOUS: "neighbours of the most likely {label} up to one threshold for all, so that the average {subject} is "
     "covered and no set has a gap",
     PRIOR_WEIGHTED: "lower thresholds for rare {labels}, so that the average {subject} is covered and rare ones better "
     "than with one threshold",
@@ -223,7 +225,7 @@ def calibration_found(task: Task, row: Row) -> str:
     """
     error = estimate_in(row, "calibration_error", metric_of("calibration_error", task))
     label = task.words.label
-    return f"The stated probability of the likeliest {label} misses how often it is right by {error}, {_n(row)}."
+    return f"The stated probability of the most likely {label} misses how often it is right by {error}, {_n(row)}."
 
 
 def sets_found(task: Task, sets: pd.DataFrame, level: float) -> str:

@@ -20,7 +20,7 @@ from dashboard.evaluation.tables import (
     threshold_frame,
 )
 from dashboard.shell import metrics, resources
-from dashboard.shell.glossary import metric_of
+from dashboard.shell.glossary import metric_of, standout_meaning
 from dashboard.shell.metrics import Metric
 from dashboard.shell.widgets import Html, card_grid, chart, chart_heading, csv_download, html_table
 from data.tasks.task import Task
@@ -106,7 +106,7 @@ def _confusion_card(task: Task, data: str, evaluation: Evaluation) -> None:
         persist_state="session",
     )
     figure = evaluation_charts.confusion_matrix(task, evaluation.confusion, shows_counts=mode == "counts")
-    note = task.worded(wording.CONFUSION_NOTE)
+    note = f"{task.worded(wording.CONFUSION_NOTE)} {standout_meaning(task)}"
     chart(wording.CONFUSION_TITLE, data, figure, "confusion_chart", note=note, has_heading=False)
     csv_download(confusion_frame(task, evaluation.confusion), "confusion_matrix.csv", key="confusion_csv")
 

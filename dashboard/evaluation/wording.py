@@ -25,12 +25,12 @@ ROC_NOTE = (
 )
 CONFUSION_TITLE = "Confusion matrix"
 CONFUSION_MODES = {"shares": "% of row", "counts": "Images"}
-CONFUSION_NOTE = "Row: reference {label}. Column: prediction. Colour: share of the row; the diagonal is sensitivity."
+CONFUSION_NOTE = "Row: reference {label}. Column: {standout}. Colour: share of the row; the diagonal is sensitivity."
 THRESHOLD_TITLE = "What a threshold does"
 OPERATING_POINT_HELP = "Set the threshold to this stored operating point, which was chosen on out-of-fold predictions."
 PREVALENCE_LABEL = "Prevalence elsewhere"
 PER_CLASS_HEADING = "Each {label} against the rest"
-PER_CLASS_TITLE = "Rates of the predicted {label}, with 95 % intervals by {subject} bootstrap"
+PER_CLASS_TITLE = "Rates of the {standout}, with 95 % intervals by {subject} bootstrap"
 TRAINING_HEADING = "Training"
 TRAINING_NOTE = (
     "One line a network; each is validated on the fold that it was not trained on. Training is measured on augmented "

@@ -20,6 +20,7 @@ from typing import Any
 
 from dashboard.answer.patient import place
 from dashboard.answer.saved import INFORMED
+from dashboard.answer.wording import set_name
 from dashboard.reports import wording
 from dashboard.reports.codes import (
     AGE,
@@ -180,7 +181,7 @@ def _positive(case: Case) -> Json:
 
 def _probability(case: Case, index: int) -> Json:
     result, one = case.result, case.task.classes[index]
-    in_set = f"Cannot be ruled out at a level of {result.conformal_level:g}"
+    in_set = f"In the {set_name(result.conformal_level)}; outside of it a {case.task.words.label} is not excluded"
     return _of_model(
         case,
         f"p-{one.code}",

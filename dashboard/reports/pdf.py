@@ -175,7 +175,7 @@ def _images(report: FPDF, case: Case, image: RgbImage, explanation: Explanation,
     shown = np.asarray(Image.fromarray(image).resize((framing.image_width, framing.image_height)))
     # A map without evidence would be noise stretched to full colour.
     laid_over = overlay(shown, explanation.heatmap(dx), framing) if explanation.has_evidence(dx) else shown
-    caption = wording.heatmap_caption(explanation, dx, case.task)
+    caption = wording.heatmap_caption(explanation, dx, case.result)
     _image(report, shown, MARGIN, top, wording.image_alt(case.image_width, case.image_height, case.task))
     _image(report, laid_over, right, top, caption)
     below = top + IMAGE_HEIGHT + 1

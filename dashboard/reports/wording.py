@@ -10,8 +10,15 @@ import math
 from uuid import UUID
 
 from dashboard.answer.saved import INFORMED, INFORMED_NOT_COMPARED, finds_and_flags, plain_model_name, verdict_parts
-from dashboard.answer.wording import agreement, heatmap_limits, heatmap_note
-from dashboard.shell.formats import one_decimal, percent
+from dashboard.answer.wording import (
+    agreement,
+    both_names,
+    heatmap_limits,
+    heatmap_note,
+    prediction_set,
+    set_without_flag,
+)
+from dashboard.shell.formats import one_decimal
 from data.cases.case import Case, ModelResult, Read
 from data.tasks.task import Task
 from model.explain.maps import Explanation
@@ -65,33 +72,24 @@ def measured_meaning(result: ModelResult) -> str:
     return f"{finds_and_flags(result)}."
 
 
-def prediction_set(result: ModelResult) -> str:
-    """The classes that could not be ruled out."""
-    names = ", ".join(result.task.titled(dx) for dx in result.conformal_set)
-    return f"Cannot rule out at {percent(result.conformal_level)}: {names}."
-
-
 def answer_notes(result: ModelResult) -> list[str]:
     """Sentences below the probabilities, in reading order."""
-    agreed = agreement(result.task, result.member_p_positive, result.threshold)
-    stands_out = (
-        f"Raised most against its share of the dataset: {result.task.titled(result.prediction)}."
-        if result.prediction != most_probable(result)
-        else ""
+    task = result.task
+    agreed = agreement(task, result.member_p_positive, result.threshold)
+    notes = (
+        prediction_set(task, result.conformal_set, result.conformal_level),
+        set_without_flag(task, result.conformal_set, result.is_flagged),
+        both_names(task, result.probabilities, result.prediction),
+        agreed[0] if agreed else None,
+        f"Probabilities are calibrated for {result.population}.",
     )
-    population = f"Probabilities are calibrated for {result.population}."
-    return [text for text in (prediction_set(result), stands_out, agreed[0] if agreed else "", population) if text]
+    return [note for note in notes if note is not None]
 
 
-def most_probable(result: ModelResult) -> str:
-    """The code with the highest probability; the first in the task's order on a tie."""
-    codes = result.task.codes
-    return codes[max(range(len(codes)), key=lambda index: result.probabilities[index])]
-
-
-def heatmap_caption(explanation: Explanation, dx: str, task: Task) -> str:
+def heatmap_caption(explanation: Explanation, dx: str, result: ModelResult) -> str:
     """Whose heatmap it is, and how it compares with the others."""
-    return f"{explanation.method}, {task.titled(dx)}. {heatmap_note(task, explanation, dx)}"
+    note = heatmap_note(result.task, explanation, dx, result.prediction)
+    return f"{explanation.method}, {result.task.titled(dx)}. {note}"
 
 
 def image_alt(width: int, height: int, task: Task) -> str:
@@ -115,7 +113,7 @@ def changed(case: Case) -> str:
     """Whether the diagnosis changed between the two reads, and whether it is the model's."""
     label = case.task.words.label
     verb = "agrees with" if case.agrees_with_model else "differs from"
-    compared = f"{verb} the AI's {label}, {case.task.titled(case.result.prediction)}."
+    compared = f"{verb} the AI's {case.task.standout}, {case.task.titled(case.result.prediction)}."
     if case.own_read is not None and case.own_read.is_informed:
         return f"{INFORMED_NOT_COMPARED} The decision {compared}"
     if case.has_changed_mind is None:

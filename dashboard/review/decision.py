@@ -102,7 +102,9 @@ def _decided(key: str, task: Task, start: Decision | None, own_read: Read | None
         own_read, prediction: a diagnosis that differs from either is asked for its reason.
     """
     form = Form(lambda field: f"{key}_{field}", is_live=True)
-    dx, plan, reason = decision_fields(form, task, start, lambda dx: wording.reason_label(dx, own_read, prediction))
+    dx, plan, reason = decision_fields(
+        form, task, start, lambda dx: wording.reason_label(dx, own_read, prediction, task)
+    )
     missing = [name for name, value in ((task.words.label, dx), ("plan", plan)) if value is None]
     if missing:
         st.caption(wording.still_to_pick(missing))

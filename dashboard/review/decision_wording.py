@@ -65,11 +65,11 @@ CHANGE_DECISION = "Change decision"
 KEPT = "What you typed is still here."
 
 
-def reason_label(dx: str | None, read: Read | None, prediction: str) -> str | None:
-    """The question for a reason, where the diagnosis differs from the own read or from the AI's; None where not."""
+def reason_label(dx: str | None, read: Read | None, named: str, task: Task) -> str | None:
+    """The question for a reason, where the class differs from the own read or from the one that stands out, `named`."""
     differs = [
         name
-        for name, other in (("your own read", read.dx if read else dx), ("the AI's prediction", prediction))
+        for name, other in (("your own read", read.dx if read else dx), (f"the AI's {task.standout}", named))
         if dx is not None and dx != other
     ]
     return f"Why does it differ from {' and '.join(differs)}?" if differs else None

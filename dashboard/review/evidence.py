@@ -81,10 +81,10 @@ def chosen_operating_point(artifact: Artifact) -> OperatingPoint:
 
 
 def prediction_set(prediction: Prediction, artifact: Artifact, threshold: float) -> None:
-    """The diagnoses that cannot be ruled out, what such sets were measured to hold, how far the networks agree."""
+    """The prediction set, what such sets were measured to hold, how far the networks agree."""
     sets = artifact.conformal
     st.markdown(
-        answer_wording.prediction_set(prediction.task, prediction.conformal_set, sets.level),
+        f"**{answer_wording.prediction_set(prediction.task, prediction.conformal_set, sets.level)}**",
         help=review_wording.set_help(prediction.task, sets),
     )
     remark = review_wording.set_without_predicted(prediction)
@@ -140,7 +140,7 @@ def evidence(analysis: Analysis, dx: str) -> None:
     with choice:
         chosen = _class_selectbox(wording.EVIDENCE_CLASS, task.codes, dx, task, analysis)
     if not explanation.has_evidence(chosen):
-        st.info(answer_wording.no_evidence(task, chosen), icon=":material/filter_none:")
+        st.info(answer_wording.no_evidence(task, chosen, prediction.dx), icon=":material/filter_none:")
         return
     if analysis.output.lesion is not None:
         with inside:
@@ -193,7 +193,7 @@ def contrast_panel(analysis: Analysis) -> None:
         difference = contrast(analysis.output.maps, task.index(dx), task.index(other))
         st.html(contrast_legend_html(task, dx, other))
         st.markdown(wording.contrast_balance(difference, dx, other))
-        st.caption(wording.CONTRAST_LIMITS)
+        st.caption(task.worded(wording.CONTRAST_LIMITS))
     image = _small(analysis.image, CONTRAST_SIDE)
     picture.image(
         contrast_overlay(image, difference, explanation.framing.scaled(CONTRAST_SIDE)),

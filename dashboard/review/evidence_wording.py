@@ -40,8 +40,8 @@ _STABILITY_HELP = (
 )
 CONTRAST_HEADING = "Why one diagnosis rather than another"
 CONTRAST_LIMITS = (
-    "The colours show where the image moved the two scores of the networks apart, not which of the two is right. The "
-    "prediction also weighs in how common each diagnosis is; the colours do not."
+    "The colours show where the image moved the two scores of the networks apart, not which of the two is right. "
+    "The {standout} also depends on how common each {label} is; the colours do not."
 )
 SIMILAR_HEADING = "Similar cases"
 SIMILAR_HELP = (
@@ -61,7 +61,7 @@ STRESS_INTRO = (
     f"{len(STRESS_KEYS)} ways and judged again, which takes a few seconds."
 )
 STRESS_BUTTON = "Run the stress test"
-STRESS_TABLE_HEADERS = ("change", "{positive}", "decision", "most probable")
+STRESS_TABLE_HEADERS = ("change", "{positive}", "flag", "most likely")
 
 
 # --- Another share of positives --------------------------------------------------------------------------------------
@@ -165,7 +165,7 @@ def stability_meaning(task: Task, correlation: float) -> str:
 
 
 def contrast_pair(prediction: Prediction) -> tuple[str, str]:
-    """Which two classes to compare first: the predicted one and the most probable other.
+    """Which two classes to compare first: the one that stands out and the most likely other.
 
     For the gravest class's look-alike it is the gravest: melanoma and nevus for a nevus.
     """
@@ -214,13 +214,13 @@ def seen_in_training(task: Task, neighbour: Neighbour) -> str:
 
 
 def neighbours_disagree(task: Task, neighbours: Sequence[Neighbour], dx: str) -> str | None:
-    """A remark where the neighbours' most frequent diagnosis is not the predicted one."""
+    """A remark where the neighbours' most frequent diagnosis is not the one that stands out."""
     most_frequent, share = majority(neighbours)
     if most_frequent == dx:
         return None
     return (
         f"The most frequent {task.words.label} among these {len(neighbours)} is {task.titled(most_frequent)} "
-        f"({share * len(neighbours):.0f} of {len(neighbours)}); the prediction is {task.titled(dx)}. "
+        f"({share * len(neighbours):.0f} of {len(neighbours)}); the {task.standout} is {task.titled(dx)}. "
         "Where the two differ, trust neither too much."
     )
 
@@ -282,7 +282,7 @@ def stress_table_label(result: StressResult) -> str:
 
 
 def stress_rows(result: StressResult, threshold: float, most_probable: str) -> list[tuple[str, str, str, str]]:
-    """Rows of that table: change, positive probability, decision, most probable class; the image as it is first."""
+    """Rows of that table: change, positive probability, flag, most likely class; the image as it is first."""
     first = (
         "as it is",
         one_decimal(result.baseline),

@@ -10,9 +10,10 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from dashboard.answer.wording import leading_class, of_100
+from dashboard.answer.wording import class_and_share, leading_class, most_likely, of_100, two_names
 from dashboard.review.state import Progress
 from dashboard.shell.formats import escape, one_decimal, percent
+from dashboard.shell.glossary import standout_meaning
 from data.tasks.task import Task
 from model.analysis.quality import Quality, advice
 from model.explain.keras_worker import WorkerFailed
@@ -50,7 +51,7 @@ OPERATING_POINT_HELP = (
     "Thresholds were chosen out of fold for this share of {positive} {subjects}, and measured on other {subjects}."
 )
 ON_DEMAND = (
-    "The heatmap above comes with the prediction itself. These methods of tf-keras-vis look at the same network in "
+    "The heatmap above comes with the answer itself. These methods of tf-keras-vis look at the same network in "
     "another way; where they disagree with it, trust neither too much."
 )
 
@@ -65,23 +66,25 @@ _REJECTIONS: dict[str, str] = {
     "unsupported_dicom": "This DICOM file is of a kind that cannot be read.",
 }
 
+_FLAGGED_SETS = "Where the image is flagged, the set also holds the {positive} {labels} that raised the flag."
+_NOT_EXCLUDED = "A {label} outside the set is not excluded."
 # LEVEL stands for the share of subjects aimed at.
 _SET_METHODS: dict[str, str] = {
     CLASS_CONDITIONAL: (
         "Each {label} has a threshold of its own, which LEVEL of the held-out {subjects} that truly had it reached. "
-        "A {label} is ruled out when its probability stays below that."
+        "A {label} is in the set when its probability reaches that."
     ),
     ADAPTIVE: (
         "{Labels} enter the set by falling probability until it is large enough to have held the true one in LEVEL "
         "of the held-out {subjects}."
     ),
     CONTIGUOUS: (
-        "The set grows from the most probable {label} to its neighbours until it is large enough to have held the true "
+        "The set grows from the most likely {label} to its neighbours until it is large enough to have held the true "
         "one in LEVEL of the held-out {subjects}; it has no gap."
     ),
     PRIOR_WEIGHTED: (
-        "A {label} is ruled out when its probability is small compared with how common it is; the line was drawn "
-        "where the sets of LEVEL of the held-out {subjects} still held the true one."
+        "A {label} is in the set when its probability is high enough for how common it is; the line was drawn where "
+        "the sets of LEVEL of the held-out {subjects} still held the true one."
     ),
 }
 
@@ -177,31 +180,33 @@ def measured_meaning(task: Task, point: OperatingPoint) -> str:
 
 
 def headline(prediction: Prediction, artifact: Artifact, is_flagged: bool) -> str:
-    """The leading class in words, and the class that the decision rule names where that is another."""
-    leading = leading_class(prediction, is_flagged)
-    task = prediction.task
-    kind = task.worded("Most probable {positive} {label}" if is_flagged else "Most probable {label}")
-    share = float(prediction.probabilities[task.index(leading)])
-    sentences = [f"{kind}: **{task.titled(leading)}**, {percent(share)}."]
-    if prediction.dx != leading:
-        sentences.append(
-            f"Raised most against its share of the dataset: {_class_and_share(prediction.dx, prediction, artifact)}."
-        )
-    return " ".join(sentences)
+    """The most likely class and the one that stands out; of a flagged image the most likely positive one as well.
+
+    Markdown. A flagged image under the name of a negative class would contradict itself: positive classes come first.
+    """
+    task, leading = prediction.task, leading_class(prediction, is_flagged)
+    named = dict(two_names(task, prediction.probabilities, prediction.dx))
+    if leading not in named.values():
+        named[task.worded("most likely {positive} {label}")] = leading
+    in_order = sorted(named.items(), key=lambda one: is_flagged and not task.is_positive(one[1]))
+    lines = [f"**{name.capitalize()}:** {class_and_share(task, prediction.probabilities, dx)}" for name, dx in in_order]
+    if len(named) > 1 and prediction.dx != most_likely(task, prediction.probabilities):
+        lines.append(" ".join([standout_meaning(task), *_times_its_share(prediction, artifact)]))
+    return "  \n".join(lines)
 
 
-def _class_and_share(dx: str, prediction: Prediction, artifact: Artifact) -> str:
-    task, index = prediction.task, prediction.task.index(dx)
+def _times_its_share(prediction: Prediction, artifact: Artifact) -> list[str]:
+    task, index = prediction.task, prediction.task.index(prediction.dx)
+    if task.is_ordinal:
+        return []
     probability, share = float(prediction.probabilities[index]), artifact.calibration.prior[index]
-    return (
-        f"**{task.titled(dx)}**, {percent(probability)}, {probability / share:.1f} times its share in "
-        f"{task.dataset.name} ({percent(share)})"
-    )
+    return [f"Here it has {probability / share:.1f} times its share ({percent(share)})."]
 
 
 def set_help(task: Task, sets: ConformalSets) -> str:
     """How the sets are made."""
-    return task.worded(_SET_METHODS[sets.method]).replace("LEVEL", percent(sets.level))
+    sentences = (_SET_METHODS[sets.method], _FLAGGED_SETS, _NOT_EXCLUDED)
+    return task.worded(" ".join(sentences)).replace("LEVEL", percent(sets.level))
 
 
 def set_meaning(task: Task, measured: dict[str, Any]) -> str:
@@ -210,20 +215,26 @@ def set_meaning(task: Task, measured: dict[str, Any]) -> str:
     if coverage["value"] is None:
         return f"How often such sets hold the right {task.words.label} could not be measured."
     rate = MeasuredRate(coverage["value"], coverage["low"], coverage["high"], measured["images"])
+    gravest = next((one for one in measured.get("coverage_by_dx", ()) if one["dx"] == task.gravest), None)
+    of_gravest = ""
+    if gravest is not None and gravest["coverage"]["value"] is not None:
+        of_class = MeasuredRate(**gravest["coverage"], n=gravest["images"])
+        of_gravest = f"; of {task.named(task.gravest).plural}, {of_100(of_class)}"
     return (
-        f"On the locked test {task.words.subjects} such sets held the right {task.words.label} in {of_100(rate)}, "
-        f"{measured['mean_size']['value']:.1f} {task.words.labels} on average."
+        f"On the locked test {task.words.subjects} such sets held the right {task.words.label} in {of_100(rate)}"
+        f"{of_gravest}. They held {measured['mean_size']['value']:.1f} {task.words.labels} on average. "
+        f"{task.worded(_NOT_EXCLUDED)}"
     )
 
 
 def set_without_predicted(prediction: Prediction) -> str | None:
-    """A remark where the decision rule names a class that is not in the set."""
+    """A remark where the class that stands out is not in the set."""
+    task = prediction.task
     if prediction.dx in prediction.conformal_set:
         return None
     return (
-        f"{prediction.task.titled(prediction.dx)} stands out most against its share of the dataset, but its "
-        "probability is too "
-        "low for this set: the two rules disagree on this image."
+        f"{task.titled(prediction.dx)} is the {task.standout}, but its probability is too low for this set: the two "
+        "rules disagree on this image."
     )
 
 

@@ -35,7 +35,7 @@ _TEMPLATES: dict[str, Metric] = {
     ),
     "calibration_error": Metric(
         "Calibration error",
-        "Expected calibration error (ECE): by how much the stated probability of the likeliest {label} misses how "
+        "Expected calibration error (ECE): by how much the stated probability of the most likely {label} misses how "
         "often it is right; 0 % is perfect.",
         "sum over 15 bins of (bin's share of images) x |mean probability - share that was right|",
         "error",
@@ -144,13 +144,13 @@ _TEMPLATES: dict[str, Metric] = {
     # Clinician and AI in saved cases, and drift.
     "before": Metric(
         "Agreement before",
-        "The share of own reads, made before the AI's answer was shown, that name the AI's {label}.",
+        "The share of own reads, made before the AI's answer was shown, that name the AI's {standout}.",
         "own read = AI / cases with an own read",
         "share",
     ),
     "after": Metric(
         "Agreement after",
-        "The share of decisions, made with the AI's answer in view, that name the AI's {label}.",
+        "The share of decisions, made with the AI's answer in view, that name the AI's {standout}.",
         "decision = AI / all cases",
         "share",
     ),
@@ -200,6 +200,20 @@ _TEMPLATES: dict[str, Metric] = {
         "Blurred images", "The share of images with the remark that they are blurred.", "remark / all", "share"
     ),
 }
+
+
+def standout_meaning(task: Task) -> str:
+    """Why `Task.standout` can be another than the most likely one, in one sentence."""
+    words = task.words
+    if task.is_ordinal:
+        return (
+            f"The expected {words.label} is the mean of all {words.labels}, weighted by their probabilities; it need "
+            "not be the most likely one."
+        )
+    return (
+        f"The standout {words.label} is the one whose probability is highest for how common it is in "
+        f"{task.dataset.name}; it need not be the most likely one."
+    )
 
 
 METRIC_NAMES: tuple[str, ...] = tuple(_TEMPLATES)

@@ -206,9 +206,9 @@ def switch_names(task: Task) -> dict[str, tuple[str, str]]:
     """Where decisions went, and of which cases that is said, by the key of `model.evaluation.use.Switches`."""
     label = task.words.label
     return {
-        "to_model": (f"To the AI's {label}", "of own reads that differed from the AI"),
+        "to_model": (f"To the AI's {task.standout}", "of own reads that differed from the AI"),
         "elsewhere": (f"To a third {label}", "of own reads that differed from the AI"),
-        "from_model": (f"Away from the AI's {label}", "of own reads that agreed with the AI"),
+        "from_model": (f"Away from the AI's {task.standout}", "of own reads that agreed with the AI"),
         "to_right": ("From wrong to right", "of wrong own reads, by biopsy"),
         "from_right": ("From right to wrong", "of right own reads, by biopsy"),
     }

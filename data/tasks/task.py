@@ -161,6 +161,11 @@ class Task:
         count = len(self.classes)
         return _NUMBERS[count] if count < len(_NUMBERS) else str(count)
 
+    @property
+    def standout(self) -> str:
+        """What the class that the model decides on is called, beside the most likely one: `standout diagnosis`."""
+        return f"{'expected' if self.is_ordinal else 'standout'} {self.words.label}"
+
     def worded(self, template: str, **more: str) -> str:
         """A text whose braces name what differs between tasks: `{subject}`, `{Images}`, `{positive}`, `{dataset}`.
 
@@ -178,6 +183,7 @@ class Task:
             Images=self.words.images.capitalize(),
             Labels=self.words.labels.capitalize(),
             count=self.count,
+            standout=self.standout,
             **more,
         )
 

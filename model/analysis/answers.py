@@ -92,7 +92,10 @@ class Flag:
 
 @dataclass(frozen=True)
 class ConformalSet:
-    """The classes that cannot be ruled out at `level`, the most probable first."""
+    """The classes of the prediction set at `level`, the most probable first. One that is not in it is not excluded.
+
+    Where the image is flagged at any operating point, the positive classes that raised the flag are in it.
+    """
 
     level: float
     method: str
@@ -101,7 +104,7 @@ class ConformalSet:
 
 @dataclass(frozen=True)
 class Overlay:
-    """The predicted class's heatmap laid over the image, `png` in base64.
+    """The heatmap of the class that stands out, the answer's `prediction`, laid over the image, `png` in base64.
 
     It shows what raised the class score; it is no outline of the lesion and no proof. `has_evidence` is false where
     nothing in the image raised the score noticeably.
@@ -139,7 +142,9 @@ class Answer:
     """What the model says about one image.
 
     A refused image can be decoded but not judged: `refusal` names the reason, `quality.advice` what to do, and
-    prediction, probabilities, conformal set and operating points are null or empty. `probabilities` hold for
+    prediction, probabilities, conformal set and operating points are null or empty. `prediction` is the class that
+    stands out: the one whose probability is highest for how common it is (of grades, the expected grade), which need
+    not be the most likely one, that with the highest of `probabilities`. These hold for
     `population`, take `facts` into account and sum to 1; a model that uses no facts answers with none. `overlay` comes
     with heatmap=png; `network` comes with heatmap=maps, also of a refused image, for programs that hold the same
     weights' manifest and judge the quality themselves.
@@ -201,7 +206,10 @@ def model_facts(artifact: Artifact) -> ModelFacts:
 
 
 def overlay_png(analysis: Analysis) -> bytes | None:
-    """The predicted class's heatmap laid over the image, as PNG at the size of `Analysis.image`; None if refused."""
+    """The heatmap of the answer's `prediction` laid over the image, as PNG at the size of `Analysis.image`.
+
+    None if refused.
+    """
     if analysis.answer is None:
         return None
     explanation = analysis.answer.explanation

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -242,6 +243,7 @@ def _check_serving(serving: Serving, folder: Path) -> None:
 
 def _parse(serving: Serving, manifest: dict[str, Any], folder: Path) -> Artifact:
     calibration, sets, task = serving.calibration, serving.conformal.sets, TASKS[serving.task]
+    points = tuple(_operating_point(point) for point in serving.operating_points)
     return Artifact(
         folder=folder,
         name=serving.name,
@@ -254,8 +256,10 @@ def _parse(serving: Serving, manifest: dict[str, Any], folder: Path) -> Artifact
             population=calibration.population,
             prior=_one_a_class(calibration.prior, task),
         ),
-        operating_points=tuple(_operating_point(point) for point in serving.operating_points),
-        conformal=ConformalSets(sets.method, sets.level, _one_a_class(sets.thresholds, task)),
+        operating_points=points,
+        conformal=ConformalSets(
+            sets.method, sets.level, _one_a_class(sets.thresholds, task), task.positives, lowest_threshold(points)
+        ),
         min_peak=serving.evidence.min_peak,
         quality=QualityLimits(**serving.quality.limits),
         weights_sha256=serving.files[LITERT_FILE].sha256,
@@ -278,6 +282,11 @@ def _one_a_class(stored: tuple[float, ...], task: Task) -> tuple[float, ...]:
     if len(stored) != len(task.classes):
         raise ValueError(f"expected {len(task.classes)} numbers, one a class, received {len(stored)}")
     return stored
+
+
+def lowest_threshold(points: Sequence[OperatingPoint]) -> float:
+    """From which probability on an image is flagged at one operating point at least; 1 where there is none."""
+    return min((point.threshold for point in points), default=1.0)
 
 
 def _operating_point(point: Point) -> OperatingPoint:

@@ -44,11 +44,12 @@ class Prediction:
     Attributes:
         task: what the classes are.
         probabilities: (C,) float64 in class order, sum 1, calibrated for `population`.
-        dx: code of the predicted class (`model.inference.calibration.decide`): of names, the one whose probability
-            stands out most against its share of the population, which is not always the one with the highest
-            probability; of grades, the one nearest to the expected grade.
+        dx: code of the class that stands out (`model.inference.calibration.decide`): of names, the one whose
+            probability is highest against its share of the population, which is not always the most likely one; of
+            grades, the one nearest to the expected grade.
         p_positive: sum of the probabilities of the question's positive classes (malignant), in [0, 1].
-        conformal_set: the classes that cannot be ruled out at the artifact's level, the most probable first.
+        conformal_set: the classes of the prediction set at the artifact's level, the most probable first; where the
+            image is flagged, those that flagged it are among them (`model.inference.conformal.ConformalSets`).
         member_p_positive: (M,) float64, the same of each network of the ensemble: how far they agree.
         population: whose class shares the probabilities hold for, and which facts about the patient they take into
             account, in words.
@@ -84,10 +85,12 @@ def predict(output: NetworkOutput, artifact: Artifact, facts: PatientFacts = NO_
     if artifact.clinical == NO_TERMS:
         facts = NO_FACTS
 
-    def calibrated(logits: NDArray[np.float32]) -> NDArray[np.float64]:
-        return artifact.clinical.probabilities(artifact.calibration.probabilities(logits.astype(np.float64)), facts)
+    def of_image(logits: NDArray[np.float32]) -> NDArray[np.float64]:
+        return artifact.calibration.probabilities(logits.astype(np.float64))
 
-    probabilities, task = calibrated(output.logits), artifact.task
+    task, image_alone = artifact.task, of_image(output.logits)
+    probabilities = artifact.clinical.probabilities(image_alone, facts)
+    of_members = artifact.clinical.probabilities(of_image(output.member_logits), facts)
     decided = int(decide(probabilities, np.asarray(artifact.calibration.prior), task.is_ordinal))
     population = artifact.calibration.population
     return Prediction(
@@ -95,8 +98,8 @@ def predict(output: NetworkOutput, artifact: Artifact, facts: PatientFacts = NO_
         probabilities=probabilities,
         dx=task.codes[decided],
         p_positive=float(positive_probability(probabilities, task.positives)),
-        conformal_set=tuple(task.codes[index] for index in artifact.conformal.members(probabilities)),
-        member_p_positive=positive_probability(calibrated(output.member_logits), task.positives),
+        conformal_set=tuple(task.codes[index] for index in artifact.conformal.members(probabilities, image_alone)),
+        member_p_positive=positive_probability(of_members, task.positives),
         population=f"{population}{GIVEN}{facts}" if str(facts) else population,
         model_name=artifact.name,
         model_version=artifact.version,

@@ -22,8 +22,8 @@ from model.measures.intervals import (
     estimate_of,
     share_estimates,
 )
-from model.measures.metrics import Array, Booleans, Indices, check_aligned
-from model.measures.ordinal import interval_conformity
+from model.measures.metrics import Array, Booleans, Indices, check_aligned, is_positive, positive_probability
+from model.measures.ordinal import interval_conformity, without_gaps
 
 CLASS_CONDITIONAL, ADAPTIVE, PRIOR_WEIGHTED = "class-conditional", "adaptive", "prior-weighted"
 CONTIGUOUS = "contiguous"
@@ -37,7 +37,9 @@ class ConformalSets:
     """Thresholds that turn calibrated probabilities into sets of classes.
 
     A set is never empty: where no class passes, it holds the single most probable one (the first in class order on a
-    tie), which can only raise the coverage.
+    tie). And it never leaves out why an image is flagged: it then holds those positive classes, the most probable
+    first, without which the rest would no longer reach `flagged_from`; of grades also those between. Both can only
+    raise the coverage.
 
     Attributes:
         method: "class-conditional": a class is in the set when its probability reaches its own threshold, so that
@@ -53,6 +55,8 @@ class ConformalSets:
         level: share of lesions whose set is to hold the true class, in (0, 1).
         thresholds: (C,) in [0, 1], in class order, all the same for "adaptive" and "contiguous"; 0 lets a class into
             every set.
+        positives: class indices of the question's positive side; none where no image is flagged.
+        flagged_from: the probability of the positive classes together from which on an image is flagged.
 
     Raises:
         ValueError: another method, a level outside (0, 1), or thresholds that are not two or more numbers from 0 to 1.
@@ -65,6 +69,8 @@ class ConformalSets:
     method: str
     level: float
     thresholds: tuple[float, ...]
+    positives: tuple[int, ...] = ()
+    flagged_from: float = 1.0
 
     def __post_init__(self) -> None:
         _check_method(self.method)
@@ -72,11 +78,13 @@ class ConformalSets:
         if len(self.thresholds) < 2 or not all(0 <= threshold <= 1 for threshold in self.thresholds):
             raise ValueError(f"expected a threshold from 0 to 1 for each class, received {self.thresholds}")
 
-    def contains(self, probabilities: Array) -> Booleans:
+    def contains(self, probabilities: Array, image_alone: Array | None = None) -> Booleans:
         """Which classes are in the set.
 
         Args:
             probabilities: (..., C) calibrated, in class order, sum 1.
+            image_alone: the same before anything beside the image was taken into account; None where nothing was. The
+                image raised the flag, so what else is known puts no positive class out of the set.
 
         Returns:
             (..., C) bool, True at least once along the last axis.
@@ -84,18 +92,36 @@ class ConformalSets:
         Raises:
             ValueError: not as many probabilities in the last axis as there are thresholds, or one that is NaN.
         """
-        _check_probabilities(probabilities, len(self.thresholds))
+        classes = len(self.thresholds)
+        _check_probabilities(probabilities, classes)
         is_contained = _conformity(self.method, probabilities) >= np.array(self.thresholds)
-        is_most_probable = np.arange(len(self.thresholds)) == np.argmax(probabilities, axis=-1)[..., np.newaxis]
-        return np.where(is_contained.any(axis=-1, keepdims=True), is_contained, is_most_probable)
+        is_most_probable = np.arange(classes) == np.argmax(probabilities, axis=-1)[..., np.newaxis]
+        is_contained = np.where(is_contained.any(axis=-1, keepdims=True), is_contained, is_most_probable)
+        is_contained |= self._is_reason_to_flag(probabilities)
+        if image_alone is not None:
+            is_contained |= self.contains(image_alone) & is_positive(np.arange(classes), self.positives)
+        return without_gaps(is_contained) if self.method == CONTIGUOUS else is_contained
 
-    def members(self, probabilities: Array) -> tuple[int, ...]:
+    def _is_reason_to_flag(self, probabilities: Array) -> Booleans:
+        """(..., C): the positive classes, the most probable first, until those left would no longer be flagged."""
+        is_reason = np.zeros(probabilities.shape, dtype=bool)
+        if self.positives:
+            of_positives = probabilities[..., self.positives]
+            order = np.argsort(-of_positives, axis=-1, kind="stable")
+            left = np.take_along_axis(of_positives, order, axis=-1)[..., ::-1].cumsum(axis=-1)[..., ::-1]
+            is_needed = left >= self.flagged_from
+            # Sums in another order differ in their last bits: what is flagged has a reason.
+            is_needed[..., 0] = positive_probability(probabilities, self.positives) >= self.flagged_from
+            np.put_along_axis(is_reason, np.array(self.positives)[order], is_needed, axis=-1)
+        return is_reason
+
+    def members(self, probabilities: Array, image_alone: Array | None = None) -> tuple[int, ...]:
         """The class indices in the set of one image's (C,) probabilities, the most probable first, at least one.
 
         Raises:
             ValueError: not as many probabilities as there are thresholds, or one that is NaN.
         """
-        is_contained = self.contains(probabilities)
+        is_contained = self.contains(probabilities, image_alone)
         return tuple(int(index) for index in np.argsort(-probabilities, kind="stable") if is_contained[index])
 
 

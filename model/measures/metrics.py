@@ -343,7 +343,7 @@ def reweigh_probability(probability: float, from_prevalence: float, to_prevalenc
         to_prevalence: share of positives in the other population, in [0, 1].
 
     Returns:
-        In [0, 1]; NaN for a certain answer that the other population rules out (1 where nobody is positive).
+        In [0, 1]; NaN for a certain answer that the other population makes impossible (1 where nobody is positive).
 
     Raises:
         ValueError: a probability or share outside its range.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from model.measures.metrics import Array, Indices, confusion_matrix
+from model.measures.metrics import Array, Booleans, Indices, confusion_matrix
 
 
 def expected_grade(probabilities: Array) -> Array:
@@ -47,6 +47,13 @@ def interval_conformity(probabilities: Array) -> Array:
         held = held + bordered[rows, joins]
         low, high = np.where(goes_down, joins, low), np.where(goes_down, high, joins)
     return conformity.reshape(probabilities.shape)
+
+
+def without_gaps(is_contained: Booleans) -> Booleans:
+    """Sets of grades with all grades between their lowest and their highest, (..., C) bool in and out."""
+    from_below = np.logical_or.accumulate(is_contained, axis=-1)
+    from_above = np.logical_or.accumulate(is_contained[..., ::-1], axis=-1)[..., ::-1]
+    return from_below & from_above
 
 
 def quadratic_weighted_kappa(dx_true: Indices, dx_predicted: Indices, classes: int) -> float:

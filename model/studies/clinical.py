@@ -77,7 +77,7 @@ def cross_fitted(
 
 def compare(alone: Cohort, informed: Cohort, artifact: Artifact) -> dict[str, Any]:
     """The same images answered without and with the facts: metrics of both, and the paired gain."""
-    before, after = _measured(alone, artifact), _measured(informed, artifact)
+    before, after = _measured(alone, artifact), _measured(informed, artifact, alone.probabilities)
     drawn_before, drawn_after = _drawn(alone), _drawn(informed)
     gain = {
         name: estimate_of(after[name]["value"] - before[name]["value"], drawn_after[name] - values)
@@ -98,13 +98,15 @@ def _decided(cohort: Cohort, probabilities: Array, prior: Array) -> Cohort:
     )
 
 
-def _measured(cohort: Cohort, artifact: Artifact) -> dict[str, Any]:
+def _measured(cohort: Cohort, artifact: Artifact, image_alone: Array | None = None) -> dict[str, Any]:
     evaluation = evaluate(cohort)
-    contained = artifact.conformal.contains(cohort.probabilities)
+    contained = artifact.conformal.contains(cohort.probabilities, image_alone)
     sets = measure_sets(contained, cohort.dx_true, cohort.lesion_ids, cohort.task.codes)
     return {
         **{name: asdict(getattr(evaluation, name)) for name in OVERALL},
-        "sets": {"coverage": asdict(sets.coverage), "mean_size": asdict(sets.mean_size)},
+        "sets": {
+            name: value for name, value in asdict(sets).items() if name in ("coverage", "mean_size", "coverage_by_dx")
+        },
     }
 
 

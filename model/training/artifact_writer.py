@@ -264,7 +264,7 @@ def _of_answers(runs: Runs, answers: Answers, fitted: Fitted) -> dict[str, Any]:
         "decision": decision(task),
         "operating_points": points_section(points),
         "operating_points_chosen_on": part_of(held_out.rows, OUT_OF_FOLD),
-        "conformal": conformal_section(fitted.out_of_fold, fitted.predictions, task),
+        "conformal": conformal_section(fitted.out_of_fold, fitted.predictions, task, points),
         "evidence": evidence_section(fitted.calibration, held_out),
         "quality": quality_section(answers.training, answers.held_out[0], fitted.gate),
         "retrieval": retrieval_section(fitted.index, answers.test, answers.training),

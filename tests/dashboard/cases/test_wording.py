@@ -11,6 +11,7 @@ import pytest
 
 from dashboard.answer import patient as patient_wording
 from dashboard.answer import saved
+from dashboard.answer.wording import prediction_set
 from dashboard.cases import wording
 from dashboard.shell import errors
 from dashboard.shell.errors import error_message
@@ -111,7 +112,9 @@ def test_words_are_those_of_the_task() -> None:
     assert saved.saved_verdict(eye) == "**Flagged as possibly referable** (referable 70.0 %, threshold 25.0 %)."
     assert "finds 95 of 100 referable eyes and flags 20 of 100 not referable" in saved.saved_meaning(eye)
     assert saved.finds_and_flags(eye).endswith("measured on the locked test eyes of APTOS 2019")
-    assert "Moderate nonproliferative retinopathy (dr2)" in wording.prediction_set(eye)
+    assert "Moderate nonproliferative retinopathy (dr2)" in prediction_set(
+        eye.task, eye.conformal_set, eye.conformal_level
+    )
     assert wording.order_names(RETINA)["p_positive"] == "Referable by the AI"
     assert wording.timeline_heading(RETINA) == "This eye over time"
 

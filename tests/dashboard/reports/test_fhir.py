@@ -140,7 +140,9 @@ def test_probabilities_have_all_their_digits() -> None:
             "system": "http://unitsofmeasure.org",
             "code": "1",
         }
-        assert components(observation) == {"Cannot be ruled out at a level of 0.9": dx in ("nv", "mel")}
+        assert components(observation) == {
+            "In the 90 % set; outside of it a diagnosis is not excluded": dx in ("nv", "mel")
+        }
         assert observation["device"] == {"reference": "#model"}
         assert "a made-up clinic" in observation["method"]["text"]
 

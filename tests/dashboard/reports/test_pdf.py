@@ -74,11 +74,11 @@ def test_report_says_all_of_a_case() -> None:
         "Read before the AI Melanocytic nevus (nv), fairly sure, follow-up",
         "Decision after it Melanoma (mel), excision",
         "Asymmetric network.",
-        "was changed after the AI's answer was seen; it differs from the AI's diagnosis, Melanocytic nevus (nv).",
+        "was changed after the AI's answer was seen; it differs from the AI's standout diagnosis, Melanocytic nevus",
         "Melanoma (mel), reported on 2026-03-20. Breslow 0.4 mm.",
         "Flagged as possibly malignant (malignant 34.6 %, threshold 25.0 %).",
         "the model finds 95 of 100 malignant lesions and flags 21 of 100 benign",
-        "Cannot rule out at 90 %: Melanocytic nevus (nv), Melanoma (mel).",
+        "90 % set: Melanocytic nevus (nv), Melanoma (mel).",
         "The 2 networks behind this answer",
         "Probabilities are calibrated for a made-up clinic.",
         "0f8fad5b-d9cb-469f-a165-70867728950e",
@@ -152,7 +152,7 @@ def test_what_is_not_known_is_said() -> None:
     text = text_of(printed(case))
     assert "Patient reference not stated Patient age and sex unknown Lesion site unknown" in text
     assert "Read before the AI not asked for" in text
-    assert "No read before the AI was asked for. The decision agrees with the AI's diagnosis" in text
+    assert "No read before the AI was asked for. The decision agrees with the AI's standout diagnosis" in text
     assert "Histopathology no result yet" in text
     assert "Why" not in text and "Note" not in text
 

@@ -30,16 +30,16 @@ def test_own_read_is_told_as_it_was() -> None:
     [
         ("nv", READ, "nv", None),
         ("mel", READ, "mel", "Why does it differ from your own read?"),
-        ("nv", READ, "mel", "Why does it differ from the AI's prediction?"),
-        ("bcc", READ, "mel", "Why does it differ from your own read and the AI's prediction?"),
-        ("bcc", None, "mel", "Why does it differ from the AI's prediction?"),
+        ("nv", READ, "mel", "Why does it differ from the AI's standout diagnosis?"),
+        ("bcc", READ, "mel", "Why does it differ from your own read and the AI's standout diagnosis?"),
+        ("bcc", None, "mel", "Why does it differ from the AI's standout diagnosis?"),
         (None, READ, "mel", None),
     ],
 )
 def test_a_reason_is_asked_for_where_the_diagnosis_differs(
     dx: str | None, read: Read | None, prediction: str, expected: str | None
 ) -> None:
-    assert wording.reason_label(dx, read, prediction) == expected
+    assert wording.reason_label(dx, read, prediction, SKIN) == expected
 
 
 def test_user_text_is_escaped() -> None:

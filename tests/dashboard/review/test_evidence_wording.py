@@ -105,7 +105,7 @@ def test_neighbours_of_another_diagnosis_are_remarked() -> None:
     assert wording.neighbours_disagree(SKIN, cases, "nv") is None
     remark = wording.neighbours_disagree(SKIN, cases, "mel")
     assert remark is not None
-    assert "Melanocytic nevus (nv) (3 of 6)" in remark and "the prediction is Melanoma (mel)" in remark
+    assert "Melanocytic nevus (nv) (3 of 6)" in remark and "the standout diagnosis is Melanoma (mel)" in remark
 
 
 def test_retrieval_is_said_beside_chance() -> None:

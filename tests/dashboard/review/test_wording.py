@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -11,12 +13,15 @@ from dashboard.review import wording
 from dashboard.review.state import Progress
 from dashboard.shell.formats import escape, one_decimal, percent
 from data.cases.case import Read
+from data.tasks.retina import RETINA
 from data.tasks.skin import SKIN
 from model.explain.maps import explanation_of
 from model.images.framing import Framing
 from model.inference.artifact import MeasuredRate, OperatingPoint
+from model.inference.calibration import Calibration
 from model.inference.classifier import Prediction
 from model.inference.conformal import ADAPTIVE, CLASS_CONDITIONAL, METHODS, ConformalSets
+from tests.support.artifacts import artifact_with
 
 RATE = MeasuredRate(0.9, 0.85, 0.95, 100)
 
@@ -69,8 +74,52 @@ def test_user_text_loses_its_markdown_meaning() -> None:
 
 def test_prediction_set_names_every_class_and_its_level() -> None:
     two = answer_wording.prediction_set(SKIN, ("nv", "mel"), 0.9)
-    assert two == "**Cannot rule out at 90 %:** Melanocytic nevus (nv), Melanoma (mel)."
-    assert answer_wording.prediction_set(SKIN, ("mel",), 0.95) == "**Cannot rule out at 95 %:** Melanoma (mel) alone."
+    assert two == "90 % set: Melanocytic nevus (nv), Melanoma (mel)."
+    assert answer_wording.prediction_set(SKIN, ("mel",), 0.95) == "95 % set: Melanoma (mel)."
+
+
+def test_set_of_an_earlier_version_that_leaves_out_the_flag_is_told() -> None:
+    remark = answer_wording.set_without_flag(SKIN, ("nv",), is_flagged=True)
+    assert remark is not None and "no malignant diagnosis" in remark and remark.endswith("the flag counts.")
+    assert answer_wording.set_without_flag(SKIN, ("nv", "bcc"), is_flagged=True) is None
+    assert answer_wording.set_without_flag(SKIN, ("nv",), is_flagged=False) is None
+
+
+MEANING = (
+    "The standout diagnosis is the one whose probability is highest for how common it is in HAM10000; it need not be "
+    "the most likely one."
+)
+
+
+def test_most_likely_and_standout_are_two_names_and_the_difference_is_explained() -> None:
+    mixed = prediction(nv=0.55, mel=0.39, bkl=0.06).probabilities
+    assert answer_wording.both_names(SKIN, mixed, "mel") == (
+        f"Most likely: Melanocytic nevus (nv), 55 %. Standout diagnosis: Melanoma (mel), 39 %. {MEANING}"
+    )
+    clear = prediction(nv=0.9, mel=0.1).probabilities
+    same = answer_wording.both_names(SKIN, clear, "nv")
+    assert same == "Most likely, and standout diagnosis: Melanocytic nevus (nv), 90 %."
+    grades = answer_wording.both_names(RETINA, [0.4, 0.3, 0.2, 0.1, 0.0], "dr1")
+    assert "Expected grade: Mild" in grades and "weighted by their probabilities" in grades
+
+
+def test_a_flagged_image_is_headed_by_a_malignant_name_and_an_unflagged_one_by_the_most_likely() -> None:
+    calibration = Calibration(1.0, (0.0,) * 7, "made up", tuple(0.1 if dx == "mel" else 0.15 for dx in SKIN.codes))
+    artifact = artifact_with(calibration)
+    mixed = replace(prediction(nv=0.55, mel=0.39, bkl=0.06), dx="mel")
+    lines = wording.headline(mixed, artifact, is_flagged=True).split("  \n")
+    assert lines[0] == "**Standout diagnosis:** Melanoma (mel), 39 %."
+    assert lines[1] == "**Most likely:** Melanocytic nevus (nv), 55 %."
+    assert lines[2] == f"{MEANING} Here it has 3.9 times its share (10 %)."
+    assert wording.headline(mixed, artifact, is_flagged=False).startswith("**Most likely:** Melanocytic nevus")
+    faint = replace(prediction(nv=0.5, vasc=0.4, bcc=0.1), dx="vasc")
+    flagged = wording.headline(faint, artifact, is_flagged=True)
+    assert flagged.startswith("**Most likely malignant diagnosis:** Basal cell carcinoma (bcc), 10 %.")
+
+
+def test_standout_without_evidence_has_a_sentence_of_its_own() -> None:
+    assert "all the same" in answer_wording.no_evidence(SKIN, "mel", named="mel")
+    assert "all the same" not in answer_wording.no_evidence(SKIN, "mel", named="nv")
 
 
 @pytest.mark.parametrize("method", [CLASS_CONDITIONAL, ADAPTIVE])
@@ -122,10 +171,10 @@ def test_class_below_the_least_peak_shows_no_positive_evidence() -> None:
     framing = Framing(60, 80, False, 0, 0, 80, 60)
     maps = {"mel": np.full((2, 2), 3, np.float32), "nv": np.full((2, 2), 1, np.float32)}
     explanation = explanation_of("Grad-CAM", maps, framing, min_peak=2.0)
-    assert answer_wording.heatmap_note(SKIN, explanation, "nv").startswith(
+    assert answer_wording.heatmap_note(SKIN, explanation, "nv", "mel").startswith(
         "No positive evidence for Melanocytic nevus (nv)"
     )
-    assert "Brighter" in answer_wording.heatmap_note(SKIN, explanation, "mel")
+    assert "Brighter" in answer_wording.heatmap_note(SKIN, explanation, "mel", "mel")
 
 
 def test_every_method_of_prediction_sets_has_its_words() -> None:

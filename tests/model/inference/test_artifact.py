@@ -99,7 +99,7 @@ def test_valid_folder_loads(folder: Path) -> None:
     artifact = load_artifact(folder)
     assert (artifact.name, artifact.version, artifact.height, artifact.width) == ("made-up", "9.1", 192, 256)
     assert artifact.calibration == Calibration(1.5, (0, 1, 2, 3, 4, 5, 6), "nobody", tuple(PRIOR))
-    assert artifact.conformal == ConformalSets("class-conditional", 0.9, (0.1,) * 7)
+    assert artifact.conformal == ConformalSets("class-conditional", 0.9, (0.1,) * 7, SKIN.positives, 0.2)
     assert artifact.min_peak == 0.25
     assert artifact.quality == QualityLimits(1, 2, 3, 4, 5)
     assert artifact.weights_sha256 == sha256_of(folder / "model.tflite")

@@ -90,6 +90,39 @@ def test_adaptive_sets_take_classes_by_falling_probability(threshold: float, cod
     assert sets.contains(PROBABILITIES).tolist() == [dx in codes for dx in SKIN.codes]
 
 
+@pytest.mark.parametrize(
+    ("flagged_from", "codes"),
+    [
+        # akiec 1/16, bcc 1/16 and mel 1/4 together are 3/8.
+        (0.376, ("nv",)),
+        # Without melanoma 1/8 is left: one diagnosis raised the flag, or all three did.
+        (0.375, ("nv", "mel")),
+        (0.126, ("nv", "mel")),
+        (0.125, ("nv", "mel", "akiec")),
+        (0.0625, ("nv", "mel", "akiec", "bcc")),
+    ],
+)
+def test_a_set_holds_why_an_image_is_flagged(flagged_from: float, codes: tuple[str, ...]) -> None:
+    sets = ConformalSets("class-conditional", 0.9, (0.5,) * 7, SKIN.positives, flagged_from)
+    assert codes_in(sets, PROBABILITIES) == codes
+    assert np.array_equal(sets.contains(PROBABILITIES[np.newaxis])[0], sets.contains(PROBABILITIES))
+
+
+def test_what_is_known_beside_the_image_takes_no_positive_class_out() -> None:
+    sets = ConformalSets("class-conditional", 0.9, (0.25,) * 7, SKIN.positives, 0.9)
+    image_alone = np.array([0.0, 0.1, 0.3, 0.0, 0.3, 0.3, 0.0])
+    informed = np.array([0.0, 0.3, 0.6, 0.0, 0.1, 0.0, 0.0])
+    assert sets.members(image_alone) == (SKIN.index("bkl"), MEL, NV)
+    # Melanoma stays, the nevus goes, basal cell carcinoma comes.
+    assert sets.members(informed, image_alone) == (SKIN.index("bkl"), SKIN.index("bcc"), MEL)
+
+
+def test_grades_that_flag_leave_no_gap() -> None:
+    sets = ConformalSets("contiguous", 0.9, (0.9,) * 5, (2, 3, 4), 0.25)
+    probabilities = np.array([0.7, 0.04, 0.03, 0.03, 0.2])
+    assert sets.contains(probabilities).tolist() == [True] * 5
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_a_set_is_never_empty(method: str) -> None:
     sets = ConformalSets(method, 0.9, (1.0,) * 7)
@@ -321,7 +354,8 @@ def test_fitting_refuses_what_cannot_be_fitted() -> None:
 def test_sets_and_metrics_survive_json() -> None:
     sets = fit_sets("adaptive", mel_or_nv(*[0.25] * 9), all_of("mel", 9), lesions(*[1] * 9), 0.9)
     stored = json.loads(json.dumps(to_plain(dataclasses.asdict(sets)), allow_nan=False))
-    assert stored == {"method": "adaptive", "level": 0.9, "thresholds": [0.25] * 7}
+    assert stored | {"positives": [], "flagged_from": 1.0} == stored
+    assert (stored["method"], stored["level"], stored["thresholds"]) == ("adaptive", 0.9, [0.25] * 7)
     assert ConformalSets(stored["method"], stored["level"], tuple(stored["thresholds"])) == sets
     metrics = measure_sets(
         sets.contains(mel_or_nv(0.3, 0.1)), all_of("mel", 2), lesions(1, 1), SKIN.codes, resamples=20

@@ -56,7 +56,7 @@ def test_thresholds_and_prediction_sets_are_those_of_the_manifest(
 
     points = choose_operating_points(cohort_of(out_of_fold, SKIN), cohort_of(test_predictions, SKIN))
     expect_same(to_plain(points_section(points)), artifact.manifest["operating_points"])
-    sets = to_plain(conformal_section(out_of_fold, test_predictions, SKIN))
+    sets = to_plain(conformal_section(out_of_fold, test_predictions, SKIN, points))
     expect_same(sets, artifact.manifest["conformal"])
 
 
