@@ -66,7 +66,7 @@ def test_evaluation_speaks_of_the_task_at_hand(toy_model: Path) -> None:
         "Blighted against sound",
         *(f"{one.code} · {one.name}" for one in TOY.classes),
     ]
-    assert "neighbours of the likeliest grade" in text
+    assert "neighbours of the most likely grade" in text
     assert foreign_words(page) == set()
     page.selectbox(key="evaluation_question").select("high").run()
     assert "of 9 high" in shown_text(page) and not page.exception
