@@ -49,7 +49,7 @@ account. Errors are `application/problem+json` (RFC 9457) with a stable `reason`
 HeatmapQuery = Annotated[
     Heatmap,
     Query(
-        description="`png` adds the predicted class's heatmap over the image. `maps` adds the whole forward pass, also "
+        description="`png` adds the heatmap of `prediction` over the image. `maps` adds the whole forward pass, also "
         "of a refused image, for programs that judge the quality themselves."
     ),
 ]
@@ -140,7 +140,7 @@ async def predict_batch(
     dependencies=_GUARDED,
 )
 async def heatmap(request: Request, service: ServiceOf, record: RecordOf, facts: QueryFacts) -> Response:
-    """The predicted class's heatmap laid over one image, as PNG. It shows what raised the class score, not disease."""
+    """The heatmap of `prediction` laid over one image, as PNG. It shows what raised the class score, not disease."""
     upload = await read_upload(request, "image", facts)
     return Response(await service.overlay(upload.images[0], record), media_type="image/png")
 

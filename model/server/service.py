@@ -109,7 +109,7 @@ class Service:
         return list(await asyncio.gather(*(self._item(image, heatmap, record, turns) for image in images)))
 
     async def overlay(self, image: SentImage, record: RequestRecord) -> bytes:
-        """The predicted class's heatmap over the image, as PNG; raises Problem like `answer`, and `refused`."""
+        """The heatmap of `prediction` over the image, as PNG; raises Problem like `answer`, and `refused`."""
         png, refusal = await self._analysed(image, _overlay_or_refusal, record)
         if png is None:
             raise Problem("refused", f"expected an image that can be judged, received one that is {refusal}")
