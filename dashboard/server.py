@@ -24,8 +24,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from streamlit import config
+from streamlit import config, file_util
 
+from dashboard.serving.assets import CompressedAssets
 from dashboard.serving.logs import JSON_OPTIONS, configure_logging
 from dashboard.shell import resources
 from dashboard.shell.errors import ANY_PAGE
@@ -166,7 +167,11 @@ app = st.App(
     SCRIPT,
     lifespan=_sweeping,
     routes=[Route("/healthz", health)],
-    middleware=[Middleware(SecureResponses), Middleware(RefuseStrangers)],
+    middleware=[
+        Middleware(SecureResponses),
+        Middleware(RefuseStrangers),
+        Middleware(CompressedAssets, folder=Path(file_util.get_static_dir())),
+    ],
 )
 
 

@@ -1,1 +1,3 @@
-"""What `dashboard.server` and `dashboard.serve` run on: processes, nginx, logs, a client of Streamlit sessions."""
+"""What `dashboard.server` and `dashboard.serve` run on: processes, nginx, compressed scripts, logs, a client of
+Streamlit sessions.
+"""

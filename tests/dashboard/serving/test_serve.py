@@ -180,6 +180,25 @@ def test_session_uploads_through_nginx_to_the_process_that_holds_it(running: Run
     assert [asyncio.run(reaches_own_read(running.address, PATIENCE_SECONDS)) for _ in range(4)] == [True] * 4
 
 
+@pytest.mark.parametrize("accepted, encoding", [("br", "br"), ("gzip", "gzip"), ("identity", None)])
+def test_scripts_come_through_nginx_as_they_are_sent(running: Running, accepted: str, encoding: str | None) -> None:
+    script = re.findall(r'src="\./(static/js/[^"]+)"', httpx.get(running.address).text)[0]
+    answers = [httpx.get(f"{running.address}/{script}", headers={"Accept-Encoding": accepted}) for _ in range(2)]
+    # From two dashboards, which agree on the entity tag.
+    assert len({answer.cookies[COOKIE] for answer in answers}) == 2
+    assert len({answer.headers["etag"] for answer in answers}) == 1
+    for answer in answers:
+        assert answer.headers.get("content-encoding") == encoding
+        assert {"public", "immutable", "max-age=31536000"} == set(answer.headers["cache-control"].split(", "))
+        assert answer.headers["vary"] == "Accept-Encoding"
+        assert answer.headers["content-security-policy"]
+    again = httpx.get(
+        f"{running.address}/{script}",
+        headers={"Accept-Encoding": accepted, "If-None-Match": answers[0].headers["etag"]},
+    )
+    assert again.status_code == 304
+
+
 def test_too_large_a_body_is_the_api_s_to_refuse(running: Running) -> None:
     answer = httpx.post(f"{running.address}/v1/predict", content=bytes(40_000_000), timeout=PATIENCE_SECONDS)
     assert (answer.status_code, answer.headers["content-type"]) == (413, "application/problem+json")
