@@ -8,6 +8,7 @@ from dashboard.review import decision as decision_widgets
 from dashboard.review import facts as facts_widgets
 from dashboard.review import inputs, widgets, wording
 from dashboard.review import own_read as own_read_widgets
+from dashboard.review.queue_table import queue_table
 from dashboard.shell import resources
 
 st.title(wording.title(resources.task()))
@@ -30,7 +31,7 @@ with answer_area:
             widgets.result(upload, informed)
             decision_widgets.decision(upload, informed)
             widgets.further_evidence(informed)
-        inputs.queue_table(uploads)
+        queue_table(uploads)
         st.divider()
     else:
         inputs.empty_state()

@@ -14,6 +14,7 @@ from dashboard.access import wording
 from dashboard.shell import resources
 from dashboard.shell.formats import plain_cell
 from dashboard.shell.identity import actor
+from dashboard.shell.times import to_the_second, zone_name
 from data.cases.audit import AuditEntry
 
 MAX_ENTRIES = 1000
@@ -55,7 +56,7 @@ def audit_table(entries: Sequence[AuditEntry]) -> pd.DataFrame:
     """The entries as they are read, one row each."""
     rows = [
         (
-            entry.at.strftime("%Y-%m-%d %H:%M:%S"),
+            to_the_second(entry.at),
             entry.actor,
             wording.ROLE_NAMES.get(entry.role, entry.role),
             entry.action,
@@ -64,7 +65,7 @@ def audit_table(entries: Sequence[AuditEntry]) -> pd.DataFrame:
         )
         for entry in entries
     ]
-    return pd.DataFrame(rows, columns=list(wording.AUDIT_COLUMNS))
+    return pd.DataFrame(rows, columns=list(wording.audit_columns(zone_name())))
 
 
 def audit_csv(entries: Sequence[AuditEntry]) -> bytes:

@@ -53,7 +53,11 @@ AUDIT_EMPTY = "Nothing was recorded yet. The first sign-in, save or view of a ca
 CHECK = "Check the trail"
 CHECK_HELP = "Reads every entry of all organisations and checks that none was changed, taken out or moved."
 DOWNLOAD = "CSV"
-AUDIT_COLUMNS = ("Time (UTC)", "Who", "Role", "What", "Case", "Details")
+
+
+def audit_columns(zone: str) -> tuple[str, ...]:
+    """Headings of the table of entries, whose times are stated in a zone."""
+    return (f"Time ({zone})", "Who", "Role", "What", "Case", "Details")
 
 
 def whole(report: AuditReport) -> str:

@@ -6,21 +6,9 @@ Unsure is never shown as safe, also in a case that was saved long ago; what is t
 from __future__ import annotations
 
 import math
-from datetime import datetime
 
 from dashboard.shell.formats import escape, one_decimal
 from data.cases.case import ModelResult
-
-
-def saved_day(saved_at: datetime) -> str:
-    """`21 Nov 2026`."""
-    return f"{saved_at.day} {saved_at:%b %Y}"
-
-
-def saved_time(saved_at: datetime) -> str:
-    """`21 Nov 2026, 14:05 UTC`."""
-    return f"{saved_day(saved_at)}, {saved_at:%H:%M} UTC"
-
 
 NO_OWN_READ = "not asked for"
 # Of an own read: the reader had seen the AI's answer to this image on an earlier occasion.
@@ -29,9 +17,12 @@ INFORMED_NOT_COMPARED = f"The own read was {INFORMED}, so it is not compared wit
 NO_BIOPSY = "no result yet"
 
 
-def listed_own_read(dx: str | None, is_informed: bool | None) -> str:
-    """The own read as one cell of a table: `nv`, `nv (after the answer)`, or nothing."""
-    return f"{dx} (after the answer)" if dx and is_informed else dx or ""
+AFTER_THE_ANSWER = "after the answer"
+
+
+def listed_own_read(name: str, is_informed: bool | None) -> str:
+    """The own read as one cell of a table: `Melanoma`, `Melanoma (after the answer)`, or nothing."""
+    return f"{name} ({AFTER_THE_ANSWER})" if name and is_informed else name
 
 
 def saved_verdict(result: ModelResult) -> str:
@@ -62,8 +53,14 @@ def saved_missed(result: ModelResult) -> str:
 def saved_meaning(result: ModelResult) -> str:
     """What the saved threshold was measured to do, by the model that gave the answer."""
     if math.isnan(result.sensitivity) or math.isnan(result.specificity):
-        return f"Threshold {escape(result.operating_point)}; what it does could not be measured."
+        return f"Threshold aimed at {escape(point_name(result))}; what it does could not be measured."
     return f"{finds_and_flags(result)} (model {model_name(result)})."
+
+
+def point_name(result: ModelResult) -> str:
+    """What the chosen threshold was aimed at, in words: `95 % sensitivity`."""
+    aim, _, share = result.operating_point.rpartition("_")
+    return f"{share} % {aim.replace('_', ' ')}" if share.isdecimal() else result.operating_point.replace("_", " ")
 
 
 def finds_and_flags(result: ModelResult) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import streamlit as st
@@ -18,11 +18,14 @@ from dashboard.cases.opened import Picture, close, opened, parsed_id, picture
 from dashboard.cases.timeline import timeline
 from dashboard.cases.worklist import download
 from dashboard.reports import exports as case_exports
+from dashboard.reports import wording as report_wording
 from dashboard.shell import resources
 from dashboard.shell.formats import escape, one_decimal, percent
 from dashboard.shell.identity import actor
+from dashboard.shell.times import shown_time
 from dashboard.shell.widgets import explained_errors, html_table
 from data.cases.case import Case, ModelResult, probabilities_of
+from data.tasks.task import Task
 from model.analysis.analyzer import Analysis
 from model.analysis.case_record import is_of_model, recorded_prediction
 from model.images.rejection import MAX_STORED_BYTES
@@ -184,15 +187,19 @@ def _old_and_new(result: ModelResult, new: Prediction, artifact: Artifact, point
         ),
         (
             answer_wording.set_name(result.conformal_level),
-            ", ".join(result.conformal_set),
-            ", ".join(new.conformal_set),
+            _names(result.task, result.conformal_set),
+            _names(result.task, new.conformal_set),
             "",
         ),
-        *(_difference(dx, float(before[index]), float(present[index])) for index, dx in enumerate(result.task.codes)),
+        *(_difference(one.name, float(before[i]), float(present[i])) for i, one in enumerate(result.task.classes)),
     ]
     headers = ("", f"Saved ({saved.plain_model_name(result)})", f"Now ({artifact.name} {artifact.version})", "Points")
     html_table(headers, rows, numeric=(1, 2, 3))
     st.caption(wording.populations(result.population, new.population))
+
+
+def _names(task: Task, codes: Sequence[str]) -> str:
+    return ", ".join(task.named(dx).name for dx in codes)
 
 
 def _difference(name: str, saved: float, present: float) -> tuple[str, str, str, str]:
@@ -223,16 +230,15 @@ def _record(case: Case) -> None:
     facts = {
         "Case": str(case.case_id),
         case.task.words.subject.capitalize(): str(case.lesion.lesion_id),
-        "Saved": f"{saved.saved_time(case.saved_at)} by {case.saved_by}, {case.organisation}",
+        "Saved": f"{shown_time(case.saved_at)} by {case.saved_by}, {case.organisation}",
         "File name as given": case.captured_name,
         "Image": f"{case.image_width} x {case.image_height} px, SHA-256 {case.image_sha256}",
         "Model": saved.plain_model_name(result),
         "Weights": f"SHA-256 {result.artifact_sha256}",
         "Preprocessing": result.preprocessing_version,
         "Heatmap": result.heatmap_method,
-        "Operating point": result.operating_point,
-        "Quality": result.quality,
-        "Distance from the known images": f"{result.ood_score:.2f}",
+        "Threshold": report_wording.operating_point(result).capitalize(),
+        "Image quality": report_wording.quality(result).capitalize(),
         "Answered in": f"{result.runtime_ms:.0f} ms",
     }
     with st.expander("Record"):

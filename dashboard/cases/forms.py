@@ -6,7 +6,6 @@ What is typed stays in the form when saving fails: the error is said, and pressi
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 import streamlit as st
@@ -24,8 +23,10 @@ from dashboard.answer.fields import (
 from dashboard.answer.patient import UNKNOWN
 from dashboard.cases import wording
 from dashboard.cases.opened import close, keep
+from dashboard.cases.thumbnails import forget
 from dashboard.shell import resources
 from dashboard.shell.identity import actor
+from dashboard.shell.times import today
 from dashboard.shell.widgets import explained_errors
 from data.cases.case import SITES, Biopsy, Case, Decision, Lesion, Patient
 from data.cases.log import CaseLog
@@ -65,13 +66,13 @@ def _decision_form(case: Case) -> None:
 
 
 def _biopsy_form(case: Case) -> None:
-    known, today, form = case.biopsy, datetime.now(UTC).date(), _form("biopsy", case)
+    known, now, form = case.biopsy, today(), _form("biopsy", case)
     with st.form(f"cases_biopsy_{case.case_id}", border=False):
         dx = dx_field(form, "dx", "Histopathology", case.task, known.dx if known else None)
         reported_on = st.date_input(
             "Day of the report",
-            known.reported_on if known else today,
-            max_value=today,
+            known.reported_on if known else now,
+            max_value=now,
             format="YYYY-MM-DD",
             key=form.key("day"),
         )
@@ -137,6 +138,7 @@ def confirm_delete(case: Case) -> None:
         if st.button(wording.delete_button(case), key="cases_delete_confirmed"):
             with explained_errors():
                 resources.case_log().delete(case.case_id, actor())
+                forget(case)
                 close()
                 st.rerun()
         if st.button("Keep it", key="cases_delete_cancelled"):

@@ -9,16 +9,19 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard.answer import saved
+from dashboard.answer.patient import choice
+from dashboard.answer.saved import listed_own_read
 from dashboard.answer.viewer import jpeg_url
 from dashboard.cases import wording
 from dashboard.cases.opened import opened, picture
 from dashboard.shell import resources
 from dashboard.shell.formats import percent
 from dashboard.shell.identity import actor
+from dashboard.shell.times import shown_day, shown_time
 from dashboard.shell.widgets import html_table
 from data.cases.case import Case, probabilities_of
 from data.cases.queries import CaseSummary
+from data.tasks.task import Task
 
 ASSETS = Path(__file__).resolve().parents[1] / "assets"
 
@@ -60,18 +63,22 @@ def _pick(label: str, visits: Sequence[CaseSummary], index: int, key: str) -> Ca
     return visits[position]
 
 
+def _name(task: Task, dx: str | None) -> str:
+    return "" if dx is None else task.named(dx).name
+
+
 def _visits_table(visits: Sequence[CaseSummary], case: Case) -> None:
     rows = [
         (
             wording.visit(number, visit) + (" (this case)" if visit.case_id == case.case_id else ""),
             wording.days_between(visits[0].saved_at, visit.saved_at),
-            saved.listed_own_read(visit.own_dx, visit.own_is_informed),
-            visit.prediction,
+            listed_own_read(_name(case.task, visit.own_dx), visit.own_is_informed),
+            _name(case.task, visit.prediction),
             percent(visit.p_positive),
             "flagged" if visit.is_flagged else "",
-            visit.dx,
-            visit.plan,
-            visit.biopsy_dx or "",
+            _name(case.task, visit.dx),
+            choice(visit.plan),
+            _name(case.task, visit.biopsy_dx),
         )
         for number, visit in enumerate(visits, start=1)
     ]
@@ -95,11 +102,11 @@ def _compare(earlier: Case, later: Case) -> None:
     old, new = probabilities_of(earlier.result), probabilities_of(later.result)
     rows = [
         _difference(later.task.question.positive.capitalize(), earlier.result.p_positive, later.result.p_positive),
-        *(_difference(dx, float(old[index]), float(new[index])) for index, dx in enumerate(later.task.codes)),
-        ("Decision", earlier.decision.dx, later.decision.dx, ""),
+        *(_difference(one.name, float(old[index]), float(new[index])) for index, one in enumerate(later.task.classes)),
+        ("Decision", _name(earlier.task, earlier.decision.dx), _name(later.task, later.decision.dx), ""),
         ("Time between", "", wording.days_between(earlier.saved_at, later.saved_at), ""),
     ]
-    headers = ("", saved.saved_day(earlier.saved_at), saved.saved_day(later.saved_at), "Points")
+    headers = ("", shown_day(earlier.saved_at), shown_day(later.saved_at), "Points")
     html_table(headers, rows, numeric=(1, 2, 3))
 
 
@@ -108,7 +115,7 @@ def _difference(name: str, old: float, new: float) -> tuple[str, str, str, str]:
 
 
 def _visit(case: Case) -> dict[str, str]:
-    taken = saved.saved_time(case.saved_at)
+    taken = shown_time(case.saved_at)
     return {
         "image": jpeg_url(picture(case).analysis.image),
         "alt": f"{case.task.words.image.capitalize()} saved {taken}",

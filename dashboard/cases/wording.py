@@ -8,10 +8,12 @@ from __future__ import annotations
 from datetime import datetime
 
 from dashboard.answer.patient import person, place
-from dashboard.answer.saved import INFORMED_NOT_COMPARED, model_name, saved_time
+from dashboard.answer.saved import INFORMED_NOT_COMPARED, model_name
 from dashboard.shell.formats import escape
+from dashboard.shell.times import day_of, shown_time
 from data.cases.case import Case, ModelResult, Read
 from data.cases.queries import CaseSummary
+from data.tasks.known import TASKS
 from data.tasks.task import Task
 from model.inference.clinical import GIVEN
 
@@ -28,9 +30,10 @@ NOTHING_FOUND = "Widen the dates, shorten the words, or remove a filter. **Reset
 SEARCH_HELP = "Words of the note and of the file name, in any case."
 REFERENCE_HELP = "The whole reference, as it was typed when the case was saved; capitals do not matter."
 SAVED_BY_HELP = "The whole name, as the column Saved by shows it."
-TABLE_ALT = "Cases found; the list below opens the same cases"
+TABLE_CAPTION = "Cases found; the button with the picture opens a case"
+NO_REFERENCE = "No reference"
+NO_PICTURE, PICTURE_COMES = "No image", "…"
 TICK_HINT = "Tick rows of the table to export only those."
-PICK_CASE = "Open a case of this page"
 ANY = "Any"
 FLAGGED_NAMES = {True: "Flagged", False: "Not flagged"}
 DIFFERS_NAMES = {True: "Differs from the AI", False: "Same as the AI"}
@@ -49,8 +52,15 @@ def unreadable(key: str, count: int) -> str:
 
 
 def positive_help(task: Task) -> str:
-    """What the share in the list is the sum of."""
-    return " + ".join(f"p({code})" for code in reversed(task.question.positives)) + " when the case was saved"
+    """What the share in the list is the sum of; one sentence."""
+    names = ", ".join(task.named(code).name.lower() for code in task.question.positives)
+    return f"The AI's {task.standout}, and how likely {task.question.positive} was: {names} together."
+
+
+def flag(task: Task, share: str, is_flagged: bool) -> str:
+    """`Malignant 78 %, flagged`."""
+    unbroken = share.replace(" ", "\u00a0")
+    return f"{task.question.positive.capitalize()} {unbroken}{', flagged' if is_flagged else ''}"
 
 
 def order_names(task: Task) -> dict[str, str]:
@@ -76,8 +86,8 @@ def found(count: int, first: int, last: int, is_filtered: bool) -> str:
 
 def one_line(number: int, summary: CaseSummary) -> str:
     """A case in a list to choose from, as plain text; the number tells two apart that read the same."""
-    patient = summary.patient_reference or "no reference"
-    return f"{number}. {saved_time(summary.saved_at)} · {patient} · {place(summary.site, summary.side)} · {summary.dx}"
+    patient, decided = summary.patient_reference or "no reference", TASKS[summary.task].named(summary.dx).name
+    return f"{number}. {shown_time(summary.saved_at)} · {patient} · {place(summary.site, summary.side)} · {decided}"
 
 
 # --- One case --------------------------------------------------------------------------------------------------------
@@ -129,7 +139,7 @@ def of_its_own(task: Task) -> str:
 def case_heading(case: Case) -> str:
     """What is opened, in one line of Markdown."""
     parts = [
-        f"Saved {saved_time(case.saved_at)} by {escape(case.saved_by)}",
+        f"Saved {shown_time(case.saved_at)} by {escape(case.saved_by)}",
         escape(case.patient.reference) if case.patient.reference else "no patient reference",
         person(case.patient),
         place(case.lesion.site, case.lesion.side),
@@ -175,8 +185,8 @@ def delete_button(case: Case) -> str:
 
 
 def named(case: Case) -> str:
-    """What tells a case from the others: `PAT-17, 21 Nov 2026, 14:05 UTC`; plain text."""
-    return ", ".join(part for part in (case.patient.reference, saved_time(case.saved_at)) if part)
+    """What tells a case from the others: `PAT-17, 21 Nov 2026, 14:05`; plain text."""
+    return ", ".join(part for part in (case.patient.reference, shown_time(case.saved_at)) if part)
 
 
 def deletion(case: Case) -> str:
@@ -211,13 +221,13 @@ def compare_note(task: Task) -> str:
 
 
 def visit(number: int, summary: CaseSummary) -> str:
-    """A case of a timeline, from 1, as plain text: `2. 21 Nov 2026, 14:05 UTC`."""
-    return f"{number}. {saved_time(summary.saved_at)}"
+    """A case of a timeline, from 1, as plain text: `2. 21 Nov 2026, 14:05`."""
+    return f"{number}. {shown_time(summary.saved_at)}"
 
 
 def days_between(earlier: datetime, later: datetime) -> str:
-    """`same day`, `1 day`, `183 days`; days of the calendar, in UTC."""
-    days = (later.date() - earlier.date()).days
+    """`same day`, `1 day`, `183 days`; days of the reader's calendar."""
+    days = (day_of(later) - day_of(earlier)).days
     if days == 0:
         return "same day"
     return "1 day" if days == 1 else f"{days:,} days"

@@ -4,28 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import date, datetime, timedelta
 from functools import partial
 from typing import Any
 from uuid import UUID
 
-import pandas as pd
 import streamlit as st
 
-from dashboard.answer.patient import place
-from dashboard.answer.saved import listed_own_read
 from dashboard.cases import wording
-from dashboard.cases.opened import ask_for, close
+from dashboard.cases.case_table import case_table
+from dashboard.cases.opened import close
+from dashboard.cases.thumbnails import make_missing
 from dashboard.reports import exports as case_exports
 from dashboard.reports.exports import MAX_ZIP_CASES, Selection
 from dashboard.shell import resources
 from dashboard.shell.identity import actor
+from dashboard.shell.times import start_of
 from data.cases.case import SITES
-from data.cases.queries import ORDERS, CaseQuery, CaseSummary
+from data.cases.queries import ORDERS, CaseQuery
 from data.tasks.known import DEFAULT_TASK, TASKS
 from data.tasks.task import Task
 
-CASES_PER_PAGE = 50
-_OPEN_CLICK = "cases_open_click"
+CASES_PER_PAGE = 25
 
 # Key and starting value of every filter of the page.
 FILTERS: dict[str, Any] = {
@@ -61,9 +61,10 @@ def worklist() -> None:
         return
     offset = _headline(query, count)
     summaries = resources.case_log().find(replace(query, limit=CASES_PER_PAGE, offset=offset), actor())
-    chosen = _table(summaries, task)
-    _open_by_name(summaries)
+    chosen = case_table(summaries, task)
     _exports(query, task, count, chosen)
+    if make_missing(summaries):
+        st.rerun()
 
 
 # --- Tasks -----------------------------------------------------------------------------------------------------------
@@ -124,8 +125,8 @@ def _further_filters(task: Task) -> dict[str, Any]:
             "has_biopsy": _yes_or_no("Biopsy", "cases_biopsy", wording.BIOPSY_NAMES),
             "prediction": _class(task, f"AI's {task.standout}", "cases_prediction"),
             "site": _choice("Site", SITES, "cases_site", str),
-            "saved_from": _day("Saved from", "cases_from"),
-            "saved_to": _day("Saved until", "cases_to"),
+            "saved_from": _start_of(_day("Saved from", "cases_from")),
+            "saved_before": _start_of(_day("Saved until", "cases_to"), days_later=1),
             "saved_by": _words("Saved by", "cases_saved_by", wording.SAVED_BY_HELP) or None,
             **_order(task),
         }
@@ -185,8 +186,13 @@ def _yes_or_no(label: str, key: str, names: Mapping[bool, str]) -> bool | None:
     )
 
 
-def _day(label: str, key: str) -> Any:
-    return st.date_input(label, key=key, format="YYYY-MM-DD", persist_state="session", help="Days in UTC")
+def _day(label: str, key: str) -> date | None:
+    day: date | None = st.date_input(label, key=key, format="YYYY-MM-DD", persist_state="session")
+    return day
+
+
+def _start_of(day: date | None, days_later: int = 0) -> datetime | None:
+    return None if day is None else start_of(day + timedelta(days=days_later))
 
 
 # --- The cases found -------------------------------------------------------------------------------------------------
@@ -218,73 +224,6 @@ def _headline(query: CaseQuery, count: int) -> int:
     last = min(offset + CASES_PER_PAGE, count)
     said.markdown(f"**{wording.found(count, offset + 1, last, _is_filtered(query))}**")
     return offset
-
-
-def _table(summaries: Sequence[CaseSummary], task: Task) -> tuple[UUID, ...]:
-    """One page as a table; gives the cases whose rows are ticked."""
-    case_ids = tuple(summary.case_id for summary in summaries)
-    columns, positive = st.column_config, task.question.positive.capitalize()
-    event: Any = st.dataframe(
-        pd.DataFrame([_row(summary, positive) for summary in summaries]),
-        hide_index=True,
-        on_select="rerun",
-        selection_mode="multi-row",
-        # Another page is another table, so that ticks never move to other cases.
-        key=f"cases_table_{hash(case_ids)}",
-        alt=wording.TABLE_ALT,
-        column_config={
-            "Open": columns.ButtonColumn(
-                "Open", type="tertiary", on_click=_open_clicked, args=(case_ids,), key=_OPEN_CLICK, pinned=True
-            ),
-            "Saved": columns.DatetimeColumn("Saved (UTC)", format="YYYY-MM-DD HH:mm"),
-            "Age": columns.NumberColumn(format="%.0f"),
-            positive: columns.NumberColumn(f"{positive} (AI)", format="%.1f %%", help=wording.positive_help(task)),
-        },
-    )
-    return tuple(case_ids[row] for row in event.selection.rows)
-
-
-def _open_clicked(case_ids: Sequence[UUID]) -> None:
-    ask_for(case_ids[st.session_state[_OPEN_CLICK].row])
-
-
-def _row(summary: CaseSummary, positive: str) -> dict[str, Any]:
-    return {
-        "Open": ":material/open_in_full: Open",
-        "Saved": summary.saved_at,
-        "Patient": summary.patient_reference,
-        "Age": summary.age,
-        "Sex": summary.sex,
-        "Site": place(summary.site, summary.side),
-        "Own read": listed_own_read(summary.own_dx, summary.own_is_informed),
-        "AI": summary.prediction,
-        positive: summary.p_positive * 100,
-        "Flag": "flagged" if summary.is_flagged else "",
-        "Decision": summary.dx,
-        "Plan": summary.plan,
-        "Biopsy": summary.biopsy_dx or "",
-        "Saved by": summary.saved_by,
-        "Model": summary.model_version,
-    }
-
-
-def _open_by_name(summaries: Sequence[CaseSummary]) -> None:
-    """A way to open a case that a screen reader and a keyboard know: the table is drawn on a canvas."""
-    lines = {summary.case_id: wording.one_line(number, summary) for number, summary in enumerate(summaries, start=1)}
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        case_id = st.selectbox(
-            wording.PICK_CASE,
-            list(lines),
-            format_func=lines.__getitem__,
-            index=None,
-            placeholder="Choose a case",
-            key="cases_pick",
-            width=420,
-        )
-        if case_id is None:
-            st.button("Open", disabled=True, key="cases_pick_open")
-        else:
-            st.button("Open", on_click=ask_for, args=(case_id,), key="cases_pick_open")
 
 
 # --- Exports ---------------------------------------------------------------------------------------------------------

@@ -16,12 +16,13 @@ from fpdf.prefs import ViewerPreferences
 from PIL import Image
 
 from dashboard.answer.patient import person, place
-from dashboard.answer.saved import NO_BIOPSY, NO_OWN_READ, saved_time
+from dashboard.answer.saved import NO_BIOPSY, NO_OWN_READ
 from dashboard.answer.wording import leading_class
 from dashboard.reports import wording
 from dashboard.reports.printable import FAMILY, OPENING, SPELLED_NOTE, font_files, printable
 from dashboard.shell.colours import ACCENT, NEUTRAL
 from dashboard.shell.formats import APP_NAME, RESEARCH_USE, percent
+from dashboard.shell.times import utc_time
 from data.cases.case import Actor, Case, ModelResult
 from model.analysis.analyzer import Analysis
 from model.explain.maps import Explanation, colour, overlay
@@ -162,7 +163,7 @@ def _patient(report: FPDF, case: Case) -> None:
             ("Patient reference", printable(case.patient.reference) or wording.NOT_STATED),
             ("Patient", person(case.patient)),
             (case.task.words.subject.capitalize(), place(case.lesion.site, case.lesion.side)),
-            ("Saved", f"{saved_time(case.saved_at)} by {printable(case.saved_by)}, {printable(case.organisation)}"),
+            ("Saved", f"{utc_time(case.saved_at)} by {printable(case.saved_by)}, {printable(case.organisation)}"),
             *([("Note", printable(case.lesion.note))] if case.lesion.note else []),
         ],
     )
@@ -291,7 +292,7 @@ def _bar(report: FPDF, name: str, share: float, hue: str, threshold: float | Non
 def _record(report: FPDF, case: Case, printed_by: Actor, printed_at: datetime) -> None:
     result = case.result
     _section(report, "How this came about", 9 * LINE)
-    printed = f"{saved_time(printed_at)} by {printable(printed_by.name)}, {printable(printed_by.organisation)}"
+    printed = f"{utc_time(printed_at)} by {printable(printed_by.name)}, {printable(printed_by.organisation)}"
     _facts(
         report,
         [

@@ -9,7 +9,14 @@ from __future__ import annotations
 import math
 from uuid import UUID
 
-from dashboard.answer.saved import INFORMED, INFORMED_NOT_COMPARED, finds_and_flags, plain_model_name, verdict_parts
+from dashboard.answer.saved import (
+    INFORMED,
+    INFORMED_NOT_COMPARED,
+    finds_and_flags,
+    plain_model_name,
+    point_name,
+    verdict_parts,
+)
 from dashboard.answer.wording import (
     agreement,
     both_names,
@@ -123,8 +130,8 @@ def changed(case: Case) -> str:
 
 
 def operating_point(result: ModelResult) -> str:
-    """`sensitivity_95, threshold 18.0 %`."""
-    return f"{result.operating_point}, threshold {one_decimal(result.threshold)}"
+    """`aimed at 95 % sensitivity, threshold 18.0 %`."""
+    return f"aimed at {point_name(result)}, threshold {one_decimal(result.threshold)}"
 
 
 def model(result: ModelResult) -> str:

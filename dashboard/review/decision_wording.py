@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dashboard.answer.patient import named_place, place, sex, years
 from dashboard.answer.saved import INFORMED
 from dashboard.shell.formats import escape
+from dashboard.shell.times import shown_day, shown_time
 from data.cases.case import MAX_REFERENCE, MAX_TEXT, Case, Decision, Lesion, Patient, Read
 from data.cases.queries import CaseSummary
 from data.tasks.known import TASKS
@@ -78,7 +79,7 @@ def reason_label(dx: str | None, read: Read | None, named: str, task: Task) -> s
 def earlier_lesion(summary: CaseSummary) -> str:
     """A lesion of an earlier case, of a known task, as the picker lists it; plain text."""
     decided = TASKS[summary.task].titled(summary.dx)
-    return f"{named_place(summary.site, summary.side)} · {decided} · {summary.saved_at:%d %b %Y}"
+    return f"{named_place(summary.site, summary.side)} · {decided} · {shown_day(summary.saved_at)}"
 
 
 # --- Saved -----------------------------------------------------------------------------------------------------------
@@ -91,7 +92,7 @@ def saved(case: Case) -> str:
     """When and by whom, and what the decision was."""
     decided = decision(case.decision, case.task)
     return (
-        f"**Saved** {case.saved_at:%d %b %Y, %H:%M} UTC by {escape(case.saved_by)}: {decided} "
+        f"**Saved** {shown_time(case.saved_at)} by {escape(case.saved_by)}: {decided} "
         "This image is not saved a second time."
     )
 

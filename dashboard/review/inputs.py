@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import pandas as pd
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from dashboard.review import facts as facts_widgets
 from dashboard.review import state, wording
 from dashboard.review.state import Progress, Upload
 from dashboard.shell import resources
-from dashboard.shell.formats import plain_cell
-from dashboard.shell.widgets import csv_download
-from model.batch.rows import rejected_row, row_of
-from model.batch.table import columns_of
 from model.images.decoding import IMAGE_SUFFIXES
-from model.images.rejection import MAX_BYTES, ImageRejected
+from model.images.rejection import MAX_BYTES
 
 UPLOADER, CAMERA = "review_upload", "review_camera"
 _GO_TO = "review_go_to"
@@ -158,33 +152,3 @@ def _list_of_images(uploads: list[Upload], position: int) -> None:
         label_visibility="collapsed",
         width=320,
     )
-
-
-@st.fragment
-def queue_table(uploads: list[Upload]) -> None:
-    """All images of a queue as one table and CSV, in the columns of `python -m model.predict`."""
-    if len(uploads) < 2:
-        return
-    if not all(progress.is_read or progress.is_refused for progress in _progresses(uploads)):
-        st.caption(wording.TABLE_WAITS)
-        return
-    if not st.toggle(f"Table of all {len(uploads)} images", key="review_table"):
-        return
-    progress = st.progress(0.0, "Analysing ...")
-    rows = []
-    for done, upload in enumerate(uploads, start=1):
-        rows.append(_queue_row(upload))
-        progress.progress(done / len(uploads), f"Analysed {done} of {len(uploads)}")
-    progress.empty()
-    table = pd.DataFrame(rows, columns=list(columns_of(resources.artifact().task)))
-    st.dataframe(table, hide_index=True)
-    names = table["image"].map(plain_cell)
-    csv_download(table.assign(image=names), "lesionlens_predictions.csv", key="review_csv")
-
-
-def _queue_row(upload: Upload) -> dict[str, str]:
-    task = resources.artifact().task
-    try:
-        return row_of(upload.name, facts_widgets.informed(upload, resources.analysis(upload.content)), task)
-    except ImageRejected as rejected:
-        return rejected_row(upload.name, rejected.reason, task)

@@ -36,6 +36,8 @@ INTENDED_USE_KEPT = (
 )
 INTENDED_USE_BUTTON = "I have read this"
 QUEUE_LIST = "Images of the queue"
+TABLE_CAPTION = "Images of the queue, highest risk first; the button with the picture shows an image"
+NO_PICTURE = "No image"
 TABLE_WAITS = "The table of all images opens when each has your own read, because it holds the AI's answers."
 BURNT_IN_TEXT = (
     "The DICOM file does not say whether text is burnt into the image. Look for names and numbers in it before you "
@@ -112,10 +114,21 @@ def queue_position(position: int, progresses: Sequence[Progress]) -> str:
 
 def queue_entry(number: int, name: str, progress: Progress) -> str:
     """`3. lesion.jpg: saved`, plain text, as a list of choices shows it."""
-    return f"{number}. {name}: {_queue_state(progress)}"
+    return f"{number}. {name}: {progress_name(progress)}"
 
 
-def _queue_state(progress: Progress) -> str:
+def table_toggle(images: int) -> str:
+    """Opens the table of a queue."""
+    return f"Table of all {images} images, highest risk first"
+
+
+def flag_name(is_flagged: bool) -> str:
+    """In a table; what it means stands beside the answer."""
+    return "flagged" if is_flagged else "not flagged"
+
+
+def progress_name(progress: Progress) -> str:
+    """How far the review of an image has come, in one word."""
     if progress.saved is not None:
         return "saved"
     if progress.is_refused:
@@ -126,6 +139,11 @@ def _queue_state(progress: Progress) -> str:
 def rejection(name: str, rejected: ImageRejected) -> str:
     """What was wrong with a file and what to do; no part of a path is shown."""
     return f"**{escape(name)}**: {_REJECTIONS[rejected.reason]} {_sentence(str(rejected))}"
+
+
+def rejection_reason(rejected: ImageRejected) -> str:
+    """The same in a table, as plain text."""
+    return f"Not answered. {_REJECTIONS[rejected.reason]}"
 
 
 def refusal(task: Task, quality: Quality) -> str:

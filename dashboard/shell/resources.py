@@ -15,6 +15,7 @@ import streamlit as st
 from PIL import Image
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+from dashboard.shell.pictures import SmallPictures
 from dashboard.shell.settings import LOCAL_CLASSIFIER, ROOT, case_key, settings
 from data.cases.log import CaseLog, open_case_log
 from data.cases.storage import ImageStore, open_image_store
@@ -37,6 +38,8 @@ THUMBNAIL_SIDE = 320  # pixels, for screens of two pixels a point
 THUMBNAIL_QUALITY = 80
 # What each cache of one entry a model holds; the memory of a dashboard grows with those that are looked at.
 MOST_MODELS = 4
+# Small pictures of saved cases, of about 3 kB each.
+MOST_PICTURES = 2000
 # Where a session keeps the folder that it has chosen.
 CHOSEN_MODEL = "model"
 _COMPUTING = "Computing {} (bootstrap by {}) ..."
@@ -339,6 +342,12 @@ def sample_thumbnail(file: str) -> bytes:
 def image_store() -> ImageStore:
     """Where the images of saved cases lie, by the settings."""
     return open_image_store(settings().image_store, settings().image_store_endpoint)
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def small_pictures() -> SmallPictures:
+    """Small pictures of saved cases, made of the images in the store; at most some megabytes."""
+    return SmallPictures(MOST_PICTURES)
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)

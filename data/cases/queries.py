@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from datetime import UTC, date, datetime, time
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -36,7 +36,7 @@ class CaseQuery:
         dx: of the decision; `prediction` is the model's.
         is_flagged: whether p_positive reached the threshold.
         differs_from_model: whether the decision's dx is another than the prediction.
-        saved_from, saved_to: days in UTC, both included.
+        saved_from, saved_before: aware times; the first is included, the second is not.
         order_by: one of `ORDERS`; cases equal in it stand newest first, an unknown age last.
         limit, offset: how many, after how many.
     """
@@ -52,8 +52,8 @@ class CaseQuery:
     has_biopsy: bool | None = None
     differs_from_model: bool | None = None
     saved_by: str | None = None
-    saved_from: date | None = None
-    saved_to: date | None = None
+    saved_from: datetime | None = None
+    saved_before: datetime | None = None
     lesion_id: UUID | None = None
     order_by: str = "saved_at"
     is_descending: bool = True
@@ -159,9 +159,9 @@ def _conditions(query: CaseQuery, organisation: str, keys: SearchKeys) -> list[C
 def _days(query: CaseQuery) -> list[ColumnElement[bool]]:
     conditions = []
     if query.saved_from is not None:
-        conditions.append(CaseRow.saved_at >= datetime.combine(query.saved_from, time.min, UTC))
-    if query.saved_to is not None:
-        conditions.append(CaseRow.saved_at <= datetime.combine(query.saved_to, time.max, UTC))
+        conditions.append(CaseRow.saved_at >= query.saved_from)
+    if query.saved_before is not None:
+        conditions.append(CaseRow.saved_at < query.saved_before)
     return conditions
 
 

@@ -16,10 +16,11 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard.answer.fields import REFERENCE_LABEL
 from dashboard.review import decision_wording as wording
-from dashboard.review import inputs as review_inputs
 from dashboard.review import own_read as own_read_widgets
+from dashboard.review import queue_table
 from dashboard.review import wording as review_wording
 from dashboard.shell import errors, resources
+from dashboard.shell.formats import percent
 from dashboard.shell.settings import settings
 from data.cases.case import LOCAL_ACTOR, Case, Decision, Patient, Read
 from data.cases.database import CaseLogUnavailable
@@ -27,7 +28,7 @@ from data.cases.log import CaseLog, CaseNotFound
 from data.cases.queries import CaseQuery
 from data.tasks.skin import SKIN
 from model.inference.clinical import PatientFacts
-from tests.support.dashboard import environment
+from tests.support.dashboard import cells_of, environment, table_of
 from tests.support.dicom import dicom_file
 from tests.support.review import (
     BASAL_CELL,
@@ -398,7 +399,15 @@ def test_dicom_upload_fills_in_age_and_sex_and_warns_of_text(page: AppTest) -> N
 # --- Queue -----------------------------------------------------------------------------------------------------------
 
 
-def test_queue_keeps_each_form_and_counts_what_is_saved(page: AppTest) -> None:
+@pytest.fixture
+def written(monkeypatch: pytest.MonkeyPatch) -> list[pd.DataFrame]:
+    """The tables that were offered as CSV."""
+    tables: list[pd.DataFrame] = []
+    monkeypatch.setattr(queue_table, "csv_download", lambda table, *names, **options: tables.append(table))
+    return tables
+
+
+def test_queue_keeps_each_form_and_counts_what_is_saved(page: AppTest, written: list[pd.DataFrame]) -> None:
     upload(page, ("first.jpg", SAMPLE.read_bytes()), ("second.jpg", BASAL_CELL.read_bytes()), ("x.png", noise_png()))
     assert "0 saved" in shown(page) and review_wording.TABLE_WAITS in shown(page)
     field(page, "number_input", "Age, years").set_value(80)
@@ -424,7 +433,7 @@ def test_queue_keeps_each_form_and_counts_what_is_saved(page: AppTest) -> None:
     assert field(page, "text_area", "Note").value == "of the first" and selectbox(page, "Diagnosis").value == "df"
     assert review_wording.TABLE_WAITS not in shown(page)
     page.toggle(key="review_table").set_value(True).run()
-    table = page.dataframe[0].value
+    table = written[-1]
     assert list(table["image"]) == ["first.jpg", "second.jpg", "x.png"]
     facts, analyzer = PatientFacts(80, "face"), resources.analyzer()
     informed = analyzer.with_facts(analyzer.run(SAMPLE.read_bytes()), facts).answered.prediction
@@ -432,15 +441,32 @@ def test_queue_keeps_each_form_and_counts_what_is_saved(page: AppTest) -> None:
     for row, prediction in enumerate((informed, alone)):
         shares = [float(table[dx].iloc[row]) for dx in SKIN.codes]
         assert shares == pytest.approx(list(prediction.probabilities), abs=1e-5)
+    # On screen the highest risk comes first and what was refused last, in whole percents and words.
+    assert alone.p_positive > informed.p_positive
+    assert cells_of(page, "Image") == [["second.jpg", "saved"], ["first.jpg", "read"], ["x.png", "refused"]]
+    assert cells_of(page, "Own read") == [["Basal cell carcinoma", "sure"], ["Melanoma", "sure"], []]
+    threshold = resources.artifact().operating_points[0].threshold
+    for lines, prediction in zip(cells_of(page, "Flag"), (alone, informed), strict=False):
+        flag = "flagged" if prediction.p_positive >= threshold else "not flagged"
+        assert lines == [f"Malignant {percent(prediction.p_positive)}", flag]
+    assert cells_of(page, "Flag")[2][0].startswith("Not answered: ")
+    pictures = [row["image"][:23] for row in (table_of(page) or {})["rows"]]
+    assert pictures == ["data:image/jpeg;base64,"] * 3
 
 
-def test_file_name_is_no_formula_in_the_csv(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
-    written: list[pd.DataFrame] = []
-    monkeypatch.setattr(review_inputs, "csv_download", lambda table, *names, **options: written.append(table))
+def test_file_that_cannot_be_read_is_named_in_the_queue_table(page: AppTest, written: list[pd.DataFrame]) -> None:
+    give_own_read(upload(page, ("mine.jpg", SAMPLE.read_bytes()), ("half.jpg", SAMPLE.read_bytes()[:3000])))
+    button(page, "Next").click().run()
+    page.toggle(key="review_table").set_value(True).run()
+    assert [lines[0] for lines in cells_of(page, "Image")] == ["mine.jpg", "half.jpg"]
+    assert cells_of(page, "Flag")[1] == ["Not answered. This image file is damaged."]
+    assert list(written[-1]["quality"]) == ["ok", "damaged"]
+
+
+def test_file_name_is_no_formula_in_the_csv(page: AppTest, written: list[pd.DataFrame]) -> None:
     upload(page, ("=1+1.png", noise_png()), ("plain.png", noise_png()))
     button(page, "Next").click().run()
     page.toggle(key="review_table").set_value(True).run()
-    assert list(page.dataframe[0].value["image"]) == ["=1+1.png", "plain.png"]
     assert list(written[-1]["image"]) == ["'=1+1.png", "plain.png"]
 
 

@@ -368,6 +368,21 @@ def _forget() -> None:
     st.cache_resource.clear()
 
 
+def table_of(page: AppTest) -> dict[str, Any] | None:
+    """What the table of images on a page is drawn of (`dashboard.answer.image_table`); None where there is none."""
+    drawn = [one.proto for one in page.get("bidi_component") if "image_table" in one.proto.component_name]
+    table: dict[str, Any] | None = json.loads(drawn[0].json) if drawn else None
+    return table
+
+
+def cells_of(page: AppTest, column: str) -> list[list[str]]:
+    """The lines of a column of that table, from its first row."""
+    table = table_of(page)
+    assert table is not None
+    index = [one["name"] for one in table["columns"]].index(column)
+    return [row["cells"][index]["lines"] for row in table["rows"]]
+
+
 def run_page(name: str) -> AppTest:
     """A page after its first run."""
     page = AppTest.from_file(str(ROOT / "pages" / f"{name}.py"), default_timeout=TIMEOUT)

@@ -62,9 +62,10 @@ def test_whole_working_day(page: Page, address: str, tmp_path: Path) -> None:
     search.fill("ward 7 <B>BED</B> 3")
     search.press("Enter")
     expect(page.get_by_text("1 case found by these filters")).to_be_visible(timeout=PATIENCE)
-    page.get_by_role("combobox", name=cases_wording.PICK_CASE).click()
-    page.get_by_role("option").first.click()
-    page.get_by_test_id("stBaseButton-secondary").filter(has_text="Open").last.click()
+    row = page.get_by_role("row", name="Ward 7 <b>bed</b> 3")
+    row.get_by_role("checkbox").check()
+    expect(page.get_by_text("1 selected case")).to_be_visible(timeout=PATIENCE)
+    row.get_by_role("button", name="Open Ward 7 <b>bed</b> 3").click()
     expect(page.get_by_role("meter")).to_have_count(9, timeout=PATIENCE)
     assert probabilities(page) == answered
     expect(page.get_by_text("Ward 7 <b>bed</b> 3").first).to_be_visible()
@@ -77,6 +78,19 @@ def test_whole_working_day(page: Page, address: str, tmp_path: Path) -> None:
 
     delete_the_case(page)
     expect(page.get_by_text(cases_wording.NOTHING_FOUND_TITLE)).to_be_visible(timeout=PATIENCE)
+
+
+def shows_main_columns(phone: Page, address: str) -> None:
+    """The list on a phone, in another tab: what matters most, and nothing to scroll sideways."""
+    with phone.context.new_page() as tab:
+        tab.goto(f"{address}/cases")
+        expect(tab.get_by_role("columnheader", name="Decision")).to_be_visible(timeout=PATIENCE)
+        shown = [one.inner_text() for one in tab.get_by_role("columnheader").all() if one.is_visible()]
+        assert [name for name in shown if name] == ["Open", "Case", "AI", "Decision"]
+        expect(tab.get_by_role("button", name="Open phone").locator("img")).to_be_visible(timeout=PATIENCE)
+        for box in (tab.locator("table"), tab.locator("[data-testid=stMain]")):
+            assert box.evaluate("element => element.scrollWidth - element.clientWidth") <= 1
+        assert tab.locator("table").bounding_box()["width"] <= 390  # type: ignore[index]
 
 
 def test_whole_working_day_on_a_phone_with_its_camera(phone: Page, address: str) -> None:
@@ -92,6 +106,7 @@ def test_whole_working_day_on_a_phone_with_its_camera(phone: Page, address: str)
     choose_files(phone, IMAGE)
     read_first(phone)
     decide_and_save(phone, "phone")
+    shows_main_columns(phone, address)
     open_the_case(phone)
     main = phone.locator("[data-testid=stMain]")
     assert main.evaluate("element => element.scrollWidth - element.clientWidth") <= 1

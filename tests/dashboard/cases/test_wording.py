@@ -51,11 +51,10 @@ def test_every_order_of_the_log_has_a_name() -> None:
     for task in TASKS.values():
         assert set(wording.order_names(task)) == set(ORDERS)
     assert wording.order_names(SKIN)["p_positive"] == "Malignant by the AI"
-    assert wording.positive_help(SKIN) == "p(mel) + p(bcc) + p(akiec) when the case was saved"
-
-
-def test_times_are_written_without_doubt() -> None:
-    assert saved.saved_time(datetime(2026, 5, 3, 4, 5, tzinfo=UTC)) == "3 May 2026, 04:05 UTC"
+    assert wording.positive_help(SKIN) == (
+        "The AI's standout diagnosis, and how likely malignant was: actinic keratosis or intraepithelial carcinoma, "
+        "basal cell carcinoma, melanoma together."
+    )
 
 
 @pytest.mark.parametrize(

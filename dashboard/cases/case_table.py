@@ -1,0 +1,79 @@
+"""Draws one page of the cases found: a small picture that opens the case, and what tells the cases apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+import streamlit as st
+
+from dashboard.answer.image_table import Cell, Column, ImageRow, image_table
+from dashboard.answer.patient import choice, person, place
+from dashboard.answer.saved import AFTER_THE_ANSWER
+from dashboard.cases import wording
+from dashboard.cases.opened import ask_for
+from dashboard.cases.thumbnails import thumbnails
+from dashboard.shell.formats import percent
+from dashboard.shell.times import shown_time
+from data.cases.case import Patient
+from data.cases.queries import CaseSummary
+from data.tasks.task import Task
+
+
+def case_table(summaries: Sequence[CaseSummary], task: Task) -> tuple[UUID, ...]:
+    """One page as a table; gives the cases whose rows are ticked. Pressing a picture opens its case."""
+    case_ids = {str(summary.case_id): summary.case_id for summary in summaries}
+    pictures = thumbnails(summaries)
+    event = image_table(
+        wording.TABLE_CAPTION,
+        _columns(task),
+        [_row(summary, task, pictures) for summary in summaries],
+        open_label="Open",
+        is_tickable=True,
+        # Another page is another table, so that ticks never move to other cases.
+        key=f"cases_table_{hash(tuple(case_ids))}",
+    )
+    if event.opened is not None:
+        ask_for(case_ids[event.opened])
+        st.rerun()
+    return tuple(case_ids[one] for one in event.ticked)
+
+
+def _columns(task: Task) -> list[Column]:
+    return [
+        Column("Case"),
+        Column("Patient", "tablet"),
+        Column("Own read", "tablet"),
+        Column("AI", help=wording.positive_help(task)),
+        Column("Decision"),
+        Column("Biopsy", "laptop"),
+        Column("Saved by", "laptop"),
+    ]
+
+
+def _row(summary: CaseSummary, task: Task, pictures: dict[UUID, bytes | None]) -> ImageRow:
+    case_id = summary.case_id
+    reference, saved = summary.patient_reference or wording.NO_REFERENCE, shown_time(summary.saved_at)
+    return ImageRow(
+        id=str(case_id),
+        label=f"{reference}, {saved}",
+        thumbnail=pictures.get(case_id),
+        note=wording.NO_PICTURE if case_id in pictures else wording.PICTURE_COMES,
+        cells=(
+            Cell((reference, saved)),
+            Cell((person(Patient("", summary.age, summary.sex)), place(summary.site, summary.side))),
+            Cell((_name(task, summary.own_dx), AFTER_THE_ANSWER if summary.own_is_informed else "")),
+            Cell((_name(task, summary.prediction), _flag(summary, task)), summary.is_flagged),
+            Cell((_name(task, summary.dx), choice(summary.plan))),
+            Cell((_name(task, summary.biopsy_dx),)),
+            Cell((summary.saved_by,)),
+        ),
+    )
+
+
+def _name(task: Task, dx: str | None) -> str:
+    return "" if dx is None else task.named(dx).name
+
+
+def _flag(summary: CaseSummary, task: Task) -> str:
+    return wording.flag(task, percent(summary.p_positive), summary.is_flagged)
