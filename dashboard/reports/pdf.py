@@ -302,7 +302,7 @@ def _record(report: FPDF, case: Case, printed_by: Actor, printed_at: datetime) -
             ("Image quality", wording.quality(result)),
             ("Model", wording.model(result)),
             ("Weights SHA-256", result.artifact_sha256),
-            ("Operating point", wording.operating_point(result)),
+            ("Threshold", wording.operating_point(result).capitalize()),
             ("Heatmap", result.heatmap_method),
             ("Printed", printed),
         ],
