@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
-import time
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,6 +29,8 @@ pytestmark = [pytest.mark.tensorflow, pytest.mark.filterwarnings("default")]
 
 ROOT = Path(__file__).resolve().parents[3]
 SMALL = (
+    "--backbone",
+    "tiny",
     "--init",
     "none",
     "--batch-size",
@@ -49,50 +53,116 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_tiny_dataset(tmp_path_factory.mktemp("ham10000"))
 
 
-def train_command(dataset: Path, run: Path, *more: str) -> list[str]:
-    return [sys.executable, "-m", "model.train", "--dataset", str(dataset), "--run", str(run), *SMALL, *more]
+@pytest.fixture(scope="module", autouse=True)
+def tiny() -> Iterator[None]:
+    """The backbone of `SMALL`."""
+    from model.networks.backbones import BACKBONES
+    from tests.support.quick_training import TINY
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(BACKBONES, TINY.name, TINY)
+        yield
+
+
+def options_of(dataset: Path, run: Path, *more: str) -> list[str]:
+    return ["--dataset", str(dataset), "--run", str(run), *SMALL, *more]
+
+
+def train(dataset: Path, run: Path, *more: str) -> int:
+    from model.train import main
+    from tests.support.quick_training import untraced
+
+    with untraced():
+        return main(options_of(dataset, run, *more))
+
+
+@dataclass(frozen=True)
+class Resumed:
+    """A run that was killed in the middle of its second epoch and then resumed to its end.
+
+    Attributes:
+        folder: of the run.
+        killed: what `state.json` held when the first process was dead.
+        files: what the folder held then.
+        saved: epoch and step of each checkpoint that the second process wrote, in order.
+    """
+
+    folder: Path
+    killed: dict[str, Any]
+    files: frozenset[str]
+    saved: tuple[tuple[int, int], ...]
+
+
+EVERY_BATCH = ("--full-resolution-epochs", "1", "--checkpoint-minutes", "0")
 
 
 @pytest.fixture(scope="module")
-def killed_and_resumed(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run that was killed after its first checkpoint and then resumed to its end."""
+def resumed(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Resumed:
+    from model.training.checkpoints import Checkpoints
+
     run = tmp_path_factory.mktemp("run")
-    options = ("--full-resolution-epochs", "1", "--checkpoint-minutes", "0")
-    process = subprocess.Popen(train_command(dataset, run, *options), cwd=ROOT, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 300
-    while not (run / "state.json").is_file() and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.05)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert (run / "state.json").is_file()
-    assert not (run / "network.keras").exists()
-    (run / "when_killed.json").write_text((run / "state.json").read_text())
-    subprocess.run(train_command(dataset, run, *options, "--resume"), cwd=ROOT, check=True, capture_output=True)
-    return run
+    # Four batches and the end of the first epoch, then one batch of the second, are six checkpoints.
+    command = [sys.executable, "-m", "tests.support.quick_training", "6", *options_of(dataset, run, *EVERY_BATCH)]
+    killed = subprocess.run(command, cwd=ROOT, check=False, capture_output=True)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+    state, files = json.loads((run / "state.json").read_text()), frozenset(path.name for path in run.iterdir())
+    saved: list[tuple[int, int]] = []
+    save = Checkpoints.save
+
+    def noted(self: Checkpoints, network: object, progress: Any) -> None:
+        saved.append((progress.epoch, progress.step))
+        save(self, network, progress)  # type: ignore[arg-type]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Checkpoints, "save", noted)
+        assert train(dataset, run, *EVERY_BATCH, "--resume") == 0
+    return Resumed(run, state, files, tuple(saved))
 
 
-def test_killed_run_goes_on_where_it_was(killed_and_resumed: Path) -> None:
-    killed = pd.read_json(killed_and_resumed / "when_killed.json", typ="series")
-    assert killed["epoch"] * 4 + killed["step"] > 0
-    history = pd.read_csv(killed_and_resumed / "history.csv")
+@pytest.fixture(scope="module")
+def finished_run(resumed: Resumed) -> Path:
+    return resumed.folder
+
+
+def test_killed_run_goes_on_where_it_was(resumed: Resumed) -> None:
+    assert (resumed.killed["epoch"], resumed.killed["step"]) == (1, 1)
+    # Killed between the next checkpoint and its turn: the old one is whole, and the one that counts.
+    assert {resumed.killed["checkpoint"], "checkpoint-001-00002.keras", "state.json.tmp"} <= resumed.files
+    assert "network.keras" not in resumed.files
+    assert resumed.saved == ((1, 2), (1, 3), (1, 4), (2, 0), (2, 1), (2, 2), (2, 3), (2, 4), (3, 0))
+    history = pd.read_csv(resumed.folder / "history.csv")
     assert list(history["epoch"]) == [1, 2, 3]
     assert list(history["phase"]) == ["head", "low resolution", "full resolution"]
     assert list(history["width"]) == [128, 128, 256]
     assert history[["lesion_loss", "map_loss", "val_loss", "val_auc", "val_balanced_accuracy"]].notna().all(axis=None)
+    pd.testing.assert_frame_equal(history[:1], pd.DataFrame(resumed.killed["history"]))
 
 
-def test_run_with_other_options_is_not_resumed(dataset: Path, killed_and_resumed: Path) -> None:
+def test_killed_run_ends_where_it_would_have_ended(dataset: Path, resumed: Resumed, tmp_path: Path) -> None:
+    import keras
+
+    assert train(dataset, tmp_path / "run", *EVERY_BATCH) == 0
+    one, other = (
+        keras.models.load_model(folder / "network.keras", compile=False)
+        for folder in (tmp_path / "run", resumed.folder)
+    )
+    for weights, same in zip(one.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_allclose(weights, same, rtol=0, atol=1e-6)
+
+
+def test_run_with_other_options_is_not_resumed(
+    dataset: Path, finished_run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for arguments, expected in ((("--resume", "--seed", "2"), "another seed"), ((), "already holds a run")):
-        command = train_command(dataset, killed_and_resumed, "--full-resolution-epochs", "1", *arguments)
-        finished = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
-        assert finished.returncode != 0
-        assert expected in finished.stderr
+        assert train(dataset, finished_run, "--full-resolution-epochs", "1", *arguments) == 2
+        assert expected in capsys.readouterr().err
 
 
-def test_export_writes_an_artifact_that_answers(dataset: Path, killed_and_resumed: Path, tmp_path: Path) -> None:
+def test_export_writes_an_artifact_that_answers(dataset: Path, finished_run: Path, tmp_path: Path) -> None:
+    from model.export import main as export
+
     output = tmp_path / "artifact"
-    command = [sys.executable, "-m", "model.export", "--run", str(killed_and_resumed), "--output", str(output)]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    assert export(["--run", str(finished_run), "--output", str(output)]) == 0
     artifact = load_artifact(output)
     assert (artifact.height, artifact.width) == (192, 256)
     metadata = load_metadata(dataset)
@@ -251,13 +321,11 @@ def test_head_phase_trains_the_dense_layer_only() -> None:
         set_trainable(network, "block_99", is_batch_norm_frozen=False)
 
 
-def test_run_goes_on_from_an_earlier_run_of_its_fold_only(
-    dataset: Path, killed_and_resumed: Path, tmp_path: Path
-) -> None:
+def test_run_goes_on_from_an_earlier_run_of_its_fold_only(dataset: Path, finished_run: Path, tmp_path: Path) -> None:
     from model.train import build_parser, recipe_from
     from model.training.run import RunMismatch, start_network
 
-    options = ["--dataset", str(dataset), "--init", str(killed_and_resumed), "--validation-fold"]
+    options = ["--dataset", str(dataset), "--backbone", "tiny", "--init", str(finished_run), "--validation-fold"]
     start_network(recipe_from(build_parser().parse_args([*options, "0"])))
     with pytest.raises(RunMismatch, match="not without fold 3"):
         start_network(recipe_from(build_parser().parse_args([*options, "3"])))
@@ -323,25 +391,23 @@ def test_two_extra_sets_with_one_image_are_refused(dataset: Path, tmp_path: Path
         recipe_of(dataset, "--extra", str(tmp_path))
 
 
-def test_run_with_an_extra_set_says_so_and_cannot_go_on_without_it(dataset: Path, tmp_path: Path) -> None:
+def test_run_with_an_extra_set_says_so_and_cannot_go_on_without_it(
+    dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     from model.inference.artifact import sha256_of
     from model.training.recipe import read_run
 
     extra, run = write_extra_set(tmp_path / "extra", dataset), tmp_path / "run"
     options = ("--head-epochs", "0", "--full-resolution-epochs", "0")
-    subprocess.run(
-        train_command(dataset, run, *options, "--extra", str(extra)), cwd=ROOT, check=True, capture_output=True
-    )
+    assert train(dataset, run, *options, "--extra", str(extra)) == 0
     assert (run / "network.keras").is_file()
     history = pd.read_csv(run / "history.csv")
     assert np.isfinite(history[["loss", "lesion_loss", "map_loss"]]).all(axis=None)
     (stated,) = read_run(run).extra
     assert (stated.folder, stated.images_by_dx, stated.lesions) == (str(extra), (1,) * 7, 7)
     assert stated.metadata_sha256 == sha256_of(extra / "HAM10000_metadata.csv")
-    finished = subprocess.run(
-        train_command(dataset, run, *options, "--resume"), cwd=ROOT, check=False, capture_output=True, text=True
-    )
-    assert finished.returncode != 0 and "another extra" in finished.stderr
+    assert train(dataset, run, *options, "--resume") == 2
+    assert "another extra" in capsys.readouterr().err
 
 
 def test_images_of_an_extra_set_are_loaded_after_the_dataset_s_with_empty_masks(dataset: Path, tmp_path: Path) -> None:
