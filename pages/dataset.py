@@ -15,7 +15,7 @@ def explore() -> None:
     """Filters, charts and images; a fragment, so that a filter reruns nothing else."""
     task, counts = resources.task(), resources.counts()
     metadata = None
-    with explained_errors():
+    with explained_errors("" if counts is None else wording.COUNTS_INSTEAD):
         metadata = resources.metadata()
     if counts is None:
         widgets.no_counts(task)

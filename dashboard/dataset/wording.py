@@ -19,6 +19,7 @@ CLASS_CHART_HINT = "Select a bar to filter by that {label}; select it again to u
 SITE_COLOUR_NOTE = "Number: count. Colour: share of the {label} (column) that lies at the site."
 SHARE_GROUPS = {"age": "By age", "localization": "By site"}
 INTERVAL_BY_SUBJECT = "Bars: 95 % Wilson interval over {subjects}, because images of one {subject} are not independent."
+COUNTS_INSTEAD = "This page shows the counts that come with LesionLens instead."
 _NO_FOLDER = "The images of the cohort appear here when `DATASET_DIR` names a {dataset} folder"
 _COMMITTED = (
     " (`python -m data.download` fetches one). The charts above need only the counts that come with LesionLens."

@@ -249,5 +249,5 @@ def training(history: pd.DataFrame) -> None:
                 explanation = wording.TRAINING_MEASURES[measure]
                 figure = evaluation_charts.training_curve(history, measure, explanation.axis)
                 chart(explanation.title, data, figure, f"training_{measure}")
-    st.html(f'<p class="lens-data">{escape(task.worded(wording.TRAINING_NOTE))}</p>')
+    st.html(f'<p class="lens-data">{escape(wording.training_note(task, history))}</p>')
     csv_download(history, "history.csv", key="history_csv", label="Training history as CSV")

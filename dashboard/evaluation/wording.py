@@ -32,11 +32,12 @@ PREVALENCE_LABEL = "Prevalence elsewhere"
 PER_CLASS_HEADING = "Each {label} against the rest"
 PER_CLASS_TITLE = "Rates of the {standout}, with 95 % intervals by {subject} bootstrap"
 TRAINING_HEADING = "Training"
-TRAINING_NOTE = (
+_TRAINING_NOTE = (
     "One line a network; each is validated on the fold that it was not trained on. Training is measured on augmented "
-    "images, its loss with label smoothing and without the losses on the {subject} masks; validation on plain images. "
-    "The two cannot be compared directly."
+    "images, its loss with label smoothing{masks}; validation on plain images. The two cannot be compared directly."
 )
+_WITHOUT_MASKS = " and without the losses on the {subject} masks"
+_LOSSES_ON_MASKS = ("lesion_loss", "map_loss")
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,12 @@ def training_data(task: Task, history: pd.DataFrame) -> str:
         f"training and validation {task.words.subjects} of {task.dataset.name}, {plural(networks, 'network')} of "
         f"{plural(epochs, 'epoch')}; phases: {phases}"
     )
+
+
+def training_note(task: Task, history: pd.DataFrame) -> str:
+    """How the two curves of a network were measured; of masks only where the history has losses on them."""
+    has_masks = any(column in history for column in _LOSSES_ON_MASKS)
+    return task.worded(_TRAINING_NOTE, masks=task.worded(_WITHOUT_MASKS) if has_masks else "")
 
 
 def question_name(task: Task, question: str) -> str:

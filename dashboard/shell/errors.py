@@ -39,9 +39,7 @@ _ASK_FOR_ROLE = "Ask whoever runs LesionLens for the role of a clinician."
 ERRORS: dict[type[Exception], Told] = {
     ArtifactMismatch: Told("The model's files cannot be used", "The Dataset page works without a model."),
     PredictionsError: Told("The model's test predictions cannot be read", "The other pages work without them."),
-    DatasetError: Told(
-        "The dataset folder cannot be read", "This page shows the counts that come with LesionLens instead."
-    ),
+    DatasetError: Told("The dataset folder cannot be read"),
     RemoteUnavailable: Told(
         "The model does not answer",
         "The image was not judged. Saved cases and the other pages work without the model.",
@@ -92,10 +90,15 @@ def told_of(error: Exception) -> Told:
     return next((told for kind, told in ERRORS.items() if isinstance(error, kind)), ENTRY_REFUSED)
 
 
-def error_message(error: Exception) -> str:
-    """Title, reason and what still works, for an error of `ANY_PAGE`."""
+def error_message(error: Exception, still_works: str = "") -> str:
+    """Title, reason and what still works, for an error of `ANY_PAGE`.
+
+    Args:
+        error: what happened.
+        still_works: what works in spite of it, where that differs from case to case.
+    """
     told = told_of(error)
-    return f"**{told.title}.** {error}. {told.still_works}".strip()
+    return f"**{told.title}.** {error}. {still_works or told.still_works}".strip()
 
 
 def failure_message(what: str, error: Exception) -> str:

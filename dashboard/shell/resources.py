@@ -125,7 +125,7 @@ def counts() -> pd.DataFrame | None:
     try:
         return _committed_counts(of_task.dataset.counts) if folder is None else _counts(folder, of_task.codes)
     except DatasetError as error:
-        _log.warning("showing the committed counts: %s", error)
+        _log.warning("the dataset folder cannot be read: %s", error)
         return _committed_counts(of_task.dataset.counts)
 
 

@@ -65,13 +65,17 @@ def _forget_choices() -> None:
 
 
 @contextmanager
-def explained_errors() -> Iterator[None]:
-    """Draw the message of an error that a user can meet, in place of what the block would have drawn."""
+def explained_errors(still_works: str = "") -> Iterator[None]:
+    """Draw the message of an error that a user can meet, in place of what the block would have drawn.
+
+    Args:
+        still_works: said in place of what the table of errors says.
+    """
     try:
         yield
     except errors.ANY_PAGE as error:
         _log.warning("%s: %s", type(error).__name__, error)
-        st.error(errors.error_message(error), icon=":material/error:")
+        st.error(errors.error_message(error, still_works), icon=":material/error:")
 
 
 def card_grid(width: int = CARD_WIDTH, columns: int = 3) -> Any:

@@ -116,6 +116,20 @@ def test_dataset_without_counts_says_which_setting_brings_them(toy_model: Path) 
     assert not page.get("plotly_chart")
 
 
+def test_unreadable_dataset_promises_no_counts_where_none_come_along(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    model, folder = write_artifact(tmp_path / "toy", ["conformal"], TOY, "toy"), tmp_path / "dataset"
+    folder.mkdir()
+    (folder / METADATA_FILE).write_text("image_id,dx\nO_1,low\n", encoding="utf-8")
+    with environment(monkeypatch, MODEL_DIR=model, DATASET_DIR=folder):
+        page = run_page("dataset")
+    message = page.error[0].value
+    assert "The dataset folder cannot be read" in message and "missing lesion_id" in message
+    assert "come with LesionLens" not in message and not page.exception
+    assert "No counts of Orchard come with LesionLens" in page.info[0].value
+
+
 def test_dataset_folder_of_the_task_s_codes_is_counted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     model = write_artifact(tmp_path / "toy", ["conformal"], TOY, "toy")
     dataset = write_dataset(tmp_path / "data", 6, ("low", "high"))

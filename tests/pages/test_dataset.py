@@ -109,6 +109,7 @@ def test_unreadable_dataset_folder_is_explained_and_counts_stay(
         page = run_page("dataset")
     assert "missing lesion_id" in page.error[0].value
     assert errors.ERRORS[DatasetError].title in page.error[0].value
+    assert page.error[0].value.endswith(dataset_wording.COUNTS_INSTEAD)
     assert "10,015 images" in shown_text(page)
     assert not page.exception
 
