@@ -12,7 +12,7 @@ import pytest
 from data.tasks.skin import SKIN
 from model.explain.neighbours import Neighbour, NeighbourIndex, fit_index, load_index, majority
 from model.inference.artifact import ArtifactMismatch
-from tests.support.directions import EMBEDDINGS, QUERY, four_directions, rows_of
+from tests.support.tiny_dataset import EMBEDDINGS, QUERY, four_directions, rows_of
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from model.evaluation.results import to_plain
 from model.explain.neighbours import NeighbourIndex, fit_index
 from model.explain.retrieval import precision_at
 from model.measures.intervals import Estimate
-from tests.support.directions import EMBEDDINGS, QUERY, four_directions, rows_of
+from tests.support.tiny_dataset import EMBEDDINGS, QUERY, four_directions, rows_of
 
 
 @pytest.fixture
