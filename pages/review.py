@@ -6,7 +6,7 @@ import streamlit as st
 
 from dashboard.review import decision as decision_widgets
 from dashboard.review import facts as facts_widgets
-from dashboard.review import inputs, widgets, wording
+from dashboard.review import focus, inputs, widgets, wording
 from dashboard.review import own_read as own_read_widgets
 from dashboard.review.queue_table import queue_table
 from dashboard.shell import resources
@@ -14,7 +14,7 @@ from dashboard.shell import resources
 st.title(wording.title(resources.task()))
 if not inputs.intended_use():
     st.stop()
-answer_area = st.container()
+answer_area, focus_area = st.container(), st.container()
 uploads = inputs.image_inputs()
 
 with answer_area:
@@ -35,3 +35,5 @@ with answer_area:
         st.divider()
     else:
         inputs.empty_state()
+with focus_area:
+    focus.follow(wording.REGIONS)

@@ -13,7 +13,7 @@ from dashboard.answer.fields import Form, decision_fields
 from dashboard.review import decision_wording as wording
 from dashboard.review import evidence as evidence_widgets
 from dashboard.review import facts as facts_widgets
-from dashboard.review import state
+from dashboard.review import focus, state
 from dashboard.review.patient import lesion_fields, patient_fields
 from dashboard.review.state import Upload
 from dashboard.review.wording import DECISION_ANCHOR
@@ -119,6 +119,7 @@ def _save(draft: CaseDraft, analysis: Analysis, content: bytes) -> None:
         st.caption(wording.KEPT)
         return
     state.keep_progress(draft.case_id, saved=case)
+    focus.to_saved()
     st.rerun()
 
 
@@ -133,7 +134,8 @@ def _failed(what: str, error: Exception) -> None:
 @st.fragment
 def _saved(case: Case) -> None:
     """What was saved, the way to it, and the decision to change."""
-    st.info(wording.saved(case), icon=":material/inventory_2:")
+    with st.container(key=focus.SAVED):
+        st.info(wording.saved(case), icon=":material/inventory_2:")
     st.caption(wording.facts(case.patient, case.lesion))
     with st.container(horizontal=True, vertical_alignment="center"):
         st.page_link(
@@ -162,4 +164,5 @@ def _change(case: Case) -> None:
             state.keep_progress(case.case_id, saved=None)
         return
     state.keep_progress(case.case_id, saved=changed)
+    focus.to_saved()
     st.rerun()

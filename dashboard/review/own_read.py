@@ -12,7 +12,7 @@ from dashboard.answer.patient import choice
 from dashboard.answer.viewer import image_viewer
 from dashboard.review import decision_wording as wording
 from dashboard.review import facts as facts_widgets
-from dashboard.review import state
+from dashboard.review import focus, state
 from dashboard.review import widgets as review_widgets
 from dashboard.review.state import Upload
 from dashboard.shell import errors, identity, resources
@@ -41,7 +41,8 @@ def own_read(upload: Upload, analysis: Analysis) -> None:
     picture, form = st.columns([7, 3], gap="medium")
     with picture:
         review_widgets.image_caption(upload, analysis)
-        image_viewer(analysis, resources.artifact().task, key="review_own_read_viewer")
+        with st.container(key=focus.IMAGE):
+            image_viewer(analysis, resources.artifact().task, key="review_own_read_viewer")
         review_widgets.image_warnings(analysis)
     with form:
         facts_widgets.facts_popover(upload)
@@ -75,6 +76,7 @@ def _form(case_id: UUID, content_sha256: str) -> None:
         is_informed = _show_answer(content_sha256) or is_informed
         read = Read(str(dx), str(certainty), str(plan), is_informed)
         state.keep_progress(case_id, own_read=read, is_informed=is_informed)
+        focus.to_answer()
         st.rerun()
     if missing:
         st.caption(wording.still_to_pick(missing))
@@ -82,6 +84,7 @@ def _form(case_id: UUID, content_sha256: str) -> None:
         wording.SKIP_READ, type="tertiary", help=wording.SKIP_READ_HELP, key="review_skip_read"
     ):
         state.keep_progress(case_id, is_skipped=True, is_informed=_show_answer(content_sha256) or is_informed)
+        focus.to_answer()
         st.rerun()
 
 

@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 
 import streamlit as st
 
+from dashboard.review import focus
 from data.cases.case import Case, Read
 from model.explain.maps import Explanation
 
@@ -78,6 +79,7 @@ def is_intended_use_accepted() -> bool:
 def accept_intended_use() -> None:
     """Remember it for this session."""
     st.session_state[_IS_ACCEPTED] = True
+    focus.to_inputs()
 
 
 # --- Images ----------------------------------------------------------------------------------------------------------
@@ -91,7 +93,7 @@ def chosen_sample() -> str | None:
 def choose_sample(file: str | None) -> None:
     """Open a sample, or none; the queue starts at its beginning."""
     st.session_state[_SAMPLE] = file
-    st.session_state[_POSITION] = 0
+    go_to(0)
 
 
 def uploads() -> list[Upload]:
@@ -129,6 +131,7 @@ def move(steps: int, length: int) -> None:
 def go_to(position: int) -> None:
     """Show an image of the queue, counted from 0."""
     st.session_state[_POSITION] = position
+    focus.to_image()
 
 
 # --- Progress --------------------------------------------------------------------------------------------------------

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from dashboard.answer import wording as answer_wording
 from dashboard.answer.bars import class_bars_html, group_bars_html
 from dashboard.answer.viewer import heatmap_viewer
 from dashboard.review import evidence as evidence_widgets
 from dashboard.review import facts as facts_widgets
-from dashboard.review import state, wording
+from dashboard.review import focus, state, wording
 from dashboard.review.state import Upload
 from dashboard.shell import resources
 from dashboard.shell.formats import escape as escape_markdown
@@ -20,6 +21,7 @@ from model.explain.keras_worker import METHODS, WorkerFailed
 from model.explain.maps import Explanation, explanation_of
 from model.images.rejection import ImageRejected
 from model.inference.artifact import Artifact, OperatingPoint
+from model.inference.classifier import Prediction
 
 ANSWER_FRAGMENT = "review_answer"
 
@@ -33,7 +35,8 @@ def analyse(upload: Upload) -> Analysis | None:
         analysis = resources.analysis(upload.content)
     except ImageRejected as rejected:
         state.keep_progress(upload.case_id, is_refused=True)
-        st.warning(wording.rejection(upload.name, rejected), icon=":material/block:")
+        with st.container(key=focus.REFUSED):
+            st.warning(wording.rejection(upload.name, rejected), icon=":material/block:")
         return None
     if analysis.answer is None:
         state.keep_progress(upload.case_id, is_refused=True)
@@ -43,7 +46,8 @@ def analyse(upload: Upload) -> Analysis | None:
 
 
 def _refused(upload: Upload, analysis: Analysis) -> None:
-    image, reason = st.columns([1, 2], gap="medium")
+    with st.container(key=focus.REFUSED):
+        image, reason = st.columns([1, 2], gap="medium")
     image.image(analysis.image, width="stretch", alt="The image that was not answered")
     with reason:
         st.warning(
@@ -60,16 +64,17 @@ def _refused(upload: Upload, analysis: Analysis) -> None:
 def result(upload: Upload, analysis: Analysis) -> None:
     """Image and heatmap at the left, large; what the model says at the right; what speaks for it below.
 
-    On a phone the panels below come last; on a wide screen the style sheet puts them under the image.
+    On a phone these come one below the other: the verdict, the image, the rest of the answer, the panels. On a wide
+    screen the style sheet puts the first and the third at the right, the others at the left.
     """
     leading = _leading(analysis)
     with st.container(key="review_result"):
-        picture, answer, panels = st.columns([7, 3, 7], gap="medium")
+        verdict, picture, answer, panels = st.columns([3, 7, 3, 7], gap="medium")
         with picture:
             _picture(upload, analysis, leading)
         with answer:
             facts_widgets.facts_popover(upload, is_saved=state.progress(upload.case_id).saved is not None)
-            _answer(analysis)
+            _answer(analysis, verdict)
     with panels:
         evidence_widgets.evidence(analysis, leading)
         evidence_widgets.contrast_panel(analysis)
@@ -107,7 +112,8 @@ def _leading(analysis: Analysis) -> str:
 
 def _picture(upload: Upload, analysis: Analysis, leading: str) -> None:
     image_caption(upload, analysis, wording.TO_DECISION)
-    heatmap_viewer(analysis, leading, _by_method(analysis), key="review_viewer")
+    with st.container(key=focus.IMAGE):
+        heatmap_viewer(analysis, leading, _by_method(analysis), key="review_viewer")
     image_warnings(analysis)
     rows, columns = analysis.answered.explanation.heatmaps.shape[1:]
     with st.expander("What a heatmap does not prove"):
@@ -156,17 +162,14 @@ def _on_demand_form(analysis: Analysis) -> None:
 
 
 @st.fragment(key=ANSWER_FRAGMENT)
-def _answer(analysis: Analysis) -> None:
-    """A fragment: moving the threshold redraws the answer and nothing else."""
+def _answer(analysis: Analysis, verdict: DeltaGenerator) -> None:
+    """A fragment: moving the threshold redraws the answer and nothing else; `verdict` is where it begins."""
     prediction = analysis.answered.prediction
     artifact = resources.analyzer().artifact
-    point = _operating_point(artifact)
-    is_flagged = prediction.p_positive >= point.threshold
-    st.html(group_bars_html(prediction, point))
-    verdict = wording.verdict(prediction, point)
-    # Amber means "a person decides"; nothing on this page is green.
-    st.warning(verdict, icon=":material/flag:") if is_flagged else st.info(verdict, icon=":material/person_search:")
-    st.caption(wording.measured_meaning(artifact.task, point))
+    with verdict:
+        point = _operating_point(artifact)
+        is_flagged = prediction.p_positive >= point.threshold
+        _verdict(prediction, point, is_flagged)
     evidence_widgets.prediction_set(prediction, artifact, point.threshold)
     st.html(class_bars_html(prediction, artifact))
     st.markdown(wording.headline(prediction, artifact, is_flagged))
@@ -176,6 +179,15 @@ def _answer(analysis: Analysis) -> None:
         f"Model {artifact.name} {artifact.version} · weights {artifact.weights_sha256[:12]} · "
         f"{analysis.runtime_ms:.0f} ms · answered by {escape_markdown(resources.answering_runtime())}"
     )
+
+
+def _verdict(prediction: Prediction, point: OperatingPoint, is_flagged: bool) -> None:
+    st.html(group_bars_html(prediction, point))
+    text = wording.verdict(prediction, point)
+    with st.container(key=focus.ANSWER):
+        # Amber means "a person decides"; nothing on this page is green.
+        st.warning(text, icon=":material/flag:") if is_flagged else st.info(text, icon=":material/person_search:")
+    st.caption(wording.measured_meaning(prediction.task, point))
 
 
 def _redraw_decisions() -> None:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from dashboard.answer.wording import class_and_share, leading_class, most_likely, of_100, two_names
+from dashboard.review import focus
 from dashboard.review.state import Progress
 from dashboard.shell.formats import escape, one_decimal, percent
 from dashboard.shell.glossary import standout_meaning
@@ -38,6 +39,13 @@ INTENDED_USE_BUTTON = "I have read this"
 QUEUE_LIST = "Images of the queue"
 TABLE_CAPTION = "Images of the queue, highest risk first; the button with the picture shows an image"
 NO_PICTURE = "No image"
+# What a screen reader calls the parts that a step leads to.
+REGIONS = {
+    focus.IMAGE: "Image",
+    focus.REFUSED: "Image without an answer",
+    focus.ANSWER: "The AI's answer",
+    focus.SAVED: "Saved case",
+}
 TABLE_WAITS = "The table of all images opens when each has your own read, because it holds the AI's answers."
 BURNT_IN_TEXT = (
     "The DICOM file does not say whether text is burnt into the image. Look for names and numbers in it before you "

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from dashboard.review.focus import ANSWER
 from tests.support.servers.browser_server import PATIENCE, REAL_IMAGE, SAMPLE, choose_files, open_review, read_first
 
 pytest_plugins = ("tests.support.servers.browser_server",)
@@ -137,10 +138,11 @@ def test_phone_needs_no_sideways_scrolling(phone: Page, address: str, path: str)
     assert main.evaluate("element => element.scrollWidth - element.clientWidth") <= 1
 
 
-def test_answer_on_a_phone_stacks_image_heatmap_probabilities(phone: Page, address: str) -> None:
+def test_answer_on_a_phone_stacks_verdict_image_heatmap_probabilities(phone: Page, address: str) -> None:
     upload(phone, address, SAMPLE)
+    verdict = phone.locator(f".st-key-{ANSWER}").bounding_box()
     original, heatmap = (phone.locator(".frame").nth(panel).bounding_box() for panel in (0, 1))
-    meter = phone.get_by_role("meter").first.bounding_box()
-    assert original and heatmap and meter
-    assert original["y"] < heatmap["y"] < meter["y"]
+    meter = phone.get_by_role("meter").last.bounding_box()
+    assert verdict and original and heatmap and meter
+    assert verdict["y"] + verdict["height"] < original["y"] < heatmap["y"] < meter["y"]
     assert original["width"] > 300

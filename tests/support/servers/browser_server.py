@@ -67,11 +67,18 @@ def choose_files(page: Page, *files: Path) -> None:
     page.locator("[data-testid=stFileUploader] input[type=file]").set_input_files([str(file) for file in files])
 
 
-def read_first(page: Page, name: str = "Melanocytic nevus", certainty: str = "Sure", plan: str = "Follow-up") -> None:
-    """Fill in the own read and ask for the answer, and wait for it."""
+def pick_own_read(
+    page: Page, name: str = "Melanocytic nevus", certainty: str = "Sure", plan: str = "Follow-up"
+) -> None:
+    """Fill in the own read."""
     page.locator("[data-testid=stRadio]").get_by_text(name, exact=False).click()
     for word in (certainty, plan):
         page.get_by_role("radio", name=word, exact=True).or_(page.get_by_role("button", name=word, exact=True)).click()
+
+
+def read_first(page: Page, name: str = "Melanocytic nevus", certainty: str = "Sure", plan: str = "Follow-up") -> None:
+    """Fill in the own read and ask for the answer, and wait for it."""
+    pick_own_read(page, name, certainty, plan)
     page.get_by_role("button", name=decision_wording.SHOW_ANSWER).click()
     wait_for_answer(page)
 
