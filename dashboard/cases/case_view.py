@@ -15,6 +15,7 @@ from dashboard.answer.viewer import heatmap_viewer
 from dashboard.cases import forms as case_forms
 from dashboard.cases import wording
 from dashboard.cases.opened import Picture, close, opened, parsed_id, picture
+from dashboard.cases.order import neighbour_buttons
 from dashboard.cases.timeline import timeline
 from dashboard.cases.worklist import download
 from dashboard.reports import exports as case_exports
@@ -42,7 +43,9 @@ def case_view(asked: str) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.title(wording.CASE_TITLE, width="content")
         st.button("All cases", icon=":material/arrow_back:", on_click=close)
-    case = opened(parsed_id(asked))
+        case_id = parsed_id(asked)
+        neighbour_buttons(case_id)
+    case = opened(case_id)
     st.markdown(wording.case_heading(case))
     image, answer = st.columns([7, 4], gap="medium")
     with image:

@@ -38,6 +38,28 @@ ANY = "Any"
 FLAGGED_NAMES = {True: "Flagged", False: "Not flagged"}
 DIFFERS_NAMES = {True: "Differs from the AI", False: "Same as the AI"}
 BIOPSY_NAMES = {True: "With a result", False: "Without a result"}
+# Days by what they are called in a list of choices.
+NOT_SEEN_FOR = {
+    30: "Not seen again for 1 month",
+    91: "Not seen again for 3 months",
+    182: "Not seen again for 6 months",
+    365: "Not seen again for 12 months",
+}
+DUE_DAYS = 91
+DUE_HELP = (
+    "Plan Follow-up, no biopsy result, and no later case of the same {subject}. A plan holds no date, so you choose "
+    "after how long a follow-up counts as due."
+)
+TO_DO_HEADING = "To do"
+UNPLANNED, AWAITED, DUE = (
+    "Flagged, no follow-up planned",
+    "Biopsy or excision planned, no result",
+    "Follow-up due",
+)
+UNPLANNED_HELP = "Flagged by the AI, plan No follow-up, no biopsy result."
+AWAITED_HELP = "Plan Biopsy or Excision, and no biopsy result entered."
+DUE_BUTTON_HELP = f"Not seen again for 3 months. {DUE_HELP}"
+PREVIOUS, NEXT = "Previous", "Next"
 TASK_LABEL = "Cases of"
 TASK_HELP = "Cases of one kind are listed, searched and exported at a time."
 
@@ -82,6 +104,16 @@ def found(count: int, first: int, last: int, is_filtered: bool) -> str:
     """`10,000 cases, 51 to 100 shown`, `3 cases found by these filters`."""
     cases = ("1 case" if count == 1 else f"{count:,} cases") + (" found by these filters" if is_filtered else "")
     return cases if last - first + 1 == count else f"{cases}, {first:,} to {last:,} shown"
+
+
+def to_do(name: str, count: int) -> str:
+    """A list of what is left to do and how much it is: `Follow-up due: 4`."""
+    return f"{name}: **{count:,}**"
+
+
+def place_in_list(position: int, count: int) -> str:
+    """`Case 3 of 12 in the list`; the position counts from 1."""
+    return f"Case {position:,} of {count:,} in the list"
 
 
 def one_line(number: int, summary: CaseSummary) -> str:

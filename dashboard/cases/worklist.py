@@ -11,16 +11,19 @@ from uuid import UUID
 
 import streamlit as st
 
+from dashboard.answer.patient import choice, site_name
 from dashboard.cases import wording
 from dashboard.cases.case_table import case_table
 from dashboard.cases.opened import close
+from dashboard.cases.order import remember_list
 from dashboard.cases.thumbnails import make_missing
+from dashboard.cases.to_do import to_do
 from dashboard.reports import exports as case_exports
 from dashboard.reports.exports import MAX_ZIP_CASES, Selection
 from dashboard.shell import resources
 from dashboard.shell.identity import actor
-from dashboard.shell.times import start_of
-from data.cases.case import SITES
+from dashboard.shell.times import days_ago, start_of
+from data.cases.case import PLANS, SITES
 from data.cases.queries import ORDERS, CaseQuery
 from data.tasks.known import DEFAULT_TASK, TASKS
 from data.tasks.task import Task
@@ -36,6 +39,8 @@ FILTERS: dict[str, Any] = {
     "cases_flagged": None,
     "cases_differs": None,
     "cases_biopsy": None,
+    "cases_plans": (),
+    "cases_due": None,
     "cases_site": None,
     "cases_from": None,
     "cases_to": None,
@@ -54,13 +59,16 @@ def worklist() -> None:
         return
     task = TASKS[key]
     # Only where there are several: asked for a task as well, SQLite counts without the index of patient references.
-    query = replace(_query(task), task=key if len(tasks) > 1 else None)
+    of_task = CaseQuery(task=key if len(tasks) > 1 else None)
+    to_do(task, of_task, show=_show)
+    query = replace(_query(task), task=of_task.task)
     count = resources.case_log().count(query, actor())
     if count == 0:
         _nothing_found(query)
         return
     offset = _headline(query, count)
     summaries = resources.case_log().find(replace(query, limit=CASES_PER_PAGE, offset=offset), actor())
+    remember_list(query, offset, count)
     chosen = case_table(summaries, task)
     _exports(query, task, count, chosen)
     if make_missing(summaries):
@@ -100,6 +108,11 @@ def reset_filters() -> None:
     st.session_state.update(FILTERS)
 
 
+def _show(filters: Mapping[str, Any]) -> None:
+    """Callback: these filters and no others."""
+    st.session_state.update({**FILTERS, **filters})
+
+
 def _query(task: Task) -> CaseQuery:
     """What the filters ask for; their state outlives an opened case and a switch of pages."""
     for key, value in FILTERS.items():
@@ -123,8 +136,10 @@ def _further_filters(task: Task) -> dict[str, Any]:
         return {
             "differs_from_model": _yes_or_no(f"{label.capitalize()} and AI", "cases_differs", wording.DIFFERS_NAMES),
             "has_biopsy": _yes_or_no("Biopsy", "cases_biopsy", wording.BIOPSY_NAMES),
+            "plans": tuple(_plans("Plan", "cases_plans")),
+            "not_seen_since": _since(_due(task, "Follow-up due", "cases_due")),
             "prediction": _class(task, f"AI's {task.standout}", "cases_prediction"),
-            "site": _choice("Site", SITES, "cases_site", str),
+            "site": _choice("Site", SITES, "cases_site", site_name),
             "saved_from": _start_of(_day("Saved from", "cases_from")),
             "saved_before": _start_of(_day("Saved until", "cases_to"), days_later=1),
             "saved_by": _words("Saved by", "cases_saved_by", wording.SAVED_BY_HELP) or None,
@@ -172,6 +187,31 @@ def _choice(label: str, options: Sequence[str], key: str, name: Callable[[str], 
         key=key,
         persist_state="session",
     )
+
+
+def _plans(label: str, key: str) -> list[str]:
+    plans: list[str] = st.multiselect(
+        label, PLANS, format_func=choice, placeholder=wording.ANY, key=key, persist_state="session"
+    )
+    return plans
+
+
+def _due(task: Task, label: str, key: str) -> int | None:
+    """Days for which a lesion that was to be followed up was not seen again; None for any case."""
+    return st.selectbox(
+        label,
+        list(wording.NOT_SEEN_FOR),
+        format_func=wording.NOT_SEEN_FOR.__getitem__,
+        index=None,
+        placeholder=wording.ANY,
+        key=key,
+        help=task.worded(wording.DUE_HELP),
+        persist_state="session",
+    )
+
+
+def _since(days: int | None) -> datetime | None:
+    return None if days is None else days_ago(days)
 
 
 def _yes_or_no(label: str, key: str, names: Mapping[bool, str]) -> bool | None:

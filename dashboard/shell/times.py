@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, time, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import streamlit as st
@@ -36,6 +36,11 @@ def day_of(at: datetime) -> date:
 def start_of(day: date) -> datetime:
     """When a day of the reader's begins."""
     return datetime.combine(day, time.min, zone())
+
+
+def days_ago(days: int) -> datetime:
+    """When the reader's day so many days ago began; the same for a whole day, so that a list keeps its place."""
+    return start_of(today() - timedelta(days=days))
 
 
 def shown_date(day: date) -> str:

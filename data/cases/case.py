@@ -17,7 +17,8 @@ from data.tasks.task import Task
 # How sure a reader is of a diagnosis, least first.
 CERTAINTIES: tuple[str, ...] = ("unsure", "fairly sure", "sure")
 # What a reader wants to do about a lesion, least first.
-PLANS: tuple[str, ...] = ("no follow-up", "follow-up", "biopsy", "excision", "referral")
+NO_FOLLOW_UP, FOLLOW_UP, BIOPSY, EXCISION, REFERRAL = "no follow-up", "follow-up", "biopsy", "excision", "referral"
+PLANS: tuple[str, ...] = (NO_FOLLOW_UP, FOLLOW_UP, BIOPSY, EXCISION, REFERRAL)
 SIDES: tuple[str, ...] = ("left", "right", "midline", "unknown")
 SEXES: tuple[str, ...] = ("female", "male", "unknown")
 # HAM10000's sites, so that a log can become a training set; `unknown` last.

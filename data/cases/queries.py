@@ -8,7 +8,9 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Row, Select, func, select
+from sqlalchemy.orm import aliased
 
+from data.cases.case import FOLLOW_UP
 from data.cases.tables import CaseRow, SearchKeys, content_hash, reference_hash, searchable
 
 # What a list can be sorted by.
@@ -35,6 +37,9 @@ class CaseQuery:
         task: key of one; cases of tasks that this program does not know are found as well.
         dx: of the decision; `prediction` is the model's.
         is_flagged: whether p_positive reached the threshold.
+        plans: of the decision, any of these; empty for every plan.
+        not_seen_since: an aware time; the cases saved before it that were to be followed up and were not: neither has
+            the lesion a later case nor the case a biopsy result. The log holds no date of a planned follow-up.
         differs_from_model: whether the decision's dx is another than the prediction.
         saved_from, saved_before: aware times; the first is included, the second is not.
         order_by: one of `ORDERS`; cases equal in it stand newest first, an unknown age last.
@@ -50,6 +55,8 @@ class CaseQuery:
     site: str | None = None
     is_flagged: bool | None = None
     has_biopsy: bool | None = None
+    plans: tuple[str, ...] = ()
+    not_seen_since: datetime | None = None
     differs_from_model: bool | None = None
     saved_by: str | None = None
     saved_from: datetime | None = None
@@ -148,12 +155,31 @@ def _conditions(query: CaseQuery, organisation: str, keys: SearchKeys) -> list[C
     conditions += [
         fact if getattr(query, name) else ~fact for name, fact in facts.items() if getattr(query, name) is not None
     ]
+    if query.plans:
+        conditions.append(CaseRow.plan.in_(query.plans))
+    if query.not_seen_since is not None:
+        conditions += _not_seen_since(query.not_seen_since)
     if query.patient_reference.strip():
         conditions.append(CaseRow.reference_hash == reference_hash(query.patient_reference, keys.reference))
     if query.content_sha256:
         conditions.append(CaseRow.content_hash == content_hash(query.content_sha256, keys.content))
     conditions += [CaseRow.search_text.contains(word, autoescape=True) for word in searchable(query.text).split()]
     return conditions + _days(query)
+
+
+def _not_seen_since(time: datetime) -> list[ColumnElement[bool]]:
+    later = aliased(CaseRow)
+    is_later = (
+        later.organisation == CaseRow.organisation,
+        later.lesion_id == CaseRow.lesion_id,
+        later.saved_at > CaseRow.saved_at,
+    )
+    return [
+        CaseRow.plan == FOLLOW_UP,
+        CaseRow.saved_at < time,
+        CaseRow.biopsy_dx.is_(None),
+        ~select(later.case_id).where(*is_later).exists(),
+    ]
 
 
 def _days(query: CaseQuery) -> list[ColumnElement[bool]]:

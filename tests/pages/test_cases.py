@@ -319,6 +319,90 @@ def test_times_are_those_of_the_browser(case: Case, monkeypatch: pytest.MonkeyPa
     assert listed(page) == ["PAT-17"]
 
 
+# --- What is left to do, and the way through a list ------------------------------------------------------------------
+
+
+def to_do_counts(page: AppTest) -> list[str]:
+    return [button.label for button in page.button if str(button.key).startswith("cases_to_do_")]
+
+
+def test_what_is_left_to_do_is_counted_and_one_press_away(three_cases: None) -> None:
+    flagged = made_up_result([0, 0.05, 0.05, 0, 0.6, 0.3, 0])
+    dora = made_up(4, patient=Patient("Dora"), result=flagged, decision=Decision("nv", "no follow-up"))
+    emil = made_up(5, patient=Patient("Emil"), result=flagged, decision=Decision("nv", "no follow-up"))
+    resources.case_log().record_biopsy(emil.case_id, Biopsy("nv", date(2026, 1, 2)), LOCAL_ACTOR)
+    fred = made_up(6, patient=Patient("Fred"), decision=Decision("nv", "follow-up"))
+    gina = made_up(7, patient=Patient("Gina"), decision=Decision("nv", "follow-up"))
+    seen_again = made_up(8, patient=Patient("Gina"), lesion=gina.lesion, decision=Decision("nv", "referral"))
+    with resources.case_log()._database.writing() as session:
+        for case, days in ((fred, 92), (gina, 92), (seen_again, 1)):
+            saved_at = case.saved_at - timedelta(days=days)
+            session.execute(update(CaseRow).where(CaseRow.case_id == case.case_id).values(saved_at=saved_at))
+    page = open_page()
+    assert to_do_counts(page) == [
+        "Flagged, no follow-up planned: **1**",
+        "Biopsy or excision planned, no result: **1**",
+        "Follow-up due: **1**",
+    ]
+    # Anna's excision has its result, Cem's follow-up is of today.
+    for name, expected in ((wording.UNPLANNED, ["Dora"]), (wording.AWAITED, ["Ben"]), (wording.DUE, ["Fred"])):
+        page.button(key=f"cases_to_do_{name}").click().run()
+        assert not page.exception and listed(page) == expected
+    assert dora.patient.reference in listed(press(page, "Reset"))
+
+
+@pytest.mark.parametrize(("plans", "expected"), [(["biopsy"], ["Ben"]), (["biopsy", "follow-up"], ["Cem", "Ben"])])
+def test_plans_are_a_filter(three_cases: None, plans: list[str], expected: list[str]) -> None:
+    page = open_page()
+    page.multiselect(key="cases_plans").set_value(plans).run()
+    assert listed(page) == expected
+    assert len(listed(press(page, "Reset"))) == 3
+
+
+@pytest.fixture
+def three_samples() -> list[Case]:
+    """Oldest first: flagged by a melanoma, a basal cell carcinoma and a nevus, of which the last is not flagged."""
+    folder = ROOT / "data" / "sample"
+    return [save_sample(folder / f"synthetic_{dx}_1.jpg", patient=Patient(dx)) for dx in ("mel", "bcc", "nv")]
+
+
+def test_next_and_previous_follow_the_list_as_it_was_filtered(three_samples: list[Case]) -> None:
+    melanoma, carcinoma, nevus = three_samples
+    assert [case.result.is_flagged for case in three_samples] == [True, True, False]
+    page = open_page()
+    choose(page, "Flag", True)
+    assert listed(page) == ["bcc", "mel"]
+    open_row(page, carcinoma)
+    assert wording.place_in_list(1, 2) in shown(page) and page.button(key="cases_previous").disabled
+    press(page, wording.NEXT)
+    assert page.query_params["case"] == str(melanoma.case_id) and wording.case_heading(melanoma) in shown(page)
+    assert wording.place_in_list(2, 2) in shown(page) and page.button(key="cases_next").disabled
+    press(page, wording.PREVIOUS)
+    assert wording.case_heading(carcinoma) in shown(page)
+    press(page, "All cases")
+    press(page, "Reset")
+    open_row(page, nevus)
+    assert wording.place_in_list(1, 3) in shown(page)
+
+
+def test_a_change_moves_no_case_out_of_the_way_through_the_list(three_samples: list[Case]) -> None:
+    melanoma, carcinoma, _ = three_samples
+    page = open_page()
+    page.multiselect(key="cases_plans").set_value([carcinoma.decision.plan]).run()
+    shown_first = [case for case in three_samples if case.patient.reference in listed(page)]
+    open_row(page, carcinoma)
+    page.selectbox(key=f"cases_decision_plan_{carcinoma.case_id}").set_value("referral")
+    press(page, "Save the decision")
+    assert wording.place_in_list(2, len(shown_first)) in shown(page)
+    press(page, wording.NEXT)
+    assert wording.case_heading(melanoma) in shown(page)
+
+
+def test_a_case_of_an_address_alone_is_part_of_no_list(three_samples: list[Case]) -> None:
+    page = open_page(three_samples[0].case_id)
+    assert not [button for button in page.button if button.label in (wording.NEXT, wording.PREVIOUS)]
+
+
 # --- Small pictures --------------------------------------------------------------------------------------------------
 
 

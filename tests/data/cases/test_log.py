@@ -432,6 +432,11 @@ def fill_ward(log: CaseLog) -> list[UUID]:
         ({"is_flagged": False}, [3]),
         ({"has_biopsy": True}, [2, 1]),
         ({"has_biopsy": False}, [3, 0]),
+        ({"plans": ("no follow-up",)}, [2]),
+        ({"plans": ("no follow-up", "biopsy", "excision")}, [2, 1]),
+        # The lesion of the first was seen again; that of the last was not.
+        ({"not_seen_since": datetime(2026, 3, 5, tzinfo=UTC)}, [3]),
+        ({"not_seen_since": datetime(2026, 3, 4, tzinfo=UTC)}, []),
         ({"differs_from_model": True}, [2]),
         ({"differs_from_model": False}, [3, 1, 0]),
         ({"saved_by": "bert@north.org"}, [1]),
