@@ -13,7 +13,8 @@ if str(ROOT) not in sys.path:
 
 import streamlit as st  # noqa: E402 (the path comes first)
 
-from dashboard.access import sign_in  # noqa: E402
+from dashboard.access import sign_in, tab  # noqa: E402
+from dashboard.review import state  # noqa: E402
 from dashboard.shell.formats import APP_NAME  # noqa: E402
 from dashboard.shell.widgets import explained_errors, model_selector, page_style, research_banner  # noqa: E402
 
@@ -28,5 +29,9 @@ research_banner()
 with explained_errors():
     sign_in.user_bar()
     if sign_in.is_in():
+        tab.guard(state.keep_draft, is_unsaved=state.is_any_unsaved())
+        if state.restore_draft():
+            st.rerun()
         model_selector()
     page.run()
+    state.keep_draft()

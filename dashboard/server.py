@@ -64,6 +64,7 @@ STRICT_TRANSPORT_SECURITY = "max-age=31536000"  # a year, in seconds
 # Asks the case log a question that finds nothing: this organisation has no cases.
 HEALTH_CHECK = Actor("health check", "", "admin")
 SWEEP_SECONDS = 3600.0
+EXPIRE_SECONDS = 60.0
 ORPHAN_AGE = timedelta(hours=1)
 
 _log = logging.getLogger(__name__)
@@ -153,7 +154,14 @@ def _works(name: str, check: Callable[[], object]) -> bool:
 async def _sweeping(app: st.App) -> AsyncIterator[None]:
     # A daemon, so that a database that does not answer never holds up the end of the process.
     threading.Thread(target=_sweep_for_ever, name="sweep", daemon=True).start()
+    threading.Thread(target=_expire_for_ever, name="drafts", daemon=True).start()
     yield
+
+
+def _expire_for_ever() -> None:
+    while True:
+        time.sleep(EXPIRE_SECONDS)
+        resources.drafts().expire()
 
 
 def _sweep_for_ever() -> None:

@@ -11,7 +11,7 @@ from html import escape
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
-from dashboard.access import wording
+from dashboard.access import tab, wording
 from dashboard.shell import resources
 from dashboard.shell.errors import ANY_PAGE
 from dashboard.shell.identity import ROLE_PAGES, NotSignedIn, RoleMissing, SignInExpired, actor, may, seconds_left
@@ -139,5 +139,6 @@ def _sign_out() -> None:
         resources.case_log().record_sign_out(actor())
     except ANY_PAGE as error:
         _log.warning("sign-out not recorded: %s", error)
+    tab.forget_draft()
     st.session_state.clear()
     st.logout()

@@ -76,6 +76,7 @@ def _form(upload: Upload, case_id: UUID, analysis: Analysis, own_read: Read | No
         patient = patient_fields(upload, case_id)
     with lesion_column:
         lesion = lesion_fields(upload, case_id)
+    state.keep_draft()
     _sender()(key="review_send_typed_text")
     is_wanted = st.button(
         wording.SAVE,

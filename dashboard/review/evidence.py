@@ -15,6 +15,7 @@ from PIL import Image
 
 from dashboard.answer import wording as answer_wording
 from dashboard.review import evidence_wording as wording
+from dashboard.review import state
 from dashboard.review import wording as review_wording
 from dashboard.shell import resources
 from dashboard.shell.glossary import metric_of
@@ -50,7 +51,6 @@ SAME_IMAGE_DISTANCE = 0.001
 STRESS_SIDE = 1024  # pixels
 FLIP_SIDE = 320  # pixels
 STRESS_SEED = 0
-OPERATING_POINT = "review_operating_point"
 STRESS_FRAGMENT = "review_stress_panel"
 _STRESSED = "review_stress"
 
@@ -73,7 +73,7 @@ class _Stressed:
 
 def chosen_operating_point(artifact: Artifact) -> OperatingPoint:
     """The operating point chosen in the answer, the first at the start."""
-    name = st.session_state.get(OPERATING_POINT)
+    name = st.session_state.get(state.OPERATING_POINT)
     return next((point for point in artifact.operating_points if point.name == name), artifact.operating_points[0])
 
 

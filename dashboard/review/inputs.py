@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
@@ -44,13 +46,11 @@ def image_inputs() -> list[Upload]:
             accept_multiple_files=True,
             max_upload_size=MAX_BYTES // 2**20,
             key=UPLOADER,
-            on_change=state.forget_uploads,
+            on_change=state.note_change,
         )
-        given = [_opened(file) for file in [*files, *_camera()]]
-        # The uploader forgets its files when the user looks at another page; the session does not.
-        if given:
-            state.keep_uploads(given)
-        _kept_uploads(is_in_uploader=bool(given))
+        # The uploader forgets its files when the user looks at another page or refreshes; the queue does not.
+        state.take_files({file.file_id: partial(_read, file) for file in [*files, *_camera()]})
+        _queued()
     with sample_column:
         _sample_buttons()
     sample = state.chosen_sample()
@@ -59,24 +59,54 @@ def image_inputs() -> list[Upload]:
     return state.uploads()
 
 
-def _kept_uploads(is_in_uploader: bool) -> None:
-    """Ways back to the user's own images, and to be rid of them where the uploader no longer lists them."""
-    kept = state.uploads()
-    if kept and state.chosen_sample() is not None:
-        st.button(wording.back_to(len(kept)), on_click=state.choose_sample, args=(None,), icon=":material/undo:")
-    elif kept and not is_in_uploader:
-        st.button(wording.close(len(kept)), on_click=state.forget_uploads, icon=":material/close:")
+def _queued() -> None:
+    """Ways back to the user's own images, and to be rid of those that the uploader does not list."""
+    queue = state.uploads()
+    if not queue:
+        return
+    if state.not_held():
+        st.warning(wording.not_held(state.not_held()), icon=":material/warning:")
+    if state.chosen_sample() is not None:
+        st.button(wording.back_to(len(queue)), on_click=state.choose_sample, args=(None,), icon=":material/undo:")
+        return
+    shown, to_be_closed = shown_image(queue), state.to_be_closed()
+    with st.container(horizontal=True):
+        if len(queue) > 1 and not state.is_listed(shown) and _close_button(wording.CLOSE_THIS):
+            to_be_closed = [shown]
+        if not any(map(state.is_listed, queue)) and _close_button(wording.close(len(queue))):
+            to_be_closed = queue
+    if any(map(state.has_unsaved_work, to_be_closed)):
+        _ask_to_close(to_be_closed)
+    elif to_be_closed:
+        state.close([upload.case_id for upload in to_be_closed])
+        st.rerun()
+
+
+def _close_button(label: str) -> bool:
+    return st.button(label, icon=":material/close:")
+
+
+@st.dialog(wording.CLOSE_HEADING)
+def _ask_to_close(images: list[Upload]) -> None:
+    unsaved = [upload.name for upload in images if state.has_unsaved_work(upload)]
+    st.markdown(wording.not_saved(unsaved))
+    with st.container(horizontal=True):
+        if st.button(wording.KEEP_OPEN, type="primary"):
+            st.rerun()
+        case_ids = [upload.case_id for upload in images]
+        if st.button(wording.CLOSE_UNSAVED, on_click=state.close, args=(case_ids,)):
+            st.rerun()
 
 
 def _camera() -> list[UploadedFile]:
     if not st.toggle("Use the camera", key="review_uses_camera", help="For a phone with a dermatoscope attached"):
         return []
-    photograph = st.camera_input("Photograph through the dermatoscope", key=CAMERA, on_change=state.forget_uploads)
+    photograph = st.camera_input("Photograph through the dermatoscope", key=CAMERA, on_change=state.note_change)
     return [photograph] if photograph else []
 
 
-def _opened(file: UploadedFile) -> Upload:
-    return Upload(file.name, file.getvalue(), state.case_id(file.file_id))
+def _read(file: UploadedFile) -> tuple[str, bytes]:
+    return file.name, file.getvalue()
 
 
 def _sample_buttons() -> None:

@@ -78,6 +78,7 @@ def _form(case_id: UUID, content_sha256: str) -> None:
         state.keep_progress(case_id, own_read=read, is_informed=is_informed)
         focus.to_answer()
         st.rerun()
+    state.keep_draft()
     if missing:
         st.caption(wording.still_to_pick(missing))
     if not settings().is_read_first and st.button(

@@ -1,14 +1,19 @@
-"""Session state of the Review page: its keys and typed access. Nothing in here outlives the browser tab."""
+"""Session state of the Review page: its keys and typed access. A draft of it outlives a refresh of the browser tab."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection, Mapping
+from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any, cast
 from uuid import UUID, uuid4
 
 import streamlit as st
 
+from dashboard.access import tab
 from dashboard.review import focus
+from dashboard.shell import identity, resources
+from dashboard.shell.drafts import MOST_BYTES_EACH
 from data.cases.case import Case, Read
 from model.explain.maps import Explanation
 
@@ -20,6 +25,14 @@ _CASE_IDS = "review_case_ids"
 _PROGRESS = "review_progress"
 _SEEN_ANSWERS = "review_seen_answers"
 _ON_DEMAND = "review_on_demand"
+# Of the files that uploader and camera hold: whose cases they are, and whether the user has just changed them.
+_LISTED, _IS_CHANGED, _TO_BE_CLOSED = "review_listed", "review_is_changed", "review_to_be_closed"
+_IS_RESTORED, _NOT_HELD = "review_is_draft_restored", "review_not_held"
+OPERATING_POINT = "review_operating_point"
+# What is held for a refresh besides the images and what was filled in of each.
+_OF_A_DRAFT = (
+    _IS_ACCEPTED, _SAMPLE, _POSITION, _PROGRESS, _SEEN_ANSWERS, OPERATING_POINT, resources.CHOSEN_MODEL
+)  # fmt: skip
 # Maps computed on demand are a few hundred bytes each; a long session must not pile them up all the same.
 MAX_ON_DEMAND = 32
 
@@ -91,9 +104,9 @@ def chosen_sample() -> str | None:
 
 
 def choose_sample(file: str | None) -> None:
-    """Open a sample, or none; the queue starts at its beginning."""
+    """Open a sample, or none; the place in the queue stays."""
     st.session_state[_SAMPLE] = file
-    go_to(0)
+    focus.to_image()
 
 
 def uploads() -> list[Upload]:
@@ -101,21 +114,73 @@ def uploads() -> list[Upload]:
     return list(cast(list[Upload], st.session_state.get(_UPLOADS, [])))
 
 
-def keep_uploads(given: list[Upload]) -> None:
-    """Keep the user's images for this session."""
-    st.session_state[_UPLOADS] = given
+def note_change() -> None:
+    """Callback of every way to give an image: the user has given or taken away files, and no page change has."""
+    st.session_state[_IS_CHANGED] = True
 
 
-def forget_uploads() -> None:
-    """Start anew: no upload, no sample. The callback of every way to give an image."""
-    st.session_state[_UPLOADS] = []
-    choose_sample(None)
+def take_files(files: Mapping[str, Callable[[], tuple[str, bytes]]]) -> None:
+    """Bring the queue up to date with the files that uploader and camera hold.
 
+    New files join the queue, and the first of them is shown; a file that the queue holds already is shown instead of
+    joining twice. What the user took away leaves the queue, unless it has unsaved work: then `to_be_closed` names it.
 
-def case_id(file_id: str) -> UUID:
-    """What the case of an uploaded file is called: made when it is first asked for, the same ever after."""
+    Args:
+        files: name and content by Streamlit's id of the file, read only where the file is new.
+    """
     case_ids = cast(dict[str, UUID], st.session_state.setdefault(_CASE_IDS, {}))
-    return case_ids.setdefault(file_id, uuid4())
+    new, held = [file_id for file_id in files if file_id not in case_ids], len(uploads())
+    for file_id in new:
+        case_ids[file_id] = _joined(*files[file_id]())
+    listed = {case_ids[file_id] for file_id in files}
+    # A file that is taken away is all that changes; where others come in its place, the page was changed meanwhile.
+    if st.session_state.pop(_IS_CHANGED, False) and not new:
+        gone = cast(set[UUID], st.session_state.get(_LISTED, set())) - listed
+        unsaved = {upload.case_id for upload in uploads() if has_unsaved_work(upload)}
+        close(gone - unsaved)
+        st.session_state[_TO_BE_CLOSED] = gone & unsaved
+    st.session_state[_LISTED] = listed
+    if new:
+        choose_sample(None)
+        queue = [upload.case_id for upload in uploads()]
+        go_to(held if len(queue) > held else queue.index(case_ids[new[0]]))
+
+
+def _joined(name: str, content: bytes) -> UUID:
+    """The id of an image's case; the image joins the queue where it is not in it."""
+    queue = uploads()
+    for upload in queue:
+        if upload.content == content and upload.case_id is not None:
+            return upload.case_id
+    case_id = uuid4()
+    st.session_state[_UPLOADS] = [*queue, Upload(name, content, case_id)]
+    return case_id
+
+
+def is_listed(upload: Upload) -> bool:
+    """Whether uploader or camera hold the image, so that it is taken away there."""
+    return upload.case_id in cast(set[UUID], st.session_state.get(_LISTED, set()))
+
+
+def to_be_closed() -> list[Upload]:
+    """Images with unsaved work that the user took away from the uploader; asked for once."""
+    case_ids = cast(set[UUID], st.session_state.pop(_TO_BE_CLOSED, set()))
+    return [upload for upload in uploads() if upload.case_id in case_ids]
+
+
+def close(case_ids: Collection[UUID | None]) -> None:
+    """Take images out of the queue, with all that was said of them; the one that is shown stays if it can."""
+    queue = uploads()
+    if not case_ids or not queue:
+        return
+    shown = queue[position(len(queue))]
+    left = [upload for upload in queue if upload.case_id not in case_ids]
+    go_to(left.index(shown) if shown in left else min(queue.index(shown), max(len(left) - 1, 0)))
+    st.session_state[_UPLOADS] = left
+    for key in _fields([upload for upload in queue if upload not in left]):
+        del st.session_state[key]
+    progresses = cast(dict[UUID, Progress], st.session_state.get(_PROGRESS, {}))
+    st.session_state[_PROGRESS] = {key: value for key, value in progresses.items() if key not in case_ids}
 
 
 def position(length: int) -> int:
@@ -149,6 +214,78 @@ def keep_progress(case_id: UUID | None, **changes: Any) -> None:
     if case_id is not None:
         store = cast(dict[UUID, Progress], st.session_state.setdefault(_PROGRESS, {}))
         store[case_id] = replace(progress(case_id), **changes)
+
+
+def has_unsaved_work(upload: Upload) -> bool:
+    """Whether something was said of an image that is not in the log: a pick, or the own read."""
+    kept = progress(upload.case_id)
+    if upload.is_sample or kept.is_refused or kept.saved is not None:
+        return False
+    picks = [st.session_state[key] for key in _fields([upload]) if key.startswith("read_")]
+    return kept.is_read or any(pick is not None for pick in picks)
+
+
+def _fields(images: Collection[Upload]) -> list[str]:
+    """Keys of what was filled in of images, whichever form it stands in."""
+    marks = [f"_{upload.case_id}_" for upload in images]
+    return [key for key in map(str, st.session_state) if any(mark in key for mark in marks)]
+
+
+# --- Drafts: what a refresh of the page must not lose ----------------------------------------------------------------
+
+
+def is_any_unsaved() -> bool:
+    """Whether leaving the page would lose work."""
+    return any(has_unsaved_work(upload) for upload in uploads())
+
+
+def keep_draft() -> None:
+    """Hold queue, reads and what was typed in the server's memory, for this browser tab and user."""
+    name = tab.name()
+    if name is None or not st.session_state.get(_IS_RESTORED):
+        return
+    images = _within(MOST_BYTES_EACH)
+    if not images:
+        tab.forget_draft()
+        return
+    values = {key: st.session_state[key] for key in _OF_A_DRAFT if key in st.session_state}
+    fields = {key: st.session_state[key] for key in _fields(images)}
+    values |= {key: value for key, value in fields.items() if _is_plain(value)}
+    values |= {_UPLOADS: images, _NOT_HELD: len(uploads()) - len(images)}
+    size = sum(len(upload.content) for upload in images)
+    resources.drafts().keep(name, identity.actor(), {key: copy(value) for key, value in values.items()}, size)
+
+
+def restore_draft() -> bool:
+    """Take up the work of this tab and user after a refresh, once a session; whether there was any."""
+    name = tab.name()
+    if name is None or st.session_state.get(_IS_RESTORED):
+        return False
+    st.session_state[_IS_RESTORED] = True
+    held = None if uploads() else resources.drafts().held(name, identity.actor())
+    for key, value in (held or {}).items():
+        st.session_state[key] = copy(value)
+    return held is not None
+
+
+def not_held() -> int:
+    """How many images of the queue were too large to come back after a refresh."""
+    return cast(int, st.session_state.get(_NOT_HELD, 0))
+
+
+def _within(most_bytes: int) -> list[Upload]:
+    """As many images of the queue as there is room for, in its order: first those with unsaved work."""
+    room, held = most_bytes, []
+    for upload in sorted(uploads(), key=lambda upload: not has_unsaved_work(upload)):
+        if len(upload.content) <= room:
+            room -= len(upload.content)
+            held.append(upload)
+    return [upload for upload in uploads() if upload in held]
+
+
+def _is_plain(value: object) -> bool:
+    """Whether a field can be filled in again: a button that was pressed cannot."""
+    return value is None or (isinstance(value, (str, int, float, UUID, dict, list)) and not isinstance(value, bool))
 
 
 # --- Answers that were shown -----------------------------------------------------------------------------------------

@@ -203,7 +203,7 @@ def _operating_point(artifact: Artifact) -> OperatingPoint:
         format_func=lambda name: answer_wording.operating_point_name(points[name]),
         default=artifact.operating_points[0].name,
         required=True,
-        key=evidence_widgets.OPERATING_POINT,
+        key=state.OPERATING_POINT,
         on_change=_redraw_decisions,
         persist_state="session",
         help=artifact.task.worded(wording.OPERATING_POINT_HELP),

@@ -30,12 +30,17 @@ EMPTY = (
 UPLOADER = "{Images} (JPEG, PNG, TIFF, WebP, BMP, DICOM; one {subject} each)"
 INTENDED_USE_HEADING = "Before you start"
 INTENDED_USE_KEPT = (
-    "**What is kept.** Images are analysed in the memory of the server that runs LesionLens. No image and no entry is "
-    "stored before you press **Save case**. Once you have seen an answer, one thing is stored, for a year: that you "
-    "have seen the answer to a file with this fingerprint, so that a later read of yours is not taken for an unaided "
-    "one. Open no image on which a name, a face or another person can be recognised."
+    "**What is kept.** Images are analysed in the memory of the server that runs LesionLens. Your queue and what you "
+    "typed are held there for this browser tab, for you alone, and go after an hour or when you sign out; after a "
+    "refresh of the page they are back. No image and no entry is stored before you press **Save case**. Once you have "
+    "seen an answer, one thing is stored, for a year: that you have seen the answer to a file with this fingerprint, "
+    "so that a later read of yours is not taken for an unaided one. Open no image on which a name, a face or another "
+    "person can be recognised."
 )
 INTENDED_USE_BUTTON = "I have read this"
+CLOSE_THIS = "Close this image"
+CLOSE_HEADING = "Close without saving?"
+KEEP_OPEN, CLOSE_UNSAVED = "Keep open", "Close without saving"
 QUEUE_LIST = "Images of the queue"
 TABLE_CAPTION = "Images of the queue, highest risk first; the button with the picture shows an image"
 NO_PICTURE = "No image"
@@ -112,6 +117,18 @@ def back_to(images: int) -> str:
 def close(images: int) -> str:
     """Forget the user's own images."""
     return "Close your image" if images == 1 else f"Close your {images} images"
+
+
+def not_saved(names: Sequence[str]) -> str:
+    """What is lost where these images are closed."""
+    listed = ", ".join(f"**{escape(name)}**" for name in names)
+    return f"What you said of {listed} is not saved. Closing loses it."
+
+
+def not_held(images: int) -> str:
+    """Images that did not come back after a refresh."""
+    which = "1 image was" if images == 1 else f"{images} images were"
+    return f"{which} too large to be held while the page was refreshed. Open them again."
 
 
 def queue_position(position: int, progresses: Sequence[Progress]) -> str:

@@ -15,6 +15,7 @@ import streamlit as st
 from PIL import Image
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+from dashboard.shell.drafts import DraftStore
 from dashboard.shell.pictures import SmallPictures
 from dashboard.shell.settings import LOCAL_CLASSIFIER, ROOT, case_key, settings
 from data.cases.log import CaseLog, open_case_log
@@ -311,6 +312,15 @@ def stability(image_sha256: str, dx: str, analysis: Analysis) -> float:
 @st.cache_resource(max_entries=28, show_spinner=False, scope="session")
 def _stability(image_sha256: str, dx: str, folder: Path, _analysis: Analysis) -> float:
     return _analyzer(folder).stability(_analysis, dx)
+
+
+# --- Unsaved work ----------------------------------------------------------------------------------------------------
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def drafts() -> DraftStore:
+    """What the users of this process have not saved yet."""
+    return DraftStore()
 
 
 # --- Samples, images and cases ---------------------------------------------------------------------------------------

@@ -77,8 +77,8 @@ def sent(page: AppTest) -> str:
     return "\n".join(str(node.proto) for node in page if hasattr(node, "proto"))
 
 
-def noise_png() -> bytes:
+def noise_png(seed: int = 0) -> bytes:
     buffer = io.BytesIO()
-    noise = np.random.default_rng(0).integers(0, 256, (240, 320, 3), dtype=np.uint8)
+    noise = np.random.default_rng(seed).integers(0, 256, (240, 320, 3), dtype=np.uint8)
     Image.fromarray(noise).save(buffer, "PNG")
     return buffer.getvalue()

@@ -1,0 +1,113 @@
+"""The browser tab: a random name by which it is known again after a refresh, and a warning before work is left."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable
+from typing import Any, cast
+
+import streamlit as st
+
+from dashboard.shell import resources
+
+_COMPONENT = "browser_tab"
+_NAME = "browser_tab_name"
+
+# A longer text is sent when it is left, or after a pause in typing: Streamlit keeps it in the browser until something
+# else is sent, and there neither a refresh nor a look at another page would leave it.
+_PAUSE = 300  # milliseconds
+# The name stays in this tab: session storage outlives a refresh, ends with the tab and is read by no other site. A
+# phone puts a page away without asking, so what stands in a field is sent then as well.
+_SCRIPT = """
+const KEY = "lesionlens_tab";
+
+function name() {
+  const known = sessionStorage.getItem(KEY);
+  if (known) return known;
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  const made = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  sessionStorage.setItem(KEY, made);
+  return made;
+}
+
+export default function ({ data, setStateValue, setTriggerValue }) {
+  if (!data.isKnown) setStateValue("name", name());
+  const isText = (field) => field?.matches?.("textarea");
+  const send = () => setTriggerValue("sent", true);
+  let pause;
+  const typed = ({ target }) => {
+    if (!isText(target)) return;
+    clearTimeout(pause);
+    pause = setTimeout(() => {
+      // As if Ctrl+Enter were pressed: the field hands over its text and the cursor stays.
+      target.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter", ctrlKey: true, bubbles: true }));
+      setTimeout(send);
+    }, data.pause);
+  };
+  const left = ({ target }) => {
+    if (isText(target)) setTimeout(send);
+  };
+  const leaving = (event) => {
+    if (!data.isUnsaved) return;
+    const field = document.activeElement;
+    field?.blur?.();
+    queueMicrotask(() => {
+      send();
+      field?.focus?.();
+    });
+    event.preventDefault();
+  };
+  const hidden = () => {
+    if (data.isUnsaved && document.visibilityState === "hidden") send();
+  };
+  const listeners = [
+    [document, "input", typed],
+    [document, "focusout", left],
+    [document, "visibilitychange", hidden],
+    [window, "beforeunload", leaving],
+  ];
+  for (const [target, event, listener] of listeners) target.addEventListener(event, listener);
+  return () => {
+    for (const [target, event, listener] of listeners) target.removeEventListener(event, listener);
+  };
+}
+"""
+
+
+@functools.cache
+def _component() -> Any:
+    """Register the component once a process; Streamlit warns where one name is registered twice."""
+    return st.components.v2.component("lesionlens_tab", js=_SCRIPT)
+
+
+@st.fragment
+def guard(keep: Callable[[], None], *, is_unsaved: bool) -> None:
+    """Learn the tab's name, and have the browser ask before a page with unsaved work is left or refreshed.
+
+    A fragment: what the browser says redraws nothing.
+
+    Args:
+        keep: called when the browser has sent what stands in a field.
+        is_unsaved: whether leaving would lose work.
+    """
+    said = _component()(
+        key=_COMPONENT,
+        data={"isKnown": name() is not None, "isUnsaved": is_unsaved, "pause": _PAUSE},
+        on_name_change=lambda: None,  # a state of a component is declared by naming a callback
+        on_sent_change=keep,
+    )
+    if name() is None and re.fullmatch("[0-9a-f]{32}", str(said.name or "")):
+        st.session_state[_NAME] = said.name
+        st.rerun()
+
+
+def name() -> str | None:
+    """What only this tab knows; None until the browser has said it."""
+    return cast(str | None, st.session_state.get(_NAME))
+
+
+def forget_draft() -> None:
+    """Drop what is held for this tab."""
+    if (known := name()) is not None:
+        resources.drafts().forget(known)

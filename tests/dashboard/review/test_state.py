@@ -1,0 +1,82 @@
+"""The queue of images follows what the uploader holds, and loses no unsaved work."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from dashboard.review import state
+from data.cases.case import Read
+
+CONTENT = {name: name.encode() for name in ("one", "two", "three", "four")}
+
+
+@pytest.fixture(autouse=True)
+def session(monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
+    kept: dict[str, object] = {}
+    monkeypatch.setattr(state, "st", SimpleNamespace(session_state=kept))
+    monkeypatch.setattr(state.focus, "to_image", lambda: None)
+    return kept
+
+
+def give(*names: str, is_changed: bool = True) -> list[str]:
+    """The uploader holds these files, changed by the user or not; what the queue holds then."""
+    if is_changed:
+        state.note_change()
+    state.take_files({f"id of {name}": lambda name=name: (f"{name}.jpg", CONTENT[name]) for name in names})  # type: ignore[misc]
+    return [upload.name.removesuffix(".jpg") for upload in state.uploads()]
+
+
+def read(name: str) -> None:
+    """Somebody has read the image and seen its answer."""
+    (upload,) = [upload for upload in state.uploads() if upload.name == f"{name}.jpg"]
+    state.keep_progress(upload.case_id, own_read=Read("nv", "sure", "biopsy"))
+
+
+def shown() -> str:
+    queue = state.uploads()
+    return queue[state.position(len(queue))].name.removesuffix(".jpg")
+
+
+def test_files_join_behind_and_the_first_new_one_is_shown() -> None:
+    assert give("one", "two") == ["one", "two"] and shown() == "one"
+    assert give("one", "two", "three", "four") == ["one", "two", "three", "four"] and shown() == "three"
+
+
+def test_look_at_another_page_empties_the_uploader_and_not_the_queue() -> None:
+    give("one", "two")
+    assert give(is_changed=False) == ["one", "two"]
+    assert give("three") == ["one", "two", "three"] and shown() == "three"
+
+
+def test_uploader_that_comes_back_with_a_new_file_takes_nothing_away() -> None:
+    give("one", "two")
+    assert give("three") == ["one", "two", "three"]
+    assert state.to_be_closed() == []
+
+
+def test_file_that_is_taken_away_leaves_the_queue_with_what_was_said_of_it(session: dict[str, object]) -> None:
+    give("one", "two", "three")
+    state.go_to(2)
+    case_id = state.uploads()[1].case_id
+    session[f"facts_{case_id}_age"] = 60
+    assert give("one", "three") == ["one", "three"] and shown() == "three"
+    assert f"facts_{case_id}_age" not in session and state.to_be_closed() == []
+
+
+def test_unsaved_work_is_asked_for_before_it_goes(session: dict[str, object]) -> None:
+    give("one", "two", "three")
+    read("one")
+    session[f"read_{state.uploads()[1].case_id}_dx"] = "mel"
+    assert give("three") == ["one", "two", "three"]
+    asked = state.to_be_closed()
+    assert [upload.name for upload in asked] == ["one.jpg", "two.jpg"] and state.to_be_closed() == []
+    state.close([upload.case_id for upload in asked])
+    assert [upload.name for upload in state.uploads()] == ["three.jpg"] and shown() == "three"
+
+
+def test_same_content_is_one_image_of_the_queue() -> None:
+    give("one", "two")
+    state.take_files({"other id": lambda: ("renamed.jpg", CONTENT["two"])})
+    assert [upload.name for upload in state.uploads()] == ["one.jpg", "two.jpg"] and shown() == "two"

@@ -1,0 +1,141 @@
+"""The queue of the Review page under AppTest: uploads join it, what is unsaved stays, and a refresh brings it back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from dashboard.access import tab
+from dashboard.answer.fields import REFERENCE_LABEL
+from dashboard.review import decision_wording as wording
+from dashboard.review import state
+from dashboard.review import wording as review_wording
+from dashboard.shell import identity, resources
+from data.cases.case import LOCAL_ACTOR, Actor
+from data.cases.queries import CaseQuery
+from tests.support.case_log import case_log_of
+from tests.support.review import (
+    BASAL_CELL,
+    SAMPLE,
+    button,
+    give_own_read,
+    noise_png,
+    opened_page,
+    pick_own_read,
+    selectbox,
+    shown,
+    upload,
+)
+
+ROOT = Path(__file__).resolve().parents[2]
+TAB = "0123456789abcdef0123456789abcdef"
+FIRST, SECOND = ("first.jpg", SAMPLE.read_bytes()), ("second.jpg", BASAL_CELL.read_bytes())
+NOISE = ("x.png", noise_png())
+
+
+@pytest.fixture(autouse=True)
+def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with case_log_of(tmp_path, monkeypatch):
+        yield
+    resources.drafts().forget(TAB)
+
+
+def opened_app(monkeypatch: pytest.MonkeyPatch, name: str = TAB) -> AppTest:
+    """The whole app in a browser tab of this name, as after a refresh: a new session."""
+    monkeypatch.setattr(tab, "_component", lambda: lambda **options: SimpleNamespace(name=name))
+    return AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=60).run()
+
+
+def accepted(page: AppTest) -> AppTest:
+    return button(page, review_wording.INTENDED_USE_BUTTON).click().run()
+
+
+def listed(page: AppTest) -> list[str]:
+    return selectbox(page, review_wording.QUEUE_LIST).options
+
+
+def labels(page: AppTest) -> list[str]:
+    return [one.label for one in page.button]
+
+
+# --- Queue -----------------------------------------------------------------------------------------------------------
+
+
+def test_another_upload_joins_the_queue_and_is_shown() -> None:
+    page = give_own_read(upload(opened_page(), FIRST))
+    upload(page, FIRST, SECOND)
+    assert listed(page) == ["1. first.jpg: read", "2. second.jpg: open"] and "2 of 2" in shown(page)
+    upload(page, NOISE)  # as after a look at another page: the uploader lists none of the others
+    assert listed(page) == ["1. first.jpg: read", "2. second.jpg: open", "3. x.png: refused"]
+
+
+def test_same_file_does_not_join_twice_and_its_read_stays_locked() -> None:
+    page = give_own_read(upload(opened_page(), FIRST, SECOND), "vasc")
+    button(page, "Next").click().run()
+    upload(page, ("renamed.jpg", SAMPLE.read_bytes()))
+    assert "1 of 2" in shown(page) and listed(page) == ["1. first.jpg: read", "2. second.jpg: open"]
+    assert not page.get("radio")
+
+
+def test_closing_asks_only_where_work_would_be_lost() -> None:
+    page = upload(opened_page(), FIRST, SECOND)
+    page.session_state["review_listed"] = set()
+    page.file_uploader[0].set_value([])
+    page.run()
+    pick_own_read(page)
+    button(page, review_wording.CLOSE_THIS).click().run()
+    assert review_wording.not_saved(["first.jpg"]) in shown(page) and len(listed(page)) == 2
+    button(page, review_wording.CLOSE_UNSAVED).click().run()
+    assert "first.jpg" not in shown(page) and review_wording.QUEUE_LIST not in [one.label for one in page.selectbox]
+    button(page, review_wording.close(1)).click().run()
+    assert "Drop a dermoscopic image" in shown(page)
+
+
+# --- A refresh -------------------------------------------------------------------------------------------------------
+
+
+def test_refresh_brings_back_queue_reads_and_what_was_typed(monkeypatch: pytest.MonkeyPatch) -> None:
+    page = upload(accepted(opened_app(monkeypatch)), FIRST, SECOND)
+    give_own_read(page, "vasc", "unsure", "excision")
+    next(area for area in page.text_area if area.label == "Note").set_value("two colours")
+    next(one for one in page.text_input if one.label == REFERENCE_LABEL).set_value("Q-9").run()
+    selectbox(page, "Diagnosis").set_value("df").run()
+    again = opened_app(monkeypatch)
+    assert not again.exception and not again.warning
+    assert listed(again) == ["1. first.jpg: read", "2. second.jpg: open"] and "1 of 2" in shown(again)
+    assert not again.get("radio") and "Your read before the AI: **Vascular lesion (vasc)**, unsure" in shown(again)
+    assert next(area for area in again.text_area if area.label == "Note").value == "two colours"
+    assert next(one for one in again.text_input if one.label == REFERENCE_LABEL).value == "Q-9"
+    assert selectbox(again, "Diagnosis").value == "df"
+    button(again, wording.SAVE).click().run()
+    (case,) = resources.case_log().cases(CaseQuery(), LOCAL_ACTOR)
+    assert (case.lesion.note, case.patient.reference, case.decision.dx) == ("two colours", "Q-9", "df")
+
+
+def test_another_tab_and_another_user_get_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    give_own_read(upload(accepted(opened_app(monkeypatch)), FIRST))
+    assert review_wording.INTENDED_USE_BUTTON in labels(opened_app(monkeypatch, "f" * 32))
+    monkeypatch.setattr(identity, "actor", lambda: Actor("eve@south.org", "South", "clinician"))
+    assert review_wording.INTENDED_USE_BUTTON in labels(opened_app(monkeypatch))
+
+
+def test_nothing_is_held_once_the_queue_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    page = upload(accepted(opened_app(monkeypatch)), FIRST)
+    assert resources.drafts().held(TAB, LOCAL_ACTOR) is not None
+    page.session_state["review_listed"] = set()
+    page.file_uploader[0].set_value([])
+    page.run()
+    button(page, review_wording.close(1)).click().run()
+    assert resources.drafts().held(TAB, LOCAL_ACTOR) is None
+
+
+def test_what_is_too_large_is_said_to_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(state, "MOST_BYTES_EACH", len(SAMPLE.read_bytes()))
+    upload(accepted(opened_app(monkeypatch)), FIRST, NOISE)
+    again = opened_app(monkeypatch)
+    assert review_wording.not_held(1) in shown(again) and "x.png" not in shown(again)
+    assert [one.name for one in again.session_state["review_uploads"]] == ["first.jpg"]
