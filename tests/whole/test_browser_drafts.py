@@ -7,7 +7,14 @@ from playwright.sync_api import Dialog, Page, expect
 
 from dashboard.answer.fields import REFERENCE_LABEL
 from dashboard.review import decision_wording
-from tests.support.servers.browser_server import PATIENCE, SAMPLE, choose_files, open_review, read_first, wait_for_answer
+from tests.support.servers.browser_server import (
+    PATIENCE,
+    SAMPLE,
+    choose_files,
+    open_review,
+    read_first,
+    wait_for_answer,
+)
 
 pytest_plugins = ("tests.support.servers.browser_server",)
 pytestmark = pytest.mark.browser
