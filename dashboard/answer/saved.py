@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import math
 
+from dashboard.answer.wording import of_100
+from dashboard.shell import resources
 from dashboard.shell.formats import escape, one_decimal
 from data.cases.case import ModelResult
+from model.analysis.case_record import is_of_model, recorded_rates
+from model.inference.artifact import ArtifactMismatch, MeasuredRate
 
 NO_OWN_READ = "not asked for"
 # Of an own read: the reader had seen the AI's answer to this image on an earlier occasion.
@@ -45,9 +49,46 @@ def saved_missed(result: ModelResult) -> str:
     positive, subjects = result.task.question.positive, result.task.words.subjects
     if math.isnan(result.sensitivity):
         return f"how many {positive} {subjects} it misses could not be measured."
-    missed = (1 - result.sensitivity) * 100
-    shown = "fewer than 1" if missed < 0.5 else f"{missed:.0f}"
-    return f"at this threshold {shown} of 100 {positive} test images were not flagged either."
+    missed = _without(saved_rates(result)[0])
+    shown = "fewer than 1" if missed.value < 0.005 else f"{missed.value * 100:.0f}"
+    measured = (
+        f" (95 % interval {missed.low * 100:.0f} to {missed.high * 100:.0f}, n = {missed.n:,})" if missed.n else ""
+    )
+    return f"at this threshold {shown} of 100 {positive} test images{measured} were not flagged either."
+
+
+def saved_rates(result: ModelResult) -> tuple[MeasuredRate, MeasuredRate]:
+    """Sensitivity and specificity of the saved threshold, as they were measured of the model that gave the answer.
+
+    Interval and n were not kept with older cases: they are those of the present model where it is the same one, at the
+    same threshold; else the interval is NaN and n is 0.
+    """
+    return (
+        recorded_rates(result)
+        or _rates_of_present_model(result)
+        or (_bare(result.sensitivity), _bare(result.specificity))
+    )
+
+
+def _rates_of_present_model(result: ModelResult) -> tuple[MeasuredRate, MeasuredRate] | None:
+    try:
+        artifact = resources.artifact()
+    except ArtifactMismatch:
+        return None
+    points = {(point.name, point.threshold): point for point in artifact.operating_points}
+    point = points.get((result.operating_point, result.threshold))
+    if point is None or not is_of_model(result, artifact):
+        return None
+    return point.sensitivity, point.specificity
+
+
+def _bare(value: float) -> MeasuredRate:
+    return MeasuredRate(value, math.nan, math.nan, 0)
+
+
+def _without(rate: MeasuredRate) -> MeasuredRate:
+    """The share of those that a rate does not count."""
+    return MeasuredRate(1 - rate.value, 1 - rate.high, 1 - rate.low, rate.n)
 
 
 def saved_meaning(result: ModelResult) -> str:
@@ -66,11 +107,17 @@ def point_name(result: ModelResult) -> str:
 def finds_and_flags(result: ModelResult) -> str:
     """What a threshold was measured to do, without full stop; only where it could be measured."""
     question, subjects = result.task.question, result.task.words.subjects
+    sensitivity, specificity = saved_rates(result)
+    missing = "" if sensitivity.n and specificity.n else " (interval and n were not kept with this case)"
     return (
-        f"At this threshold the model finds {result.sensitivity * 100:.0f} of 100 {question.positive} {subjects} and "
-        f"flags {(1 - result.specificity) * 100:.0f} of 100 {question.negative}, measured on the locked test "
-        f"{subjects} of {result.task.dataset.name}"
+        f"At this threshold the model finds {_of_100(sensitivity)} {question.positive} {subjects} and "
+        f"flags {_of_100(_without(specificity))} {question.negative}, measured on the locked test "
+        f"{subjects} of {result.task.dataset.name}{missing}"
     )
+
+
+def _of_100(rate: MeasuredRate) -> str:
+    return of_100(rate) if rate.n else f"{rate.value * 100:.0f} of 100"
 
 
 def model_name(result: ModelResult) -> str:

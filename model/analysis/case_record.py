@@ -16,7 +16,7 @@ from model.explain.maps import explain
 from model.images.decoding import decode_image
 from model.images.framing import PREPROCESSING_VERSION, to_network_input
 from model.images.rejection import MAX_STORED_BYTES
-from model.inference.artifact import Artifact, OperatingPoint
+from model.inference.artifact import Artifact, MeasuredRate, OperatingPoint
 from model.inference.classifier import NetworkOutput, Prediction
 
 # Of a forward pass, what a screen shows (some networks find no lesion); embedding and texture serve searches in the
@@ -57,7 +57,7 @@ def result_of(analysis: Analysis, artifact: Artifact, point: OperatingPoint) -> 
         sensitivity=point.sensitivity.value,
         specificity=point.specificity.value,
         heatmap_method=explanation.method,
-        evidence=_packed(analysis, explanation.min_peak),
+        evidence=_packed(analysis, explanation.min_peak, point),
         runtime_ms=analysis.runtime_ms,
     )
 
@@ -116,6 +116,19 @@ def recorded_prediction(result: ModelResult) -> Prediction:
     )
 
 
+def recorded_rates(result: ModelResult) -> tuple[MeasuredRate, MeasuredRate] | None:
+    """Sensitivity and specificity of a case's threshold with their intervals and n; None where it was saved without."""
+    if not result.evidence:
+        return None
+    with np.load(io.BytesIO(result.evidence), allow_pickle=False) as arrays:
+        if "rates" not in arrays:
+            return None
+        sensitivity, specificity = (
+            MeasuredRate(float(value), float(low), float(high), int(n)) for value, low, high, n in arrays["rates"]
+        )
+    return sensitivity, specificity
+
+
 def is_of_model(result: ModelResult, artifact: Artifact) -> bool:
     """Whether this model, prepared in this way, gave the result: if not, the page shows the new answer beside it."""
     return result.artifact_sha256 == artifact.weights_sha256 and result.preprocessing_version == PREPROCESSING_VERSION
@@ -125,13 +138,16 @@ def _issues(quality: str) -> tuple[Issue, ...]:
     return () if quality == "ok" else cast("tuple[Issue, ...]", tuple(quality.split("|")))
 
 
-def _packed(analysis: Analysis, min_peak: float) -> bytes:
+def _packed(analysis: Analysis, min_peak: float, point: OperatingPoint) -> bytes:
     file = io.BytesIO()
     outputs = {name: getattr(analysis.output, name) for name in _OUTPUTS}
     arrays: dict[str, NDArray[Any]] = {name: array for name, array in outputs.items() if array is not None}
     arrays["measures"] = np.array([getattr(analysis.quality, name) for name in _MEASURES])
     arrays["network_size"] = np.array(analysis.network_input.shape[:2])
     arrays["min_peak"] = np.array(min_peak)
+    arrays["rates"] = np.array(
+        [[rate.value, rate.low, rate.high, rate.n] for rate in (point.sensitivity, point.specificity)]
+    )
     np.savez_compressed(file, allow_pickle=False, **arrays)
     return file.getvalue()
 

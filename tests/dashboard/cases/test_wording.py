@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import math
 from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
 
+import numpy as np
 import pytest
 
 from dashboard.answer import patient as patient_wording
 from dashboard.answer import saved
-from dashboard.answer.wording import prediction_set
+from dashboard.answer.wording import of_100, prediction_set
 from dashboard.cases import wording
-from dashboard.shell import errors
+from dashboard.reports import wording as report_wording
+from dashboard.shell import errors, resources
 from dashboard.shell.errors import error_message
 from dashboard.shell.formats import escape
 from data.cases.case import LOCAL_ACTOR, Case, Decision, Patient, Read
@@ -26,7 +29,8 @@ from data.cases.tables import CaseUnreadable, SearchKeys, case_of, row_of
 from data.tasks.known import TASKS
 from data.tasks.retina import RETINA
 from data.tasks.skin import SKIN
-from tests.support.case_log import made_up_draft, made_up_image, made_up_result
+from model.inference.artifact import MeasuredRate
+from tests.support.case_log import made_up_draft, made_up_image, made_up_result, sample_result
 
 # p(malignant) = 0.1 + 0.05 + 0.15 = 0.3 against the threshold 0.25.
 FLAGGED = made_up_result([0.1, 0.05, 0.1, 0.1, 0.15, 0.4, 0.1])
@@ -99,6 +103,31 @@ def test_flagged_and_not_flagged_say_what_was_measured() -> None:
     assert "finds 95 of 100 malignant lesions and flags 20 of 100 benign" in saved.saved_meaning(FLAGGED)
 
 
+def test_measured_rates_carry_interval_and_n() -> None:
+    result = sample_result()
+    sensitivity, specificity = (
+        getattr(resources.artifact().operating_points[0], name) for name in ("sensitivity", "specificity")
+    )
+    flagged = MeasuredRate(1 - specificity.value, 1 - specificity.high, 1 - specificity.low, specificity.n)
+    for text in (saved.saved_meaning(result), report_wording.measured_meaning(result)):
+        assert f"finds {of_100(sensitivity)} malignant lesions and flags {of_100(flagged)} benign" in text
+    missed = saved.saved_missed(result)
+    low, high = (f"{(1 - bound) * 100:.0f}" for bound in (sensitivity.high, sensitivity.low))
+    assert f"(95 % interval {low} to {high}, n = {sensitivity.n:,})" in missed
+
+
+def test_rates_of_an_older_case_are_those_of_its_model_or_said_to_be_missing() -> None:
+    result = sample_result()
+    with np.load(io.BytesIO(result.evidence)) as arrays:
+        file = io.BytesIO()
+        np.savez_compressed(file, **{name: arrays[name] for name in arrays.files if name != "rates"})
+    older = replace(result, evidence=file.getvalue())
+    assert saved.saved_meaning(older) == saved.saved_meaning(result)
+    for unknown in (replace(older, artifact_sha256="0" * 64), replace(older, threshold=0.5)):
+        text = saved.saved_meaning(unknown)
+        assert "interval and n were not kept with this case" in text and "n =" not in text
+
+
 def test_a_rate_that_was_never_measured_is_no_number() -> None:
     unmeasured = replace(NOT_FLAGGED, sensitivity=math.nan, specificity=math.nan)
     assert "nan" not in f"{saved.saved_verdict(unmeasured)} {saved.saved_meaning(unmeasured)}".split()
@@ -110,7 +139,7 @@ def test_words_are_those_of_the_task() -> None:
     eye = made_up_result([0.1, 0.2, 0.3, 0.15, 0.25], RETINA)
     assert saved.saved_verdict(eye) == "**Flagged as possibly referable** (referable 70.0 %, threshold 25.0 %)."
     assert "finds 95 of 100 referable eyes and flags 20 of 100 not referable" in saved.saved_meaning(eye)
-    assert saved.finds_and_flags(eye).endswith("measured on the locked test eyes of APTOS 2019")
+    assert "measured on the locked test eyes of APTOS 2019" in saved.finds_and_flags(eye)
     assert "Moderate nonproliferative retinopathy (dr2)" in prediction_set(
         eye.task, eye.conformal_set, eye.conformal_level
     )

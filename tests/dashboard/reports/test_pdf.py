@@ -314,7 +314,7 @@ def test_words_of_skin_are_what_they_were() -> None:
         "The model knows seven diagnoses, learned from one dataset (HAM10000). Any other is forced into one of the "
         "seven.",
         "The figures on the threshold come from the locked test lesions of HAM10000; expect worse with other clinics, "
-        "cameras and skin types. Their intervals stand on the Evaluation page of the model named above.",
+        "cameras and skin types.",
     ]
     assert wording.subject(SKIN) == "Research report on one dermoscopic image"
     assert wording.image_alt(120, 90, SKIN) == "Dermoscopic image of the lesion, 120 by 90 pixels"

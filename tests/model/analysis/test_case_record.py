@@ -16,7 +16,7 @@ from data.tasks.retina import RETINA
 from data.tasks.skin import SKIN
 from model.analysis import case_record
 from model.analysis.analyzer import Analysis, Analyzer, reduced
-from model.analysis.case_record import image_to_store, is_of_model, recorded_analysis, result_of
+from model.analysis.case_record import image_to_store, is_of_model, recorded_analysis, recorded_rates, result_of
 from model.images.decoding import decode_image
 from model.inference.artifact import DEFAULT_ARTIFACT, load_artifact
 from model.inference.runtimes import LiteRTClassifier
@@ -96,6 +96,12 @@ def test_stored_image_gives_the_same_answer_again(analyzer: Analyzer, analysis: 
     np.testing.assert_allclose(
         again.answered.prediction.probabilities, analysis.answered.prediction.probabilities, atol=1e-6
     )
+
+
+def test_rates_of_the_threshold_are_kept_with_interval_and_n(case: Case, analyzer: Analyzer) -> None:
+    point = next(one for one in analyzer.artifact.operating_points if one.name == case.result.operating_point)
+    assert recorded_rates(case.result) == (point.sensitivity, point.specificity)
+    assert recorded_rates(replace(case.result, evidence=b"")) is None
 
 
 def test_record_is_small(case: Case) -> None:
