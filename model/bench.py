@@ -146,7 +146,7 @@ def measure_usual_way(artifact: Artifact, network_input: RgbImage, runs: int) ->
 
     def predict_and_explain() -> None:
         network.predict(batch, verbose=0)
-        gradcam(batch, gravest)
+        gradcam(batch, [gravest])
 
     return [
         measure("Keras predict()", lambda: network.predict(batch, verbose=0), runs, "all cores"),

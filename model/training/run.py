@@ -241,12 +241,13 @@ def train(recipe: Recipe, folder: Path, is_resumed: bool, checkpoint_minutes: fl
             if epoch.is_first and progress.step == 0:
                 compile_for(network, recipe, epoch.phase, steps_per_epoch * epoch.phase.epochs)
             _run_epoch(network, recipe, epoch, parts, progress, _BatchWatcher(bar, checkpoints, progress))
-            if epoch in averaged:
+            if len(averaged) > 1 and epoch in averaged:
                 network.save_weights(folder / _epoch_file(epoch))
             checkpoints.save(network, progress)
             bar.write(_describe(progress.history[-1]))
     pd.DataFrame(progress.history).to_csv(folder / HISTORY_FILE, index=False)
-    average_epochs(network, [folder / _epoch_file(epoch) for epoch in averaged])
+    if len(averaged) > 1:
+        average_epochs(network, [folder / _epoch_file(epoch) for epoch in averaged])
     classifier_of(network).save(folder / NETWORK_FILE, include_optimizer=False)
     return folder / NETWORK_FILE
 

@@ -43,13 +43,16 @@ def ready_to_serve(network: keras.Model) -> keras.Model:
 
 
 def save_keras(network: keras.Model, path: Path) -> None:
-    """Save a network as a .keras file, compressed: half of the bits of weights rounded to half precision are zero."""
+    """Save a network as a .keras file, compressed: half of the bits of weights rounded to half precision are zero.
+
+    Level 4: on the skin model's weights level 9 takes six times as long and leaves 5 % less.
+    """
     with tempfile.TemporaryDirectory() as folder:
         plain = Path(folder) / KERAS_FILE
         network.save(plain)
         with zipfile.ZipFile(plain) as source, zipfile.ZipFile(path, "w") as file:
             for name in source.namelist():
-                file.writestr(zipfile.ZipInfo(name), source.read(name), zipfile.ZIP_DEFLATED, compresslevel=9)
+                file.writestr(zipfile.ZipInfo(name), source.read(name), zipfile.ZIP_DEFLATED, compresslevel=4)
 
 
 def to_litert(network: keras.Model, height: int, width: int) -> bytes:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -56,18 +54,6 @@ CASES = [
 ]
 
 
-@contextmanager
-def untraced() -> Iterator[None]:
-    """Runs what is trained step by step: tracing a network into a graph takes longer than its one step does."""
-    import tensorflow as tf
-
-    tf.config.run_functions_eagerly(True)
-    try:
-        yield
-    finally:
-        tf.config.run_functions_eagerly(False)
-
-
 @pytest.mark.parametrize(("name", "has_branch"), CASES)
 def test_backbone_is_trained_exported_and_served(dataset: Path, tmp_path: Path, name: str, has_branch: bool) -> None:
     import keras
@@ -75,6 +61,7 @@ def test_backbone_is_trained_exported_and_served(dataset: Path, tmp_path: Path, 
     from model.export import main as export_main
     from model.networks.architecture import build_serving_network
     from model.train import main as train_main
+    from tests.support.quick_training import untraced
 
     run, output = str(tmp_path / "run"), tmp_path / "artifact"
     options = ["--backbone", name, "--lesion-branch" if has_branch else "--no-lesion-branch", "--init", "none"]
