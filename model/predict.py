@@ -23,6 +23,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from model.analysis.analyzer import Analyzer
+from model.batch.challenge import write_challenge
 from model.batch.cluster import ClusterFailed, RayMissing, scored_on_ray
 from model.batch.facts import FactsUnreadable, read_facts
 from model.batch.rows import heatmap_paths, score, score_in_process
@@ -118,6 +119,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _end(EXIT_USAGE, error)
     try:
         artifact = load_artifact(arguments.artifact)
+        if arguments.challenge is not None and artifact.task.is_ordinal:
+            return _end(EXIT_USAGE, "expected no --challenge with a model of grades: its decision is no highest score")
         if arguments.heatmaps is not None:
             arguments.heatmaps.mkdir(parents=True, exist_ok=True)
         rows = (write_rows if arguments.output else print_rows)(sources, known, artifact, arguments)
@@ -127,6 +130,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _end(EXIT_CUT_SHORT, f"{error}; run it again with --resume to go on")
     rejected = sum(row["quality"] != "ok" for row in rows)
     print(f"{len(rows)} images, {rejected} rejected", file=sys.stderr)
+    if arguments.challenge is not None:
+        write_challenge(arguments.challenge, rows, artifact)
     if arguments.facts is not None:
         print(_use_of_facts(sources, known, artifact), file=sys.stderr)
     return EXIT_REJECTED if rejected else 0
@@ -148,6 +153,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("paths", nargs="+", metavar="PATH", help="image files, folders and s3://bucket/prefix")
     parser.add_argument("--output", type=Path, help="CSV or .parquet file to write; default: standard output, as CSV")
     parser.add_argument("--heatmaps", type=Path, help="folder for one overlay and one array an image")
+    parser.add_argument(
+        "--challenge",
+        type=Path,
+        metavar="FILE",
+        help="also write the scores behind `prediction` as the ISIC challenge's scorer reads them",
+    )
     parser.add_argument("--facts", type=Path, help="CSV table: image, and age, site or both")
     parser.add_argument("--artifact", type=Path, default=DEFAULT_ARTIFACT, help="weights folder")
     parser.add_argument("--processes", type=_count, default=1, help="how many images at once; default: 1")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from dashboard.access.sign_in import PAGES
 from dashboard.shell.settings import Settings
 from model.inference.manifest import upgraded
 from model.server.settings import ServerSettings
@@ -50,8 +51,9 @@ def test_every_make_target_is_named() -> None:
 
 
 def test_every_page_is_named() -> None:
-    for path in (ROOT / "pages").glob("*.py"):
-        assert f"| {path.stem.capitalize()} |" in README
+    assert {path.stem for path in (ROOT / "pages").glob("*.py")} == set(PAGES)
+    for title, _ in PAGES.values():
+        assert f"| {title} |" in README
 
 
 def test_every_command_line_stage_is_documented() -> None:

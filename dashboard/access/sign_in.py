@@ -22,7 +22,7 @@ from data.cases.case import Actor
 PAGES: dict[str, tuple[str, str]] = {
     "review": ("Review", ":material/frame_inspect:"),
     "cases": ("Cases", ":material/folder_open:"),
-    "use": ("Use", ":material/query_stats:"),
+    "use": ("Local performance", ":material/query_stats:"),
     "dataset": ("Dataset", ":material/grid_view:"),
     "evaluation": ("Evaluation", ":material/monitoring:"),
     "about": ("About", ":material/info:"),

@@ -94,12 +94,12 @@ def _without(rate: MeasuredRate) -> MeasuredRate:
 def saved_meaning(result: ModelResult) -> str:
     """What the saved threshold was measured to do, by the model that gave the answer."""
     if math.isnan(result.sensitivity) or math.isnan(result.specificity):
-        return f"Threshold aimed at {escape(point_name(result))}; what it does could not be measured."
+        return f"Threshold set for {escape(point_name(result))}; what it does could not be measured."
     return f"{finds_and_flags(result)} (model {model_name(result)})."
 
 
 def point_name(result: ModelResult) -> str:
-    """What the chosen threshold was aimed at, in words: `95 % sensitivity`."""
+    """What the chosen threshold was set for, in words: `95 % sensitivity`."""
     aim, _, share = result.operating_point.rpartition("_")
     return f"{share} % {aim.replace('_', ' ')}" if share.isdecimal() else result.operating_point.replace("_", " ")
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dashboard.shell.formats import one_decimal, percent
+from dashboard.shell.formats import one_decimal, percent, span
 from dashboard.shell.glossary import standout_meaning
 from data.tasks.task import Task
 from model.analysis.quality import REFUSED, Quality, advice
@@ -58,7 +58,7 @@ def of_100(rate: MeasuredRate) -> str:
 
 def operating_point_name(point: OperatingPoint) -> str:
     """What the reader chooses between."""
-    return f"aimed at {point.target_sensitivity:.0%} sensitivity"
+    return f"set for {percent(point.target_sensitivity)} sensitivity"
 
 
 def leading_class(prediction: Prediction, is_flagged: bool) -> str:
@@ -80,11 +80,6 @@ def population(artifact: Artifact) -> str:
         f"{commonest.plural}. Where {task.question.positive} {task.words.subjects} are rarer, the true chance is "
         "lower; where they are more common, higher."
     )
-
-
-def between(low: float, high: float) -> str:
-    """`18 % to 24 %`, or one value where both read the same."""
-    return percent(low) if percent(low) == percent(high) else f"{percent(low)} to {percent(high)}"
 
 
 # --- Prediction set --------------------------------------------------------------------------------------------------
@@ -151,7 +146,7 @@ def agreement(task: Task, member_p_positive: Sequence[float] | np.ndarray, thres
     if members < 2:
         return None
     low, high = float(min(member_p_positive)), float(max(member_p_positive))
-    put = f"{task.question.positive} at {between(low, high)}"
+    put = f"{task.question.positive} at {span(low, high)}"
     sentence = f"The {members} networks behind this answer, asked one by one, put {put}."
     if low < threshold <= high:
         return f"{sentence} They disagree on whether it is flagged (threshold {one_decimal(threshold)}).", False
@@ -159,7 +154,7 @@ def agreement(task: Task, member_p_positive: Sequence[float] | np.ndarray, thres
 
 
 def heatmap_alt(name: str) -> str:
-    return f"Heatmap of what raised the score of {name}"
+    return f"Heatmap: what raised the score of {name}"
 
 
 def heatmap_note(task: Task, explanation: Explanation, dx: str, named: str) -> str:
@@ -169,7 +164,7 @@ def heatmap_note(task: Task, explanation: Explanation, dx: str, named: str) -> s
     if len(explanation.classes) == 1 or dx == explanation.strongest:
         return "Brighter means it raised the class score more; clear means no evidence."
     return (
-        f"The strongest evidence for {dx} is {explanation.strength(dx):.0%} of that for {explanation.strongest}; "
+        f"The strongest evidence for {dx} is {percent(explanation.strength(dx))} of that for {explanation.strongest}; "
         "each map is scaled to its own maximum."
     )
 

@@ -130,7 +130,9 @@ OWN_READ_LABEL, DECISION_LABEL, BIOPSY_LABEL = (
     "Biopsy",
 )
 DECISION_HINT = "The case keeps the newest decision; the audit trail keeps that it was changed, by whom and when."
-BIOPSY_HINT = "What histopathology found. It becomes the reference when the Use page counts how often the AI was right."
+BIOPSY_HINT = (
+    "What histopathology found. It becomes the reference when **Local performance** counts how often the AI was right."
+)
 DELETE_TITLE = "Delete this case?"
 SAME_LESION_AS_NOW = "as now"
 NO_BIOPSY_DX = "Choose what histopathology found, then save again."

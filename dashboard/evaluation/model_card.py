@@ -19,18 +19,21 @@ from dashboard.evaluation.trust_tables import (
     estimate_columns,
     gate_frame,
     heatmap_differences,
+    number,
     retrieval_frame,
     robustness_frame,
     sets_frame,
     subgroup_frame,
 )
-from dashboard.shell.formats import plural
-from dashboard.shell.glossary import standout_meaning
+from dashboard.shell.formats import one_decimal, percent, plural
+from dashboard.shell.glossary import metric_of, standout_meaning
+from dashboard.shell.metrics import Metric, with_interval
 from data.tasks.task import Task
 from model.inference.artifact import Artifact
 from model.inference.manifest import RecipeFacts
 from model.studies.heatmap_summary import GRAD_CAM, SPOT
 
+RATES = ("sensitivity", "specificity")
 LIMITS = """
 - {selection} Predictive values change with prevalence: see the Evaluation page.
 - **Resolution.** The networks look at {width} x {height} px; they were trained on files of {source_width} x
@@ -94,13 +97,9 @@ def _measured_on(task: Task, manifest: dict[str, Any]) -> str:
     )
 
 
-def _interval(estimate: dict[str, float | None], decimals: int = 3) -> str:
-    if estimate["value"] is None:
-        return "cannot be said"
-    value, low, high = (estimate[name] for name in ("value", "low", "high"))
-    if low is None or high is None:
-        return f"{value:.{decimals}f}"
-    return f"{value:.{decimals}f} ({low:.{decimals}f} to {high:.{decimals}f})"
+def _shown(metric: Metric, estimate: Mapping[str, float | None]) -> str:
+    value, low, high = (number(estimate[name]) for name in ("value", "low", "high"))
+    return with_interval(metric, value, low, high)
 
 
 def summary_table(task: Task, metrics: dict[str, Any]) -> pd.DataFrame:
@@ -113,9 +112,9 @@ def summary_table(task: Task, metrics: dict[str, Any]) -> pd.DataFrame:
         "macro_auroc": "AUROC, mean of the {count} classes",
         "positive_auroc": "AUROC, {positive} against {negative}",
         "calibration_error": "Expected calibration error (0 is perfect)",
-        "accuracy": f"Accuracy (always answering {commonest['dx']} scores {share:.3f})",
+        "accuracy": f"Accuracy (always answering {commonest['dx']} scores {percent(share)})",
     }
-    rows = [(task.worded(names[key]), _interval(metrics[key])) for key in summary_metrics(task)]
+    rows = [(task.worded(names[key]), _shown(metric_of(key, task), metrics[key])) for key in summary_metrics(task)]
     return pd.DataFrame(rows, columns=["Metric", "Value (95 % interval)"])
 
 
@@ -124,9 +123,8 @@ def operating_point_table(artifact: Artifact) -> pd.DataFrame:
     rows = [
         (
             answer_wording.operating_point_name(point),
-            f"{point.threshold:.3f}",
-            _interval(vars(point.sensitivity)),
-            _interval(vars(point.specificity)),
+            one_decimal(point.threshold),
+            *(_shown(metric_of(rate, artifact.task), vars(getattr(point, rate))) for rate in RATES),
         )
         for point in artifact.operating_points
     ]
@@ -139,9 +137,7 @@ def class_table(task: Task, metrics: dict[str, Any]) -> pd.DataFrame:
         (
             task.titled(one.code),
             row["images"],
-            _interval(row["sensitivity"], 2),
-            _interval(row["specificity"], 2),
-            _interval(row["auroc"], 2),
+            *(_shown(metric_of(rate, task), row[rate]) for rate in (*RATES, "auroc")),
         )
         for one, row in zip(task.classes, metrics["per_class"], strict=True)
     ]
@@ -203,33 +199,48 @@ def data_and_training(artifact: Artifact) -> str:
     description, task = artifact.description, artifact.task
     training, split, network = description.training, description.split, description.network
     recipe, part, chosen_on = training.recipe, training.training, description.calibration.chosen_on
-    averaged, acceptance = recipe.averaged_epochs, artifact.manifest["quality"]["gate_acceptance"]
+    averaged = recipe.averaged_epochs
     weights = "those of its last epoch" if averaged == 1 else f"the mean of its last {averaged} epochs"
     source_width, source_height = training.source_pixels
     calibration, subjects, label = artifact.calibration, task.words.subjects, task.words.label
     return f"""
 - **Data:** {training.data}; {part.images:,} images of {part.lesions:,} {subjects} in training.{_labels(task)}
-- **Split:** by `{split.by}`, seed {split.seed}; {split.test_share:.0%} of the {subjects} of each {label} are a
+- **Split:** by `{split.by}`, seed {split.seed}; {percent(split.test_share)} of the {subjects} of each {label} are a
   locked test part, the others lie in {split.folds} folds.
 - **Networks:** {plural(network.members, "network")}, each trained without one of the folds; the answer is the mean
   of their scores. `{network.backbone}`, {network.parameters:,} parameters in all, input
   {artifact.width} x {artifact.height} px; initial weights `{recipe.init}`.
-- **Training:** epochs of each network by phase: {_phases(training.epochs_by_fold)}; its weights are {weights};
+- **Training:** epochs by phase: {_phases(training.epochs_by_fold)}; the weights of a network are {weights};
   class sampling `{recipe.sampling}`; seed {recipe.seed}; image files of {source_width} x {source_height} px.
 - **{task.words.subject.capitalize()} masks:** {_masks(task, recipe)}
 - **Chosen on out-of-fold predictions** (every image is answered by the network that was not trained on its fold):
   {chosen_on.images:,} images of {chosen_on.lesions:,} {subjects}. From them come the temperature
   ({calibration.temperature:.2f}) and prior correction of the calibration, for {calibration.population}; the
-  thresholds; the prediction sets; and the out-of-distribution limit, at {acceptance:.0%}
-  acceptance.
+  thresholds; and the prediction sets.
+- **Quality check:** {_gate_chosen_on(task, artifact.manifest["quality"])}
 - **{task.standout.capitalize()}:** {standout_meaning(task)} It is the {description.decision}.
 """
 
 
 def _phases(epochs_by_fold: Mapping[str, Mapping[str, int]]) -> str:
-    """The phases of one network: all go through the same."""
-    phases = next(iter(epochs_by_fold.values()))
-    return ", ".join(f"{phase} {count}" for phase, count in phases.items())
+    """`folds 0, 1: head 1, full resolution 6; fold 2: ...`: networks with the same epochs together."""
+    folds: dict[str, list[str]] = {}
+    for fold, phases in epochs_by_fold.items():
+        folds.setdefault(", ".join(f"{phase} {count}" for phase, count in phases.items()), []).append(fold)
+    return "; ".join(f"fold{'s' if which[1:] else ''} {', '.join(which)}: {epochs}" for epochs, which in folds.items())
+
+
+def _gate_chosen_on(task: Task, quality: Mapping[str, Any]) -> str:
+    """Which images set its limits: a list of parts, the training images first."""
+    parts = [
+        f"{plural(part['images'], 'image')} of {plural(part['lesions'], task.words.subject, task.words.subjects)} "
+        f"({part['part'].replace('_', ' ')})"
+        for part in quality["chosen_on"]
+    ]
+    return (
+        f"its limits come from {' and '.join(parts)}; the distance that is refused lets "
+        f"{percent(quality['gate_acceptance'])} of the latter pass."
+    )
 
 
 def _labels(task: Task) -> str:
@@ -253,11 +264,12 @@ def _masks(task: Task, recipe: RecipeFacts) -> str:
 def provenance(artifact: Artifact) -> str:
     """Version, time, command, commit and hashes."""
     created = artifact.description.created
+    commit, _, rest = created.commit.partition(" ")
     files = "\n".join(
         f"- `{name}`, {entry['bytes'] / 1e3:,.0f} kB, SHA-256 `{entry['sha256']}`"
         for name, entry in artifact.manifest["files"].items()
     )
     return (
         f"Model **{artifact.name} {artifact.version}**, exported {created.utc} by `{created.command}` at commit "
-        f"`{created.commit[:12]}`.\n\n{files}"
+        f"`{commit[:12]}`{' ' if rest else ''}{rest}.\n\n{files}"
     )

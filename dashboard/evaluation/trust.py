@@ -235,7 +235,7 @@ def gate() -> None:
     metric = metric_of("refused", resources.artifact().task)
     rows = [
         (
-            row["source"],
+            wording.source_name(row["source"]),
             "refused" if row["should_be_refused"] else "answered",
             _beside(row, "refused", metric),
             f"{row['images']:,}",

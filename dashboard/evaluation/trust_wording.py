@@ -5,7 +5,6 @@ A sentence that compares says "more" or "less" only where the interval leaves ou
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,8 +14,9 @@ import pandas as pd
 from dashboard.evaluation.trust_tables import RETRIEVAL_MEAN, SET_ALL
 from dashboard.shell.formats import SEX_NAMES, percent, plural
 from dashboard.shell.glossary import accuracy_gain, metric_of
-from dashboard.shell.metrics import Metric, gain, interval_range
+from dashboard.shell.metrics import Metric, gain, n_of, with_interval
 from data.datasets.ham10000 import DX_TYPES
+from data.tasks.known import TASKS
 from data.tasks.task import Task
 from model.evaluation.subgroups import MIN_LESIONS
 from model.inference.conformal import ADAPTIVE, CLASS_CONDITIONAL, CONTIGUOUS, PRIOR_WEIGHTED
@@ -142,8 +142,8 @@ def clinical_found(task: Task, section: Mapping[str, Any]) -> str:
         for part in ("image_alone", "with_facts")
     )
     return (
-        f"with what {task.dataset.name} states of them, {informed}, {metric.name.lower()} of the image alone {alone}; "
-        f"gain {accuracy_gain(section)}, n {measured['images']:,} images."
+        f"{metric.name.lower()} {informed} with what {task.dataset.name} states of them, {alone} from the image alone; "
+        f"gain {accuracy_gain(section)}, {n_of(measured['images'])} images."
     )
 
 
@@ -180,16 +180,10 @@ def out_of_fold(task: Task, chosen_on: Row, folds: int) -> str:
     )
 
 
-def with_interval(metric: Metric, value: float, low: float, high: float) -> str:
-    """`83 % (75 to 88 %)`; what cannot be said is a dash."""
-    if math.isnan(value):
-        return metric.format(value)
-    return f"{metric.format(value)} ({interval_range(low, high, metric)})"
-
-
-def estimate_in(row: Row, name: str, metric: Metric) -> str:
-    """The estimate of a table's row, with its interval."""
-    return with_interval(metric, row[name], row[f"{name}_low"], row[f"{name}_high"])
+def estimate_in(row: Row, name: str, metric: Metric, has_n: bool = False) -> str:
+    """The estimate of a table's row, with its interval and, by choice, on how many images it stands."""
+    bounds = (row[name], row[f"{name}_low"], row[f"{name}_high"])
+    return with_interval(metric, *bounds, row["images"] if has_n else None)
 
 
 def set_purpose(task: Task, level: float) -> str:
@@ -223,9 +217,11 @@ def calibration_found(task: Task, row: Row) -> str:
         task: what is told apart.
         row: images, and the estimate calibration_error.
     """
-    error = estimate_in(row, "calibration_error", metric_of("calibration_error", task))
-    label = task.words.label
-    return f"The stated probability of the most likely {label} misses how often it is right by {error}, {_n(row)}."
+    error = estimate_in(row, "calibration_error", metric_of("calibration_error", task), has_n=True)
+    return (
+        f"With the images grouped by the probability of their most likely {task.words.label}, that probability and the "
+        f"share that was right lie {error} apart on average."
+    )
 
 
 def sets_found(task: Task, sets: pd.DataFrame, level: float) -> str:
@@ -241,16 +237,31 @@ def sets_found(task: Task, sets: pd.DataFrame, level: float) -> str:
     least = classes.loc[classes["coverage"].idxmin()]
     return (
         f"Made to hold the reference {task.words.label} of {percent(level)} of {task.words.subjects}, they held that "
-        f"of {estimate_in(overall, 'coverage', metric)} of the images, {_n(overall)}, with "
+        f"of {estimate_in(overall, 'coverage', metric, has_n=True)} of the images, with "
         f"{overall['mean_size']:.1f} {task.words.labels} on average; least for {task.named(least['dx']).name.lower()}, "
-        f"{estimate_in(least, 'coverage', metric)}, {_n(least)}."
+        f"{estimate_in(least, 'coverage', metric, has_n=True)}."
     )
+
+
+def source_name(source: str) -> str:
+    """A source of images in words: a folder by its name, and images of a known task as what they are."""
+    for task in TASKS.values():
+        if _plain(task.dataset.name) == _plain(source):
+            return f"{task.words.images} ({task.dataset.name})"
+    return source.replace("_", " ")
+
+
+def _plain(name: str) -> str:
+    return "".join(character for character in name.lower() if character.isalnum())
 
 
 def gate_found(task: Task, refusals: pd.DataFrame) -> str:
     """What share of each source of images is refused, in a sentence; of `trust_tables.gate_frame`."""
     metric = metric_of("refused", task)
-    parts = [f"{row['source']} {estimate_in(row, 'refused', metric)}, {_n(row)}" for _, row in refusals.iterrows()]
+    parts = [
+        f"{source_name(row['source'])} {estimate_in(row, 'refused', metric, has_n=True)}"
+        for _, row in refusals.iterrows()
+    ]
     return f"Refused: {'; '.join(parts)}."
 
 
@@ -264,14 +275,11 @@ def retrieval_found(task: Task, retrieval: pd.DataFrame, count: int) -> str:
     """
     metric, mean = metric_of("precision", task), retrieval.iloc[0]
     return (
-        f"Of the {count} most similar training {task.words.subjects}, {estimate_in(mean, 'precision', metric)} have "
-        f"the {task.words.label} of the image (mean of the {task.words.labels}), {_n(mean)}; at random, "
+        f"Of the {count} most similar training {task.words.subjects}, "
+        f"{estimate_in(mean, 'precision', metric, has_n=True)} have the {task.words.label} of the image (mean of the "
+        f"{task.words.labels}); at random, "
         f"{percent(mean['chance'])}."
     )
-
-
-def _n(row: Row) -> str:
-    return f"n {row['images']:,}"
 
 
 def flips_of(task: Task, threshold: float) -> str:
@@ -296,7 +304,7 @@ def robustness_found(task: Task, robustness: pd.DataFrame) -> str:
     flips, accuracy = metric_of("decision_flips", task), metric_of("balanced_accuracy", task)
     return (
         f"Of {len(changes)} simulated changes, the most decisions flip under: {_lower(most['name'])}, "
-        f"{estimate_in(most, 'decision_flips', flips)}, {_n(most)}. Balanced accuracy is lowest under: "
+        f"{estimate_in(most, 'decision_flips', flips, has_n=True)}. Balanced accuracy is lowest under: "
         f"{_lower(worst['name'])}, {estimate_in(worst, 'balanced_accuracy', accuracy)} instead of "
         f"{estimate_in(before, 'balanced_accuracy', accuracy)}."
     )
@@ -330,10 +338,10 @@ def heatmap_meaning(task: Task, differences: pd.DataFrame, method: str, baseline
 
 
 def _compared(task: Task, row: Row, name: str, images: str) -> str:
-    """`more (IoU +0.12, +0.08 to +0.16, n 200)`, or `about as much` where the interval holds 0."""
+    """`more (IoU +0.12, +0.08 to +0.16, n = 200)`, or `about as much` where the interval holds 0."""
     value, low, high = (row[f"{name}{suffix}"] for suffix in ("", "_low", "_high"))
     word = "more" if low > 0 else "less" if high < 0 else "about as much"
-    return f"{word} ({metric_of(name, task).name} {value:+.2f}, {low:+.2f} to {high:+.2f}, n {row[images]:,})"
+    return f"{word} ({metric_of(name, task).name} {value:+.2f}, {low:+.2f} to {high:+.2f}, {n_of(row[images])})"
 
 
 def without_evidence(row: Row) -> str:
@@ -355,8 +363,8 @@ def group_in_full(row: Row) -> str:
 
 
 def group_size(row: Row) -> str:
-    """`n 69 (15 / 41)`: images, malignant and benign lesions."""
-    return f"n {row['images']:,} ({row['positive_lesions']:,} / {row['negative_lesions']:,})"
+    """`n = 69 (15 / 41)`: images, malignant and benign lesions."""
+    return f"{n_of(row['images'])} ({row['positive_lesions']:,} / {row['negative_lesions']:,})"
 
 
 def subgroup_rates(task: Task, threshold: float) -> str:
@@ -394,6 +402,6 @@ def lowest_and_highest(task: Task, groups: pd.DataFrame, name: str) -> str:
     if len(measured) < 2:
         return f"{metric.name}: too few groups with enough {task.words.subjects} to compare."
     lowest, highest = (
-        f"{group_in_full(row)}, {estimate_in(row, name, metric)}, {_n(row)}" for row in (measured[0], measured[-1])
+        f"{group_in_full(row)}, {estimate_in(row, name, metric, has_n=True)}" for row in (measured[0], measured[-1])
     )
     return f"{metric.name}: lowest for {lowest}; highest for {highest}."

@@ -152,7 +152,8 @@ def _threshold_card(task: Task, data: str) -> tuple[str, ThresholdMetrics]:
     at_prevalence = reweighed(measured, prevalence)
     frame = threshold_frame(question, measured, at_prevalence)
     _threshold_table(task, question, frame)
-    st.caption(wording.per_thousand(task, question, at_prevalence))
+    negatives = measured.counts.n - positives
+    st.caption(wording.per_thousand(task, question, at_prevalence, positives, negatives))
     csv_download(frame, f"threshold_{question}.csv", key="threshold_csv")
     return question, measured
 

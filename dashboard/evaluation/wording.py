@@ -111,7 +111,7 @@ def threshold_help(task: Task, question: str) -> str:
 def prevalence_help(share: float) -> str:
     """What the second slider assumes."""
     return (
-        f"In the test data {share:.1%} of the images are positive. Elsewhere fewer may be: PPV and NPV then change. "
+        f"Of the locked test images {one_decimal(share)} are positive. Elsewhere fewer may be, and PPV and NPV change. "
         "This assumes that sensitivity and specificity stay the same, which holds only for a like mix of cases."
     )
 
@@ -130,7 +130,7 @@ def measure_name(task: Task, measure: str, prevalence: float) -> str:
 def hits_of_n(task: Task, question: str, measure: str, hits: float, n: float) -> str:
     """`190 of 200 malignant`: the counts behind a rate."""
     if math.isnan(n):
-        return "from sensitivity, specificity"
+        return "computed from sensitivity and specificity"
     noun = {
         "sensitivity": question_noun(task, question, True),
         "specificity": question_noun(task, question, False),
@@ -141,10 +141,11 @@ def hits_of_n(task: Task, question: str, measure: str, hits: float, n: float) ->
     return f"{hits:,.0f} of {n:,.0f} {noun}"
 
 
-def per_thousand(task: Task, question: str, counts: Reweighed) -> str:
-    """The threshold in natural numbers at the chosen prevalence."""
+def per_thousand(task: Task, question: str, counts: Reweighed, positives: int, negatives: int) -> str:
+    """The threshold in natural numbers at the chosen prevalence, and on how many images of each side it stands."""
     noun = question_noun(task, question, True)
     return (
-        f"Of 1,000 images at a prevalence of {counts.prevalence:.1%}: **{counts.flagged:,} flagged**, "
-        f"{counts.found:,} of them {noun}; **{counts.missed:,} {noun} not flagged**."
+        f"Of 1,000 images at a prevalence of {one_decimal(counts.prevalence)}: **{counts.flagged:,} flagged**, "
+        f"{counts.found:,} of them {noun}; **{counts.missed:,} {noun} not flagged** (measured on {positives:,} {noun} "
+        f"and {negatives:,} {question_noun(task, question, False)} images)."
     )

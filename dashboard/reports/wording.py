@@ -130,8 +130,8 @@ def changed(case: Case) -> str:
 
 
 def operating_point(result: ModelResult) -> str:
-    """`aimed at 95 % sensitivity, threshold 18.0 %`."""
-    return f"aimed at {point_name(result)}, threshold {one_decimal(result.threshold)}"
+    """`set for 95 % sensitivity, threshold 18.0 %`."""
+    return f"set for {point_name(result)}, threshold {one_decimal(result.threshold)}"
 
 
 def model(result: ModelResult) -> str:

@@ -213,11 +213,11 @@ def _small(image: RgbImage, max_side: int) -> RgbImage:
 def contrast_legend_html(task: Task, dx: str, other: str) -> str:
     """What the two colours say, in words."""
     rows = "".join(
-        f"<div role='listitem'><i style='background:rgb{colour}'></i>{name} speaks for "
+        f"<div role='listitem'><i style='background:rgb{colour}'></i>{name} favours "
         f"{escape(task.named(code).name)} <b>{code}</b></div>"
         for name, colour, code in (("Orange", FOR_COLOUR, dx), ("Blue", AGAINST_COLOUR, other))
     )
-    clear = "<div role='listitem'><i></i>Clear: speaks for neither more</div>"
+    clear = "<div role='listitem'><i></i>Clear: favours neither</div>"
     return f"<div class='lens-legend' role='list' aria-label='Colours of the map'>{rows}{clear}</div>"
 
 

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from dashboard.answer.patient import person_and_site
-from dashboard.answer.wording import between, of_100
-from dashboard.shell.formats import one_decimal, percent
+from dashboard.answer.wording import of_100
+from dashboard.shell.formats import one_decimal, percent, span
 from data.datasets.ham10000 import DX_TYPES
 from data.tasks.task import Task
 from model.explain.neighbours import Neighbour, majority
@@ -25,7 +25,7 @@ from model.inference.classifier import Prediction
 PREVALENCE_HEADING = "At your clinic's share of {positive} {subjects}"
 PREVALENCE_LABEL = "{Positive} among the {subjects} you image"
 EVIDENCE_HEADING = "Where the heatmap lies"
-EVIDENCE_CLASS = "Heatmap of"
+EVIDENCE_CLASS = "Heatmap for"
 INSIDE_LABEL = "Inside the {subject}"
 INSIDE_HELP = (
     "Of everything that raised the score, the share inside the {subject} as the networks outline it. "
@@ -77,11 +77,8 @@ def one_in(share: float) -> str:
     return f"1 in {per_case:.1f}".removesuffix(".0") if per_case < 9.95 else f"1 in {per_case:,.0f}"
 
 
-def span(low: float, high: float) -> str:
-    """`18 % to 24 %`, or one value where both read the same."""
-    if math.isnan(low) or math.isnan(high):
-        return "range unknown"
-    return between(low, high)
+def _range(low: float, high: float) -> str:
+    return "range unknown" if math.isnan(low) or math.isnan(high) else span(low, high)
 
 
 def flagged_at(task: Task, ppv: float, low: float, high: float) -> str:
@@ -90,7 +87,7 @@ def flagged_at(task: Task, ppv: float, low: float, high: float) -> str:
         return f"**Flagged:** how many are {task.question.positive} cannot be said."
     return (
         f"**Flagged:** {one_in(ppv)} is {task.question.positive} ({one_in(low)} to {one_in(high)}). "
-        f"PPV {percent(ppv)}, {span(low, high)}."
+        f"PPV {percent(ppv)} ({_range(low, high)})."
     )
 
 
@@ -100,7 +97,7 @@ def unflagged_at(task: Task, npv: float, low: float, high: float) -> str:
         return f"**Not flagged:** how many are {task.question.positive} cannot be said."
     return (
         f"**Not flagged:** {one_in(1 - npv)} is {task.question.positive} ({one_in(1 - low)} to {one_in(1 - high)}). "
-        f"NPV {percent(npv)}, {span(low, high)}."
+        f"NPV {percent(npv)} ({_range(low, high)})."
     )
 
 
@@ -109,7 +106,7 @@ def this_image_at(task: Task, p_positive: float, reweighed: float, share: float,
     there = f"{one_decimal(prevalence)} of the {task.words.subjects} are"
     return (
         f"**This image:** {task.question.positive} {one_decimal(reweighed)} where {there}; "
-        f"{one_decimal(p_positive)} in {task.dataset.name}, where {one_decimal(share)} are."
+        f"{one_decimal(p_positive)} in {task.dataset.name}, where {one_decimal(share)} of the images are."
     )
 
 
@@ -178,16 +175,16 @@ def contrast_pair(prediction: Prediction) -> tuple[str, str]:
 
 def contrast_alt(task: Task, dx: str, other: str) -> str:
     """The contrast map for those who do not see it."""
-    return f"The image, orange where it speaks for {task.named(dx).name}, blue where for {task.named(other).name}"
+    return f"The image, orange where it favours {task.named(dx).name}, blue where it favours {task.named(other).name}"
 
 
 def contrast_balance(difference: np.ndarray, dx: str, other: str) -> str:
     """How the colour divides between the two classes; `difference` as `model.explain.maps.contrast` gives it."""
     speaks_for, speaks_against = float(np.maximum(difference, 0).sum()), float(np.maximum(-difference, 0).sum())
     if speaks_for + speaks_against == 0:
-        return f"The image does not speak for {dx} or {other} anywhere."
+        return f"No part of the image favours {dx} or {other}."
     share = speaks_for / (speaks_for + speaks_against)
-    return f"{percent(share)} of the colour speaks for {dx}, {percent(1 - share)} for {other}."
+    return f"{percent(share)} of the colour favours {dx}, {percent(1 - share)} {other}."
 
 
 # --- Similar cases ---------------------------------------------------------------------------------------------------
@@ -249,7 +246,7 @@ def stress_progress(done: int) -> str:
 def stress_range(task: Task, result: StressResult) -> str:
     """Between which values the probability of the positive side moved."""
     return (
-        f"{task.question.positive.capitalize()} **{between(result.lowest, result.highest)}** over "
+        f"{task.question.positive.capitalize()} **{span(result.lowest, result.highest)}** over "
         f"{len(result.outcomes)} changes; "
         f"{percent(result.baseline)} as it is."
     )

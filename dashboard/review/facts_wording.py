@@ -34,7 +34,7 @@ def used(facts: PatientFacts, *, is_of_use: bool) -> str:
     stated = described(facts)
     if not is_of_use:
         return f"Stated: {stated}." if stated else "Nothing stated."
-    return f"The answer takes into account: {stated}." if stated else "The answer is of the image alone."
+    return f"The answer takes into account: {stated}." if stated else "The answer is based on the image alone."
 
 
 def kept(facts: PatientFacts) -> str:

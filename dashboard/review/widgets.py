@@ -56,9 +56,7 @@ def _refused(upload: Upload, analysis: Analysis) -> None:
             icon=":material/block:",
         )
         limit = resources.analyzer().artifact.quality.max_ood_score
-        st.caption(
-            f"Distance from the images the model knows: {analysis.quality.ood_score:.2f}; the limit is {limit:.2f}."
-        )
+        st.caption(f"Distance from the training images: {analysis.quality.ood_score:.2f}; the limit is {limit:.2f}.")
 
 
 def result(upload: Upload, analysis: Analysis) -> None:
@@ -198,7 +196,7 @@ def _redraw_decisions() -> None:
 def _operating_point(artifact: Artifact) -> OperatingPoint:
     points = {point.name: point for point in artifact.operating_points}
     name = st.segmented_control(
-        "Threshold set to",
+        "Threshold",
         list(points),
         format_func=lambda name: answer_wording.operating_point_name(points[name]),
         default=artifact.operating_points[0].name,

@@ -63,7 +63,8 @@ OPEN_ANOTHER = f"[open another image](#{OPEN_ANCHOR})"
 SAMPLES_NOTE = "Synthetic images, drawn by LesionLens. They show no patient and carry no diagnosis."
 
 OPERATING_POINT_HELP = (
-    "Thresholds were chosen out of fold for this share of {positive} {subjects}, and measured on other {subjects}."
+    "Thresholds were set for this share of {positive} {subjects} on held-out training images, and measured on other "
+    "{subjects}."
 )
 ON_DEMAND = (
     "The heatmap above comes with the answer itself. These methods of tf-keras-vis look at the same network in "
@@ -182,7 +183,8 @@ def refusal(task: Task, quality: Quality) -> str:
 def usable(quality: Quality, limit: float) -> str:
     """One quiet line on an image that passed the checks."""
     sharpness = "blurred" if "blurred" in quality.issues else "sharp enough"
-    return f"{sharpness} · exposure usable · distance from known images {quality.ood_score / limit:.0%} of the limit"
+    distance = percent(quality.ood_score / limit)
+    return f"{sharpness} · exposure usable · distance from the training images {distance} of the limit"
 
 
 def verdict(prediction: Prediction, point: OperatingPoint) -> str:
@@ -205,8 +207,8 @@ def missed(task: Task, sensitivity: MeasuredRate) -> str:
     value = (1 - sensitivity.value) * 100
     shown = "fewer than 1" if value < 0.5 else f"{value:.0f}"
     return (
-        f"at this threshold {shown} of 100 {task.question.positive} test images ({low} to {high}) were not flagged "
-        f"either (n = {sensitivity.n:,})."
+        f"at this threshold {shown} of 100 {task.question.positive} test images (95 % interval {low} to {high}, "
+        f"n = {sensitivity.n:,}) were not flagged either."
     )
 
 
@@ -216,9 +218,9 @@ def measured_meaning(task: Task, point: OperatingPoint) -> str:
         1 - point.specificity.value, 1 - point.specificity.high, 1 - point.specificity.low, point.specificity.n
     )
     return (
-        f"Chosen out of fold for {point.target_sensitivity:.0%} sensitivity. On locked test {task.words.subjects} of "
-        f"{task.dataset.name} it flagged {of_100(point.sensitivity)} {task.question.positive} and "
-        f"{of_100(flagged)} {task.question.negative}."
+        f"This threshold was set for {percent(point.target_sensitivity)} sensitivity on held-out training images. On "
+        f"the locked test {task.words.subjects} of {task.dataset.name} it flagged {of_100(point.sensitivity)} "
+        f"{task.question.positive} and {of_100(flagged)} {task.question.negative}."
     )
 
 

@@ -18,6 +18,12 @@ def percent(share: float) -> str:
     return f"{share * 100:.0f} %"
 
 
+def span(low: float, high: float) -> str:
+    """A range of shares, `18 to 24 %`, or one value where both read the same."""
+    first, last = percent(low), percent(high)
+    return last if first == last else f"{first.removesuffix(' %')} to {last}"
+
+
 def one_decimal(share: float) -> str:
     """A share in percent with one decimal, for comparing it with a threshold."""
     return f"{share * 100:.1f} %"

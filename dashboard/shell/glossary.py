@@ -35,8 +35,9 @@ _TEMPLATES: dict[str, Metric] = {
     ),
     "calibration_error": Metric(
         "Calibration error",
-        "Expected calibration error (ECE): by how much the stated probability of the most likely {label} misses how "
-        "often it is right; 0 % is perfect.",
+        "Expected calibration error (ECE): images are grouped by the probability of their most likely {label}; this is "
+        "how far that probability and the share that was right lie apart, on average over the groups. Chance alone "
+        "keeps it above 0 %.",
         "sum over 15 bins of (bin's share of images) x |mean probability - share that was right|",
         "error",
     ),

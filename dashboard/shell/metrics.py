@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from dashboard.shell.formats import percent
+from dashboard.shell.formats import percent, span
 from model.measures.intervals import Estimate
 
 
@@ -45,8 +45,20 @@ class Metric:
 
 
 def interval(estimate: Estimate, metric: Metric, images: int) -> str:
-    """`75 to 83 % · n 1,502`."""
-    return f"{interval_range(estimate.low, estimate.high, metric)} · n {images:,}"
+    """`75 to 83 %, n = 1,502`."""
+    return f"{interval_range(estimate.low, estimate.high, metric)}, {n_of(images)}"
+
+
+def n_of(count: int) -> str:
+    """`n = 1,502`, wherever a figure says on how many it stands."""
+    return f"n = {count:,}"
+
+
+def with_interval(metric: Metric, value: float, low: float, high: float, count: int | None = None) -> str:
+    """`83 % (75 to 88 %, n = 1,502)`, the one form of an estimate in a sentence; what cannot be said is a dash."""
+    known = ["" if math.isnan(value) else interval_range(low, high, metric), "" if count is None else n_of(count)]
+    brackets = ", ".join(part for part in known if part)
+    return f"{metric.format(value)} ({brackets})" if brackets else metric.format(value)
 
 
 def interval_range(low: float, high: float, metric: Metric) -> str:
@@ -55,7 +67,7 @@ def interval_range(low: float, high: float, metric: Metric) -> str:
         return "–"
     if metric.style == "area":
         return f"{low:.2f} to {high:.2f}"
-    return f"{metric.format(low).removesuffix(' %')} to {metric.format(high)}"
+    return span(low, high) if metric.style == "share" else f"{low * 100:.1f} to {high * 100:.1f} %"
 
 
 def gain(value: float, low: float, high: float, metric: Metric) -> tuple[str, str]:

@@ -1,1 +1,1 @@
-"""The Use page: how clinician and model agree, and who was right where a biopsy says."""
+"""The page on local performance: how clinician and model agree, and who was right where a biopsy says."""

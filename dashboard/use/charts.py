@@ -1,4 +1,4 @@
-"""Plotly figures of the Use page; see `dashboard.shell.charts` for what all figures share."""
+"""Plotly figures of the page on local performance; see `dashboard.shell.charts` for what all figures share."""
 
 from __future__ import annotations
 

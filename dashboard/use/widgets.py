@@ -1,4 +1,4 @@
-"""Functions that draw the Use page: agreement, rates against the biopsy, drift, and the labelled cases."""
+"""Functions that draw the page on local performance: agreement, rates against the biopsy, drift, labelled cases."""
 
 from __future__ import annotations
 
@@ -175,7 +175,7 @@ def _rates_table(rates: Sequence[ReaderRates], task: Task) -> None:
     accuracy = metric_of("balanced_accuracy", task)
     rows += [
         (accuracy.name, *(_noted(*_of_estimate(reader.balanced_accuracy, accuracy)) for reader in rates)),
-        (f"{task.words.labels} found", *(f"{reader.classes} of {len(task.classes)}" for reader in rates)),
+        (f"{task.words.labels} among them", *(f"{reader.classes} of {len(task.classes)}" for reader in rates)),
         (f"cases ({task.words.subjects})", *(f"{reader.cases:,} ({reader.lesions:,})" for reader in rates)),
     ]
     headers = ("", *(wording.READER_NAMES[reader.reader] for reader in rates))
@@ -288,9 +288,7 @@ def _distances(table: pd.DataFrame, reference: Reference, days: int | None, data
         return
     of_model = since(table[table["artifact_sha256"] == reference.artifact_sha256], days, datetime.now(UTC))
     scores = of_model["ood_score"].to_numpy()
-    figure = charts.distances(
-        scores, reference.ood_levels, reference.ood_values, wording.reference_name(reference.task)
-    )
+    figure = charts.distances(scores, reference.ood_levels, reference.ood_values, wording.distance_name(reference.task))
     chart(wording.DISTANCE_TITLE, data, figure, "use_distance_chart", note=wording.DISTANCE_NOTE)
 
 

@@ -1,4 +1,4 @@
-"""Every text of the Use page that is more than a label. Nothing found is never called safe."""
+"""Every text of the page on local performance that is more than a label. Nothing found is never called safe."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from model.evaluation.subgroups import MIN_LESIONS
 from model.evaluation.use import Share
 from model.measures.intervals import Estimate
 
-TITLE = "Use"
+TITLE = "Local performance"
 EMPTY_LOG_TITLE = "No case has been saved yet"
 NOTHING_FOUND_TITLE = "No case in this period"
 NOTHING_FOUND = "Choose a longer period or all models."
@@ -41,7 +41,7 @@ CALIBRATION_TABLE_TITLE = "Calibration in these cases"
 
 DRIFT_HEADING = "Drift"
 NO_REFERENCE = "no reference"
-DRIFT_TABLE_TITLE = "Recent cases against the training data"
+DRIFT_TABLE_TITLE = "Recent cases against the reference"
 CLASS_SHARES_TITLE = "Answers of the AI"
 DISTANCE_TITLE = "Distance from the training images"
 DISTANCE_NOTE = "Images that the quality check refuses become no cases; they are left out of both curves."
@@ -93,7 +93,9 @@ def lesions(share: Share, task: Task) -> str:
 
 def too_few(lesions: int, task: Task, needed: int = MIN_LESIONS) -> str:
     """Why no rate is given."""
-    return f"too few to say: {lesions:,} of {needed} {task.words.subjects}" if lesions < needed else "cannot be said"
+    if lesions >= needed:
+        return "cannot be said"
+    return f"too few to say ({plural(lesions, task.words.subject, task.words.subjects)}; {needed} needed)"
 
 
 def left_out(informed_reads: int) -> str:
@@ -114,12 +116,14 @@ def drift_text(model: str, reference: Reference) -> str:
     """What is compared with what, and what a shift means."""
     dataset, subjects = reference.task.dataset.name, reference.task.words.subjects
     source = (
-        f"{plural(reference.images, 'image')} of {dataset} that no weight was trained on"
+        f"{plural(reference.images, 'image')} of {dataset}'s training part, each answered by a network that was not "
+        "trained on it (out of fold)"
         if reference.images
         else f"images of {dataset}"
     )
     return (
-        f"Cases of the model in use, {model}, against {source}. A shift is no fault by itself, since your {subjects} "
+        f"Cases of the model in use, {model}, against {dataset}: the answers against those to {source}; distance and "
+        f"blur against its locked test {subjects}. A shift is no fault by itself, since your {subjects} "
         f"are others than {dataset}'s; it means that the measured sensitivity and specificity may not hold here. No "
         "shift found is no proof that they do."
     )
@@ -237,6 +241,11 @@ def calibration_note(task: Task) -> str:
 def reference_name(task: Task) -> str:
     """What cases are compared with."""
     return f"{task.dataset.name}, out of fold"
+
+
+def distance_name(task: Task) -> str:
+    """Whose distances cases are compared with."""
+    return f"{task.dataset.name}, locked test"
 
 
 def class_shares_note(task: Task) -> str:

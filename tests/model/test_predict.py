@@ -15,8 +15,10 @@ import pytest
 from PIL import Image
 
 from data.datasets.ham10000 import image_path
+from data.tasks.retina import RETINA
 from data.tasks.skin import SKIN
 from model.analysis.analyzer import Analyzer
+from model.batch.challenge import write_challenge
 from model.batch.rows import score
 from model.batch.sources import find_images
 from model.batch.table import columns_of
@@ -309,6 +311,30 @@ def test_refused_images_leave_no_heatmap(tmp_path: Path) -> None:
 
 
 # Real images, where there are any
+
+
+def test_scores_for_a_challenge_are_highest_where_the_prediction_is(
+    tolerant: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    samples = Path(__file__).resolve().parents[2] / "data" / "sample"
+    challenge, output = tmp_path / "challenge.csv", tmp_path / "out.csv"
+    code, rows = run_main(output, [samples, "--challenge", challenge])
+    assert code == 0
+    scored = list(csv.DictReader(challenge.read_text(encoding="utf-8").splitlines()))
+    assert [row["image"] for row in scored] == [Path(row["image"]).stem for row in rows]
+    for scores, row in zip(scored, rows, strict=True):
+        values = [float(scores[code.upper()]) for code in SKIN.codes]
+        assert SKIN.codes[int(np.argmax(values))] == row["prediction"] and sum(values) == pytest.approx(1, abs=1e-6)
+    # Worked out by hand: melanoma has 0.39 of 0.1, a nevus 0.55 of 0.7.
+    prior = tuple({"mel": 0.1, "nv": 0.7}.get(code, 0.04) for code in SKIN.codes)
+    made_up = replace(tolerant, calibration=replace(tolerant.calibration, prior=prior))
+    row = dict.fromkeys(COLUMNS, "0") | {"image": "a.jpg", "mel": "0.39", "nv": "0.55", "bkl": "0.06"}
+    write_challenge(challenge, [row, row | {"prediction": ""}], made_up)
+    (only,) = csv.DictReader(challenge.read_text(encoding="utf-8").splitlines())
+    assert float(only["MEL"]) == pytest.approx(3.9 / (3.9 + 0.55 / 0.7 + 1.5), abs=1e-6)
+    grades = replace(tolerant, task=RETINA)
+    monkeypatch.setattr("model.predict.load_artifact", lambda folder: grades)
+    assert main([str(samples), "--output", str(output), "--challenge", str(challenge)]) == 2
 
 
 def test_full_size_samples_are_answered_row_by_row(ham10000_folder: Path, tmp_path: Path) -> None:

@@ -147,7 +147,7 @@ def audit_of(dashboard: Dashboard) -> list[AuditEntry]:
 def test_clinician_signs_in_sees_review_and_signs_out(page: Page, dashboard: Dashboard) -> None:
     enter(page, dashboard, "clinician")
     heading(page, "Review")
-    assert links(page) == {"Review", "Cases", "Use", "Dataset", "Evaluation", "About"}
+    assert links(page) == {"Review", "Cases", "Local performance", "Dataset", "Evaluation", "About"}
     expect(page.get_by_text("clinician@clinic.org · Clinician · Clinic")).to_be_visible()
     page.get_by_role("button", name="Sign out").click()
     page.get_by_role("button", name="End session").click()  # of the provider, which sends the browser back
@@ -161,7 +161,7 @@ def test_clinician_signs_in_sees_review_and_signs_out(page: Page, dashboard: Das
 def test_researcher_meets_no_cases_also_by_address(page: Page, dashboard: Dashboard) -> None:
     enter(page, dashboard, "researcher")
     heading(page, "Dataset")
-    assert links(page) == {"Dataset", "Evaluation", "Use", "About"}
+    assert links(page) == {"Dataset", "Evaluation", "Local performance", "About"}
     for address, title in (("review", "Review"), ("cases", "Cases"), ("audit", "Audit")):
         page.goto(f"{dashboard.url}/{address}")
         heading(page, title)

@@ -38,8 +38,8 @@ def test_estimate_with_interval_and_what_cannot_be_said() -> None:
 def test_sets_name_the_level_the_coverage_and_the_class_that_is_covered_least() -> None:
     text = wording.sets_found(SKIN, sets_frame(made_up_sets(0.88)), 0.9)
     assert "90 % of lesions" in text
-    assert "88 % (78 to 98 %) of the images, n 63, with 1.5 diagnoses on average" in text
-    assert "least for melanoma, 68 % (58 to 78 %), n 9" in text
+    assert "88 % (78 to 98 %, n = 63) of the images, with 1.5 diagnoses on average" in text
+    assert "least for melanoma, 68 % (58 to 78 %, n = 9)" in text
 
 
 @pytest.mark.parametrize(
@@ -51,8 +51,8 @@ def test_heatmap_is_better_only_where_the_interval_leaves_out_zero(difference: f
     study["comparisons"][0]["measures"]["iou"] = made_up_estimate(difference)
     text = wording.heatmap_meaning(SKIN, heatmap_differences(study), "Grad-CAM", "Centred Gaussian")
     assert words in text
-    assert f"IoU {difference:+.2f}" in text and "n 8" in text
-    assert "hot about as much (Faithfulness +0.05, -0.05 to +0.15, n 4)" in text
+    assert f"IoU {difference:+.2f}" in text and "n = 8" in text
+    assert "hot about as much (Faithfulness +0.05, -0.05 to +0.15, n = 4)" in text
 
 
 def test_heatmap_methods_that_were_not_compared_are_said_so() -> None:
@@ -71,8 +71,8 @@ def test_robustness_names_most_flips_and_lowest_accuracy() -> None:
 def test_lowest_and_highest_subgroups_come_from_the_data() -> None:
     text = wording.lowest_and_highest(SKIN, subgroup_frame(STUDIES["subgroups"]), "positive_auroc")
     assert text == (
-        "Malignant AUROC: lowest for site face, 0.60 (0.50 to 0.70), n 40; "
-        "highest for sex female, 0.80 (0.70 to 0.90), n 40."
+        "Malignant AUROC: lowest for site face, 0.60 (0.50 to 0.70, n = 40); "
+        "highest for sex female, 0.80 (0.70 to 0.90, n = 40)."
     )
     one_group = subgroup_frame([made_up_subgroup("sex", "female", 0.8), made_up_subgroup("sex", "male", None)])
     assert "too few groups" in wording.lowest_and_highest(SKIN, one_group, "sensitivity")
@@ -106,15 +106,15 @@ def test_facts_of_a_task_that_takes_none_are_no_gap() -> None:
 def test_similar_cases_against_chance() -> None:
     text = wording.retrieval_found(SKIN, retrieval_frame(STUDIES["retrieval"]), 10)
     assert text == (
-        "Of the 10 most similar training lesions, 40 % (30 to 50 %) have the diagnosis of the image (mean of the "
-        "diagnoses), n 63; at random, 14 %."
+        "Of the 10 most similar training lesions, 40 % (30 to 50 %, n = 63) have the diagnosis of the image (mean of the "
+        "diagnoses, n = 63); at random, 14 %."
     )
 
 
 def test_gain_of_age_and_site_is_told_in_points_with_its_interval() -> None:
     text = wording.clinical_found(SKIN, STUDIES["clinical"])
-    assert "states of them, 72 % (62 to 82 %)" in text and "image alone 70 % (60 to 80 %)" in text
-    assert "gain +1.5 points (+0.5 to +2.5), n 63" in text
+    assert "balanced accuracy 72 % (62 to 82 %) with what" in text and "70 % (60 to 80 %) from the image alone" in text
+    assert "gain +1.5 points (+0.5 to +2.5), n = 63" in text
     row = {"gain": 0.015, "gain_low": -0.002, "gain_high": 0.03}
     assert wording.clinical_gain(row, metric_of("macro_auroc", SKIN)) == ("+0.015", "-0.002 to +0.030")
     nothing = dict.fromkeys(row, float("nan"))

@@ -86,7 +86,7 @@ def test_report_says_all_of_a_case() -> None:
         "made-up 0.1, preprocessing 1",
         "a1" * 32,
         "b2" * 32,
-        "Aimed at 95 % sensitivity, threshold 25.0 %",
+        "Set for 95 % sensitivity, threshold 25.0 %",
         "does not show where disease is",
         "LesionLens is no medical device",
         "Printed 6 May 2026, 07:08 UTC by printer@clinic.example",

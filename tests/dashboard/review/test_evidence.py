@@ -24,8 +24,8 @@ def test_similar_case_bears_the_colour_of_its_diagnosis_and_escapes_its_facts() 
 
 def test_contrast_legend_says_the_colours_in_words() -> None:
     html = widgets.contrast_legend_html(SKIN, "mel", "nv")
-    assert "rgb(213, 94, 0)'></i>Orange speaks for Melanoma <b>mel</b>" in html
-    assert "rgb(0, 114, 178)'></i>Blue speaks for Melanocytic nevus <b>nv</b>" in html
+    assert "rgb(213, 94, 0)'></i>Orange favours Melanoma <b>mel</b>" in html
+    assert "rgb(0, 114, 178)'></i>Blue favours Melanocytic nevus <b>nv</b>" in html
     assert html.count("role='listitem'") == 3
 
 

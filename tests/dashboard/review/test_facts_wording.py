@@ -8,7 +8,7 @@ from tests.support.dashboard import made_up_studies
 
 
 def test_answer_says_what_it_takes_into_account() -> None:
-    assert wording.used(NO_FACTS, is_of_use=True) == "The answer is of the image alone."
+    assert wording.used(NO_FACTS, is_of_use=True) == "The answer is based on the image alone."
     both = PatientFacts(60, "acral")
     assert wording.used(both, is_of_use=True) == "The answer takes into account: age 60, palm or sole (acral)."
     assert wording.used(PatientFacts(60), is_of_use=True) == "The answer takes into account: age 60."

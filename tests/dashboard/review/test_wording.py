@@ -46,9 +46,11 @@ def test_just_below_the_threshold_is_not_three_percent_against_three() -> None:
 
 def test_missing_none_is_said_with_its_upper_bound() -> None:
     text = wording.missed(SKIN, MeasuredRate(1.0, 0.96, 1.0, 50))
-    assert "fewer than 1 of 100 malignant test images (0 to 4)" in text
+    assert "fewer than 1 of 100 malignant test images (95 % interval 0 to 4, n = 50)" in text
     assert "n = 50" in text
-    assert "10 of 100 malignant test images (5 to 15)" in wording.missed(SKIN, MeasuredRate(0.9, 0.85, 0.95, 100))
+    assert "10 of 100 malignant test images (95 % interval 5 to 15, n = 100)" in wording.missed(
+        SKIN, MeasuredRate(0.9, 0.85, 0.95, 100)
+    )
 
 
 def test_what_could_not_be_measured_is_said() -> None:
@@ -151,7 +153,7 @@ def test_agreement_is_the_span_of_the_networks() -> None:
     assert answer_wording.agreement(SKIN, np.array([0.3]), 0.2) is None
     agreed = answer_wording.agreement(SKIN, np.array([0.32, 0.23, 0.25]), 0.2)
     assert agreed is not None and agreed[1]
-    assert "The 3 networks" in agreed[0] and "23 % to 32 %" in agreed[0]
+    assert "The 3 networks" in agreed[0] and "23 to 32 %" in agreed[0]
     alike = answer_wording.agreement(SKIN, np.array([0.271, 0.274]), 0.2)
     assert alike is not None and "put malignant at 27 %." in alike[0]
 

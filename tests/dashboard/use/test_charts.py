@@ -93,7 +93,9 @@ def test_answers_have_a_row_a_diagnosis(table: pd.DataFrame) -> None:
 def test_words_under_a_figure_say_interval_and_n() -> None:
     metric = metric_of("before", SKIN)
     assert wording.under_metric(SHARE, metric, SKIN) == "58 to 82 % · 36 of 50 cases, 41 lesions"
-    assert wording.under_metric(TOO_FEW, metric, SKIN) == "too few to say: 3 of 10 lesions · 2 of 3 cases, 3 lesions"
+    assert (
+        wording.under_metric(TOO_FEW, metric, SKIN) == "too few to say (3 lesions; 10 needed) · 2 of 3 cases, 3 lesions"
+    )
     assert wording.hits_of_n(SHARE) == "36 of 50" and wording.lesions(SHARE, SKIN) == "41 lesions"
     assert wording.kappa_line(Estimate(0.4, 0.3, 0.52), SKIN) == "kappa 0.40 (0.30 to 0.52)"
     assert wording.kappa_line(NOTHING, SKIN) == ""
@@ -120,7 +122,7 @@ def test_state_of_a_shift(shift: Shift, state: str) -> None:
 def test_too_few_lesions_are_said_of_a_shift() -> None:
     shift = Shift(NOTHING, 0.1)
     drift = Drift(30, 5, 4, shift, shift, shift, ())
-    assert wording.shift_state(drift, shift, SKIN) == "too few to say: 4 of 30 lesions"
+    assert wording.shift_state(drift, shift, SKIN) == "too few to say (4 lesions; 30 needed)"
 
 
 def test_amber_sentence_names_window_value_interval_and_limit() -> None:
