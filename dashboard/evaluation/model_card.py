@@ -235,12 +235,10 @@ def _gate_chosen_on(task: Task, quality: Mapping[str, Any]) -> str:
     parts = [
         f"{plural(part['images'], 'image')} of {plural(part['lesions'], task.words.subject, task.words.subjects)} "
         f"({part['part'].replace('_', ' ')})"
-        for part in quality["chosen_on"]
+        for part in quality.get("chosen_on", ())
     ]
-    return (
-        f"its limits come from {' and '.join(parts)}; the distance that is refused lets "
-        f"{percent(quality['gate_acceptance'])} of the latter pass."
-    )
+    source = f"its limits come from {' and '.join(parts)}; " if parts else ""
+    return f"{source}the limit on distance lets {percent(quality['gate_acceptance'])} of the held-out images pass."
 
 
 def _labels(task: Task) -> str:

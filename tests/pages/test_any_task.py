@@ -89,7 +89,7 @@ def test_every_study_of_another_task_is_drawn(monkeypatch: pytest.MonkeyPatch, t
         about = run_page("about")
     assert not page.exception and not about.exception
     text = shown_text(page)
-    assert "Wholly blighted AUROC" in text and "n 40 (20 / 15)" in text
+    assert "Wholly blighted AUROC" in text and "n = 40 (20 / 15)" in text
     assert foreign_words(page) == set()
     assert "least for wholly blighted, 68 % (58 to 78 %)" in shown_text(about)
 

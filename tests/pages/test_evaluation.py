@@ -53,7 +53,7 @@ def test_summary_has_value_interval_n_and_explanation(studied_page: AppTest) -> 
     assert [metric.label for metric in studied_page.metric] == [metric_of(name, SKIN).name for name in names]
     for metric, name in zip(studied_page.metric, names, strict=True):
         assert metric.help == metric_of(name, SKIN).tooltip
-    assert shown_text(studied_page).count("· n 63") == len(names)
+    assert shown_text(studied_page).count(", n = 63") == len(names)
     # ROC, confusion; reliability twice, coverage, set sizes, flips, similar cases; three training curves.
     assert len(studied_page.get("plotly_chart")) == 2 + 6 + 3
 
@@ -135,7 +135,7 @@ def test_estimates_of_the_studies_have_interval_and_n(studied_page: AppTest) -> 
     text = shown_text(studied_page)
     assert "88 % <small>78 to 98 %</small>" in text  # coverage of all images
     assert '70 %<br><small style="margin: 0">60 to 80 %</small>' in text  # balanced accuracy of a subgroup
-    assert "n 40 (20 / 15)" in text
+    assert "n = 40 (20 / 15)" in text
     assert "10.0 % <small>9.0 to 11.0 %</small>" in text  # decisions that flip
 
 

@@ -106,8 +106,8 @@ def test_facts_of_a_task_that_takes_none_are_no_gap() -> None:
 def test_similar_cases_against_chance() -> None:
     text = wording.retrieval_found(SKIN, retrieval_frame(STUDIES["retrieval"]), 10)
     assert text == (
-        "Of the 10 most similar training lesions, 40 % (30 to 50 %, n = 63) have the diagnosis of the image (mean of the "
-        "diagnoses, n = 63); at random, 14 %."
+        "Of the 10 most similar training lesions, 40 % (30 to 50 %, n = 63) have the diagnosis of the image (mean of "
+        "the diagnoses); at random, 14 %."
     )
 
 
