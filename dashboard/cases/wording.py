@@ -27,8 +27,9 @@ EMPTY_LOG = (
 )
 NOTHING_FOUND_TITLE = "No case matches this search"
 NOTHING_FOUND = "Widen the dates, shorten the words, or remove a filter. **Reset** shows all cases again."
-SEARCH_HELP = "Words of the note and of the file name, in any case."
-REFERENCE_HELP = "The whole reference, as it was typed when the case was saved; capitals do not matter."
+SEARCH_HELP = (
+    "A whole patient reference (capitals, spaces and hyphens do not matter), or words from the note or the file name."
+)
 SAVED_BY_HELP = "The whole name, as the column Saved by shows it."
 TABLE_CAPTION = "Cases found; the button with the picture opens a case"
 NO_REFERENCE = "No reference"

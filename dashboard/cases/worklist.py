@@ -33,7 +33,6 @@ CASES_PER_PAGE = 25
 # Key and starting value of every filter of the page.
 FILTERS: dict[str, Any] = {
     "cases_text": "",
-    "cases_reference": "",
     "cases_dx": None,
     "cases_prediction": None,
     "cases_flagged": None,
@@ -118,16 +117,15 @@ def _query(task: Task) -> CaseQuery:
     for key, value in FILTERS.items():
         st.session_state.setdefault(key, value)
     with st.container(border=True):
-        with st.grid(4, min_column_width=210, gap="small"):
+        with st.grid(3, min_column_width=210, gap="small"):
             text = _words("Search", "cases_text", wording.SEARCH_HELP)
-            reference = _words("Patient reference", "cases_reference", wording.REFERENCE_HELP)
             dx = _class(task, task.words.label.capitalize(), "cases_dx")
             is_flagged = _yes_or_no("Flag", "cases_flagged", wording.FLAGGED_NAMES)
         with st.container(horizontal=True):
             with st.popover("More filters and order", icon=":material/tune:", width="content"):
                 rest = _further_filters(task)
             st.button("Reset", icon=":material/restart_alt:", on_click=reset_filters, help="Undo all filters")
-    return CaseQuery(text=text, patient_reference=reference, dx=dx, is_flagged=is_flagged, **rest)
+    return CaseQuery(text=text, dx=dx, is_flagged=is_flagged, **rest)
 
 
 def _further_filters(task: Task) -> dict[str, Any]:

@@ -63,6 +63,7 @@ from data.cases.tables import (
     ShownAnswerRow,
     case_of,
     content_hash,
+    hash_references,
     row_of,
     set_biopsy,
     set_decision,
@@ -114,11 +115,13 @@ def open_case_log(database_url: str, images: ImageStore, key: bytes) -> CaseLog:
     try:
         database.migrate(trail.begin)
         with database.reading() as session:
-            log_id = trail.log_id(session)
+            log_id = trail.log_id(session)  # first: another key would make hashes that nobody finds
+        keys = SearchKeys(_subkey(key, "patient reference"), _subkey(key, "uploaded file"))
+        with database.writing() as session:
+            hash_references(session, keys)
     except CaseLogUnavailable:
         database.close()
         raise
-    keys = SearchKeys(_subkey(key, "patient reference"), _subkey(key, "uploaded file"))
     return CaseLog(database, images, trail, keys, log_id)
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, func, select
+from sqlalchemy import ColumnElement, Row, Select, and_, func, or_, select
 from sqlalchemy.orm import aliased
 
 from data.cases.case import FOLLOW_UP
@@ -31,9 +31,8 @@ class CaseQuery:
     """Which cases, in what order. A field left as it is asks for nothing.
 
     Attributes:
-        text: words that must all occur in the note or the file name, in any case.
-        patient_reference: the whole reference, in any case; found by its hash.
-        content_sha256: of an uploaded file, hexadecimal; found by its keyed hash, of cases since migration 0003.
+        text: words that must all occur in the note or the file name, in any case; or a whole patient reference.
+        patient_reference: the whole reference, with or without capitals, spaces and hyphens; found by its hash.
         task: key of one; cases of tasks that this program does not know are found as well.
         dx: of the decision; `prediction` is the model's.
         is_flagged: whether p_positive reached the threshold.
@@ -163,7 +162,9 @@ def _conditions(query: CaseQuery, organisation: str, keys: SearchKeys) -> list[C
         conditions.append(CaseRow.reference_hash == reference_hash(query.patient_reference, keys.reference))
     if query.content_sha256:
         conditions.append(CaseRow.content_hash == content_hash(query.content_sha256, keys.content))
-    conditions += [CaseRow.search_text.contains(word, autoescape=True) for word in searchable(query.text).split()]
+    words = [CaseRow.search_text.contains(word, autoescape=True) for word in searchable(query.text).split()]
+    if words:
+        conditions.append(or_(and_(*words), CaseRow.reference_hash == reference_hash(query.text, keys.reference)))
     return conditions + _days(query)
 
 

@@ -12,9 +12,9 @@ from datetime import UTC, date, datetime
 from typing import ClassVar
 from uuid import UUID
 
-from sqlalchemy import JSON, Date, DateTime, Double, Index, LargeBinary, MetaData, String, Text
+from sqlalchemy import JSON, Date, DateTime, Double, Index, LargeBinary, MetaData, String, Text, select
 from sqlalchemy.engine import Dialect
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, load_only, mapped_column
 from sqlalchemy.types import TypeDecorator
 
 from data.cases.case import Actor, Biopsy, Case, CaseDraft, Decision, Lesion, ModelResult, Patient, Read, StoredImage
@@ -22,6 +22,8 @@ from data.tasks.known import TASKS
 from data.tasks.task import Task
 
 _SHA256 = String(64)  # hexadecimal
+# Soft hyphen, hyphen bullet and minus sign, which Unicode does not count as dashes.
+_MORE_HYPHENS = "\u00ad\u2043\u2212"
 # Columns that only say again, for searching, what others say.
 DERIVED = ("reference_hash", "search_text")
 
@@ -272,9 +274,22 @@ def case_of(row: CaseRow) -> Case:
 
 
 def reference_hash(reference: str, key: bytes) -> str | None:
-    """What a patient reference is searched by: HMAC-SHA256, the same in any capitals; None without a reference."""
-    text = searchable(reference).strip()
+    """What a patient reference is searched by: HMAC-SHA256, the same however the reference is typed.
+
+    `MRN 1003`, `mrn-1003` and `MRN1003` are one reference; None without a reference.
+    """
+    text = "".join(one for one in searchable(reference) if not one.isspace())
+    # A reference of hyphens alone is itself.
+    text = "".join(one for one in text if unicodedata.category(one) != "Pd" and one not in _MORE_HYPHENS) or text
     return hmac.new(key, text.encode(), hashlib.sha256).hexdigest() if text else None
+
+
+def hash_references(session: Session, keys: SearchKeys) -> None:
+    """Give each case with a reference the hash that it is searched by, where a migration took away an older one."""
+    statement = select(CaseRow).where(CaseRow.reference_hash.is_(None), CaseRow.patient_reference != "")
+    statement = statement.options(load_only(CaseRow.case_id, CaseRow.patient_reference))
+    for row in session.scalars(statement):
+        row.reference_hash = reference_hash(row.patient_reference, keys.reference)
 
 
 def content_hash(sha256: str, key: bytes) -> str | None:

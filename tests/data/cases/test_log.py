@@ -425,6 +425,9 @@ def fill_ward(log: CaseLog) -> list[UUID]:
         ({"patient_reference": "abe"}, []),
         ({"patient_reference": "C\u030cAPEK"}, [2]),
         ({"patient_reference": " "}, [3, 2, 1, 0]),
+        ({"text": "a-bel"}, [1, 0]),
+        ({"text": "abe"}, []),
+        ({"text": "-"}, []),
         ({"dx": "nv"}, [3, 0]),
         ({"prediction": "bcc"}, [2]),
         ({"site": "ear"}, [3, 2]),
@@ -519,6 +522,23 @@ def test_reference_is_searched_by_a_hash_that_needs_the_key(log: CaseLog) -> Non
         stored = session.scalar(text("SELECT reference_hash FROM cases"))
     assert stored == reference_hash(" MÜLLER 12", log._keys.reference)
     assert stored != reference_hash(" MÜLLER 12", b"another key")
+
+
+@pytest.mark.parametrize(
+    "typed", ["MRN 1003", "mrn-1003", "MRN1003", " mrn\u00a01003 ", "Mrn\u20131003", "mrn\u22121003"]
+)
+def test_reference_is_found_however_it_is_typed(log: CaseLog, typed: str) -> None:
+    case = save(log, patient=Patient("MRN-1003"))
+    save(log, patient=Patient("MRN-100"))
+    save(log, patient=Patient("-"))
+    for query in (CaseQuery(text=typed), CaseQuery(patient_reference=typed)):
+        assert [one.case_id for one in log.find(query, ANNA)] == [case.case_id]
+
+
+def test_reference_of_hyphens_alone_is_itself(log: CaseLog) -> None:
+    case = save(log, patient=Patient(" - "))
+    save(log, patient=Patient(""))
+    assert [one.case_id for one in log.find(CaseQuery(patient_reference="-"), ANNA)] == [case.case_id]
 
 
 # --- Tasks -----------------------------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from alembic.config import Config
 from sqlalchemy import Connection, inspect, text
 
 from data.cases.case import LOCAL_ACTOR, Actor, Biopsy, Case, Decision, Patient, Read
-from data.cases.database import MIGRATIONS, open_database
+from data.cases.database import MIGRATIONS, CaseLogUnavailable, open_database
 from data.cases.log import CaseLog, open_case_log
 from data.cases.queries import CaseQuery
 from data.cases.storage import open_image_store
@@ -171,9 +171,19 @@ def test_audit_tables_keep_their_guards(log: CaseLog) -> None:
 
 def test_old_cases_are_found_by_what_they_were_found_by(log: CaseLog) -> None:
     assert [case.patient_reference for case in log.find(CaseQuery(patient_reference="čapek 3"), NORTH)] == ["Čapek 3"]
+    assert [case.patient_reference for case in log.find(CaseQuery(text="müller-12"), NORTH)] == ["Müller 12"]
     assert log.count(CaseQuery(is_flagged=True, task=SKIN.key), NORTH) == 2
     assert log.count(CaseQuery(task="retina"), NORTH) == 0
     assert (log.tasks(NORTH), log.tasks(LOCAL_ACTOR)) == ([SKIN.key], [])
+
+
+def test_another_key_hashes_no_reference(old_url: str, tmp_path: Path) -> None:
+    with pytest.raises(CaseLogUnavailable, match="key"):
+        open_case_log(old_url, open_image_store(str(tmp_path)), b"another key")
+    log = open_case_log(old_url, open_image_store(str(tmp_path)), KEY)
+    found = log.find(CaseQuery(patient_reference="MÜLLER12"), NORTH)
+    log.close()
+    assert [case.patient_reference for case in found] == ["Müller 12"]
 
 
 def test_a_class_can_be_asked_for_in_sql(log: CaseLog) -> None:
