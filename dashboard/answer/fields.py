@@ -12,11 +12,13 @@ from typing import Any, Literal
 
 import streamlit as st
 
+from dashboard.answer.diagnosis import OTHER_LABEL, choice_name, choices
 from dashboard.answer.patient import choice
-from data.cases.case import MAX_REFERENCE, MAX_TEXT, PLANS, SEXES, SIDES, Decision
-from data.tasks.task import Task
+from data.cases.case import MAX_OTHER, MAX_REFERENCE, MAX_TEXT, PLANS, SEXES, SIDES, Decision
+from data.tasks.task import OTHER, Task
 
 REFERENCE_LABEL = "Patient reference"
+OTHER_IN_FORM = "If other: which?"
 _NOTE_HEIGHT = 80  # pixels of a text that is sent alone
 
 
@@ -40,8 +42,8 @@ class Form:
 
 def decision_fields(
     form: Form, task: Task, start: Decision | None, question: Callable[[str | None], str | None]
-) -> tuple[str | None, str | None, str]:
-    """Diagnosis, plan and reason, as far as they are chosen.
+) -> tuple[str | None, str | None, str, str]:
+    """Diagnosis, plan, reason and what another diagnosis is, as far as they are chosen.
 
     Args:
         form: where they stand.
@@ -49,25 +51,51 @@ def decision_fields(
         start: what the form starts with; None for nothing.
         question: asks for the reason of a chosen code; None where none is asked for.
     """
-    dx = dx_field(form, "dx", task.words.label.capitalize(), task, start.dx if start else None)
+    dx, other = dx_field(
+        form, task.words.label.capitalize(), task, start.dx if start else None, start.other if start else ""
+    )
     plan = choice_field(form, "plan", "Plan", PLANS, start.plan if start else None)
     asked = question(dx)
     reason = "" if asked is None else text_field(form, "reason", asked, start.reason if start else "", is_optional=True)
-    return dx, plan, reason
+    return dx, plan, reason, other
 
 
-def dx_field(form: Form, name: str, label: str, task: Task, start: str | None) -> str | None:
-    """A class of the task; nothing chosen where `start` is None."""
-    return st.selectbox(
+def dx_field(form: Form, label: str, task: Task, start: str | None, start_other: str) -> tuple[str | None, str]:
+    """A class of the task or `OTHER`, and what that is; nothing chosen where `start` is None."""
+    codes = choices(task)
+    dx = st.selectbox(
         label,
-        task.codes,
-        index=None if start is None else task.index(start),
-        format_func=task.titled,
+        codes,
+        index=None if start is None else codes.index(start),
+        format_func=lambda code: choice_name(task, code),
         placeholder=f"Choose a {task.words.label}",
-        key=form.key(name),
+        key=form.key("dx"),
         filter_mode=None if form.is_live else "fuzzy",
         persist_state=form.persistence,
     )
+    return dx, other_field(form, dx, start_other)
+
+
+def other_field(form: Form, dx: str | None, start: str = "") -> str:
+    """What the diagnosis `OTHER` is; empty for any other.
+
+    A live field stands there only when it is needed; in a form, which is drawn before anything is chosen, always.
+    """
+    if form.is_live and dx != OTHER:
+        return ""
+    text = st.text_input(
+        OTHER_LABEL if form.is_live else OTHER_IN_FORM,
+        start,
+        max_chars=MAX_OTHER,
+        key=form.key("other"),
+        persist_state=form.persistence,
+    )
+    return (text or "").strip() if dx == OTHER else ""
+
+
+def is_named(dx: str | None, other: str) -> bool:
+    """Whether a diagnosis was chosen, and said where it is none of the classes."""
+    return dx is not None and (dx != OTHER or bool(other))
 
 
 def sex_field(form: Form, start: str | None = None) -> str:

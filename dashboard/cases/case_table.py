@@ -7,6 +7,7 @@ from uuid import UUID
 
 import streamlit as st
 
+from dashboard.answer.diagnosis import listed_diagnosis
 from dashboard.answer.image_table import Cell, Column, ImageRow, image_table
 from dashboard.answer.patient import choice, person, place
 from dashboard.answer.saved import AFTER_THE_ANSWER
@@ -62,17 +63,18 @@ def _row(summary: CaseSummary, task: Task, pictures: dict[UUID, bytes | None]) -
         cells=(
             Cell((reference, saved)),
             Cell((person(Patient("", summary.age, summary.sex)), place(summary.site, summary.side))),
-            Cell((_name(task, summary.own_dx), AFTER_THE_ANSWER if summary.own_is_informed else "")),
-            Cell((_name(task, summary.prediction), _flag(summary, task)), summary.is_flagged),
-            Cell((_name(task, summary.dx), choice(summary.plan))),
-            Cell((_name(task, summary.biopsy_dx),)),
+            Cell(
+                (
+                    listed_diagnosis(task, summary.own_dx, summary.own_other),
+                    AFTER_THE_ANSWER if summary.own_is_informed else "",
+                )
+            ),
+            Cell((task.named(summary.prediction).name, _flag(summary, task)), summary.is_flagged),
+            Cell((listed_diagnosis(task, summary.dx, summary.other), choice(summary.plan))),
+            Cell((listed_diagnosis(task, summary.biopsy_dx, summary.biopsy_other),)),
             Cell((summary.saved_by,)),
         ),
     )
-
-
-def _name(task: Task, dx: str | None) -> str:
-    return "" if dx is None else task.named(dx).name
 
 
 def _flag(summary: CaseSummary, task: Task) -> str:

@@ -11,6 +11,7 @@ import streamlit as st
 from dashboard.answer import saved
 from dashboard.answer import wording as answer_wording
 from dashboard.answer.bars import class_bars_html, group_bars_html
+from dashboard.answer.diagnosis import diagnosis
 from dashboard.answer.viewer import heatmap_viewer
 from dashboard.cases import forms as case_forms
 from dashboard.cases import wording
@@ -117,26 +118,26 @@ def saved_point(result: ModelResult) -> OperatingPoint:
 
 def _reads(case: Case) -> None:
     """Who thought what, in the order in which it happened."""
-    own, biopsy, titled = case.own_read, case.biopsy, case.task.titled
+    own, biopsy, task = case.own_read, case.biopsy, case.task
     rows = [
         (
             wording.own_read_label(own),
-            titled(own.dx),
+            diagnosis(task, own),
             own.certainty,
             own.plan,
             saved.INFORMED if own.is_informed else "",
         )
         if own
         else (wording.OWN_READ_LABEL, saved.NO_OWN_READ, "", "", ""),
-        (wording.model_label(case.task), titled(case.result.prediction), "", "", ""),
+        (wording.model_label(task), task.titled(case.result.prediction), "", "", ""),
         (
             wording.DECISION_LABEL,
-            titled(case.decision.dx),
+            diagnosis(task, case.decision),
             "",
             case.decision.plan,
             case.decision.reason,
         ),
-        (wording.BIOPSY_LABEL, titled(biopsy.dx), "", biopsy.reported_on.isoformat(), biopsy.note)
+        (wording.BIOPSY_LABEL, diagnosis(task, biopsy), "", biopsy.reported_on.isoformat(), biopsy.note)
         if biopsy
         else (wording.BIOPSY_LABEL, saved.NO_BIOPSY, "", "", ""),
     ]

@@ -15,6 +15,7 @@ from dashboard.answer.fields import (
     choice_field,
     decision_fields,
     dx_field,
+    is_named,
     reference_field,
     sex_field,
     side_field,
@@ -59,16 +60,22 @@ def _change(change: Callable[[CaseLog], Case]) -> None:
 
 def _decision_form(case: Case) -> None:
     with st.form(f"cases_decision_{case.case_id}", border=False):
-        dx, plan, reason = decision_fields(_form("decision", case), case.task, case.decision, lambda dx: "Why")
+        dx, plan, reason, other = decision_fields(_form("decision", case), case.task, case.decision, lambda dx: "Why")
         st.caption(wording.DECISION_HINT)
-        if st.form_submit_button("Save the decision") and dx is not None and plan is not None:
-            _change(lambda log: log.decide(case.case_id, Decision(dx, plan, reason), actor()))
+        is_wanted = st.form_submit_button("Save the decision")
+    if is_wanted and not is_named(dx, other):
+        st.warning(wording.no_dx(case.task), icon=":material/edit:")
+    elif is_wanted and dx is not None and plan is not None:
+        decision = Decision(dx, plan, reason, other)
+        _change(lambda log: log.decide(case.case_id, decision, actor()))
 
 
 def _biopsy_form(case: Case) -> None:
     known, now, form = case.biopsy, today(), _form("biopsy", case)
     with st.form(f"cases_biopsy_{case.case_id}", border=False):
-        dx = dx_field(form, "dx", "Histopathology", case.task, known.dx if known else None)
+        dx, other = dx_field(
+            form, "Histopathology", case.task, known.dx if known else None, known.other if known else ""
+        )
         reported_on = st.date_input(
             "Day of the report",
             known.reported_on if known else now,
@@ -79,10 +86,10 @@ def _biopsy_form(case: Case) -> None:
         note = text_field(form, "note", "Note", known.note if known else "")
         st.caption(wording.BIOPSY_HINT)
         is_wanted = st.form_submit_button("Save the result")
-    if is_wanted and dx is None:
+    if is_wanted and not is_named(dx, other):
         st.warning(wording.NO_BIOPSY_DX, icon=":material/edit:")
     elif is_wanted and dx is not None:
-        biopsy = Biopsy(dx, reported_on, note)
+        biopsy = Biopsy(dx, reported_on, note, other)
         _change(lambda log: log.record_biopsy(case.case_id, biopsy, actor()))
     if known and st.button("Remove the result", key="cases_biopsy_remove"):
         _change(lambda log: log.record_biopsy(case.case_id, None, actor()))

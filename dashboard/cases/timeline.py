@@ -9,6 +9,7 @@ from typing import Any
 
 import streamlit as st
 
+from dashboard.answer.diagnosis import diagnosis, listed_diagnosis
 from dashboard.answer.patient import choice
 from dashboard.answer.saved import listed_own_read
 from dashboard.answer.viewer import jpeg_url
@@ -21,7 +22,6 @@ from dashboard.shell.times import shown_day, shown_time
 from dashboard.shell.widgets import html_table
 from data.cases.case import Case, probabilities_of
 from data.cases.queries import CaseSummary
-from data.tasks.task import Task
 
 ASSETS = Path(__file__).resolve().parents[1] / "assets"
 
@@ -63,22 +63,18 @@ def _pick(label: str, visits: Sequence[CaseSummary], index: int, key: str) -> Ca
     return visits[position]
 
 
-def _name(task: Task, dx: str | None) -> str:
-    return "" if dx is None else task.named(dx).name
-
-
 def _visits_table(visits: Sequence[CaseSummary], case: Case) -> None:
     rows = [
         (
             wording.visit(number, visit) + (" (this case)" if visit.case_id == case.case_id else ""),
             wording.days_between(visits[0].saved_at, visit.saved_at),
-            listed_own_read(_name(case.task, visit.own_dx), visit.own_is_informed),
-            _name(case.task, visit.prediction),
+            listed_own_read(listed_diagnosis(case.task, visit.own_dx, visit.own_other), visit.own_is_informed),
+            case.task.named(visit.prediction).name,
             percent(visit.p_positive),
             "flagged" if visit.is_flagged else "",
-            _name(case.task, visit.dx),
+            listed_diagnosis(case.task, visit.dx, visit.other),
             choice(visit.plan),
-            _name(case.task, visit.biopsy_dx),
+            listed_diagnosis(case.task, visit.biopsy_dx, visit.biopsy_other),
         )
         for number, visit in enumerate(visits, start=1)
     ]
@@ -103,7 +99,7 @@ def _compare(earlier: Case, later: Case) -> None:
     rows = [
         _difference(later.task.question.positive.capitalize(), earlier.result.p_positive, later.result.p_positive),
         *(_difference(one.name, float(old[index]), float(new[index])) for index, one in enumerate(later.task.classes)),
-        ("Decision", _name(earlier.task, earlier.decision.dx), _name(later.task, later.decision.dx), ""),
+        ("Decision", diagnosis(earlier.task, earlier.decision), diagnosis(later.task, later.decision), ""),
         ("Time between", "", wording.days_between(earlier.saved_at, later.saved_at), ""),
     ]
     headers = ("", shown_day(earlier.saved_at), shown_day(later.saved_at), "Points")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from dashboard.answer.diagnosis import diagnosis_markdown, listed_diagnosis
 from dashboard.answer.patient import person, place
 from dashboard.answer.saved import INFORMED_NOT_COMPARED, model_name
 from dashboard.shell.formats import escape
@@ -117,9 +118,13 @@ def place_in_list(position: int, count: int) -> str:
     return f"Case {position:,} of {count:,} in the list"
 
 
+def _decided(summary: CaseSummary) -> str:
+    return listed_diagnosis(TASKS[summary.task], summary.dx, summary.other)
+
+
 def one_line(number: int, summary: CaseSummary) -> str:
     """A case in a list to choose from, as plain text; the number tells two apart that read the same."""
-    patient, decided = summary.patient_reference or "no reference", TASKS[summary.task].named(summary.dx).name
+    patient, decided = summary.patient_reference or "no reference", _decided(summary)
     return f"{number}. {shown_time(summary.saved_at)} · {patient} · {place(summary.site, summary.side)} · {decided}"
 
 
@@ -136,7 +141,7 @@ BIOPSY_HINT = (
 )
 DELETE_TITLE = "Delete this case?"
 SAME_LESION_AS_NOW = "as now"
-NO_BIOPSY_DX = "Choose what histopathology found, then save again."
+NO_BIOPSY_DX = "Choose what histopathology found; for another diagnosis, say which. Then save again."
 NEW_ANSWER_BUTTON = "Show the present model's answer beside it"
 NO_NEW_ANSWER = "The present model does not answer this image; its quality check refuses it."
 NOT_A_VERDICT = "Shown as it was saved. Nothing here was computed again."
@@ -145,6 +150,11 @@ NOT_A_VERDICT = "Shown as it was saved. Nothing here was computed again."
 def model_label(task: Task) -> str:
     """Whose word stands beside the two reads."""
     return f"AI's {task.standout}"
+
+
+def no_dx(task: Task) -> str:
+    """Where another diagnosis was chosen and not named."""
+    return f"Say which other {task.words.label} it is, then save again."
 
 
 def correct_hint(task: Task) -> str:
@@ -226,7 +236,7 @@ def named(case: Case) -> str:
 
 def deletion(case: Case) -> str:
     """What the confirmation says; in words, since it cannot be undone."""
-    decided = case.task.titled(case.decision.dx)
+    decided = diagnosis_markdown(case.task, case.decision)
     return (
         f"**{escape(named(case))}**, decided as {decided}, is removed from the log together with its "
         "image: patient reference, notes, both reads, the AI's answer and the biopsy result. The audit trail keeps "

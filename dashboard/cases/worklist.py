@@ -11,6 +11,7 @@ from uuid import UUID
 
 import streamlit as st
 
+from dashboard.answer.diagnosis import choice_name, choices
 from dashboard.answer.patient import choice, site_name
 from dashboard.cases import wording
 from dashboard.cases.case_table import case_table
@@ -119,7 +120,7 @@ def _query(task: Task) -> CaseQuery:
     with st.container(border=True):
         with st.grid(3, min_column_width=210, gap="small"):
             text = _words("Search", "cases_text", wording.SEARCH_HELP)
-            dx = _class(task, task.words.label.capitalize(), "cases_dx")
+            dx = _diagnosis(task, task.words.label.capitalize(), "cases_dx")
             is_flagged = _yes_or_no("Flag", "cases_flagged", wording.FLAGGED_NAMES)
         with st.container(horizontal=True):
             with st.popover("More filters and order", icon=":material/tune:", width="content"):
@@ -169,6 +170,10 @@ def _order(task: Task) -> dict[str, Any]:
 def _words(label: str, key: str, help_text: str) -> str:
     words = st.text_input(label, key=key, help=help_text, persist_state="session")
     return words.strip()
+
+
+def _diagnosis(task: Task, label: str, key: str) -> str | None:
+    return _choice(label, choices(task), key, lambda code: choice_name(task, code))
 
 
 def _class(task: Task, label: str, key: str) -> str | None:

@@ -197,6 +197,9 @@ def _columns(task: Task) -> dict[str, Callable[[Case], Any]]:
         "image_width": lambda case: case.image_width,
         "image_height": lambda case: case.image_height,
         "own_is_informed": _of_read("is_informed"),
+        "own_other": _of_read("other"),
+        "other": lambda case: case.decision.other,
+        "biopsy_other": _of_biopsy("other"),
     }
 
 

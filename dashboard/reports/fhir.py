@@ -18,6 +18,7 @@ import unicodedata
 from datetime import UTC
 from typing import Any
 
+from dashboard.answer.diagnosis import diagnosis
 from dashboard.answer.patient import place
 from dashboard.answer.saved import INFORMED
 from dashboard.answer.wording import set_name
@@ -32,7 +33,7 @@ from dashboard.reports.codes import (
     Code,
 )
 from data.cases.case import Biopsy, Case, Decision, Read
-from data.tasks.task import Task
+from data.tasks.task import OTHER, Task
 
 Json = dict[str, Any]
 
@@ -71,7 +72,7 @@ def diagnostic_report(case: Case, pdf: bytes | None) -> str:
         "result": [_reference(observation["id"]) for observation in observations],
         "media": [{"link": _reference(IMAGE)}],
         "conclusion": conclusion,
-        "conclusionCode": [_class(case.task, case.decision.dx)],
+        "conclusionCode": [_diagnosis(case.task, case.decision)],
     }
     if pdf is not None:
         report["presentedForm"] = [_attachment(case, pdf)]
@@ -80,7 +81,7 @@ def diagnostic_report(case: Case, pdf: bytes | None) -> str:
 
 def _conclusion(case: Case) -> str:
     return (
-        f"{case.task.titled(case.decision.dx)}; plan: {case.decision.plan}. {wording.changed(case)} "
+        f"{_plain(diagnosis(case.task, case.decision))}; plan: {case.decision.plan}. {wording.changed(case)} "
         f"{wording.verdict(case.result)} {wording.measured_meaning(case.result)} {wording.RESEARCH_ONLY}"
     )
 
@@ -207,25 +208,27 @@ def _of_model(case: Case, name: str, text: str, values: Json) -> Json:
 def _own_read(case: Case, read: Read) -> Json:
     said = {"Certainty": read.certainty, "Plan": read.plan}
     when = INFORMED if read.is_informed else "before the model's answer was shown"
-    return _read(case, "own-read", f"Reader's {case.task.words.label} {when}", read.dx, said)
+    return _read(case, "own-read", f"Reader's {case.task.words.label} {when}", read, said)
 
 
 def _decision(case: Case, decision: Decision) -> Json:
     text = f"Reader's {case.task.words.label} after the model's answer was seen"
-    return _read(case, "decision", text, decision.dx, {"Plan": decision.plan}, decision.reason)
+    return _read(case, "decision", text, decision, {"Plan": decision.plan}, decision.reason)
 
 
 def _biopsy(case: Case, biopsy: Biopsy) -> Json:
-    read = _read(case, "biopsy", "Histopathology", biopsy.dx, {}, biopsy.note)
+    read = _read(case, "biopsy", "Histopathology", biopsy, {}, biopsy.note)
     # Who examined it is not known, only who entered it.
     del read["performer"]
     return read | {"effectiveDateTime": biopsy.reported_on.isoformat()}
 
 
-def _read(case: Case, name: str, text: str, dx: str, said: dict[str, str], note: str = "") -> Json:
+def _read(
+    case: Case, name: str, text: str, named: Read | Decision | Biopsy, said: dict[str, str], note: str = ""
+) -> Json:
     read = _observation(case, name, text) | {
         "performer": [_reference(READER)],
-        "valueCodeableConcept": _class(case.task, dx),
+        "valueCodeableConcept": _diagnosis(case.task, named),
     }
     if said:
         read["component"] = [{"code": {"text": key}, "valueString": value} for key, value in said.items()]
@@ -263,10 +266,13 @@ def _examination(task: Task) -> Json:
     return {"text": text} if codes is None else _concept(codes.examination, text)
 
 
-def _class(task: Task, dx: str) -> Json:
-    """A class of the task; in words where no system codes it."""
-    codes, one = CODES.get(task.key), task.named(dx)
-    return {"text": task.titled(dx)} if codes is None else _concept(Code(codes.classes, one.code, one.name))
+def _diagnosis(task: Task, named: Read | Decision | Biopsy) -> Json:
+    """What a person named; in words where no system codes it."""
+    codes = CODES.get(task.key)
+    if codes is None or named.dx == OTHER:
+        return {"text": _plain(diagnosis(task, named))}
+    one = task.named(named.dx)
+    return _concept(Code(codes.classes, one.code, one.name))
 
 
 def _concept(code: Code, text: str | None = None) -> Json:

@@ -15,6 +15,7 @@ from fpdf.fonts import TextStyle
 from fpdf.prefs import ViewerPreferences
 from PIL import Image
 
+from dashboard.answer.diagnosis import diagnosis
 from dashboard.answer.patient import person, place
 from dashboard.answer.saved import NO_BIOPSY, NO_OWN_READ
 from dashboard.answer.wording import leading_class
@@ -209,12 +210,14 @@ def _legend(report: FPDF, left: float, top: float) -> None:
 def _decision(report: FPDF, case: Case) -> None:
     _section(report, "Decision")
     read = case.own_read
-    own = wording.own_read(read, case.task) if read else (wording.OWN_READ_LABEL, NO_OWN_READ)
+    own = (
+        wording.own_read(read, printable(diagnosis(case.task, read))) if read else (wording.OWN_READ_LABEL, NO_OWN_READ)
+    )
     _facts(
         report,
         [
             own,
-            ("Decision after it", f"{case.task.titled(case.decision.dx)}, {case.decision.plan}"),
+            ("Decision after it", f"{printable(diagnosis(case.task, case.decision))}, {case.decision.plan}"),
             *([("Why", printable(case.decision.reason))] if case.decision.reason else []),
             ("Compared", wording.changed(case)),
             ("Histopathology", _histopathology(case)),
@@ -226,7 +229,7 @@ def _histopathology(case: Case) -> str:
     biopsy = case.biopsy
     if biopsy is None:
         return NO_BIOPSY
-    facts = f"{case.task.titled(biopsy.dx)}, reported on {biopsy.reported_on.isoformat()}"
+    facts = f"{printable(diagnosis(case.task, biopsy))}, reported on {biopsy.reported_on.isoformat()}"
     return f"{facts}. {printable(biopsy.note)}" if biopsy.note else facts
 
 
@@ -325,5 +328,7 @@ def _limits(report: FPDF, case: Case, explanation: Explanation) -> None:
 
 def _typed(case: Case) -> list[str]:
     """Everything in a case that a user typed."""
-    biopsy = case.biopsy.note if case.biopsy else ""
-    return [case.patient.reference, case.lesion.note, case.decision.reason, biopsy, case.saved_by, case.organisation]
+    biopsy = [case.biopsy.note, case.biopsy.other] if case.biopsy else []
+    own = [case.own_read.other] if case.own_read else []
+    decided = [case.decision.reason, case.decision.other]
+    return [case.patient.reference, case.lesion.note, *own, *decided, *biopsy, case.saved_by, case.organisation]

@@ -110,9 +110,14 @@ def quality(result: ModelResult) -> str:
     return f"{remarks}; distance from the training images {result.ood_score:.2f}"
 
 
-def own_read(read: Read, task: Task) -> tuple[str, str]:
-    """What the line of an own read is called, and what it says: only an unaided one came before the AI."""
-    said = f"{task.titled(read.dx)}, {read.certainty}, {read.plan}"
+def own_read(read: Read, named: str) -> tuple[str, str]:
+    """What the line of an own read is called, and what it says: only an unaided one came before the AI.
+
+    Args:
+        read: from the case.
+        named: its diagnosis as it is printed.
+    """
+    said = f"{named}, {read.certainty}, {read.plan}"
     return ("Own read", f"{said}; {INFORMED}") if read.is_informed else (OWN_READ_LABEL, said)
 
 

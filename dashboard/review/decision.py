@@ -9,7 +9,8 @@ from uuid import UUID
 
 import streamlit as st
 
-from dashboard.answer.fields import Form, decision_fields
+from dashboard.answer.diagnosis import knows_only
+from dashboard.answer.fields import Form, decision_fields, is_named
 from dashboard.review import decision_wording as wording
 from dashboard.review import evidence as evidence_widgets
 from dashboard.review import facts as facts_widgets
@@ -70,7 +71,7 @@ def _form(upload: Upload, case_id: UUID, analysis: Analysis, own_read: Read | No
     decision_column, patient_column, lesion_column = st.columns(3, gap="medium")
     with decision_column:
         prediction = analysis.answered.prediction
-        start = Decision(own_read.dx, own_read.plan) if own_read else None
+        start = Decision(own_read.dx, own_read.plan, other=own_read.other) if own_read else None
         decided = _decided(f"decision_{case_id}", prediction.task, start, own_read, prediction.dx)
     with patient_column:
         patient = patient_fields(upload, case_id)
@@ -103,13 +104,14 @@ def _decided(key: str, task: Task, start: Decision | None, own_read: Read | None
         own_read, prediction: a diagnosis that differs from either is asked for its reason.
     """
     form = Form(lambda field: f"{key}_{field}", is_live=True)
-    dx, plan, reason = decision_fields(
+    dx, plan, reason, other = decision_fields(
         form, task, start, lambda dx: wording.reason_label(dx, own_read, prediction, task)
     )
-    missing = [name for name, value in ((task.words.label, dx), ("plan", plan)) if value is None]
+    st.caption(knows_only(task))
+    missing = [name for name, value in ((task.words.label, is_named(dx, other)), ("plan", plan)) if not value]
     if missing:
         st.caption(wording.still_to_pick(missing))
-    return None if dx is None or plan is None else Decision(dx, plan, reason)
+    return None if dx is None or plan is None or missing else Decision(dx, plan, reason, other)
 
 
 def _save(draft: CaseDraft, analysis: Analysis, content: bytes) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from dashboard.answer.diagnosis import diagnosis, diagnosis_markdown
 from dashboard.answer.patient import named_place, place, sex, years
 from dashboard.answer.saved import INFORMED
 from dashboard.shell.formats import escape
@@ -39,7 +40,7 @@ def own_read(read: Read | None, task: Task) -> str:
     """The own read as it was locked; only an unaided one came before the answer."""
     if read is None:
         return "You skipped your own read of this image."
-    said = f"**{task.titled(read.dx)}**, {read.certainty}, {read.plan}"
+    said = f"**{diagnosis_markdown(task, read)}**, {read.certainty}, {read.plan}"
     if read.is_informed:
         return f"Your own read, {INFORMED}: {said}. It stays as it was."
     return f"Your read before the AI: {said}. It stays as it was."
@@ -78,7 +79,7 @@ def reason_label(dx: str | None, read: Read | None, named: str, task: Task) -> s
 
 def earlier_lesion(summary: CaseSummary) -> str:
     """A lesion of an earlier case, of a known task, as the picker lists it; plain text."""
-    decided = TASKS[summary.task].titled(summary.dx)
+    decided = diagnosis(TASKS[summary.task], Decision(summary.dx, summary.plan, other=summary.other))
     return f"{named_place(summary.site, summary.side)} · {decided} · {shown_day(summary.saved_at)}"
 
 
@@ -100,7 +101,7 @@ def saved(case: Case) -> str:
 def decision(decided: Decision, task: Task) -> str:
     """`Melanoma (mel), biopsy.` with the reason, if there is one."""
     reason = f" Reason: {escape(decided.reason)}" if decided.reason else ""
-    return f"{task.titled(decided.dx)}, {decided.plan}.{reason}"
+    return f"{diagnosis_markdown(task, decided)}, {decided.plan}.{reason}"
 
 
 def facts(patient: Patient, lesion: Lesion) -> str:

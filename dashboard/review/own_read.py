@@ -8,6 +8,8 @@ from uuid import UUID
 
 import streamlit as st
 
+from dashboard.answer.diagnosis import choice_name, choices, knows_only
+from dashboard.answer.fields import Form, is_named, other_field
 from dashboard.answer.patient import choice
 from dashboard.answer.viewer import image_viewer
 from dashboard.review import decision_wording as wording
@@ -58,23 +60,26 @@ def _form(case_id: UUID, content_sha256: str) -> None:
     if is_informed:
         st.info(wording.SEEN_BEFORE, icon=":material/visibility:")
     task = resources.artifact().task
+    form = Form(lambda field: f"read_{case_id}_{field}", is_live=True)
     dx = st.radio(
         task.words.label.capitalize(),
-        task.codes,
+        choices(task),
         index=None,
-        format_func=task.titled,
-        key=f"read_{case_id}_dx",
+        format_func=lambda code: choice_name(task, code),
+        key=form.key("dx"),
         persist_state="session",
     )
+    other = other_field(form, dx)
+    st.caption(knows_only(task))
     certainty = _choice(wording.CERTAINTY_LABEL, CERTAINTIES, f"read_{case_id}_certainty")
     plan = _choice("Plan", PLANS, f"read_{case_id}_plan")
-    picked = {task.words.label: dx, "certainty": certainty, "plan": plan}
-    missing = [name for name, value in picked.items() if value is None]
+    picked = {task.words.label: is_named(dx, other), "certainty": certainty, "plan": plan}
+    missing = [name for name, value in picked.items() if not value]
     if st.button(
         wording.SHOW_ANSWER, type="primary", disabled=bool(missing), shortcut="a", key="review_show_answer"
     ) and None not in (dx, certainty, plan):
         is_informed = _show_answer(content_sha256) or is_informed
-        read = Read(str(dx), str(certainty), str(plan), is_informed)
+        read = Read(str(dx), str(certainty), str(plan), is_informed, other)
         state.keep_progress(case_id, own_read=read, is_informed=is_informed)
         focus.to_answer()
         st.rerun()

@@ -10,6 +10,7 @@ import pandas as pd
 import streamlit as st
 from PIL import Image
 
+from dashboard.answer.diagnosis import listed_diagnosis
 from dashboard.answer.image_table import Cell, Column, ImageRow, image_table, thumbnail_of
 from dashboard.review import evidence, facts, state, wording
 from dashboard.review.state import Progress, Upload
@@ -119,7 +120,7 @@ def _drawn(entry: QueueEntry) -> ImageRow:
     )
     cells = (
         Cell((entry.name, wording.progress_name(entry.progress))),
-        Cell(() if read is None else (task.named(read.dx).name, read.certainty)),
+        Cell(() if read is None else (listed_diagnosis(task, read.dx, read.other), read.certainty)),
         *answer,
     )
     return ImageRow(str(entry.number), entry.name, thumbnail, wording.NO_PICTURE, cells)

@@ -35,6 +35,7 @@ def use_frame(use: Use, task: Task) -> pd.DataFrame:
         "agreement_after": use.after.share,
         "switched": use.switches.switched,
         "flagged": use.flagged,
+        "decided_other": use.other,
         **{name: getattr(use.switches, name) for name in SWITCHES},
         **{f"{reader.reader}_{rate}": getattr(reader, rate) for reader in use.rates for rate in RATES},
         f"{task.question.key}_by_biopsy": use.calibration.observed,

@@ -22,7 +22,7 @@ from dashboard.use.tables import RATES, SWITCHES, answers_frame, bins_frame, rat
 from data.cases.case import Actor
 from data.cases.labelled import labelled_zip
 from data.cases.queries import CaseQuery
-from data.tasks.task import Task
+from data.tasks.task import OTHER, Task
 from model.evaluation.drift import Drift, Reference, Shift, measure_drift, reference_of, since
 from model.evaluation.use import LiveCalibration, ReaderRates, Share, Use, measure_use, use_table
 from model.measures.intervals import Estimate
@@ -126,6 +126,7 @@ def _headline(metric: Metric, share: Share, task: Task) -> None:
 def _switches(use: Use, task: Task) -> None:
     metric, names = metric_of("switched", task), wording.switch_names(task)
     switches = [(getattr(use.switches, name), *names[name]) for name in SWITCHES]
+    switches += [(use.other, *wording.other_name(task))]
     rows = [
         (
             _noted(label, of),
@@ -135,6 +136,8 @@ def _switches(use: Use, task: Task) -> None:
         for share, label, of in switches
     ]
     html_table(("decision", "share", "n"), rows, numeric=(1, 2))
+    if use.other.hits:
+        st.caption(wording.other_note(task))
 
 
 # --- Against the biopsy ----------------------------------------------------------------------------------------------
@@ -142,6 +145,8 @@ def _switches(use: Use, task: Task) -> None:
 
 def _against_biopsy(use: Use, task: Task, days: int | None) -> None:
     st.subheader(wording.LIVE_HEADING)
+    if use.other_biopsies:
+        st.markdown(wording.other_biopsies(use.other_biopsies, task))
     if not use.biopsied_cases:
         st.markdown(wording.NO_BIOPSIES)
         return
@@ -301,11 +306,13 @@ def labelled_export(table: pd.DataFrame, who: Actor) -> None:
     st.subheader(wording.EXPORT_HEADING)
     biopsied = table[table["biopsy_dx"].notna()]
     is_clear = biopsied.groupby("lesion_id")["biopsy_dx"].transform("nunique") == 1
-    clear = biopsied[is_clear]
+    is_other = is_clear & (biopsied["biopsy_dx"] == OTHER)
+    clear = biopsied[is_clear & ~is_other]
     if clear.empty:
         st.markdown(wording.NOTHING_LABELLED)
         return
-    st.markdown(wording.labelled(len(clear), clear["lesion_id"].nunique(), int((~is_clear).sum()), task))
+    left_out = (int((~is_clear).sum()), int(is_other.sum()))
+    st.markdown(wording.labelled(len(clear), clear["lesion_id"].nunique(), *left_out, task))
     st.caption(wording.export_note(task))
     if who.role == "researcher":
         st.caption(wording.EXPORT_NOT_ALLOWED)

@@ -30,7 +30,7 @@ AGREEMENT_HEADING = "Clinician and AI"
 SWITCHES_TITLE = "Where decisions went"
 
 LIVE_HEADING = "Against the biopsy"
-NO_BIOPSIES = "No case of this choice has a biopsy result. Enter results on the **Cases** page to see who was right."
+NO_BIOPSIES = "No case of this choice has a biopsy result to measure by. Enter results on the **Cases** page."
 RATES_TITLE = "Sensitivity, specificity and predictive values"
 RATES_NOTE = (
     "Own read: before the AI's answer was shown; decision: after. Readers may have read different cases (n in the "
@@ -51,7 +51,7 @@ NO_ANSWERS = "The manifest of this model holds no answers to compare with; expor
 EXPORT_HEADING = "Labelled cases as a training set"
 EXPORT_BUTTON = "Training set (ZIP)"
 EXPORT_FILE = "lesionlens_labelled.zip"
-NOTHING_LABELLED = "No case has a biopsy result yet. Enter results on the **Cases** page."
+NOTHING_LABELLED = "No case has a biopsy result to train on yet. Enter results on the **Cases** page."
 EXPORT_NOT_ALLOWED = "Your role may see these figures, not export images. A clinician or an administrator can."
 
 
@@ -162,14 +162,15 @@ def _limit(accepted: float) -> str:
     return f"{accepted * 100:.2g} %"
 
 
-def labelled(cases: int, lesions: int, contradictory: int, task: Task) -> str:
-    """How many cases the training set would hold."""
-    left_out = (
-        f"; {plural(contradictory, 'case')} of {task.words.subjects} whose biopsies differ left out"
-        if contradictory
-        else ""
-    )
-    return f"{plural(cases, 'case')} of {plural(lesions, task.words.subject)} with a biopsy result{left_out}."
+def labelled(cases: int, lesions: int, contradictory: int, other: int, task: Task) -> str:
+    """How many cases the training set would hold, and how many are left out."""
+    reasons = {
+        f"of {task.words.subjects} whose biopsies differ": contradictory,
+        f"whose biopsy found another {task.words.label} than the {task.count}": other,
+    }
+    left_out = " and ".join(f"{plural(count, 'case')} {reason}" for reason, count in reasons.items() if count)
+    held = f"{plural(cases, 'case')} of {plural(lesions, task.words.subject)} with a biopsy result"
+    return f"{held}. Left out: {left_out}." if left_out else f"{held}."
 
 
 def too_many(limit: int) -> str:
@@ -216,6 +217,27 @@ def switch_names(task: Task) -> dict[str, tuple[str, str]]:
         "to_right": ("From wrong to right", "of wrong own reads, by biopsy"),
         "from_right": ("From right to wrong", "of right own reads, by biopsy"),
     }
+
+
+def other_name(task: Task) -> tuple[str, str]:
+    """Decisions for what is none of the classes, and of which cases that is said."""
+    return f"For another {task.words.label}", f"not among the {task.count}; of all decisions"
+
+
+def other_note(task: Task) -> str:
+    """How such decisions are counted."""
+    return (
+        f"Whatever was typed, **Other** counts as one more {task.words.label}, never as one of the {task.count}, so it "
+        "never agrees with the AI."
+    )
+
+
+def other_biopsies(cases: int, task: Task) -> str:
+    """Biopsies that no rate can count."""
+    return (
+        f"In {plural(cases, 'case')} the biopsy found another {task.words.label} than the {task.count} that the AI "
+        "knows. They count in none of the rates below."
+    )
 
 
 def verification_bias(task: Task) -> str:

@@ -12,7 +12,7 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
-from data.tasks.task import Task
+from data.tasks.task import OTHER, Task
 
 # How sure a reader is of a diagnosis, least first.
 CERTAINTIES: tuple[str, ...] = ("unsure", "fairly sure", "sure")
@@ -42,6 +42,7 @@ SITES: tuple[str, ...] = (
 ROLES: tuple[str, ...] = ("clinician", "researcher", "admin")
 MAX_TEXT = 2000  # characters of a free note
 MAX_REFERENCE = 100  # characters of a patient reference
+MAX_OTHER = 200  # characters of what stands beside the code `OTHER`
 
 
 @dataclass(frozen=True)
@@ -92,17 +93,19 @@ class Read:
     """A clinician's own reading, given while the AI's answer was not on the screen.
 
     Attributes:
-        dx: code of the case's task.
+        dx: code of the case's task, or `OTHER`.
         certainty: one of `CERTAINTIES`.
         plan: one of `PLANS`.
         is_informed: whether the reader had been shown the answer to this image earlier, so that the read may be
             influenced by it.
+        other: what it is that is none of the task's classes, free text; empty for any code but `OTHER`.
     """
 
     dx: str
     certainty: str
     plan: str
     is_informed: bool = False
+    other: str = ""
 
 
 @dataclass(frozen=True)
@@ -110,23 +113,33 @@ class Decision:
     """The diagnosis and plan after the AI's answer was seen.
 
     Attributes:
-        dx: code of the case's task.
+        dx: code of the case's task, or `OTHER`.
         plan: one of `PLANS`.
         reason: why, free text; may be empty.
+        other: as of a `Read`.
     """
 
     dx: str
     plan: str
     reason: str = ""
+    other: str = ""
 
 
 @dataclass(frozen=True)
 class Biopsy:
-    """What histopathology said: code of the case's task, day of the report, free note."""
+    """What histopathology said.
+
+    Attributes:
+        dx: code of the case's task, or `OTHER`.
+        reported_on: day of the report.
+        note: free text; may be empty.
+        other: as of a `Read`.
+    """
 
     dx: str
     reported_on: date
     note: str = ""
+    other: str = ""
 
 
 @dataclass(frozen=True)
@@ -241,9 +254,9 @@ class Case:
 
     @property
     def has_changed_mind(self) -> bool | None:
-        """Whether the decision's dx differs from the reader's own read; None where none was given unaided."""
+        """Whether the decision's diagnosis differs from the reader's own read; None where none was given unaided."""
         is_unaided = self.own_read is not None and not self.own_read.is_informed
-        return self.own_read.dx != self.decision.dx if self.own_read is not None and is_unaided else None
+        return not is_same_diagnosis(self.own_read, self.decision) if self.own_read and is_unaided else None
 
     @property
     def agrees_with_model(self) -> bool:
@@ -267,30 +280,46 @@ class StoredImage:
     height: int
 
 
-def check_dx(dx: str, task: Task) -> str:
-    """The code itself; raises ValueError where it is not one of the task's."""
-    return _one_of(dx, task.codes, "a dx code")
+def is_same_diagnosis(one: Read | Decision | Biopsy, another: Read | Decision | Biopsy) -> bool:
+    """Whether both name one class, or, beyond the classes, the same in any capitals."""
+    return one.dx == another.dx and one.other.casefold() == another.other.casefold()
+
+
+def check_dx(dx: str, other: str, task: Task) -> str:
+    """The code itself.
+
+    Raises:
+        ValueError: neither one of the task's nor `OTHER`, `OTHER` without a text or any other code with one, or a text
+            that is too long.
+    """
+    _one_of(dx, (*task.codes, OTHER), "a dx code")
+    if dx == OTHER and not other.strip():
+        raise ValueError(f"expected a text beside the code {OTHER!r}, received none")
+    if dx != OTHER and other:
+        raise ValueError(f"expected a text beside the code {OTHER!r} alone, received one beside {dx!r}")
+    _not_longer(other, MAX_OTHER, "another diagnosis")
+    return dx
 
 
 def check_read(read: Read, task: Task) -> Read:
-    """The read itself; raises ValueError where a word in it is not one of the task's codes or of the lists above."""
-    check_dx(read.dx, task)
+    """The read itself; raises ValueError where a word in it is none of the lists above, or as `check_dx`."""
+    check_dx(read.dx, read.other, task)
     _one_of(read.certainty, CERTAINTIES, "a certainty")
     _one_of(read.plan, PLANS, "a plan")
     return read
 
 
 def check_decision(decision: Decision, task: Task) -> Decision:
-    """The decision itself; raises ValueError for an unknown word or a reason that is too long."""
-    check_dx(decision.dx, task)
+    """The decision itself; raises ValueError for an unknown word, a text that is too long, or as `check_dx`."""
+    check_dx(decision.dx, decision.other, task)
     _one_of(decision.plan, PLANS, "a plan")
     _not_longer(decision.reason, MAX_TEXT, "a reason")
     return decision
 
 
 def check_biopsy(biopsy: Biopsy, task: Task) -> Biopsy:
-    """The biopsy itself; raises ValueError for an unknown dx code or a note that is too long."""
-    check_dx(biopsy.dx, task)
+    """The biopsy itself; raises ValueError for a note that is too long, or as `check_dx`."""
+    check_dx(biopsy.dx, biopsy.other, task)
     _not_longer(biopsy.note, MAX_TEXT, "a note")
     return biopsy
 

@@ -32,7 +32,7 @@ from data.cases.queries import CaseQuery
 from data.cases.storage import ImageAltered, ImageMissing, StorageUnavailable, open_image_store
 from data.datasets.ham10000 import METADATA_COLUMNS, METADATA_FILE, DatasetError
 from data.tasks.known import DEFAULT_TASK, TASKS
-from data.tasks.task import Task
+from data.tasks.task import OTHER, Task
 
 IMAGE_FOLDER = "images"
 MAX_AGE, AGE_STEP = 85, 5  # years; HAM10000 rounds ages to 5 and ends at 85
@@ -51,23 +51,35 @@ class LabelledSet:
     Attributes:
         images, lesions: written.
         contradictory: cases of lesions whose biopsies differ; a lesion of a training set has one dx.
+        other: cases whose biopsy found what is none of the task's classes, which a training set has no dx for.
         unreadable: cases whose image is missing or was altered.
     """
 
     images: int
     lesions: int
     contradictory: int
+    other: int
     unreadable: int
 
 
-def labelled_cases(cases: Iterable[Case]) -> tuple[list[Case], int]:
-    """The cases with a biopsy, in their order, and how many were left out since their lesion's biopsies differ."""
+@dataclass(frozen=True)
+class LabelledCases:
+    """The cases that make a training set, in their order, and how many were left out: see `LabelledSet`."""
+
+    cases: tuple[Case, ...]
+    contradictory: int
+    other: int
+
+
+def labelled_cases(cases: Iterable[Case]) -> LabelledCases:
+    """Which of the cases have a biopsy that a training set can use."""
     biopsied = [case for case in cases if case.biopsy is not None]
     found: dict[object, set[str]] = {}
     for case in biopsied:
         found.setdefault(case.lesion.lesion_id, set()).add(_dx(case))
     clear = [case for case in biopsied if len(found[case.lesion.lesion_id]) == 1]
-    return clear, len(biopsied) - len(clear)
+    of_classes = tuple(case for case in clear if _dx(case) != OTHER)
+    return LabelledCases(of_classes, len(biopsied) - len(clear), len(clear) - len(of_classes))
 
 
 def export_labelled(log: CaseLog, actor: Actor, task: Task, write: Write) -> LabelledSet:
@@ -80,20 +92,24 @@ def export_labelled(log: CaseLog, actor: Actor, task: Task, write: Write) -> Lab
         write: takes each file.
 
     Raises:
-        DatasetError: no case has a biopsy, or none of them a readable image.
+        DatasetError: no case has a biopsy that the set can use, or none of them a readable image.
         CaseLogUnavailable, NotAllowed, StorageUnavailable: as the log does.
     """
     query = CaseQuery(task=task.key, has_biopsy=True, is_descending=False)
-    cases, contradictory = labelled_cases(log.cases(query, actor))
-    if not cases:
-        raise DatasetError("expected cases with a biopsy result, found none; enter results on the Cases page")
-    log.record_export([case.case_id for case in cases], WHAT, actor)
-    rows = [_row(case) for case in cases if _is_written(case, log, actor, write)]
+    found = labelled_cases(log.cases(query, actor))
+    if not found.cases:
+        raise DatasetError(
+            f"expected cases with a biopsy result among {', '.join(task.codes)}, found none; enter results on the "
+            "Cases page"
+        )
+    log.record_export([case.case_id for case in found.cases], WHAT, actor)
+    rows = [_row(case) for case in found.cases if _is_written(case, log, actor, write)]
     if not rows:
         raise DatasetError("expected images of the labelled cases, found none that can be read; check the image store")
     metadata = pd.DataFrame(rows, columns=list(METADATA_COLUMNS))
     write(METADATA_FILE, metadata.to_csv(index=False).encode())
-    return LabelledSet(len(rows), metadata["lesion_id"].nunique(), contradictory, len(cases) - len(rows))
+    unreadable = len(found.cases) - len(rows)
+    return LabelledSet(len(rows), metadata["lesion_id"].nunique(), found.contradictory, found.other, unreadable)
 
 
 def labelled_zip(log: CaseLog, actor: Actor, task: Task) -> bytes:
@@ -175,8 +191,8 @@ def main() -> None:
         parser.exit(2, f"{error}\n")
     print(
         f"{arguments.output}: {written.images:,} images of {written.lesions:,} lesions; left out: "
-        f"{written.contradictory:,} with differing biopsies of one lesion, {written.unreadable:,} without readable "
-        f"image; next: python -m model.train --extra {arguments.output}"
+        f"{written.contradictory:,} with differing biopsies of one lesion, {written.other:,} of another diagnosis, "
+        f"{written.unreadable:,} without readable image; next: python -m model.train --extra {arguments.output}"
     )
 
 

@@ -201,7 +201,7 @@ class CaseLog:
 
     def decide(self, case_id: UUID, decision: Decision, actor: Actor) -> Case:
         """Replace the decision; raises `CaseNotFound`, and ValueError for an unknown word."""
-        check_texts(decision.reason)
+        check_texts(decision.reason, decision.other)
         with self._changing(case_id, actor) as row:
             check_decision(decision, task_of(row))
             set_decision(row, decision)
@@ -210,7 +210,7 @@ class CaseLog:
     def record_biopsy(self, case_id: UUID, biopsy: Biopsy | None, actor: Actor) -> Case:
         """Enter, replace or (None) remove what histopathology said; raises `CaseNotFound`, and ValueError."""
         if biopsy is not None:
-            check_texts(biopsy.note)
+            check_texts(biopsy.note, biopsy.other)
         with self._changing(case_id, actor) as row:
             if biopsy is not None:
                 check_biopsy(biopsy, task_of(row))

@@ -31,10 +31,12 @@ class CaseQuery:
     """Which cases, in what order. A field left as it is asks for nothing.
 
     Attributes:
-        text: words that must all occur in the note or the file name, in any case; or a whole patient reference.
+        text: words that must all occur in the note, the file name or what stands beside `OTHER`, in any case; or a
+            whole patient reference.
         patient_reference: the whole reference, with or without capitals, spaces and hyphens; found by its hash.
+        content_sha256: of an uploaded file, hexadecimal; found by its keyed hash, of cases since migration 0003.
         task: key of one; cases of tasks that this program does not know are found as well.
-        dx: of the decision; `prediction` is the model's.
+        dx: of the decision, `OTHER` included; `prediction` is the model's.
         is_flagged: whether p_positive reached the threshold.
         plans: of the decision, any of these; empty for every plan.
         not_seen_since: an aware time; the cases saved before it that were to be followed up and were not: neither has
@@ -94,15 +96,18 @@ class CaseSummary:
     side: str
     task: str
     dx: str
+    other: str
     plan: str
     own_dx: str | None
     own_is_informed: bool | None
+    own_other: str | None
     prediction: str
     p_positive: float
     is_flagged: bool
     model_version: str
     artifact_sha256: str
     biopsy_dx: str | None
+    biopsy_other: str | None
     image_key: str
 
 

@@ -40,7 +40,8 @@ def checked_draft(draft: CaseDraft) -> CaseDraft:
         ValueError: an unknown word, a text that is too long or cannot be kept, or a probability that is none.
     """
     check_draft(draft)
-    check_texts(draft.patient.reference, draft.lesion.note, draft.decision.reason)
+    own = "" if draft.own_read is None else draft.own_read.other
+    check_texts(draft.patient.reference, draft.lesion.note, draft.decision.reason, draft.decision.other, own)
     result = draft.result
     numbers = (*result.probabilities, *result.member_p_positive, result.p_positive, result.threshold)
     expected = len(result.task.codes)
@@ -60,12 +61,14 @@ def check_texts(*texts: str) -> None:
 
 def de_identified(case: Case) -> Case:
     """The case without anything that names a person or was typed freely."""
+    own = case.own_read
     return replace(
         case,
         saved_by="",
         captured_name="",
         patient=replace(case.patient, reference=""),
         lesion=replace(case.lesion, note=""),
-        decision=replace(case.decision, reason=""),
-        biopsy=case.biopsy and replace(case.biopsy, note=""),
+        own_read=own and replace(own, other=""),
+        decision=replace(case.decision, reason="", other=""),
+        biopsy=case.biopsy and replace(case.biopsy, note="", other=""),
     )

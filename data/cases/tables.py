@@ -95,12 +95,15 @@ class CaseRow(Base):
     own_certainty: Mapped[str | None]
     own_plan: Mapped[str | None]
     own_is_informed: Mapped[bool | None]  # None also where nobody knew: of cases before migration 0003
+    own_other: Mapped[str | None]
     dx: Mapped[str]
     plan: Mapped[str]
     reason: Mapped[str]
+    other: Mapped[str] = mapped_column(server_default="")
     biopsy_dx: Mapped[str | None]
     biopsy_reported_on: Mapped[date | None] = mapped_column(Date)
     biopsy_note: Mapped[str | None]
+    biopsy_other: Mapped[str | None]
     task: Mapped[str]
     model_name: Mapped[str]
     model_version: Mapped[str]
@@ -200,6 +203,7 @@ def row_of(draft: CaseDraft, image: StoredImage, image_key: str, actor: Actor, k
         own_certainty=None if own is None else own.certainty,
         own_plan=None if own is None else own.plan,
         own_is_informed=None if own is None else own.is_informed,
+        own_other=None if own is None else own.other,
         task=result.task.key,
         model_name=result.model_name,
         model_version=result.model_version,
@@ -222,8 +226,8 @@ def row_of(draft: CaseDraft, image: StoredImage, image_key: str, actor: Actor, k
         runtime_ms=result.runtime_ms,
         evidence=result.evidence,
     )
-    set_facts(row, draft.patient, draft.lesion, keys)
     set_decision(row, draft.decision)
+    set_facts(row, draft.patient, draft.lesion, keys)
     return row
 
 
@@ -237,12 +241,13 @@ def set_facts(row: CaseRow, patient: Patient, lesion: Lesion, keys: SearchKeys) 
     row.site = lesion.site
     row.side = lesion.side
     row.note = lesion.note
-    row.search_text = searchable(f"{lesion.note}\n{row.captured_name}")
+    _set_search_text(row)
 
 
 def set_decision(row: CaseRow, decision: Decision) -> None:
     """Write a decision into a row."""
-    row.dx, row.plan, row.reason = decision.dx, decision.plan, decision.reason
+    row.dx, row.plan, row.reason, row.other = decision.dx, decision.plan, decision.reason, decision.other
+    _set_search_text(row)
 
 
 def set_biopsy(row: CaseRow, biopsy: Biopsy | None) -> None:
@@ -250,6 +255,13 @@ def set_biopsy(row: CaseRow, biopsy: Biopsy | None) -> None:
     row.biopsy_dx = None if biopsy is None else biopsy.dx
     row.biopsy_reported_on = None if biopsy is None else biopsy.reported_on
     row.biopsy_note = None if biopsy is None else biopsy.note
+    row.biopsy_other = None if biopsy is None else biopsy.other
+    _set_search_text(row)
+
+
+def _set_search_text(row: CaseRow) -> None:
+    texts = (row.note, row.captured_name, row.own_other, row.other, row.biopsy_other)
+    row.search_text = searchable("\n".join(text for text in texts if text))
 
 
 def case_of(row: CaseRow) -> Case:
@@ -268,7 +280,7 @@ def case_of(row: CaseRow) -> Case:
         image_height=row.image_height,
         result=_result_of(row),
         own_read=_own_read_of(row),
-        decision=Decision(row.dx, row.plan, row.reason),
+        decision=Decision(row.dx, row.plan, row.reason, row.other),
         biopsy=_biopsy_of(row),
     )
 
@@ -348,10 +360,10 @@ def _result_of(row: CaseRow) -> ModelResult:
 def _own_read_of(row: CaseRow) -> Read | None:
     if row.own_dx is None or row.own_certainty is None or row.own_plan is None:
         return None
-    return Read(row.own_dx, row.own_certainty, row.own_plan, bool(row.own_is_informed))
+    return Read(row.own_dx, row.own_certainty, row.own_plan, bool(row.own_is_informed), row.own_other or "")
 
 
 def _biopsy_of(row: CaseRow) -> Biopsy | None:
     if row.biopsy_dx is None or row.biopsy_reported_on is None:
         return None
-    return Biopsy(row.biopsy_dx, row.biopsy_reported_on, row.biopsy_note or "")
+    return Biopsy(row.biopsy_dx, row.biopsy_reported_on, row.biopsy_note or "", row.biopsy_other or "")

@@ -12,6 +12,8 @@ from functools import cached_property
 
 # What may be known beside the image. A task names those that its clinical terms can use.
 AGE, SITE = "age", "site"
+# What a person may name beside the classes: something that is none of them. No class of a task has this code.
+OTHER = "other"
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 
 
@@ -129,7 +131,7 @@ class Task:
         words: for screens.
 
     Raises:
-        ValueError: fewer than two classes, a code that stands twice or is the question's key, a question whose
+        ValueError: fewer than two classes, a code that stands twice, is the question's key or `OTHER`, a question whose
             positives are not some of the codes, but not all, or a gravest class, its look-alike or a commonest class
             that is none of them.
     """
@@ -152,6 +154,8 @@ class Task:
             raise ValueError(f"expected positives among {', '.join(self.codes)}, received {self.question.positives}")
         if self.question.key in self.codes:
             raise ValueError(f"expected a question whose key is no code, received {self.question.key!r}")
+        if OTHER in (*self.codes, self.question.key):
+            raise ValueError(f"expected another code than {OTHER!r}, which stands for what is none of the classes")
         commonest = (self.dataset.commonest,) if self.dataset.commonest else ()
         self.indices_of((*self.question.positives, self.gravest, self.look_alike, *commonest))
 

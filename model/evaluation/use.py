@@ -4,6 +4,9 @@ Cases of one lesion are not independent, so every interval draws whole lesions (
 counted all, also several of one lesion. Lesions of one patient count as independent, since a patient need not be named.
 Biopsied cases are chosen for looking suspicious: sensitivity comes out too high and specificity too low of them
 (verification bias, Begg & Greenes, Biometrics 1983;39:207, doi:10.2307/2530820).
+
+What a reader or a biopsy names that is none of the task's classes counts as one more diagnosis, whatever its text, and
+never as one of the classes. On which side of the task's question it lies is not known, so that rates leave it out.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from data.cases.case import Case
-from data.tasks.task import Task
+from data.tasks.task import OTHER, Task
 from model.evaluation.subgroups import MIN_LESIONS
 from model.measures.intervals import (
     BOOTSTRAP_SEED,
@@ -77,6 +80,8 @@ class Share:
 class Agreement:
     """How often a reader's dx is the model's prediction, and Cohen's kappa, 0 for as often as by chance, 1 for always.
 
+    `OTHER` is one more dx, which the model never gives.
+
     Kappa is NaN where the share cannot be said, and where both always name one and the same dx.
     """
 
@@ -111,9 +116,11 @@ class ReaderRates:
 
     Attributes:
         reader: one of `READERS`; the model's yes is what it flagged at the threshold saved with the case.
-        cases, lesions: biopsied cases that this reader has read.
+        cases, lesions: biopsied cases of the task's classes that this reader has read; of those read as `OTHER`, the
+            four rates are not.
         classes: how many of the task's classes the biopsies found.
-        balanced_accuracy: mean sensitivity over those classes; NaN for one class, or fewer than `MIN_LESIONS` lesions.
+        balanced_accuracy: mean sensitivity over those classes, `OTHER` being wrong; NaN for one class, or fewer than
+            `MIN_LESIONS` lesions.
     """
 
     reader: str
@@ -161,7 +168,9 @@ class Use:
     Attributes:
         cases, lesions: how many were measured.
         informed_reads: own reads given after the answer had been shown; nothing here counts them as own reads.
-        biopsied_cases, biopsied_lesions: those with a biopsy.
+        biopsied_cases, biopsied_lesions: those whose biopsy found one of the task's classes.
+        other_biopsies: cases whose biopsy found something else; neither rates nor calibration count them.
+        other: decisions for something else.
         flagged: p_positive at or above the threshold saved with the case.
         before: own read against prediction, of the cases with an own read.
         after: decision against prediction, of all cases.
@@ -175,6 +184,8 @@ class Use:
     informed_reads: int
     biopsied_cases: int
     biopsied_lesions: int
+    other_biopsies: int
+    other: Share
     flagged: Share
     before: Agreement
     after: Agreement
@@ -237,7 +248,8 @@ def measure_use(table: pd.DataFrame, task: Task, resamples: int = RESAMPLES, see
         ValueError: fewer than one resample.
     """
     weights = bootstrap_weights(_lesions(table), resamples, seed)
-    biopsied = table[table["biopsy_dx"].notna()]
+    is_other = table["biopsy_dx"] == OTHER
+    biopsied = table[table["biopsy_dx"].notna() & ~is_other]
     biopsied_weights = bootstrap_weights(_lesions(biopsied), resamples, seed)
     return Use(
         cases=len(table),
@@ -245,7 +257,9 @@ def measure_use(table: pd.DataFrame, task: Task, resamples: int = RESAMPLES, see
         informed_reads=int(table["own_is_informed"].sum()),
         biopsied_cases=len(biopsied),
         biopsied_lesions=biopsied["lesion_id"].nunique(),
-        flagged=measure_shares(table, [(table["is_flagged"], table["is_flagged"] | True)], weights)[0],
+        other_biopsies=int(is_other.sum()),
+        other=_share_of_all(table, table["decision_dx"] == OTHER, weights),
+        flagged=_share_of_all(table, table["is_flagged"], weights),
         before=_agreement(table, task, "own_read", weights),
         after=_agreement(table, task, "decision", weights),
         switches=_switches(table, weights),
@@ -272,6 +286,10 @@ def measure_shares(
     )
 
 
+def _share_of_all(table: pd.DataFrame, is_hit: pd.Series, weights: Weights) -> Share:
+    return measure_shares(table, [(is_hit, is_hit | True)], weights)[0]
+
+
 def _share(estimate: Estimate, is_hit: Booleans, lesions: pd.Series) -> Share:
     return Share(_given_from(lesions.nunique(), estimate), int(is_hit.sum()), len(lesions), lesions.nunique())
 
@@ -287,7 +305,7 @@ def _agreement(table: pd.DataFrame, task: Task, reader: str, weights: Weights) -
     share = measure_shares(table, [(dx == table["prediction"], has_read)], weights)[0]
     read = table[has_read]
     first, second = _indices(read[DX_COLUMNS[reader]], task), _indices(read["prediction"], task)
-    classes = len(task.classes)
+    classes = len(task.classes) + 1
     drawn = weighted_confusion_matrices(first, second, weights[:, has_read.to_numpy(dtype=bool)], classes)
     kappa = float(cohens_kappa(confusion_matrix(first, second, classes)[np.newaxis].astype(np.float64))[0])
     return Agreement(share, _given_from(share.lesions, estimate_of(kappa, cohens_kappa(drawn))))
@@ -336,16 +354,16 @@ def _switches(table: pd.DataFrame, weights: Weights) -> Switches:
 def _reader_rates(biopsied: pd.DataFrame, task: Task, reader: str, weights: Weights) -> ReaderRates:
     has_read = biopsied[DX_COLUMNS[reader]].notna()
     read, drawn = biopsied[has_read], weights[:, has_read.to_numpy(dtype=bool)]
-    is_positive = read["biopsy_dx"].isin(task.question.positives)
+    is_positive, has_side = read["biopsy_dx"].isin(task.question.positives), read[DX_COLUMNS[reader]] != OTHER
     is_called = read["is_flagged"] if reader == "model" else read[DX_COLUMNS[reader]].isin(task.question.positives)
     is_correct = is_positive == is_called
     sensitivity, specificity, ppv, npv = measure_shares(
-        read, [(is_correct, counted) for counted in (is_positive, ~is_positive, is_called, ~is_called)], drawn
+        read, [(is_correct, has_side & of) for of in (is_positive, ~is_positive, is_called, ~is_called)], drawn
     )
     truth, predicted = _indices(read["biopsy_dx"], task), _indices(read[DX_COLUMNS[reader]], task)
     accuracy = estimate_of(
-        balanced_accuracy(truth, predicted, len(task.classes)),
-        weighted_balanced_accuracy(truth, predicted, drawn, len(task.classes)),
+        balanced_accuracy(truth, predicted, len(task.classes) + 1),
+        weighted_balanced_accuracy(truth, predicted, drawn, len(task.classes) + 1),
     )
     lesions, classes = read["lesion_id"].nunique(), read["biopsy_dx"].nunique()
     mean_sensitivity = _given_from(lesions, accuracy) if classes > 1 else NOTHING
@@ -382,4 +400,5 @@ def _lesions(table: pd.DataFrame) -> np.ndarray:
 
 
 def _indices(dx: pd.Series, task: Task) -> Indices:
-    return dx.map(task.index).to_numpy(dtype=np.int64)
+    """Class indices; `OTHER` stands behind the classes."""
+    return dx.map((*task.codes, OTHER).index).to_numpy(dtype=np.int64)

@@ -35,6 +35,7 @@ from data.cases.queries import CaseQuery
 from data.cases.tables import CaseRow, CaseUnreadable
 from data.tasks.retina import RETINA
 from data.tasks.skin import SKIN
+from data.tasks.task import OTHER
 from model.inference.clinical import PatientFacts
 from tests.support.case_log import (
     case_log_of,
@@ -667,7 +668,7 @@ def test_case_of_another_task_than_the_models_is_shown_in_its_own_words() -> Non
     press(page, "Save the decision")
     assert kept().decision == eye.decision
     grade = page.selectbox(key=f"cases_decision_dx_{eye.case_id}")
-    assert grade.label == "Grade" and grade.options == [RETINA.titled(code) for code in RETINA.codes]
+    assert grade.label == "Grade" and grade.options == [*map(RETINA.titled, RETINA.codes), "Other, not among the five"]
 
 
 def test_cases_of_a_task_that_is_not_known_are_said_and_stop_nothing(three_cases: None) -> None:
@@ -709,6 +710,30 @@ def test_biopsy_is_entered_and_removed(case: Case) -> None:
     assert "2026-02-03</td><td>Breslow 0.4 mm" in shown(page)
     press(page, "Remove the result")
     assert kept().biopsy is None and saved.NO_BIOPSY in shown(page)
+
+
+def test_another_diagnosis_is_decided_entered_and_filtered_by(case: Case) -> None:
+    page = open_page(case.case_id)
+    page.selectbox(key=f"cases_decision_dx_{case.case_id}").set_value(OTHER)
+    press(page, "Save the decision")
+    assert wording.no_dx(SKIN) in shown(page) and kept().decision == case.decision
+    page.text_input(key=f"cases_decision_other_{case.case_id}").set_value(" Spitz *naevus* ")
+    press(page, "Save the decision")
+    assert kept().decision == replace(case.decision, dx=OTHER, other="Spitz *naevus*")
+    page.selectbox(key=f"cases_biopsy_dx_{case.case_id}").set_value(OTHER)
+    page.text_input(key=f"cases_biopsy_other_{case.case_id}").set_value("Merkel cell carcinoma")
+    press(page, "Save the result")
+    biopsy = kept().biopsy
+    assert biopsy is not None and (biopsy.dx, biopsy.other) == (OTHER, "Merkel cell carcinoma")
+    assert "Other: Spitz *naevus*" in shown(page) and "Other: Merkel cell carcinoma" in shown(page)
+    page.selectbox(key=f"cases_biopsy_dx_{case.case_id}").set_value("bcc")
+    press(page, "Save the result")
+    corrected = kept().biopsy
+    assert corrected is not None and (corrected.dx, corrected.other) == ("bcc", "")
+    save_sample(patient=Patient("PAT-18"))
+    page = open_page()
+    choose(page, "Diagnosis", OTHER)
+    assert listed(page) == ["PAT-17"] and cells_of(page, "Decision")[0][0] == "Other: Spitz *naevus*"
 
 
 def test_facts_are_corrected(case: Case) -> None:

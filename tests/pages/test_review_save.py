@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
+from dashboard.answer.diagnosis import OTHER_LABEL
 from dashboard.answer.fields import REFERENCE_LABEL
 from dashboard.review import decision_wording as wording
 from dashboard.review import own_read as own_read_widgets
@@ -27,6 +28,7 @@ from data.cases.database import CaseLogUnavailable
 from data.cases.log import CaseLog, CaseNotFound
 from data.cases.queries import CaseQuery
 from data.tasks.skin import SKIN
+from data.tasks.task import OTHER
 from model.inference.clinical import PatientFacts
 from tests.support.dashboard import cells_of, environment, table_of
 from tests.support.dicom import dicom_file
@@ -481,6 +483,25 @@ def test_picks_before_the_answer_are_kept_per_image(page: AppTest) -> None:
     assert page.radio[0].value == "vasc"
 
 
+def test_something_that_is_none_of_the_classes_is_read_decided_and_saved(page: AppTest) -> None:
+    upload(page, ("mine.jpg", SAMPLE.read_bytes()))
+    assert "The model knows seven diagnoses only." in shown(page)
+    pick_own_read(page, OTHER)
+    assert field(page, "radio", "Diagnosis").options[-1] == "Other, not among the seven"
+    assert wording.still_to_pick(["diagnosis"]) in shown(page)
+    assert button(page, wording.SHOW_ANSWER).disabled
+    field(page, "text_input", OTHER_LABEL).set_value(" Spitz *naevus* ").run()
+    button(page, wording.SHOW_ANSWER).click().run()
+    assert "Your read before the AI: **Other: Spitz \\*naevus\\***, sure, biopsy" in shown(page)
+    assert "The model knows seven diagnoses only." in shown(page)
+    field(page, "text_input", OTHER_LABEL).set_value("Merkel cell carcinoma").run()
+    save(page)
+    case = saved_case(page)
+    assert case.own_read == Read(OTHER, "sure", "biopsy", other="Spitz *naevus*")
+    assert (case.decision.dx, case.decision.other) == (OTHER, "Merkel cell carcinoma")
+    assert case.result.prediction != OTHER and "Other: Merkel cell carcinoma, biopsy" in shown(page)
+
+
 def test_all_diagnoses_can_be_chosen_by_name(page: AppTest) -> None:
     upload(page, ("mine.jpg", SAMPLE.read_bytes()))
-    assert page.radio[0].options == [SKIN.titled(dx) for dx in SKIN.codes]
+    assert page.radio[0].options == [*map(SKIN.titled, SKIN.codes), "Other, not among the seven"]

@@ -24,6 +24,7 @@ from data.cases.labelled import labelled_zip
 from data.cases.log import CaseLog
 from data.tasks.retina import RETINA
 from data.tasks.skin import SKIN
+from data.tasks.task import OTHER
 from model.inference.artifact import MANIFEST_FILE, load_artifact
 from tests.support.case_log import case_log_of, made_up_draft, made_up_image, made_up_result
 from tests.support.dashboard import run_page, shown_text, write_artifact
@@ -54,11 +55,17 @@ def save(
             made_up_draft(number),
             result=result,
             own_read=None if own is None else Read(own, "sure", "biopsy"),
-            decision=Decision(decision, "biopsy"),
+            decision=Decision(decision, "biopsy", other=_other(decision)),
         )
         case = resources.case_log().save(replace(draft, case_id=uuid4()), made_up_image(), LOCAL_ACTOR)
         if biopsy is not None:
-            resources.case_log().record_biopsy(case.case_id, Biopsy(biopsy, date(2026, 6, 2)), LOCAL_ACTOR)
+            resources.case_log().record_biopsy(
+                case.case_id, Biopsy(biopsy, date(2026, 6, 2), other=_other(biopsy)), LOCAL_ACTOR
+            )
+
+
+def _other(dx: str) -> str:
+    return "Merkel cell carcinoma" if dx == OTHER else ""
 
 
 def sign_in(monkeypatch: pytest.MonkeyPatch, actor: Actor) -> None:
@@ -107,6 +114,16 @@ def test_reads_given_after_the_answer_are_said_to_be_left_out(folder: Path) -> N
     resources.case_log().save(draft, made_up_image(), LOCAL_ACTOR)
     text = shown_text(run_page("use"))
     assert "1 own read was given after the answer had been shown and was left out of every comparison here." in text
+
+
+def test_another_diagnosis_is_counted_as_such_and_left_out_of_rates_and_training_set(folder: Path) -> None:
+    save(12, "mel", "nv", "mel", biopsy="mel")
+    save(3, "nv", "nv", OTHER, biopsy=OTHER)
+    text = shown_text(run_page("use"))
+    assert wording.other_note(SKIN) in text and wording.other_biopsies(3, SKIN) in text
+    assert "For another diagnosis" in text and "3 of 15" in text
+    assert wording.labelled(12, 12, 0, 3, SKIN) in text
+    assert "Left out: 3 cases whose biopsy found another diagnosis than the seven." in text
 
 
 def test_drift_beyond_the_accepted_is_amber(folder: Path) -> None:

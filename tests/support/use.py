@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 
 from data.cases.case import Biopsy, Case, Decision, Lesion, Patient, Read
 from data.tasks.skin import SKIN
+from data.tasks.task import OTHER
 from tests.support.case_log import made_up_result
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -44,7 +45,11 @@ def made_up_case(
         image_width=64,
         image_height=64,
         result=replace(made_up_result(probabilities), **result),  # type: ignore[arg-type]
-        own_read=None if own is None else Read(own, "sure", "biopsy"),
-        decision=Decision(decision, "biopsy"),
-        biopsy=None if biopsy is None else Biopsy(biopsy, date(2026, 6, 2)),
+        own_read=None if own is None else Read(own, "sure", "biopsy", other=_other(own)),
+        decision=Decision(decision, "biopsy", other=_other(decision)),
+        biopsy=None if biopsy is None else Biopsy(biopsy, date(2026, 6, 2), other=_other(biopsy)),
     )
+
+
+def _other(dx: str) -> str:
+    return "Merkel cell carcinoma" if dx == OTHER else ""

@@ -19,14 +19,14 @@ import pytest
 from dashboard.reports import exports as case_exports
 from dashboard.reports.exports import CSV_IN_ZIP, Selection
 from dashboard.shell.formats import FORMULA_STARTS, plain_cell
-from data.cases.case import LOCAL_ACTOR, Actor, Biopsy, Case, Lesion, Patient, Read
+from data.cases.case import LOCAL_ACTOR, Actor, Biopsy, Case, Decision, Lesion, Patient, Read
 from data.cases.database import CaseLogUnavailable
 from data.cases.log import CaseLog, CaseNotFound, open_case_log
 from data.cases.queries import CaseQuery
 from data.cases.storage import ImageAltered, ImageMissing, open_image_store
 from data.tasks.retina import RETINA
 from data.tasks.skin import SKIN
-from data.tasks.task import Task
+from data.tasks.task import OTHER, Task
 from model.analysis.case_record import recorded_analysis
 from tests.support.case_log import KEY, made_up_draft, made_up_image, sample_result
 
@@ -38,7 +38,7 @@ SKIN_COLUMNS = (
     "threshold", "operating_point", "sensitivity", "specificity", "conformal_set", "conformal_level",
     "member_p_malignant", "population", "quality", "ood_score", "model_name", "model_version", "artifact_sha256",
     "preprocessing_version", "heatmap_method", "runtime_ms", "captured_name", "image_sha256", "image_width",
-    "image_height", "own_is_informed",
+    "image_height", "own_is_informed", "own_other", "other", "biopsy_other",
 )  # fmt: skip
 
 
@@ -107,6 +107,20 @@ def test_csv_runs_no_formula(log: CaseLog, start: str) -> None:
 @pytest.mark.parametrize(("value", "cell"), [("a=1", "a=1"), ("", ""), (-0.5, -0.5), (True, True), ("-", "'-")])
 def test_only_texts_that_begin_like_a_formula_are_changed(value: object, cell: object) -> None:
     assert plain_cell(value) == cell
+
+
+def test_another_diagnosis_stands_in_columns_of_its_own(log: CaseLog) -> None:
+    case = saved(
+        log,
+        own_read=Read(OTHER, "sure", "biopsy", other="Spitz naevus"),
+        decision=Decision(OTHER, "excision", other="=Merkel"),
+    )
+    log.record_biopsy(case.case_id, Biopsy(OTHER, date(2026, 3, 3), other="SCC"), LOCAL_ACTOR)
+    (row,) = rows_of(case_exports.export_csv(everything(log)))
+    assert (row["own_dx"], row["dx"], row["biopsy_dx"]) == (OTHER, OTHER, OTHER)
+    assert (row["own_other"], row["other"], row["biopsy_other"]) == ("Spitz naevus", "'=Merkel", "SCC")
+    (kept,) = json.loads(case_exports.export_json(everything(log)))["cases"]
+    assert (kept["decision"]["dx"], kept["decision"]["other"], kept["biopsy"]["other"]) == (OTHER, "=Merkel", "SCC")
 
 
 def test_csv_of_no_case_is_its_header(log: CaseLog) -> None:

@@ -17,6 +17,7 @@ from dashboard.reports.fhir import diagnostic_report
 from data.cases.case import CERTAINTIES, PLANS, SEXES, SIDES, SITES, Case, Decision, Lesion, Patient, Read
 from data.tasks.retina import RETINA
 from data.tasks.skin import SKIN
+from data.tasks.task import OTHER
 from tests.support.case_log import made_up_result as result_of_task
 from tests.support.reports import PROBABILITIES, THRESHOLD, made_up_case, made_up_result
 
@@ -120,6 +121,18 @@ def test_whole_case() -> None:
     assert report["conclusionCode"][0]["coding"][0]["code"] == "mel"
     assert contained(report, "organisation")["name"] == "Made-up clinic"
     assert contained(report, "reader")["name"] == [{"text": "reader@clinic.example"}]
+
+
+def test_another_diagnosis_is_said_in_words_and_has_no_code_of_a_class() -> None:
+    case = made_up_case(
+        own_read=Read(OTHER, "sure", "biopsy", other="Spitz naevus"),
+        decision=Decision(OTHER, "excision", other="Merkel cell \x07carcinoma"),
+    )
+    report = report_of(case)
+    assert report["conclusion"].startswith("Other: Merkel cell carcinoma; plan: excision.")
+    assert report["conclusionCode"] == [{"text": "Other: Merkel cell carcinoma"}]
+    assert contained(report, "decision")["valueCodeableConcept"] == {"text": "Other: Merkel cell carcinoma"}
+    assert contained(report, "own-read")["valueCodeableConcept"] == {"text": "Other: Spitz naevus"}
 
 
 def test_conclusion_in_words_is_no_all_clear() -> None:

@@ -18,7 +18,7 @@ from dashboard.reports.printable import SPELLED_NOTE, printable
 from data.cases.case import MAX_REFERENCE, MAX_TEXT, Actor, Biopsy, Case, Decision, Lesion, Patient, Read
 from data.tasks.retina import RETINA
 from data.tasks.skin import SKIN
-from data.tasks.task import Task
+from data.tasks.task import OTHER, Task
 from tests.support.case_log import made_up_result as result_of_task
 from tests.support.reports import THRESHOLD, made_up_analysis, made_up_case, made_up_result
 
@@ -94,6 +94,21 @@ def test_report_says_all_of_a_case() -> None:
         "page 2 of 2",
     ):
         assert said in text
+
+
+def test_another_diagnosis_is_printed_as_it_was_typed() -> None:
+    text = text_of(
+        printed(
+            made_up_case(
+                own_read=Read(OTHER, "sure", "biopsy", other="Spitz naevus"),
+                decision=Decision(OTHER, "excision", other="Merkel 細胞"),
+                biopsy=Biopsy(OTHER, PRINTED_AT.date(), other="Squamous cell carcinoma"),
+            )
+        )
+    )
+    assert "Read before the AI Other: Spitz naevus, sure, biopsy" in text
+    assert "Decision after it Other: Merkel ‹XiBao›, excision" in text and SPELLED_NOTE in text
+    assert "Histopathology Other: Squamous cell carcinoma, reported on" in text
 
 
 def test_case_of_another_task_is_printed_in_its_own_words() -> None:

@@ -69,7 +69,7 @@ def test_distances_end_at_all_images() -> None:
 
 def test_tables_hold_every_share_with_its_n(use: Use) -> None:
     frame = use_frame(use, SKIN)
-    assert len(frame) == 4 + 5 + 12 + 1 and frame["measure"].is_unique
+    assert len(frame) == 5 + 5 + 12 + 1 and frame["measure"].is_unique
     assert "malignant_by_biopsy" in set(frame["measure"])
     before = frame.set_index("measure").loc["agreement_before"]
     assert (before["hits"], before["cases"], before["lesions"]) == (10, 12, 12)

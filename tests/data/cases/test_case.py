@@ -13,6 +13,7 @@ from data.cases import case as cases
 from data.cases.case import (
     CERTAINTIES,
     LOCAL_ACTOR,
+    MAX_OTHER,
     MAX_REFERENCE,
     MAX_TEXT,
     PLANS,
@@ -39,6 +40,7 @@ from data.cases.case import (
 from data.datasets.ham10000 import load_counts
 from data.tasks.retina import RETINA
 from data.tasks.skin import SKIN
+from data.tasks.task import OTHER
 
 RESULT = ModelResult(
     task=SKIN,
@@ -96,13 +98,52 @@ def test_local_user_may_do_everything() -> None:
 
 @pytest.mark.parametrize("dx", SKIN.codes)
 def test_every_dx_code_is_taken(dx: str) -> None:
-    assert check_dx(dx, SKIN) == dx
+    assert check_dx(dx, "", SKIN) == dx
 
 
 @pytest.mark.parametrize("dx", ["", "NV", "nevus", "nv "])
 def test_other_dx_codes_are_refused(dx: str) -> None:
     with pytest.raises(ValueError, match="expected a dx code"):
-        check_dx(dx, SKIN)
+        check_dx(dx, "", SKIN)
+
+
+@pytest.mark.parametrize("text", ["Merkel cell carcinoma", "a" * MAX_OTHER])
+def test_what_is_none_of_the_classes_is_named(text: str) -> None:
+    assert check_dx(OTHER, text, SKIN) == OTHER
+
+
+@pytest.mark.parametrize(
+    ("dx", "text", "message"),
+    [
+        (OTHER, "", "expected a text beside the code 'other'"),
+        (OTHER, "  ", "expected a text beside the code 'other'"),
+        ("mel", "SCC", "alone, received one beside 'mel'"),
+        (OTHER, "a" * (MAX_OTHER + 1), "at most 200 characters, received 201"),
+    ],
+)
+def test_text_stands_beside_other_and_nothing_else(dx: str, text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        check_decision(Decision(dx, "biopsy", other=text), SKIN)
+    with pytest.raises(ValueError, match=message):
+        check_read(Read(dx, "sure", "biopsy", other=text), SKIN)
+    with pytest.raises(ValueError, match=message):
+        check_biopsy(Biopsy(dx, date(2026, 3, 3), other=text), SKIN)
+
+
+@pytest.mark.parametrize(
+    ("own", "decision", "has_changed"),
+    [
+        ((OTHER, "Spitz naevus"), (OTHER, "spitz Naevus"), False),
+        ((OTHER, "Spitz naevus"), (OTHER, "SCC"), True),
+        ((OTHER, "Spitz naevus"), ("nv", ""), True),
+    ],
+)
+def test_another_diagnosis_is_compared_by_what_was_typed(
+    own: tuple[str, str], decision: tuple[str, str], has_changed: bool
+) -> None:
+    read = Read(own[0], "sure", "biopsy", other=own[1])
+    case = case_with(read, Decision(decision[0], "biopsy", other=decision[1]))
+    assert case.has_changed_mind is has_changed and case.agrees_with_model is (decision[0] == "nv")
 
 
 def test_every_word_of_the_lists_is_taken() -> None:

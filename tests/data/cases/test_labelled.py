@@ -19,7 +19,7 @@ import pytest
 from PIL import Image
 
 from data.cases.case import LOCAL_ACTOR, Actor, Biopsy, Case, Lesion, Patient
-from data.cases.labelled import LabelledSet, image_id_of, labelled_cases, labelled_folder, labelled_zip
+from data.cases.labelled import LabelledCases, LabelledSet, image_id_of, labelled_cases, labelled_folder, labelled_zip
 from data.cases.log import CaseLog, open_case_log
 from data.cases.rules import NotAllowed
 from data.cases.storage import FolderStore, open_image_store, stored_image
@@ -27,7 +27,7 @@ from data.datasets.ham10000 import METADATA_COLUMNS, METADATA_FILE, DatasetError
 from data.datasets.splits import split_by_lesion
 from data.tasks.retina import RETINA
 from data.tasks.skin import SKIN
-from data.tasks.task import Task
+from data.tasks.task import OTHER, Task
 from tests.support.case_log import KEY, made_up_draft
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -62,7 +62,10 @@ def save(
         lesion=Lesion(lesion_id or uuid4(), "lower extremity", "left", "=cmd|' /C calc'!A0"),
     )
     saved = log.save(draft, stored_image(np.full((48, 64, 3), colour, dtype=np.uint8)), actor)
-    return saved if biopsy is None else log.record_biopsy(saved.case_id, Biopsy(biopsy, date(2026, 6, 2)), actor)
+    if biopsy is None:
+        return saved
+    other = "Merkel cell carcinoma" if biopsy == OTHER else ""
+    return log.record_biopsy(saved.case_id, Biopsy(biopsy, date(2026, 6, 2), other=other), actor)
 
 
 def test_folder_has_the_shape_of_ham10000(log: CaseLog, tmp_path: Path) -> None:
@@ -71,7 +74,7 @@ def test_folder_has_the_shape_of_ham10000(log: CaseLog, tmp_path: Path) -> None:
     other = save(log, "nv")
     save(log, None)
     folder = tmp_path / "labelled"
-    assert labelled_folder(log, LOCAL_ACTOR, SKIN, folder) == LabelledSet(3, 2, 0, 0)
+    assert labelled_folder(log, LOCAL_ACTOR, SKIN, folder) == LabelledSet(3, 2, 0, 0, 0)
     metadata = load_metadata(folder)
     assert tuple(metadata.columns) == METADATA_COLUMNS
     assert list(metadata["image_id"]) == [image_id_of(case) for case in (first, again, other)]
@@ -112,9 +115,22 @@ def test_lesions_whose_biopsies_differ_are_left_out(log: CaseLog, tmp_path: Path
         save(log, dx, lesion)
     clear = save(log, "bcc")
     written = labelled_folder(log, LOCAL_ACTOR, SKIN, tmp_path / "labelled")
-    assert written == LabelledSet(1, 1, contradictory=2, unreadable=0)
+    assert written == LabelledSet(1, 1, contradictory=2, other=0, unreadable=0)
     assert list(load_metadata(tmp_path / "labelled")["image_id"]) == [image_id_of(clear)]
-    assert labelled_cases([]) == ([], 0)
+    assert labelled_cases([]) == LabelledCases((), 0, 0)
+
+
+def test_biopsies_beyond_the_classes_are_left_out_and_counted(log: CaseLog, tmp_path: Path) -> None:
+    lesion = uuid4()
+    save(log, OTHER)
+    save(log, OTHER, lesion)
+    save(log, "mel", lesion)  # the lesion is contradictory: neither of its biopsies is trained on
+    with pytest.raises(DatasetError, match="expected cases with a biopsy result among akiec"):
+        labelled_zip(log, LOCAL_ACTOR, SKIN)
+    clear = save(log, "bcc")
+    written = labelled_folder(log, LOCAL_ACTOR, SKIN, tmp_path / "labelled")
+    assert written == LabelledSet(1, 1, contradictory=2, other=1, unreadable=0)
+    assert list(load_metadata(tmp_path / "labelled")["image_id"]) == [image_id_of(clear)]
 
 
 def test_missing_and_altered_images_are_left_out(log: CaseLog, tmp_path: Path) -> None:
@@ -200,7 +216,7 @@ def test_set_holds_one_task(log: CaseLog, tmp_path: Path) -> None:
     mole, eye = save(log, "mel"), save(log, "dr3", task=RETINA)
     for task, case, dx in ((SKIN, mole, "mel"), (RETINA, eye, "dr3")):
         folder = tmp_path / task.key
-        assert labelled_folder(log, LOCAL_ACTOR, task, folder) == LabelledSet(1, 1, 0, 0)
+        assert labelled_folder(log, LOCAL_ACTOR, task, folder) == LabelledSet(1, 1, 0, 0, 0)
         table = pd.read_csv(folder / METADATA_FILE)
         assert table[["image_id", "dx"]].to_numpy().tolist() == [[image_id_of(case), dx]]
 

@@ -44,6 +44,7 @@ from data.cases.storage import ImageAltered, ImageMissing, StorageUnavailable, o
 from data.cases.tables import CaseRow, CaseUnreadable, reference_hash
 from data.tasks.retina import RETINA
 from data.tasks.skin import SKIN
+from data.tasks.task import OTHER
 from tests.support.servers.postgres_server import new_database
 
 pytest_plugins = ("tests.support.servers.postgres_server",)
@@ -522,6 +523,38 @@ def test_reference_is_searched_by_a_hash_that_needs_the_key(log: CaseLog) -> Non
         stored = session.scalar(text("SELECT reference_hash FROM cases"))
     assert stored == reference_hash(" MÜLLER 12", log._keys.reference)
     assert stored != reference_hash(" MÜLLER 12", b"another key")
+
+
+def test_another_diagnosis_is_kept_found_and_audited(log: CaseLog) -> None:
+    own = Read(OTHER, "unsure", "biopsy", other="Spitz naevus")
+    case = save(log, own_read=own, decision=Decision(OTHER, "excision", other="Squamous cell carcinoma"))
+    log.record_biopsy(case.case_id, Biopsy(OTHER, date(2026, 3, 3), other="Merkel cell carcinoma"), ANNA)
+    save(log)
+    kept = log.case(case.case_id, ANNA)
+    assert kept.own_read == own and kept.decision.other == "Squamous cell carcinoma"
+    assert kept.biopsy == Biopsy(OTHER, date(2026, 3, 3), other="Merkel cell carcinoma")
+    queries = [CaseQuery(dx=OTHER), *(CaseQuery(text=text) for text in ("SPITZ", "squamous cell", "merkel"))]
+    for query in queries:
+        (found,) = log.find(query, ANNA)
+        assert found.case_id == case.case_id
+    assert (found.dx, found.other, found.own_other, found.biopsy_other) == (
+        OTHER, "Squamous cell carcinoma", "Spitz naevus", "Merkel cell carcinoma"
+    )  # fmt: skip
+    assert log.count(CaseQuery(differs_from_model=False), ANNA) == 1  # it never agrees
+    log.decide(case.case_id, Decision("nv", "follow-up"), ANNA)
+    assert log.count(CaseQuery(text="squamous"), ANNA) == 0
+    (change,) = [entry for entry in log.audit_entries(ADMIN, 1)]
+    assert change.details == '{"columns": ["dx", "other", "plan"]}'
+
+
+def test_a_researcher_reads_that_it_is_another_diagnosis_and_not_what_was_typed(log: CaseLog) -> None:
+    case = save(
+        log, own_read=Read(OTHER, "sure", "biopsy", other="of Anna"), decision=Decision(OTHER, "biopsy", other="X")
+    )
+    log.record_biopsy(case.case_id, Biopsy(OTHER, date(2026, 3, 3), other="of Anna"), ANNA)
+    (read,) = log.cases(CaseQuery(), replace(ANNA, role="researcher"))
+    assert read.own_read == Read(OTHER, "sure", "biopsy") and read.decision == Decision(OTHER, "biopsy")
+    assert read.biopsy == Biopsy(OTHER, date(2026, 3, 3))
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ from data.cases.log import CaseLog, open_case_log
 from data.cases.queries import CaseQuery
 from data.cases.storage import open_image_store
 from data.tasks.skin import SKIN
+from data.tasks.task import OTHER
 
 pytest_plugins = ("tests.support.servers.postgres_server",)
 
@@ -230,3 +231,11 @@ def test_processes_that_open_an_old_log_at_once_migrate_it_once(old_url: str, tm
     assert log.verify(NORTH).entries == len(ROWS["audit_entries"]) + 2 and log.verify(NORTH).fault is None
     assert len(cases_of(log)) == len(ROWS["cases"])
     log.close()
+
+
+def test_old_cases_can_be_said_to_show_something_else(log: CaseLog) -> None:
+    case = next(case for case in cases_of(log).values() if case.organisation == "North")
+    decided = log.decide(case.case_id, Decision(OTHER, "excision", other="Merkel cell carcinoma"), NORTH)
+    assert log.case(case.case_id, NORTH) == decided
+    assert [one.case_id for one in log.find(CaseQuery(dx=OTHER, text="merkel"), NORTH)] == [case.case_id]
+    assert log.verify(NORTH).fault is None

@@ -7,7 +7,7 @@ import pytest
 from data.tasks.known import DEFAULT_TASK, TASKS
 from data.tasks.retina import RETINA
 from data.tasks.skin import SKIN
-from data.tasks.task import Task
+from data.tasks.task import OTHER, Task
 
 
 def test_tasks_are_found_by_their_key() -> None:
@@ -39,6 +39,14 @@ def test_question_divides_the_classes() -> None:
     assert RETINA.positives == (2, 3, 4)
     assert [RETINA.side(code) for code in RETINA.codes] == ["not referable"] * 2 + ["referable"] * 3
     assert (SKIN.question.column, RETINA.question.column) == ("p_malignant", "p_referable")
+
+
+def test_no_class_has_the_code_of_what_is_none_of_them() -> None:
+    classes = (replace(RETINA.classes[0], code=OTHER), *RETINA.classes[1:])
+    with pytest.raises(ValueError, match="expected another code than 'other'"):
+        replace(RETINA, classes=classes)
+    with pytest.raises(ValueError, match="received 'other'"):
+        RETINA.titled(OTHER)
 
 
 @pytest.mark.parametrize("positives", [(), ("akiec", "x"), SKIN.codes])

@@ -12,6 +12,7 @@ import pytest
 from data.cases.case import Case, Read
 from data.tasks.retina import RETINA
 from data.tasks.skin import SKIN
+from data.tasks.task import OTHER
 from model.evaluation.subgroups import MIN_LESIONS
 from model.evaluation.use import COLUMNS, READERS, Share, Use, cohens_kappa, measure_use, use_table
 from tests.support.case_log import made_up_result
@@ -112,6 +113,28 @@ def test_switches_by_hand() -> None:
     assert counts(switches.from_model) == (1, 11, 11)
     assert counts(switches.to_right) == (12, 15, 15)
     assert counts(switches.from_right) == (3, 13, 13)
+
+
+def test_what_is_none_of_the_classes_is_one_more_diagnosis_and_has_no_side() -> None:
+    cases = (
+        [made_up_case("mel", own="mel", decision="mel", biopsy="mel") for _ in range(6)]
+        + [made_up_case("nv", own="nv", decision="nv", biopsy="nv") for _ in range(6)]
+        + [made_up_case("mel", own=OTHER, decision=OTHER, biopsy="mel") for _ in range(2)]  # no side: not called benign
+        + [made_up_case("mel", own="nv", decision=OTHER, biopsy=OTHER) for _ in range(3)]  # no truth for any rate
+    )
+    use = measured(cases)
+    assert counts(use.after.share) == (12, 17, 17)
+    # Decisions: mel 6, nv 6, other 5; answers: mel 11, nv 6. By chance (6 x 11 + 6 x 6) / 17^2 = 102 / 289.
+    assert use.after.kappa.value == pytest.approx((12 / 17 - 102 / 289) / (1 - 102 / 289))
+    assert counts(use.other) == (5, 17, 17) and use.other_biopsies == 3
+    assert counts(use.switches.switched) == (3, 17, 17) and counts(use.switches.to_right) == (3, 5, 5)
+    assert (use.biopsied_cases, use.biopsied_lesions) == (14, 14)
+    model, _, decision = use.rates
+    assert counts(model.sensitivity) == (8, 8, 8) and counts(model.ppv) == (8, 8, 8)
+    assert counts(decision.sensitivity) == (6, 6, 6) and counts(decision.npv) == (6, 6, 6)
+    assert (decision.cases, decision.classes) == (14, 2)
+    assert decision.balanced_accuracy.value == pytest.approx((6 / 8 + 1) / 2)
+    assert counts(use.calibration.observed) == (8, 14, 14)
 
 
 def test_readers_against_the_biopsy_by_hand() -> None:
