@@ -15,6 +15,7 @@ import streamlit as st  # noqa: E402 (the path comes first)
 
 from dashboard.access import sign_in, tab  # noqa: E402
 from dashboard.review import state  # noqa: E402
+from dashboard.shell import keyboard  # noqa: E402
 from dashboard.shell.formats import APP_NAME  # noqa: E402
 from dashboard.shell.widgets import explained_errors, model_selector, page_style, research_banner  # noqa: E402
 
@@ -26,6 +27,7 @@ page_style()
 
 page = st.navigation(sign_in.pages(), position="top")
 research_banner()
+keyboard.guard()
 with explained_errors():
     sign_in.user_bar()
     if sign_in.is_in():

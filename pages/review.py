@@ -9,9 +9,11 @@ from dashboard.review import facts as facts_widgets
 from dashboard.review import focus, inputs, widgets, wording
 from dashboard.review import own_read as own_read_widgets
 from dashboard.review.queue_table import queue_table
-from dashboard.shell import resources
+from dashboard.shell import keyboard, resources
 
-st.title(wording.title(resources.task()))
+with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+    st.title(wording.title(resources.task()), width="content")
+    keyboard.shortcuts(wording.shortcuts(resources.task()))
 if not inputs.intended_use():
     st.stop()
 answer_area, focus_area = st.container(), st.container()

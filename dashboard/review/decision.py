@@ -26,11 +26,12 @@ from data.tasks.task import Task
 from model.analysis.analyzer import Analysis
 from model.analysis.case_record import image_to_store, result_of
 
-# Ctrl+S reaches the button while the cursor is still in a field, whose text the browser sends when it loses the focus.
+# Ctrl+S and Ctrl+Enter reach their button while the cursor is still in a field, whose text the browser sends when it
+# loses the focus.
 _SEND_TYPED_TEXT = """
 export default function () {
   const send = (event) => {
-    if (!(event.ctrlKey || event.metaKey) || event.key.toLowerCase() !== "s") return;
+    if (!(event.ctrlKey || event.metaKey) || !["s", "enter"].includes(event.key.toLowerCase())) return;
     const field = document.activeElement;
     field?.blur?.();
     field?.focus?.();
@@ -79,19 +80,34 @@ def _form(upload: Upload, case_id: UUID, analysis: Analysis, own_read: Read | No
         lesion = lesion_fields(upload, case_id)
     state.keep_draft()
     _sender()(key="review_send_typed_text")
-    is_wanted = st.button(
-        wording.SAVE,
-        type="primary",
-        icon=":material/save:",
-        shortcut="Ctrl+S",
-        help=wording.SAVE_HELP,
-        key="review_save",
-    )
+    is_wanted, goes_on = _save_buttons()
     if is_wanted and decided is not None:
         point = evidence_widgets.chosen_operating_point(resources.analyzer().artifact)
         result = result_of(analysis, resources.analyzer().artifact, point)
         draft = CaseDraft(case_id, upload.name, patient, lesion, result, own_read, decided, analysis.image_sha256)
-        _save(draft, analysis, upload.content)
+        _save(draft, analysis, upload.content, goes_on)
+
+
+def _save_buttons() -> tuple[bool, bool]:
+    """Whether the case is to be saved, and whether the next image is wanted then; the last one has none."""
+    images = len(state.uploads())
+    with st.container(horizontal=True):
+        is_wanted = st.button(
+            wording.SAVE,
+            type="primary",
+            icon=":material/save:",
+            shortcut="Ctrl+S",
+            help=wording.SAVE_HELP,
+            key="review_save",
+        )
+        goes_on = state.position(images) < images - 1 and st.button(
+            wording.SAVE_AND_NEXT,
+            icon=":material/skip_next:",
+            shortcut="Ctrl+Enter",
+            help=wording.SAVE_HELP,
+            key="review_save_and_next",
+        )
+    return is_wanted or goes_on, goes_on
 
 
 def _decided(key: str, task: Task, start: Decision | None, own_read: Read | None, prediction: str) -> Decision | None:
@@ -114,7 +130,7 @@ def _decided(key: str, task: Task, start: Decision | None, own_read: Read | None
     return None if dx is None or plan is None or missing else Decision(dx, plan, reason, other)
 
 
-def _save(draft: CaseDraft, analysis: Analysis, content: bytes) -> None:
+def _save(draft: CaseDraft, analysis: Analysis, content: bytes, goes_on: bool) -> None:
     try:
         case = resources.case_log().save(draft, image_to_store(analysis, content), identity.actor())
     except errors.SAVING as error:
@@ -122,7 +138,10 @@ def _save(draft: CaseDraft, analysis: Analysis, content: bytes) -> None:
         st.caption(wording.KEPT)
         return
     state.keep_progress(draft.case_id, saved=case)
-    focus.to_saved()
+    if goes_on:
+        state.move(1, len(state.uploads()))
+    else:
+        focus.to_saved()
     st.rerun()
 
 

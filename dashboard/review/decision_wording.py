@@ -63,6 +63,7 @@ NEW_LESION = "No, a lesion that is not in the log"
 NO_EARLIER = "No earlier case has this reference."
 NOTE_HELP = f"At most {MAX_TEXT:,} characters. Do not write names here."
 SAVE, SAVE_HELP = "Save case", "Image, answer, both reads and what you typed; none of it is stored before."
+SAVE_AND_NEXT = "Save and next"
 CHANGE_DECISION = "Change decision"
 KEPT = "What you typed is still here."
 

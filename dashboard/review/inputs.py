@@ -9,7 +9,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from dashboard.review import state, wording
 from dashboard.review.state import Progress, Upload
-from dashboard.shell import resources
+from dashboard.shell import keyboard, resources
 from model.images.decoding import IMAGE_SUFFIXES
 from model.images.rejection import MAX_BYTES
 
@@ -162,8 +162,8 @@ def _progresses(uploads: list[Upload]) -> list[Progress]:
     return [state.progress(upload.case_id) for upload in uploads]
 
 
-def _move_button(label: str, steps: int, length: int, is_disabled: bool, shortcut: str) -> None:
-    st.button(label, on_click=state.move, args=(steps, length), disabled=is_disabled, shortcut=shortcut)
+def _move_button(label: str, steps: int, length: int, is_disabled: bool, key: str) -> None:
+    st.button(label, on_click=state.move, args=(steps, length), disabled=is_disabled, shortcut=keyboard.single_key(key))
 
 
 def _list_of_images(uploads: list[Upload], position: int) -> None:

@@ -17,7 +17,7 @@ from dashboard.review import facts as facts_widgets
 from dashboard.review import focus, state
 from dashboard.review import widgets as review_widgets
 from dashboard.review.state import Upload
-from dashboard.shell import errors, identity, resources
+from dashboard.shell import errors, identity, keyboard, resources
 from dashboard.shell.settings import settings
 from data.cases.case import CERTAINTIES, PLANS, Actor, Read
 from data.cases.log import CaseLog
@@ -69,6 +69,7 @@ def _form(case_id: UUID, content_sha256: str) -> None:
         key=form.key("dx"),
         persist_state="session",
     )
+    keyboard.number_keys(form.key("dx"), len(choices(task)))
     other = other_field(form, dx)
     st.caption(knows_only(task))
     certainty = _choice(wording.CERTAINTY_LABEL, CERTAINTIES, f"read_{case_id}_certainty")
@@ -76,7 +77,11 @@ def _form(case_id: UUID, content_sha256: str) -> None:
     picked = {task.words.label: is_named(dx, other), "certainty": certainty, "plan": plan}
     missing = [name for name, value in picked.items() if not value]
     if st.button(
-        wording.SHOW_ANSWER, type="primary", disabled=bool(missing), shortcut="a", key="review_show_answer"
+        wording.SHOW_ANSWER,
+        type="primary",
+        disabled=bool(missing),
+        shortcut=keyboard.single_key("a"),
+        key="review_show_answer",
     ) and None not in (dx, certainty, plan):
         is_informed = _show_answer(content_sha256) or is_informed
         read = Read(str(dx), str(certainty), str(plan), is_informed, other)

@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from dashboard.answer.diagnosis import choices
 from dashboard.answer.wording import class_and_share, leading_class, most_likely, of_100, two_names
 from dashboard.review import focus
 from dashboard.review.state import Progress
@@ -108,6 +109,22 @@ _SET_METHODS: dict[str, str] = {
 def title(task: Task) -> str:
     """What the page is for."""
     return f"Review a {task.words.subject}"
+
+
+def shortcuts(task: Task) -> list[tuple[str, str]]:
+    """Keys of the page, and what each does."""
+    words = task.words
+    return [
+        (f"1 to {len(choices(task))}", f"Pick the {words.label} in your own read"),
+        ("A", "Show the AI's answer"),
+        ("H", "Hide or show the heatmap"),
+        ("+ and -", "Zoom in and out"),
+        ("0", "Fit the image"),
+        ("N and P", "Next and previous image"),
+        ("?", "Open this list"),
+        ("Ctrl+S", "Save the case"),
+        ("Ctrl+Enter", "Save the case and open the next image"),
+    ]
 
 
 def back_to(images: int) -> str:
