@@ -34,5 +34,5 @@ with explained_errors():
     trust.heatmaps()
     trust.similar_cases()
 
-    st.subheader(wording.TRAINING_HEADING)
+    st.header(wording.TRAINING_HEADING)
     widgets.training(resources.history())

@@ -31,7 +31,9 @@ export default function ({ data, parentElement }) {
       frame.querySelector("img").style.transform = `translate(${x * width}px, ${y * height}px) scale(${view.zoom})`;
       frame.classList.toggle("zoomed", view.zoom > 1 || !$(".linked").checked);
     });
-    $(".reset").textContent = `${Math.round(view.zoom * 10) / 10}\u00d7`;
+    const zoom = `${Math.round(view.zoom * 10) / 10}\u00d7`;
+    $(".reset").textContent = zoom;
+    $(".reset").ariaLabel = `${zoom}, fit images`;
   }
 
   // x and y are shares of a frame; the points under them stay where they are, in both images.

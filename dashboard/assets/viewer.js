@@ -57,7 +57,9 @@ export default function ({ data, parentElement }) {
       for (const image of frame.querySelectorAll("img")) image.style.transform = transform;
       frame.classList.toggle("zoomed", view.zoom > 1);
     }
-    $(".reset").textContent = `${Math.round(view.zoom * 10) / 10}\u00d7`;
+    const zoom = `${Math.round(view.zoom * 10) / 10}\u00d7`;
+    $(".reset").textContent = zoom;
+    $(".reset").ariaLabel = `${zoom}, fit image`;
   }
 
   // x and y are shares of the frame; the point under them stays where it is.

@@ -141,7 +141,7 @@ def _reads(case: Case) -> None:
         if biopsy
         else (wording.BIOPSY_LABEL, saved.NO_BIOPSY, "", "", ""),
     ]
-    html_table(("", case.task.words.label.capitalize(), "How sure", "Plan or day", "Remark"), rows, numeric=())
+    html_table(("Step", case.task.words.label.capitalize(), "How sure", "Plan or day", "Remark"), rows, numeric=())
     st.caption(wording.changed_mind(case))
     if case.lesion.note:
         st.markdown(f"**Note:** {escape(case.lesion.note)}")

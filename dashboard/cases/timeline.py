@@ -38,7 +38,7 @@ def timeline(case: Case) -> None:
     """The cases of a lesion, oldest first; two of them can be compared."""
     found = resources.case_log().timeline(case.lesion.lesion_id, actor())
     visits = [visit for visit in found if visit.task == case.task.key]  # another task's answers cannot be compared
-    st.subheader(wording.timeline_heading(case.task))
+    st.header(wording.timeline_heading(case.task))
     if len(visits) < 2:
         st.caption(wording.timeline_alone(case.task))
         return

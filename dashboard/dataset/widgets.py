@@ -128,7 +128,7 @@ def cohort_download(task: Task, filtered_counts: pd.DataFrame, filtered_metadata
 def empty_cohort(task: Task) -> None:
     """What to do when the filters keep nothing."""
     with st.container(border=True, horizontal_alignment="center", key="dataset_empty"):
-        st.markdown(f"##### :material/filter_alt_off: {wording.EMPTY_COHORT_TITLE}")
+        st.markdown(f"## :material/filter_alt_off: {wording.EMPTY_COHORT_TITLE}")
         st.markdown(task.worded(wording.EMPTY_COHORT))
 
 
@@ -218,7 +218,7 @@ def image_grid(task: Task, filtered: pd.DataFrame) -> None:
     """The images of a cohort, a page at a time, with their captions."""
     pages = max(1, -(-len(filtered) // IMAGES_PER_PAGE))
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        st.markdown(f"##### Images of the cohort ({len(filtered):,})")
+        st.markdown(f"## Images of the cohort ({len(filtered):,})")
         page = st.pagination(pages, key=f"dataset_page_{pages}")
     with st.grid("auto", min_column_width=150, gap="small") as grid:
         for row in page_of(filtered.sort_values("image_id"), page, IMAGES_PER_PAGE).itertuples():

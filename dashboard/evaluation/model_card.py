@@ -53,18 +53,18 @@ LICENCE, TERMS = "under a licence of its own", "as far as that licence allows"
 def model_card(artifact: Artifact) -> None:
     """Draw the card."""
     manifest, task = artifact.manifest, artifact.task
-    st.markdown("### Intended use")
+    st.markdown("## Intended use")
     description = artifact.description
     st.markdown(description.model_card.intended_use)
-    st.markdown("### What it was measured to do")
+    st.markdown("## What it was measured to do")
     st.caption(_measured_on(task, manifest))
     left, right = st.columns([4, 5], gap="medium")
     left.dataframe(summary_table(task, manifest["metrics"]), hide_index=True, width="stretch")
     left.dataframe(operating_point_table(artifact), hide_index=True, width="stretch")
     right.dataframe(class_table(task, manifest["metrics"]), hide_index=True, width="stretch")
-    st.markdown("### How far to trust it")
+    st.markdown("## How far to trust it")
     st.markdown(trust(task, manifest))
-    st.markdown("### Limits")
+    st.markdown("## Limits")
     source_width, source_height = description.training.source_pixels
     st.markdown(
         LIMITS.format(
@@ -75,14 +75,14 @@ def model_card(artifact: Artifact) -> None:
             source_height=source_height,
         )
     )
-    st.markdown("### Not tested")
+    st.markdown("## Not tested")
     st.markdown("\n".join(f"- {line}" for line in description.model_card.not_tested))
-    st.markdown("### Data, split and training")
+    st.markdown("## Data, split and training")
     st.markdown(data_and_training(artifact))
-    st.markdown("### Licence")
+    st.markdown("## Licence")
     licence, terms = task.dataset.licence or LICENCE, task.dataset.terms or TERMS
     st.markdown(task.worded(LICENCES, licence=licence, terms=terms))
-    st.markdown("### Provenance")
+    st.markdown("## Provenance")
     st.markdown(provenance(artifact))
     with st.expander("The whole manifest"):
         st.json(manifest, expanded=1)

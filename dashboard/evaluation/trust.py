@@ -304,7 +304,7 @@ def _section(key: str) -> Any:
     """Draw a section's heading; what the manifest holds on it, None (and a sentence) where nothing was measured."""
     artifact = resources.artifact()
     section = wording.section_of(artifact.task, key)
-    st.subheader(section.heading)
+    st.header(section.heading)
     st.markdown(section.sentence)
     stored = artifact.manifest.get(key)
     if not stored:

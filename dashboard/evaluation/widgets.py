@@ -168,7 +168,7 @@ def _threshold_table(task: Task, question: str, frame: pd.DataFrame) -> None:
         )
         for row in frame.itertuples()
     ]
-    html_table(("", "value", "95 % interval", "n"), rows, numeric=(1,))
+    html_table(("measure", "value", "95 % interval", "n"), rows, numeric=(1,))
 
 
 def _operating_point_buttons(points: tuple[OperatingPoint, ...]) -> None:
@@ -211,7 +211,7 @@ def _starting_threshold(points: tuple[OperatingPoint, ...]) -> float:
 def per_class(evaluation: Evaluation) -> None:
     """One row a class: every rate with its interval."""
     task = resources.artifact().task
-    st.subheader(task.worded(wording.PER_CLASS_HEADING))
+    st.header(task.worded(wording.PER_CLASS_HEADING))
     title = task.worded(wording.PER_CLASS_TITLE)
     chart_heading(title, wording.test_data(task, evaluation.images, evaluation.lesions))
     frame = per_class_frame(task, evaluation)

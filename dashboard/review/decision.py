@@ -52,7 +52,7 @@ def _sender() -> Any:
 
 def decision(upload: Upload, analysis: Analysis) -> None:
     """The form of an image that is not saved, or what was saved of it."""
-    st.subheader(wording.DECISION_HEADING, anchor=DECISION_ANCHOR)
+    st.header(wording.DECISION_HEADING, anchor=DECISION_ANCHOR)
     if upload.case_id is None:
         st.info(wording.SAMPLE_NOT_SAVED, icon=":material/science:")
         return

@@ -135,7 +135,7 @@ def evidence(analysis: Analysis, dx: str) -> None:
     """Where a class's heatmap lies and whether it stays there; `dx` is the class chosen first."""
     prediction, explanation = analysis.answered.prediction, analysis.answered.explanation
     task = prediction.task
-    st.markdown(f"### {wording.EVIDENCE_HEADING}")
+    st.markdown(f"## {wording.EVIDENCE_HEADING}")
     choice, inside, stability = st.columns(3, gap="medium")
     with choice:
         chosen = _class_selectbox(wording.EVIDENCE_CLASS, task.codes, dx, task, analysis)
@@ -181,7 +181,7 @@ def _class_selectbox(label: str, options: tuple[str, ...], dx: str, task: Task, 
 def contrast_panel(analysis: Analysis) -> None:
     """Where the image speaks for one class rather than another."""
     prediction, explanation = analysis.answered.prediction, analysis.answered.explanation
-    st.markdown(f"### {wording.CONTRAST_HEADING}")
+    st.markdown(f"## {wording.CONTRAST_HEADING}")
     task = prediction.task
     first, second = wording.contrast_pair(prediction)
     height, width = analysis.image.shape[:2]
@@ -232,7 +232,7 @@ def similar_cases(analysis: Analysis) -> None:
     nearest, *others = analyzer.similar_cases(analysis.output, SIMILAR_CASES + 1)
     is_seen = nearest.distance < SAME_IMAGE_DISTANCE
     neighbours = others if is_seen else [nearest, *others][:SIMILAR_CASES]
-    st.markdown(f"### {wording.SIMILAR_HEADING}", help=prediction.task.worded(wording.SIMILAR_HELP))
+    st.markdown(f"## {wording.SIMILAR_HEADING}", help=prediction.task.worded(wording.SIMILAR_HELP))
     if is_seen:
         st.warning(wording.seen_in_training(prediction.task, nearest), icon=":material/school:")
     remark = wording.neighbours_disagree(prediction.task, neighbours, prediction.dx)
@@ -275,7 +275,7 @@ def stress_panel(analysis: Analysis) -> None:
     prediction = analysis.answered.prediction
     facts = prediction.facts
     threshold = chosen_operating_point(resources.analyzer().artifact).threshold
-    st.markdown(f"### {wording.STRESS_HEADING}", help=wording.STRESS_HELP)
+    st.markdown(f"## {wording.STRESS_HEADING}", help=wording.STRESS_HELP)
     stressed: _Stressed | None = st.session_state.get(_STRESSED)
     asked = (analysis.image_sha256, threshold, facts)
     if stressed is None or (stressed.image_sha256, stressed.threshold, stressed.facts) != asked:

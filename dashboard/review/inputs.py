@@ -25,7 +25,7 @@ def intended_use() -> bool:
     if state.is_intended_use_accepted():
         return True
     with st.container(border=True, width=720, key="review_intended_use"):
-        st.subheader(wording.INTENDED_USE_HEADING)
+        st.header(wording.INTENDED_USE_HEADING)
         st.markdown(resources.artifact().description.model_card.intended_use)
         st.markdown(wording.INTENDED_USE_KEPT)
         st.button(wording.INTENDED_USE_BUTTON, type="primary", on_click=state.accept_intended_use)
@@ -37,7 +37,7 @@ def intended_use() -> bool:
 
 def image_inputs() -> list[Upload]:
     """Uploader, camera and samples. A sample, once opened, is shown; else the user's own images, as a queue."""
-    st.subheader(wording.OPEN_HEADING, anchor=wording.OPEN_ANCHOR)
+    st.header(wording.OPEN_HEADING, anchor=wording.OPEN_ANCHOR)
     upload_column, sample_column = st.columns(2, gap="medium")
     with upload_column:
         files = st.file_uploader(

@@ -55,7 +55,7 @@ def own_read(upload: Upload, analysis: Analysis) -> None:
 def _form(case_id: UUID, content_sha256: str) -> None:
     """A fragment: picking redraws the form and nothing else."""
     is_informed = _is_informed(case_id, content_sha256)
-    st.markdown(f"### {wording.OWN_READ_HEADING}")
+    st.markdown(f"## {wording.OWN_READ_HEADING}")
     st.caption(wording.OWN_READ_INTRO)
     if is_informed:
         st.info(wording.SEEN_BEFORE, icon=":material/visibility:")

@@ -98,7 +98,7 @@ def agreement_and_rates(chosen: pd.DataFrame, days: int | None) -> None:
 
 
 def _agreement(use: Use, task: Task, days: int | None) -> None:
-    st.subheader(wording.AGREEMENT_HEADING)
+    st.header(wording.AGREEMENT_HEADING)
     st.markdown(wording.agreement_text(task))
     _quiet(wording.left_out(use.informed_reads))
     shares = {
@@ -144,7 +144,7 @@ def _switches(use: Use, task: Task) -> None:
 
 
 def _against_biopsy(use: Use, task: Task, days: int | None) -> None:
-    st.subheader(wording.LIVE_HEADING)
+    st.header(wording.LIVE_HEADING)
     if use.other_biopsies:
         st.markdown(wording.other_biopsies(use.other_biopsies, task))
     if not use.biopsied_cases:
@@ -230,7 +230,7 @@ def drift(table: pd.DataFrame, measured: Sequence[Drift], days: int | None) -> N
     artifact = resources.artifact()
     reference = reference_of(artifact.manifest, present_task())
     task = reference.task
-    st.subheader(wording.DRIFT_HEADING)
+    st.header(wording.DRIFT_HEADING)
     st.markdown(wording.drift_text(f"{artifact.name} {artifact.version}", reference))
     _alarms(measured, task)
     whole = next(window for window in measured if window.days is None)
@@ -303,7 +303,7 @@ def _distances(table: pd.DataFrame, reference: Reference, days: int | None, data
 def labelled_export(table: pd.DataFrame, who: Actor) -> None:
     """How many cases have a biopsy, and all of them as a training set."""
     task = present_task()
-    st.subheader(wording.EXPORT_HEADING)
+    st.header(wording.EXPORT_HEADING)
     biopsied = table[table["biopsy_dx"].notna()]
     is_clear = biopsied.groupby("lesion_id")["biopsy_dx"].transform("nunique") == 1
     is_other = is_clear & (biopsied["biopsy_dx"] == OTHER)

@@ -85,7 +85,7 @@ def open_page(case_id: UUID | str | None = None) -> AppTest:
 
 def shown(page: AppTest) -> str:
     """All text on the page."""
-    kinds = (page.markdown, page.caption, page.warning, page.info, page.error, page.subheader)
+    kinds = (page.markdown, page.caption, page.warning, page.info, page.error, page.header)
     html = [str(element.proto.body) for element in page.get("html")]
     return "\n".join([*(str(element.value) for kind in kinds for element in kind), *html])
 

@@ -112,7 +112,7 @@ def test_missing_model_is_explained(monkeypatch: pytest.MonkeyPatch, tmp_path: P
 
 
 def test_every_study_has_its_section(studied_page: AppTest) -> None:
-    headings = [heading.value for heading in studied_page.subheader]
+    headings = [heading.value for heading in studied_page.header]
     assert headings[1:-1] == [section_of(SKIN, key).heading for key in SECTIONS]
     text = shown_text(studied_page)
     assert "Not measured" not in text

@@ -7,10 +7,17 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from dashboard.answer.fields import REFERENCE_LABEL
 from dashboard.cases import wording as cases_wording
 from dashboard.review import decision_wording
-from tests.support.servers.browser_server import PATIENCE, REAL_IMAGE, SAMPLE, choose_files, open_review, read_first
+from tests.support.servers.browser_server import (
+    PATIENCE,
+    REAL_IMAGE,
+    SAMPLE,
+    choose_files,
+    decide_and_save,
+    open_review,
+    read_first,
+)
 
 pytest_plugins = ("tests.support.servers.browser_server",)
 pytestmark = pytest.mark.browser
@@ -21,16 +28,6 @@ IMAGE = REAL_IMAGE if REAL_IMAGE.is_file() else SAMPLE
 def probabilities(page: Page) -> list[str]:
     """What the bars say, as a screen reader hears it."""
     return [meter.get_attribute("aria-valuenow") or "" for meter in page.get_by_role("meter").all()]
-
-
-def decide_and_save(page: Page, reference: str) -> None:
-    """Type a reference, keep the own read's diagnosis and plan, and save by the keyboard."""
-    field = page.get_by_role("textbox", name=REFERENCE_LABEL)
-    field.fill(reference)
-    field.press("Tab")
-    expect(page.get_by_role("button", name=decision_wording.SAVE)).to_be_enabled(timeout=PATIENCE)
-    page.keyboard.press("Control+s")
-    expect(page.get_by_text("This image is not saved a second time")).to_be_visible(timeout=PATIENCE)
 
 
 def open_the_case(page: Page) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 import traceback
 from concurrent.futures import ThreadPoolExecutor
@@ -278,6 +279,14 @@ def test_white_text_on_buttons_and_tags_can_be_read() -> None:
     assert f"background-color: {button} !important" in (ROOT / "dashboard" / "assets" / "style.css").read_text()
     assert contrast("#ffffff", button) >= TEXT
     assert contrast(button, CONFIG["theme"]["dark"]["backgroundColor"]) >= CONTROL
+
+
+@pytest.mark.parametrize("mode", ["light", "dark"])
+@pytest.mark.parametrize("surface", ["backgroundColor", "secondaryBackgroundColor"])
+def test_focus_can_be_seen(mode: str, surface: str) -> None:
+    style = (ROOT / "dashboard" / "assets" / "style.css").read_text()
+    (focus,) = re.findall(r":focus-visible \{ outline: 2px solid (#\w{6}) !important", style)
+    assert contrast(focus, CONFIG["theme"][mode][surface]) >= CONTROL
 
 
 def contrast(first: str, second: str) -> float:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from dashboard.answer.fields import REFERENCE_LABEL
 from dashboard.review import decision_wording
 from dashboard.review import wording as review_wording
 from tests.support.servers.oidc_provider import launched_chromium, running_laptop
@@ -59,7 +60,7 @@ def open_review(page: Page, address: str) -> None:
     """The Review page behind its gate."""
     page.goto(address)
     page.get_by_role("button", name=review_wording.INTENDED_USE_BUTTON).click()
-    expect(page.locator("[data-testid=stFileUploader]")).to_be_visible()
+    expect(page.locator("[data-testid=stFileUploader]")).to_be_visible(timeout=PATIENCE)
 
 
 def choose_files(page: Page, *files: Path) -> None:
@@ -87,3 +88,13 @@ def wait_for_answer(page: Page) -> None:
     """Until probabilities and viewer are drawn."""
     expect(page.get_by_role("meter")).to_have_count(9, timeout=PATIENCE)
     expect(page.locator(".viewer")).to_be_visible(timeout=PATIENCE)
+
+
+def decide_and_save(page: Page, reference: str) -> None:
+    """Type a reference, keep the own read's diagnosis and plan, and save by the keyboard."""
+    field = page.get_by_role("textbox", name=REFERENCE_LABEL)
+    field.fill(reference)
+    field.press("Tab")
+    expect(page.get_by_role("button", name=decision_wording.SAVE)).to_be_enabled(timeout=PATIENCE)
+    page.keyboard.press("Control+s")
+    expect(page.get_by_text("This image is not saved a second time")).to_be_visible(timeout=PATIENCE)
