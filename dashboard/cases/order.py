@@ -9,7 +9,7 @@ import streamlit as st
 
 from dashboard.cases import wording
 from dashboard.cases.opened import ask_for
-from dashboard.shell import resources
+from dashboard.shell import keyboard, resources
 from dashboard.shell.identity import actor
 from data.cases.queries import CaseQuery
 
@@ -60,7 +60,7 @@ def _button(label: str, case_id: UUID | None, shortcut: str) -> None:
         on_click=ask_for,
         args=(case_id,),
         disabled=case_id is None,
-        shortcut=shortcut,
+        shortcut=keyboard.single_key(shortcut),
         key=f"cases_{label.lower()}",
     )
 
