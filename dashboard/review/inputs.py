@@ -7,7 +7,7 @@ from functools import partial
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from dashboard.review import state, wording
+from dashboard.review import camera, state, wording
 from dashboard.review.state import Progress, Upload
 from dashboard.shell import keyboard, resources
 from model.images.decoding import IMAGE_SUFFIXES
@@ -40,6 +40,7 @@ def image_inputs() -> list[Upload]:
     st.header(wording.OPEN_HEADING, anchor=wording.OPEN_ANCHOR)
     upload_column, sample_column = st.columns(2, gap="medium")
     with upload_column:
+        camera.photo_button(UPLOADER, len(state.uploads()))
         files = st.file_uploader(
             resources.artifact().task.worded(wording.UPLOADER),
             type=[suffix.removeprefix(".") for suffix in IMAGE_SUFFIXES],

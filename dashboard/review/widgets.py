@@ -10,9 +10,9 @@ from streamlit.delta_generator import DeltaGenerator
 from dashboard.answer import wording as answer_wording
 from dashboard.answer.bars import class_bars_html, group_bars_html
 from dashboard.answer.viewer import heatmap_viewer
+from dashboard.review import camera, focus, state, wording
 from dashboard.review import evidence as evidence_widgets
 from dashboard.review import facts as facts_widgets
-from dashboard.review import focus, state, wording
 from dashboard.review.state import Upload
 from dashboard.shell import resources
 from dashboard.shell.formats import escape as escape_markdown
@@ -97,6 +97,9 @@ def image_warnings(analysis: Analysis) -> None:
     seen_share = answer.explanation.framing.seen_share
     for remark in answer_wording.warnings(analysis.quality, seen_share, answer.prediction.task):
         st.warning(remark, icon=":material/warning:")
+    small = camera.small_picture(*analysis.image.shape[:2])
+    if small is not None:
+        st.warning(small, icon=":material/photo_size_select_small:")
     if analysis.dicom is not None and not analysis.dicom.is_text_excluded:
         st.warning(wording.BURNT_IN_TEXT, icon=":material/badge:")
 

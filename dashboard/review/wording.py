@@ -42,6 +42,7 @@ INTENDED_USE_BUTTON = "I have read this"
 CLOSE_THIS = "Close this image"
 CLOSE_HEADING = "Close without saving?"
 KEEP_OPEN, CLOSE_UNSAVED = "Keep open", "Close without saving"
+TAKE_PHOTO, SENDING_PHOTO = "Take a photo", "Sending the photo ..."
 QUEUE_LIST = "Images of the queue"
 TABLE_CAPTION = "Images of the queue, highest risk first; the button with the picture shows an image"
 NO_PICTURE = "No image"
@@ -125,6 +126,14 @@ def shortcuts(task: Task) -> list[tuple[str, str]]:
         ("Ctrl+S", "Save the case"),
         ("Ctrl+Enter", "Save the case and open the next image"),
     ]
+
+
+def small_picture(width: int, height: int, wanted_width: int, wanted_height: int) -> str:
+    """What a picture has too few of, and how to get more; all in pixels."""
+    return (
+        f"This picture is small: {width:,} x {height:,} px; at least {wanted_width:,} x {wanted_height:,} px are "
+        f"wanted. Details that decide may be missing. Open the original file, or on a phone press **{TAKE_PHOTO}**."
+    )
 
 
 def back_to(images: int) -> str:

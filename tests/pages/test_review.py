@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from dashboard.review import evidence_wording
@@ -359,3 +361,16 @@ def test_stress_test_of_one_image_is_not_shown_under_another(page: AppTest) -> N
     assert evidence_wording.STRESS_INTRO not in shown(page)
     open_sample(page, "df")
     assert evidence_wording.STRESS_INTRO in shown(page)
+
+
+@pytest.mark.parametrize(("size", "is_small"), [((358, 269), True), ((600, 450), False), ((384, 512), False)])
+def test_small_picture_is_told_its_pixels_and_what_is_wanted(
+    page: AppTest, size: tuple[int, int], is_small: bool
+) -> None:
+    buffer = io.BytesIO()
+    Image.open(SAMPLE).resize(size).save(buffer, "JPEG", quality=95)
+    upload(page, ("phone.jpg", buffer.getvalue()))
+    assert not page.exception
+    remarks = [warning.value for warning in page.warning if "px are wanted" in warning.value]
+    assert len(remarks) == is_small
+    assert all("358 x 269 px; at least 512 x 384 px" in remark for remark in remarks)

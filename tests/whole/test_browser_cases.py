@@ -9,6 +9,7 @@ from playwright.sync_api import Page, expect
 
 from dashboard.cases import wording as cases_wording
 from dashboard.review import decision_wording
+from tests.support.review import noise_png
 from tests.support.servers.browser_server import (
     PATIENCE,
     REAL_IMAGE,
@@ -90,17 +91,19 @@ def shows_main_columns(phone: Page, address: str) -> None:
         assert tab.locator("table").bounding_box()["width"] <= 390  # type: ignore[index]
 
 
-def test_whole_working_day_on_a_phone_with_its_camera(phone: Page, address: str) -> None:
+def test_whole_working_day_on_a_phone_with_its_camera(phone: Page, address: str, tmp_path: Path) -> None:
     open_review(phone, address)
-    phone.get_by_text("Use the camera").click()
-    # Before the camera shows a picture, the button photographs nothing.
-    phone.wait_for_function("() => (document.querySelector('video')?.currentTime ?? 0) > 0.5")
-    phone.get_by_test_id("stCameraInputButton").click()
-    # What the test camera shows is no lesion: it is refused in words, and nothing can be saved.
+    # The browser's camera gives a small picture: a phone leads with its own, through a file input.
+    expect(phone.get_by_text("Use the camera")).to_be_hidden()
+    camera = phone.locator(".st-key-review_photo input")
+    assert (camera.get_attribute("capture"), camera.get_attribute("accept")) == ("environment", "image/*")
+    no_lesion = tmp_path / "photo.png"
+    no_lesion.write_bytes(noise_png())
+    camera.set_input_files(no_lesion)
+    # What it shows is no lesion: it is refused in words, and nothing can be saved.
     expect(phone.get_by_text("not answered", exact=False).first).to_be_visible(timeout=PATIENCE)
     expect(phone.get_by_role("meter")).to_have_count(0)
-    phone.get_by_text("Use the camera").click()
-    choose_files(phone, IMAGE)
+    camera.set_input_files(IMAGE)
     read_first(phone)
     decide_and_save(phone, "phone")
     shows_main_columns(phone, address)

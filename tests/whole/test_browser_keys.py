@@ -11,6 +11,7 @@ from dashboard.review import decision_wording
 from dashboard.shell import keyboard
 from data.tasks.skin import SKIN
 from tests.support.servers.browser_server import (
+    PATIENCE,
     SAMPLE,
     choose_files,
     open_review,
@@ -29,7 +30,12 @@ def open_queue(page: Page, address: str) -> None:
     choose_files(page, *QUEUE)
     expect(page.locator("[data-testid=stRadio] input")).to_have_count(len(choices(SKIN)))
     expect(page.locator(".st-key-shell_number_keys_place")).to_be_attached()
-    page.wait_for_function("document.activeElement?.classList.contains('st-key-review_image')")
+    wait_for_image(page)
+
+
+def wait_for_image(page: Page) -> None:
+    """Until it holds the focus: only then no field is left that would take the key."""
+    page.wait_for_function("() => document.activeElement?.classList.contains('st-key-review_image')")
 
 
 def checked(page: Page, number: int) -> None:
@@ -51,7 +57,8 @@ def test_numbers_pick_the_diagnosis_and_one_key_saves_and_goes_on(page: Page, ad
     expect(field).to_have_value("Nap 17?")
     expect(page.get_by_text("Image 1 of 3, 0 saved")).to_be_visible()
     page.keyboard.press("Control+Enter")
-    expect(page.get_by_text("Image 2 of 3, 1 saved")).to_be_visible()
+    expect(page.get_by_text("Image 2 of 3, 1 saved")).to_be_visible(timeout=PATIENCE)
+    wait_for_image(page)
     page.keyboard.press("p")
     expect(page.get_by_text("This image is not saved a second time")).to_be_visible()
     expect(page.get_by_text("Nap 17?")).to_be_visible()
