@@ -15,7 +15,7 @@ from dashboard.review import decision_wording as wording
 from dashboard.review import evidence as evidence_widgets
 from dashboard.review import facts as facts_widgets
 from dashboard.review import focus, state
-from dashboard.review.patient import lesion_fields, patient_fields
+from dashboard.review.patient import lesion_fields, look_for_saved, may_save, patient_fields, saved_before
 from dashboard.review.state import Upload
 from dashboard.review.wording import DECISION_ANCHOR
 from dashboard.shell import errors, identity, resources
@@ -59,6 +59,7 @@ def decision(upload: Upload, analysis: Analysis) -> None:
     progress = state.progress(upload.case_id)
     st.markdown(wording.own_read(progress.own_read, resources.artifact().task))
     if progress.saved is None:
+        saved_before(upload.case_id, analysis.image_sha256)
         _form(upload, upload.case_id, analysis, progress.own_read)
     else:
         _saved(progress.saved)
@@ -80,15 +81,17 @@ def _form(upload: Upload, case_id: UUID, analysis: Analysis, own_read: Read | No
         lesion = lesion_fields(upload, case_id)
     state.keep_draft()
     _sender()(key="review_send_typed_text")
-    is_wanted, goes_on = _save_buttons()
+    is_wanted, goes_on = _save_buttons(is_enabled=may_save(case_id))
     if is_wanted and decided is not None:
+        if look_for_saved(case_id, analysis.image_sha256):
+            st.rerun()  # somebody has saved the same image meanwhile: it is told first
         point = evidence_widgets.chosen_operating_point(resources.analyzer().artifact)
         result = result_of(analysis, resources.analyzer().artifact, point)
         draft = CaseDraft(case_id, upload.name, patient, lesion, result, own_read, decided, analysis.image_sha256)
         _save(draft, analysis, upload.content, goes_on)
 
 
-def _save_buttons() -> tuple[bool, bool]:
+def _save_buttons(*, is_enabled: bool) -> tuple[bool, bool]:
     """Whether the case is to be saved, and whether the next image is wanted then; the last one has none."""
     images = len(state.uploads())
     with st.container(horizontal=True):
@@ -99,6 +102,7 @@ def _save_buttons() -> tuple[bool, bool]:
             shortcut="Ctrl+S",
             help=wording.SAVE_HELP,
             key="review_save",
+            disabled=not is_enabled,
         )
         goes_on = state.position(images) < images - 1 and st.button(
             wording.SAVE_AND_NEXT,
@@ -106,6 +110,7 @@ def _save_buttons() -> tuple[bool, bool]:
             shortcut="Ctrl+Enter",
             help=wording.SAVE_HELP,
             key="review_save_and_next",
+            disabled=not is_enabled,
         )
     return is_wanted or goes_on, goes_on
 

@@ -62,6 +62,9 @@ EARLIER_LABEL = "Same lesion as an earlier case"
 NEW_LESION = "No, a lesion that is not in the log"
 NO_EARLIER = "No earlier case has this reference."
 NOTE_HELP = f"At most {MAX_TEXT:,} characters. Do not write names here."
+OPEN_EARLIER = "Open that case"
+SAVE_AGAIN = "Save this image again, as the same lesion"
+SAVE_AGAIN_HELP = "The new case joins the lesion of the earlier one, and the lesion is counted once."
 SAVE, SAVE_HELP = "Save case", "Image, answer, both reads and what you typed; none of it is stored before."
 SAVE_AND_NEXT = "Save and next"
 CHANGE_DECISION = "Change decision"
@@ -76,6 +79,21 @@ def reason_label(dx: str | None, read: Read | None, named: str, task: Task) -> s
         if dx is not None and dx != other
     ]
     return f"Why does it differ from {' and '.join(differs)}?" if differs else None
+
+
+def saved_before(cases: Sequence[CaseSummary], is_told: bool) -> str:
+    """That there are cases of the same image, newest first, of known tasks.
+
+    Args:
+        cases: at least one.
+        is_told: whether the reader may know the diagnosis.
+    """
+    newest = cases[0]
+    count = f" It is in {len(cases)} cases; this is the newest." if len(cases) > 1 else ""
+    when = f"Saved on {shown_day(newest.saved_at)}"
+    if is_told:
+        return f"**{when} as {TASKS[newest.task].titled(newest.dx)}** by {escape(newest.saved_by)}.{count}"
+    return f"**{when}** by {escape(newest.saved_by)}. The diagnosis is shown after your own read.{count}"
 
 
 def earlier_lesion(summary: CaseSummary) -> str:

@@ -16,6 +16,7 @@ from dashboard.review import decision_wording as wording
 from dashboard.review import facts as facts_widgets
 from dashboard.review import focus, state
 from dashboard.review import widgets as review_widgets
+from dashboard.review.patient import saved_before
 from dashboard.review.state import Upload
 from dashboard.shell import errors, identity, keyboard, resources
 from dashboard.shell.settings import settings
@@ -40,6 +41,8 @@ def own_read(upload: Upload, analysis: Analysis) -> None:
     """
     if upload.case_id is None:
         raise ValueError("expected an image of the user's own, received a sample")
+    _is_informed(upload.case_id, analysis.image_sha256)
+    saved_before(upload.case_id, analysis.image_sha256)
     picture, form = st.columns([7, 3], gap="medium")
     with picture:
         review_widgets.image_caption(upload, analysis)

@@ -13,9 +13,10 @@ import streamlit as st
 from dashboard.answer.fields import Form, reference_field, sex_field, side_field, text_field
 from dashboard.review import decision_wording as wording
 from dashboard.review import facts as facts_widgets
-from dashboard.review import facts_wording
+from dashboard.review import facts_wording, state
 from dashboard.review.state import Upload
 from dashboard.shell import errors, identity, resources
+from dashboard.shell.settings import ROOT
 from data.cases.case import Lesion, Patient
 from data.cases.queries import CaseQuery, CaseSummary
 from model.inference.clinical import UNKNOWN
@@ -46,7 +47,8 @@ def patient_fields(upload: Upload, case_id: UUID) -> Patient:
 def lesion_fields(upload: Upload, case_id: UUID) -> Lesion:
     """Which lesion, its side, and a note; the body site stands beside the answer, which it moves."""
     st.markdown("**Lesion**")
-    lesion_id = _lesion_id(case_id)
+    earlier = state.progress(case_id).saved_before
+    lesion_id = earlier[0].lesion_id if earlier else _lesion_id(case_id)
     # Not as its default: an earlier case of the same lesion may set it.
     st.session_state.setdefault(_key(case_id, "side"), "unknown")
     form = _form(case_id)
@@ -61,6 +63,53 @@ def _form(case_id: UUID) -> Form:
 
 def _key(case_id: UUID, field: str) -> str:
     return f"case_{case_id}_{field}"
+
+
+# --- The same image, saved before ------------------------------------------------------------------------------------
+
+
+def saved_before(case_id: UUID, content_sha256: str) -> None:
+    """Say so where the organisation has a case of the same file, with the way to it; looked up once for each image.
+
+    What was decided then is told to those only who have read the image, or have seen its answer before.
+    """
+    progress = state.progress(case_id)
+    if progress.saved_before is None:
+        look_for_saved(case_id, content_sha256)
+        progress = state.progress(case_id)
+    if not progress.saved_before:
+        return
+    newest = progress.saved_before[0]
+    is_told = progress.is_read or bool(progress.is_informed)
+    with st.container(key="review_saved_before"):
+        st.info(wording.saved_before(progress.saved_before, is_told), icon=":material/inventory_2:")
+        st.page_link(
+            st.Page(ROOT / "pages" / "cases.py"),
+            label=wording.OPEN_EARLIER,
+            icon=":material/folder_open:",
+            query_params={"case": str(newest.case_id)},
+            width="content",
+        )
+
+
+def look_for_saved(case_id: UUID, content_sha256: str) -> bool:
+    """Look up cases of the same file; whether there are others than were known. None while the log is away."""
+    known = state.progress(case_id).saved_before or ()
+    query = CaseQuery(content_sha256=content_sha256, task=resources.artifact().task.key, limit=MAX_EARLIER)
+    try:
+        found = tuple(resources.case_log().find(query, identity.actor()))
+    except errors.SAVING as error:
+        _log.warning("cases of the same file were not looked up: %s", type(error).__name__)
+        found = known
+    state.keep_progress(case_id, saved_before=found)
+    return {summary.case_id for summary in found} > {summary.case_id for summary in known}
+
+
+def may_save(case_id: UUID) -> bool:
+    """Whether the image is in no case yet, or the user wants another case of it."""
+    if not state.progress(case_id).saved_before:
+        return True
+    return st.checkbox(wording.SAVE_AGAIN, key=f"again_{case_id}", help=wording.SAVE_AGAIN_HELP)
 
 
 # --- Earlier cases ---------------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from dashboard.review import focus
 from dashboard.shell import identity, resources
 from dashboard.shell.drafts import MOST_BYTES_EACH
 from data.cases.case import Case, Read
+from data.cases.queries import CaseSummary
 from model.explain.maps import Explanation
 
 _IS_ACCEPTED = "review_is_intended_use_accepted"
@@ -65,6 +66,7 @@ class Progress:
         own_read: locked when the answer was shown; None before, or where it was skipped.
         is_skipped: whether the reader skipped the own read.
         is_informed: whether the answer had been shown to the reader on an earlier occasion; None until it is asked.
+        saved_before: cases of the same file, newest first; None until they are looked up.
         is_refused: whether the image got no answer.
         saved: the case, once it is in the log.
     """
@@ -72,6 +74,7 @@ class Progress:
     own_read: Read | None = None
     is_skipped: bool = False
     is_informed: bool | None = None
+    saved_before: tuple[CaseSummary, ...] | None = None
     is_refused: bool = False
     saved: Case | None = None
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,9 +18,12 @@ from dashboard.review import decision_wording as wording
 from dashboard.review import state
 from dashboard.review import wording as review_wording
 from dashboard.shell import identity, resources
-from data.cases.case import LOCAL_ACTOR, Actor
+from dashboard.shell.times import shown_day
+from data.cases.case import LOCAL_ACTOR, Actor, Case
 from data.cases.queries import CaseQuery
-from tests.support.case_log import case_log_of
+from data.tasks.skin import SKIN
+from model.evaluation.use import measure_use, use_table
+from tests.support.case_log import case_log_of, made_up_draft, made_up_image
 from tests.support.review import (
     BASAL_CELL,
     SAMPLE,
@@ -93,6 +99,58 @@ def test_closing_asks_only_where_work_would_be_lost() -> None:
     assert "first.jpg" not in shown(page) and review_wording.QUEUE_LIST not in [one.label for one in page.selectbox]
     button(page, review_wording.close(1)).click().run()
     assert "Drop a dermoscopic image" in shown(page)
+
+
+# --- The same image, saved before ------------------------------------------------------------------------------------
+
+
+def saved_once() -> Case:
+    page = give_own_read(upload(opened_page(), FIRST))
+    selectbox(page, "Diagnosis").set_value("mel").run()
+    button(page, wording.SAVE).click().run()
+    (case,) = resources.case_log().cases(CaseQuery(), LOCAL_ACTOR)
+    return case
+
+
+def test_image_that_was_saved_is_told_at_upload_and_saved_again_on_purpose_only_as_the_same_lesion() -> None:
+    case = saved_once()
+    page = upload(opened_page(), ("renamed.jpg", FIRST[1]))
+    (told,) = [info.value for info in page.info if "Saved on" in info.value]
+    assert told.startswith(f"**Saved on {shown_day(case.saved_at)} as Melanoma (mel)** by ")
+    (link,) = page.get("page_link")
+    assert str(case.case_id) in str(link.proto)
+    give_own_read(page)
+    assert button(page, wording.SAVE).disabled
+    next(one for one in page.checkbox if one.label == wording.SAVE_AGAIN).check().run()
+    button(page, wording.SAVE).click().run()
+    cases = list(resources.case_log().cases(CaseQuery(), LOCAL_ACTOR))
+    assert len(cases) == 2 and {one.lesion.lesion_id for one in cases} == {case.lesion.lesion_id}
+    use = measure_use(use_table(cases, SKIN), SKIN, resamples=50)
+    assert (use.cases, use.lesions) == (2, 1)
+
+
+def test_diagnosis_of_another_reader_is_told_after_the_own_read_only() -> None:
+    case = saved_once()
+    resources.case_log().forget_shown_answers(timedelta(0))
+    page = upload(opened_page(), FIRST)
+    told = next(info.value for info in page.info if "Saved on" in info.value)
+    assert "Melanoma" not in told and "shown after your own read" in told
+    give_own_read(page)
+    assert f"**Saved on {shown_day(case.saved_at)} as Melanoma (mel)**" in shown(page)
+
+
+def test_image_that_is_saved_elsewhere_meanwhile_is_not_saved_twice_unasked() -> None:
+    page = give_own_read(upload(opened_page(), FIRST))
+    case = saved_once()
+    button(page, wording.SAVE).click().run()
+    assert f"**Saved on {shown_day(case.saved_at)} as Melanoma (mel)**" in shown(page)
+    assert resources.case_log().count(CaseQuery(), LOCAL_ACTOR) == 1 and button(page, wording.SAVE).disabled
+
+
+def test_image_of_another_organisation_is_not_told() -> None:
+    draft = replace(made_up_draft(), content_sha256=hashlib.sha256(FIRST[1]).hexdigest())
+    resources.case_log().save(draft, made_up_image(), Actor("sven@south.org", "South", "clinician"))
+    assert "Saved on" not in shown(upload(opened_page(), FIRST))
 
 
 # --- A refresh -------------------------------------------------------------------------------------------------------

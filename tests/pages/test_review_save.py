@@ -61,8 +61,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture
 def page(folder: Path) -> AppTest:
-    """Of somebody who has seen no answer yet."""
-    resources.case_log().forget_shown_answers(timedelta(0))
+    """Of somebody who has seen no answer yet; the log holds no case."""
+    log = resources.case_log()
+    for summary in log.find(CaseQuery(), LOCAL_ACTOR):
+        log.delete(summary.case_id, LOCAL_ACTOR)
+    log.forget_shown_answers(timedelta(0))
     return opened_page()
 
 
