@@ -5,6 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from dashboard.answer.patient import choice
+from dashboard.bench_load import unlike_any
 from dashboard.review.decision_wording import CERTAINTY_LABEL, OWN_READ_HEADING, SAVE, SHOW_ANSWER
 from dashboard.review.wording import INTENDED_USE_BUTTON
 from dashboard.serving.streamlit_session import SessionFailed, StreamlitSession
@@ -33,7 +34,7 @@ async def answered_session(address: str, patience: float, name: str) -> Streamli
     try:
         await session.open()
         await session.click(INTENDED_USE_BUTTON)
-        await session.upload("Dermoscopic images", name, sample())
+        await session.upload("Dermoscopic images", name, unlike_any(sample()))
         await session.choose("Diagnosis", SKIN.titled(READ.dx))
         await session.choose(CERTAINTY_LABEL, choice(READ.certainty))
         await session.choose("Plan", choice(READ.plan))
