@@ -171,14 +171,15 @@ def test_sample_needs_no_read_and_cannot_be_saved(page: AppTest) -> None:
 
 def test_second_read_of_an_image_whose_answer_was_shown_is_kept_as_informed(answered: AppTest) -> None:
     assert wording.SEEN_BEFORE not in shown(answered)
+    save(answered)
+    assert saved_case(answered).own_read == Read("nv", "fairly sure", "follow-up")
     later = upload(opened_page(), ("renamed.jpg", SAMPLE.read_bytes()))
     assert wording.SEEN_BEFORE in shown(later)
     give_own_read(later, "mel")
     assert "Your own read, given after the answer had been shown: **Melanoma (mel)**" in shown(later)
+    field(later, "checkbox", wording.SAVE_AGAIN).check().run()
     save(later)
     assert saved_case(later).own_read == Read("mel", "sure", "biopsy", is_informed=True)
-    save(answered)
-    assert saved_case(answered).own_read == Read("nv", "fairly sure", "follow-up")
     other = give_own_read(upload(opened_page(), ("other.jpg", BASAL_CELL.read_bytes())))
     save(other)
     assert saved_case(other).own_read == Read("nv", "sure", "biopsy")
