@@ -92,7 +92,8 @@ def saved_before(cases: Sequence[CaseSummary], is_told: bool) -> str:
     count = f" It is in {len(cases)} cases; this is the newest." if len(cases) > 1 else ""
     when = f"Saved on {shown_day(newest.saved_at)}"
     if is_told:
-        return f"**{when} as {TASKS[newest.task].titled(newest.dx)}** by {escape(newest.saved_by)}.{count}"
+        decided = diagnosis_markdown(TASKS[newest.task], Decision(newest.dx, newest.plan, other=newest.other))
+        return f"**{when} as {decided}** by {escape(newest.saved_by)}.{count}"
     return f"**{when}** by {escape(newest.saved_by)}. The diagnosis is shown after your own read.{count}"
 
 

@@ -225,7 +225,7 @@ def has_unsaved_work(upload: Upload) -> bool:
     if upload.is_sample or kept.is_refused or kept.saved is not None:
         return False
     picks = [st.session_state[key] for key in _fields([upload]) if key.startswith("read_")]
-    return kept.is_read or any(pick is not None for pick in picks)
+    return kept.is_read or any(pick not in (None, "") for pick in picks)
 
 
 def _fields(images: Collection[Upload]) -> list[str]:

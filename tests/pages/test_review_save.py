@@ -427,7 +427,7 @@ def test_queue_keeps_each_form_and_counts_what_is_saved(page: AppTest, written: 
     button(page, "Next").click().run()
     assert "2 of 3" in shown(page)
     assert not page.get("text_area") and button(page, wording.SHOW_ANSWER).disabled
-    assert "The answer is of the image alone." in shown(page)
+    assert "The answer is based on the image alone." in shown(page)
     give_own_read(page, "bcc")
     assert not pills(page, "Body site").disabled
     save(page)
