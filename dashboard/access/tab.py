@@ -14,9 +14,8 @@ from dashboard.shell import resources
 _COMPONENT = "browser_tab"
 _NAME = "browser_tab_name"
 
-# A longer text is sent when it is left, or after a pause in typing: Streamlit keeps it in the browser until something
-# else is sent, and there neither a refresh nor a look at another page would leave it.
-_PAUSE = 300  # milliseconds
+# A longer text is sent when it is left: Streamlit keeps it in the browser until something else is sent, and there
+# neither a refresh nor a look at another page would leave it. No key is feigned for that: keys save.
 # The name stays in this tab: session storage outlives a refresh, ends with the tab and is read by no other site. A
 # phone puts a page away without asking, so what stands in a field is sent then as well.
 _SCRIPT = """
@@ -35,34 +34,27 @@ export default function ({ data, setStateValue, setTriggerValue }) {
   if (!data.isKnown) setStateValue("name", name());
   const isText = (field) => field?.matches?.("textarea");
   const send = () => setTriggerValue("sent", true);
-  let pause;
-  const typed = ({ target }) => {
-    if (!isText(target)) return;
-    clearTimeout(pause);
-    pause = setTimeout(() => {
-      // As if Ctrl+Enter were pressed: the field hands over its text and the cursor stays.
-      target.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter", ctrlKey: true, bubbles: true }));
-      setTimeout(send);
-    }, data.pause);
-  };
   const left = ({ target }) => {
     if (isText(target)) setTimeout(send);
   };
-  const leaving = (event) => {
-    if (!data.isUnsaved) return;
+  // The field hands its text over when it loses the focus, a moment later.
+  const sendAll = () => {
     const field = document.activeElement;
     field?.blur?.();
     queueMicrotask(() => {
       send();
       field?.focus?.();
     });
+  };
+  const leaving = (event) => {
+    if (!data.isUnsaved) return;
+    sendAll();
     event.preventDefault();
   };
   const hidden = () => {
-    if (data.isUnsaved && document.visibilityState === "hidden") send();
+    if (data.isUnsaved && document.visibilityState === "hidden") sendAll();
   };
   const listeners = [
-    [document, "input", typed],
     [document, "focusout", left],
     [document, "visibilitychange", hidden],
     [window, "beforeunload", leaving],
@@ -93,7 +85,7 @@ def guard(keep: Callable[[], None], *, is_unsaved: bool) -> None:
     """
     said = _component()(
         key=_COMPONENT,
-        data={"isKnown": name() is not None, "isUnsaved": is_unsaved, "pause": _PAUSE},
+        data={"isKnown": name() is not None, "isUnsaved": is_unsaved},
         on_name_change=lambda: None,  # a state of a component is declared by naming a callback
         on_sent_change=keep,
     )
