@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from playwright.sync_api import Dialog, Page, expect
 
@@ -69,7 +71,7 @@ def test_queue_of_three_outlives_another_page_another_upload_and_a_refresh(page:
     page.reload()
     assert asked == ["beforeunload"]
     see_that_nothing_is_lost(page, 4)
-    page.get_by_role("button", name="Next").click()
+    page.get_by_role("button", name=re.compile("^Next")).click()
     expect(page.get_by_test_id("stRadio")).to_be_visible(timeout=PATIENCE)
     with page.context.browser.new_context() as other_context:  # type: ignore[union-attr]
         other = other_context.new_page()
