@@ -27,7 +27,7 @@ from model.batch.challenge import write_challenge
 from model.batch.cluster import ClusterFailed, RayMissing, scored_on_ray
 from model.batch.facts import FactsUnreadable, read_facts
 from model.batch.rows import heatmap_paths, score, score_in_process
-from model.batch.sources import Source, SourceUnavailable, find_sources
+from model.batch.sources import Source, SourceUnavailable, copies_in, find_sources
 from model.batch.table import Parts, ResumeImpossible, Row, columns_of, left_over, once, rows_of_table
 from model.inference.artifact import DEFAULT_ARTIFACT, Artifact, ArtifactMismatch, load_artifact
 from model.inference.clinical import NO_FACTS, NO_TERMS, PatientFacts
@@ -114,6 +114,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         sources = once(find_sources(arguments.paths))
         if not sources:
             raise FileNotFoundError("expected at least one image, the folders hold none")
+        copies = copies_in(arguments.paths)
+        if copies:
+            print(f"passed over {len(copies)} copies that are no images, such as {copies[0].name}", file=sys.stderr)
         known = {} if arguments.facts is None else read_facts(arguments.facts, sources)
     except (OSError, SourceUnavailable, FactsUnreadable) as error:
         return _end(EXIT_USAGE, error)

@@ -15,6 +15,7 @@ from dashboard.shell.glossary import standout_meaning
 from data.tasks.task import Task
 from model.analysis.quality import REFUSED, Quality, advice
 from model.explain.maps import Explanation
+from model.images.rejection import Remark
 from model.inference.artifact import Artifact, MeasuredRate, OperatingPoint
 from model.inference.classifier import Prediction
 
@@ -37,9 +38,19 @@ def heatmap_limits(task: Task, rows: int, columns: int) -> str:
     return _HEATMAP_LIMITS.format(subject=task.words.subject, rows=rows, columns=columns)
 
 
-def warnings(quality: Quality, seen_share: float, task: Task) -> list[str]:
-    """Amber remarks on an image that was answered."""
-    remarks = [advice(issue, task) for issue in quality.issues if issue not in REFUSED]
+_AS_READ: dict[Remark, str] = {
+    "profile_ignored": (
+        "The file's colour profile is broken or belongs to another kind of image: colours are read as sRGB and may be "
+        "off. Export the image as sRGB to be sure."
+    ),
+    "first_page": "The file holds several images; only the first one was read.",
+}
+
+
+def warnings(quality: Quality, seen_share: float, task: Task, as_read: Sequence[Remark] = ()) -> list[str]:
+    """Amber remarks on an image that was answered, and on how its file was read."""
+    remarks = [*(_AS_READ[remark] for remark in as_read)]
+    remarks += [advice(issue, task) for issue in quality.issues if issue not in REFUSED]
     if seen_share < 0.99:
         remarks.append(
             f"The network takes 4:3 images and saw the central {percent(seen_share)} of this one; "

@@ -95,7 +95,7 @@ def image_warnings(analysis: Analysis) -> None:
     """Amber remarks on an image that was not good enough, not seen as a whole, or may show text."""
     answer = analysis.answered
     seen_share = answer.explanation.framing.seen_share
-    for remark in answer_wording.warnings(analysis.quality, seen_share, answer.prediction.task):
+    for remark in answer_wording.warnings(analysis.quality, seen_share, answer.prediction.task, analysis.remarks):
         st.warning(remark, icon=":material/warning:")
     small = camera.small_picture(*analysis.image.shape[:2])
     if small is not None:

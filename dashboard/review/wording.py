@@ -81,6 +81,7 @@ _REJECTIONS: dict[str, str] = {
     "too_small": "This image is too small to judge.",
     "damaged": "This image file is damaged.",
     "burnt_in_text": "This image may show who the patient is.",
+    "unsupported_tiff": "This TIFF file is of a kind that cannot be read.",
     "unsupported_dicom": "This DICOM file is of a kind that cannot be read.",
 }
 

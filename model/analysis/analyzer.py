@@ -19,7 +19,7 @@ from model.explain.stability import heatmap_stability
 from model.images.decoding import open_image
 from model.images.dicom import DicomFacts
 from model.images.framing import Framing, to_network_input
-from model.images.rejection import MAX_BYTES, RgbImage
+from model.images.rejection import MAX_BYTES, Remark, RgbImage
 from model.inference.classifier import Classifier, NetworkOutput, Prediction, predict
 from model.inference.clinical import NO_FACTS, NO_TERMS, PatientFacts
 
@@ -51,6 +51,7 @@ class Analysis:
         runtime_ms: wall time from bytes to result, milliseconds.
         network_ms: the forward pass's part of it; NaN where it was not kept, as of a saved case.
         dicom: what the upload says of the patient; None where it is no DICOM file.
+        remarks: what a reader should know of how the upload was read.
     """
 
     image: RgbImage
@@ -63,6 +64,7 @@ class Analysis:
     runtime_ms: float
     network_ms: float = math.nan
     dicom: DicomFacts | None = None
+    remarks: tuple[Remark, ...] = ()
 
     @property
     def answered(self) -> ModelAnswer:
@@ -112,6 +114,7 @@ class Analyzer:
             runtime_ms=(time.perf_counter() - started) * 1000,
             network_ms=network_ms,
             dicom=opened.dicom,
+            remarks=opened.remarks,
         )
 
     def _answer(self, output: NetworkOutput, framing: Framing) -> ModelAnswer:

@@ -24,6 +24,7 @@ from data.tasks.task import Task
 from model.analysis.analyzer import Analysis
 from model.analysis.quality import Issue, Quality, advice
 from model.explain.maps import overlay
+from model.images.rejection import Remark
 from model.inference.artifact import Artifact, MeasuredRate, OperatingPoint
 from model.inference.classifier import NetworkOutput, Prediction
 from model.inference.clinical import NO_FACTS, PatientFacts
@@ -170,6 +171,8 @@ class Answer:
     runtime_ms: float
     # Last and with a default: older servers do not send it.
     facts: PatientFacts = NO_FACTS
+    # How the file was read: `profile_ignored`, its colours may be off; `first_page`, it holds several images.
+    remarks: tuple[Remark, ...] = ()
 
 
 def answer_of(analysis: Analysis, artifact: Artifact, heatmap: Heatmap = "none") -> Answer:
@@ -196,6 +199,7 @@ def answer_of(analysis: Analysis, artifact: Artifact, heatmap: Heatmap = "none")
         overlay=_overlay(analysis) if heatmap == "png" else None,
         network=_arrays(analysis.output) if heatmap == "maps" else None,
         runtime_ms=analysis.runtime_ms,
+        remarks=analysis.remarks,
     )
     return answer if analysis.answer is None else _predicted(answer, analysis.answer.prediction, artifact)
 

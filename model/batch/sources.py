@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 from typing import Any
 
 from model.images.decoding import IMAGE_SUFFIXES
+from model.images.dicom import is_dicom
 from model.images.rejection import MAX_BYTES
 
 S3 = "s3://"
@@ -19,6 +20,8 @@ _ATTEMPTS = 5
 _CONNECT_SECONDS = 5
 _READ_SECONDS = 30
 _GONE = ("NoSuchKey", "404")
+# What macOS writes beside each file, and folders of copies that other programs keep.
+_COPIES_START, _COPIES = "._", ("__MACOSX", ".ipynb_checkpoints")
 
 
 class SourceUnavailable(Exception):
@@ -107,13 +110,42 @@ def _sources_of(place: str) -> Sequence[Source]:
     found = [S3Object(bucket, key) for key in keys if key.startswith(folder)]
     if prefix and not found:
         raise FileNotFoundError(f"expected an object or a prefix, {place} does not exist")
-    return [image for image in found if PurePosixPath(image.key).suffix.lower() in IMAGE_SUFFIXES]
+    return [image for image in found if has_image_name(PurePosixPath(image.key))]
 
 
 def _images_of(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path]
-    return sorted(file for file in path.rglob("*") if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file())
+    return sorted(file for file in path.rglob("*") if _is_image(file))
+
+
+def _is_image(file: Path) -> bool:
+    """By its name; without an ending, as scanners and cameras write DICOM, by how it begins."""
+    if not file.is_file() or is_copy(file):
+        return False
+    if file.suffix:
+        return has_image_name(file)
+    try:
+        with file.open("rb") as opened:
+            return is_dicom(opened.read(132))
+    except OSError:
+        return False
+
+
+def has_image_name(path: PurePath) -> bool:
+    """Whether a file is an image by its name, and no copy of one."""
+    return path.suffix.lower() in IMAGE_SUFFIXES and not is_copy(path)
+
+
+def is_copy(path: PurePath) -> bool:
+    """Whether a file lies beside an image without being one of the user's, such as macOS's `._lesion.jpg`."""
+    return path.name.startswith(_COPIES_START) or any(folder in path.parts[:-1] for folder in _COPIES)
+
+
+def copies_in(places: Sequence[str]) -> list[Path]:
+    """The files of the folders among these places that `find_sources` passes over as `is_copy`."""
+    folders = [Path(place) for place in places if not place.startswith(S3) and Path(place).is_dir()]
+    return sorted(file for folder in folders for file in folder.rglob("*") if is_copy(file) and file.is_file())
 
 
 def _keys(bucket: str, prefix: str) -> Iterator[str]:

@@ -15,12 +15,21 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
+from model.images.colour import to_srgb
 from model.images.dicom import DicomFacts, is_dicom, read_dicom
-from model.images.rejection import MAX_BYTES, MAX_PIXELS, ImageRejected, RgbImage, check_size
+from model.images.jpeg import damage_in, has_too_many_scans, is_jpeg
+from model.images.png import TooManyChunks, is_png, without_metadata
+from model.images.rejection import MAX_BYTES, MAX_PIXELS, ImageRejected, Remark, RgbImage, check_size
 
 # What Pillow reads; DICOM goes its own way (`model.images.dicom`).
 FORMATS: tuple[str, ...] = ("JPEG", "PNG", "TIFF", "WEBP", "BMP")
-IMAGE_SUFFIXES: tuple[str, ...] = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp", ".dcm")
+IMAGE_SUFFIXES: tuple[str, ...] = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff", ".webp", ".bmp", ".dib"),
+    *(".dcm", ".dicom"),
+)
+# Source of the tags: TIFF 6.0, sections 4 and 8.
+TIFF_BITS, TIFF_PHOTOMETRIC, TIFF_PLANES = 258, 262, 284
+WHITE_IS_ZERO, SEPARATE_PLANES = 0, 2
 # How an image is turned upright by its EXIF orientation. Source: CIPA DC-008 (Exif 2.32), tag 0x0112.
 _UPRIGHT: dict[int, Image.Transpose] = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -43,7 +52,10 @@ _SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
     (0, b"%PDF", "a PDF document"),
     (0, b"PK\x03\x04", "a ZIP archive or Office document"),
     (0, b"GIF8", "a GIF"),
-    (4, b"ftyphei", "an HEIC photo"),
+    # Source: ISO/IEC 23008-12 (HEIF), annex B; AV1 Image File Format, section 8.
+    *((4, b"ftyp" + brand, "an HEIC photo") for brand in (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx")),
+    *((4, b"ftyp" + brand, "an HEIF photo") for brand in (b"mif1", b"mif2", b"msf1")),
+    *((4, b"ftyp" + brand, "an AVIF photo") for brand in (b"avif", b"avis")),
 )
 
 
@@ -52,12 +64,14 @@ class OpenedImage:
     """An uploaded file, read once.
 
     Attributes:
-        image: (H, W, 3) uint8 RGB, 0-255, upright, at least 64 pixels a side.
+        image: (H, W, 3) uint8 RGB, 0-255, sRGB, upright, at least 64 pixels a side.
         dicom: what the file says of the patient; None for a file that is no DICOM.
+        remarks: what a reader should know of how it was read.
     """
 
     image: RgbImage
     dicom: DicomFacts | None = None
+    remarks: tuple[Remark, ...] = ()
 
 
 def decode_image(content: bytes, max_bytes: int = MAX_BYTES) -> RgbImage:
@@ -68,8 +82,9 @@ def decode_image(content: bytes, max_bytes: int = MAX_BYTES) -> RgbImage:
 def open_image(content: bytes, max_bytes: int = MAX_BYTES) -> OpenedImage:
     """Decode an uploaded file to upright 8-bit RGB.
 
-    EXIF rotation is applied; CMYK, 16-bit, palette and grey images are converted; transparency is laid on white.
-    Metadata does not survive, but for the age and sex that a DICOM file states.
+    EXIF rotation is applied; colours are converted to sRGB by the file's colour profile; CMYK, 16-bit, palette and grey
+    images are converted; transparency is laid on white, unless nothing at all would be seen. Of several pages the first
+    one is read. Metadata does not survive, but for the age and sex that a DICOM file states.
 
     Args:
         content: the file's bytes.
@@ -77,8 +92,8 @@ def open_image(content: bytes, max_bytes: int = MAX_BYTES) -> OpenedImage:
 
     Raises:
         ImageRejected: no bytes, more than `max_bytes`, not one of JPEG, PNG, TIFF, WebP, BMP, DICOM, more than 50
-            megapixels (refused before pixels are decoded), less than 64 pixels a side, or truncated; of DICOM files
-            also what `model.images.dicom.read_dicom` lists.
+            megapixels (refused before pixels are decoded), less than 64 pixels a side, truncated or damaged inside, or
+            a TIFF of a layout that Pillow garbles; of DICOM files also what `model.images.dicom.read_dicom` lists.
     """
     if not content:
         raise ImageRejected("empty", "expected an image, received an empty file; choose the file again")
@@ -90,15 +105,55 @@ def open_image(content: bytes, max_bytes: int = MAX_BYTES) -> OpenedImage:
         )
     if is_dicom(content):
         read = read_dicom(content)
-        return OpenedImage(read.image, read.facts)
+        return OpenedImage(read.image, read.facts, read.remarks)
+    content, profile = _without_what_pillow_trips_over(content)
     image = _open(content)
     check_size(*image.size)
+    _check_layout(image)
+    remarks: list[Remark] = ["first_page"] if getattr(image, "n_frames", 1) > 1 else []
+    profile = image.info.get("icc_profile") if profile is None else profile
     try:
-        return OpenedImage(np.asarray(_to_rgb(_turn_upright(image)), dtype=np.uint8))
+        rgb, is_profile_used = _to_rgb(_turn_upright(image), profile, _is_white_zero(image))
     except (*_DAMAGED, Image.DecompressionBombError) as error:
+        raise _damaged(str(image.format)) from error
+    if image.format == "JPEG" and damage_in(content) is not None:
+        raise _damaged("JPEG")
+    if not is_profile_used:
+        remarks.append("profile_ignored")
+    return OpenedImage(np.asarray(rgb, dtype=np.uint8), remarks=tuple(remarks))
+
+
+def _damaged(what: str) -> ImageRejected:
+    return ImageRejected(
+        "damaged", f"expected a complete image, received a damaged or truncated {what}; export it again"
+    )
+
+
+def _without_what_pillow_trips_over(content: bytes) -> tuple[bytes, bytes | None]:
+    """The file as Pillow should get it, and its colour profile where that had to be taken out."""
+    if is_jpeg(content) and has_too_many_scans(content):
         raise ImageRejected(
-            "damaged", f"expected a complete image, received a damaged or truncated {image.format}; export it again"
-        ) from error
+            "damaged", "expected a JPEG of up to 100 scans, received one of more; export the image again"
+        )
+    if not is_png(content):
+        return content, None
+    try:
+        return without_metadata(content)
+    except TooManyChunks as error:
+        raise _damaged("PNG") from error
+
+
+def _check_layout(image: ImageFile.ImageFile) -> None:
+    """Refuses what Pillow reads without an error, and wrongly."""
+    if image.format != "TIFF":
+        return
+    tags = image.tag_v2  # type: ignore[attr-defined]
+    if tags.get(TIFF_PLANES, 1) == SEPARATE_PLANES and max(tags.get(TIFF_BITS, (8,))) > 8:
+        raise ImageRejected(
+            "unsupported_tiff",
+            "expected a TIFF whose samples lie together, received separate planes of 16 bits; "
+            "export the image as JPEG or PNG",
+        )
 
 
 def _open(content: bytes) -> ImageFile.ImageFile:
@@ -129,21 +184,44 @@ def _turn_upright(image: Image.Image) -> Image.Image:
     a camera wrote with an unexpected type.
     """
     image.load()
-    method = _UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    try:
+        method = _UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except _DAMAGED:
+        # The block is broken, the pixels are not.
+        method = None
     return image if method is None else image.transpose(method)
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode == "RGB" and "transparency" not in image.info:
-        return image
+def _to_rgb(image: Image.Image, profile: bytes | None, is_white_zero: bool) -> tuple[Image.Image, bool]:
+    """The image as RGB, by its colour profile; and whether that could be used, True where there is none.
+
+    Args:
+        image: upright.
+        profile: ICC profile.
+        is_white_zero: whether 0 is white where the image is grey and has more than 8 bits.
+    """
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        return Image.fromarray(_to_8_bit(np.asarray(image))).convert("RGB")
-    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        levels = _to_8_bit(np.asarray(image))
+        image = Image.fromarray(255 - levels if is_white_zero else levels)
+    opacity = None
+    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
         rgba = image.convert("RGBA")
-        canvas = Image.new("RGB", rgba.size, "white")
-        canvas.paste(rgba, mask=rgba.getchannel("A"))
-        return canvas
-    return image.convert("RGB")
+        opacity, image = rgba.getchannel("A"), rgba.convert("L" if image.mode in ("L", "LA", "La") else "RGB")
+    elif image.mode not in ("RGB", "L", "CMYK"):
+        image = image.convert("RGB")
+    managed = to_srgb(image, profile) if profile is not None else None
+    rgb = image.convert("RGB") if managed is None else managed
+    # Programs that never fill in the opacity leave it 0 everywhere: an image that no one could see.
+    if opacity is not None and opacity.getextrema() != (0, 0):
+        canvas = Image.new("RGB", rgb.size, "white")
+        canvas.paste(rgb, mask=opacity)
+        rgb = canvas
+    return rgb, profile is None or managed is not None
+
+
+def _is_white_zero(image: ImageFile.ImageFile) -> bool:
+    """Whether a grey TIFF's 0 is white, which Pillow turns around for 8 bits only."""
+    return image.format == "TIFF" and image.tag_v2.get(TIFF_PHOTOMETRIC) == WHITE_IS_ZERO  # type: ignore[attr-defined]
 
 
 def _to_8_bit(values: NDArray[np.generic]) -> NDArray[np.uint8]:

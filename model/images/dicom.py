@@ -22,9 +22,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageFile
 
-from model.images.rejection import MAX_PIXELS, ImageRejected, RgbImage, check_size
+from model.images.colour import to_srgb
+from model.images.jpeg import damage_in
+from model.images.rejection import MAX_PIXELS, ImageRejected, Remark, RgbImage, check_size
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -49,7 +51,7 @@ _COLOURS: dict[str, tuple[str, ...]] = {
 # All that is ever decoded of a file: no name, no number, no place of a patient.
 _KEYWORDS = (
     "SOPClassUID NumberOfFrames SamplesPerPixel PhotometricInterpretation PlanarConfiguration Rows Columns "
-    "BitsAllocated BitsStored BurnedInAnnotation PatientAge PatientBirthDate PatientSex StudyDate PixelData"
+    "BitsAllocated BitsStored ICCProfile BurnedInAnnotation PatientAge PatientBirthDate PatientSex StudyDate PixelData"
 ).split()
 # A deflated file may hold the largest image that is accepted, and a megabyte of words.
 _MAX_INFLATED = MAX_PIXELS * 3 + 2**20
@@ -75,10 +77,11 @@ class DicomFacts:
 
 @dataclass(frozen=True)
 class DicomImage:
-    """The image of a DICOM file, (H, W, 3) uint8 RGB, and what the file says of the patient."""
+    """The image of a DICOM file, (H, W, 3) uint8 sRGB, what the file says of the patient, and how it was read."""
 
     image: RgbImage
     facts: DicomFacts
+    remarks: tuple[Remark, ...] = ()
 
 
 def is_dicom(content: bytes) -> bool:
@@ -101,7 +104,8 @@ def read_dicom(content: bytes) -> DicomImage:
         _check_text(dataset)
         check_size(int(dataset.Columns), int(dataset.Rows))
         _check_samples(dataset, _COLOURS[syntax])
-        return DicomImage(_pixels(dataset, syntax), _facts(dataset))
+        image, remarks = _in_srgb(_pixels(dataset, syntax), dataset.get("ICCProfile"))
+        return DicomImage(image, _facts(dataset), remarks)
 
 
 @contextmanager
@@ -210,12 +214,44 @@ def _pixels(dataset: Dataset, syntax: str) -> RgbImage:
     return samples if is_rgb else np.asarray(Image.fromarray(samples, "YCbCr").convert("RGB"))
 
 
+def _in_srgb(image: RgbImage, profile: bytes | None) -> tuple[RgbImage, tuple[Remark, ...]]:
+    if not profile:
+        return image, ()
+    managed = to_srgb(Image.fromarray(image), bytes(profile))
+    return (image, ("profile_ignored",)) if managed is None else (np.asarray(managed), ())
+
+
 def _compressed_pixels(dataset: Dataset, file_format: str) -> RgbImage:
-    """Of JPEG and JPEG 2000, whose own markers say how the colours are coded; the tags beside them are often wrong."""
-    with Image.open(io.BytesIO(_first_frame(dataset)), formats=(file_format,)) as image:
+    """Of JPEG and JPEG 2000, whose own markers say how the colours are coded; the tags beside them are often wrong.
+
+    Where there is no marker, the tags are all there is.
+    """
+    frame = _first_frame(dataset)
+    with Image.open(io.BytesIO(frame), formats=(file_format,)) as image:
         if image.size != (int(dataset.Columns), int(dataset.Rows)) or image.mode != "RGB":
             raise ValueError("expected a frame as the tags describe it")
-        return np.asarray(image)
+        is_untold = not _is_colour_told(image, frame)
+        if is_untold and file_format == "JPEG" and dataset.PhotometricInterpretation == "RGB":
+            # Pillow's decoder takes the colours of the file behind those of the image.
+            image.tile = [tile._replace(args=("RGB", "RGB")) for tile in image.tile]
+        pixels = np.asarray(image)
+    if file_format == "JPEG" and damage_in(frame) is not None:
+        raise ValueError("expected a whole frame")
+    if is_untold and file_format == "JPEG2000" and dataset.PhotometricInterpretation != "RGB":
+        raise _unsupported("JPEG 2000 whose frame and tags tell of the same colours", "tags of a transform without one")
+    return pixels
+
+
+def _is_colour_told(image: ImageFile.ImageFile, frame: bytes) -> bool:
+    """Whether the frame itself says how its colours are coded.
+
+    JPEG: by JFIF's or Adobe's marker. JPEG 2000: by the flag of the component transform behind the number of layers in
+    the first COD segment (ITU-T T.800, A.6.1).
+    """
+    if image.format == "JPEG":
+        return "jfif" in image.info or "adobe" in image.info
+    start = frame.find(b"\xff\x52")
+    return start < 0 or frame[start + 8] == 1
 
 
 def _first_frame(dataset: Dataset) -> bytes:
@@ -226,7 +262,9 @@ def _first_frame(dataset: Dataset) -> bytes:
 
 def _plain_samples(dataset: Dataset) -> RgbImage:
     rows, columns = int(dataset.Rows), int(dataset.Columns)
-    if dataset.PhotometricInterpretation == "YBR_FULL_422":
+    # Some writers keep the chroma of every pixel and call it shared: their length tells.
+    is_shared = dataset.PhotometricInterpretation == "YBR_FULL_422" and len(dataset.PixelData) < rows * columns * 3
+    if is_shared:
         return _full_chroma(np.frombuffer(dataset.PixelData, np.uint8, rows * columns * 2).reshape(rows, -1, 4))
     values = np.frombuffer(dataset.PixelData, np.uint8, rows * columns * 3)
     if int(dataset.get("PlanarConfiguration") or 0) == 1:

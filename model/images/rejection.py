@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 from numpy.typing import NDArray
 
 RgbImage = NDArray[np.uint8]
+# What a reader should know of how an image was read: `profile_ignored`, its colour profile is broken or belongs to
+# another kind of image; `first_page`, the file holds several.
+Remark = Literal["profile_ignored", "first_page"]
 MAX_BYTES = 20 * 1024 * 1024
 MAX_PIXELS = 50_000_000
 # A case's image is kept without loss, so it may be larger than the upload: three bytes a pixel and a rest.
@@ -18,7 +23,7 @@ class ImageRejected(Exception):
 
     Attributes:
         reason: a code for logs and tables: `empty`, `too_many_bytes`, `not_an_image`, `too_many_pixels`, `too_small`,
-            `damaged`, and of DICOM files `burnt_in_text` or `unsupported_dicom`.
+            `damaged`, of TIFF files `unsupported_tiff`, of DICOM files `burnt_in_text` or `unsupported_dicom`.
     """
 
     def __init__(self, reason: str, message: str) -> None:

@@ -23,9 +23,9 @@ from data.datasets.ham10000 import DatasetError
 from data.datasets.splits import locked_test_files
 from model.analysis.analyzer import Analyzer
 from model.analysis.quality import Quality
+from model.batch.sources import has_image_name
 from model.evaluation.report import gate_table
 from model.evaluation.results import to_plain
-from model.images.decoding import IMAGE_SUFFIXES
 from model.inference.artifact import DEFAULT_ARTIFACT, load_artifact, write_section
 from model.inference.runtimes import LiteRTClassifier
 from model.measures.intervals import Estimate, bootstrap_weights, share_estimates
@@ -59,7 +59,7 @@ def final_half(folder: Path) -> list[Path]:
     Raises:
         DatasetError: fewer than two image files.
     """
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
+    paths = sorted(path for path in folder.rglob("*") if has_image_name(path))
     if len(paths) < 2:
         raise DatasetError(f"expected at least 2 image files in {folder}, found {len(paths)}")
     return paths[1::2]

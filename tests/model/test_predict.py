@@ -28,6 +28,7 @@ from model.images.rejection import MAX_BYTES
 from model.inference.artifact import DEFAULT_ARTIFACT, Artifact, QualityLimits, load_artifact
 from model.inference.runtimes import LiteRTClassifier
 from model.predict import main
+from tests.support.dicom import dicom_file
 
 Rows = list[dict[str, str]]
 ANYTHING = QualityLimits(0, 0, 255, 0, float("inf"))
@@ -205,6 +206,20 @@ def test_without_output_rows_go_to_standard_output_which_stays_open(
 
 
 # Which files
+
+
+def test_images_by_any_usual_name_are_found_and_copies_passed_over(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], tolerant: Artifact
+) -> None:
+    whole = draw_lesion(tmp_path / "lesion.jpg").read_bytes()
+    for name in ("b.jfif", "c.JPE", "._lesion.jpg", ".ipynb_checkpoints/lesion-checkpoint.jpg", "__MACOSX/lesion.jpg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(whole)
+    (tmp_path / "IM000001").write_bytes(dicom_file())
+    (tmp_path / "README").write_text("no image")
+    code, rows = run_main(tmp_path / "out.csv", [tmp_path])
+    assert (code, [row["image"] for row in rows]) == (0, ["IM000001", "b.jfif", "c.JPE", "lesion.jpg"])
+    assert "passed over 3 copies" in capsys.readouterr().err
 
 
 def test_folders_are_searched_for_images_and_files_taken_as_given(tmp_path: Path) -> None:

@@ -101,8 +101,8 @@ def test_rle() -> None:
         (uid.JPEGBaseline8Bit, "RGB", "JPEG", {"quality": 95, "keep_rgb": True}),
         # Wrong beside a frame of Y, Cb and Cr, and common.
         (uid.JPEGBaseline8Bit, "RGB", "JPEG", {"quality": 95}),
-        (uid.JPEG2000Lossless, "YBR_RCT", "JPEG2000", {"no_jp2": True}),
-        (uid.JPEG2000, "YBR_ICT", "JPEG2000", {"no_jp2": True, "irreversible": True}),
+        (uid.JPEG2000Lossless, "YBR_RCT", "JPEG2000", {"no_jp2": True, "mct": 1}),
+        (uid.JPEG2000, "YBR_ICT", "JPEG2000", {"no_jp2": True, "mct": 1, "irreversible": True}),
     ],
 )
 def test_compressed_frames(syntax: str, photometric: str, file_format: str, options: dict[str, Any]) -> None:
