@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from dashboard.shell.charts import CARD_HEIGHT, add_share_cells, neutral_line, new_figure
 from dashboard.shell.colours import ACCENT, NEUTRAL, translucent
-from dashboard.shell.formats import percent
+from dashboard.shell.formats import one_decimal, percent
 from data.tasks.task import Task
 from model.evaluation.results import MACRO, RocCurve
 from model.inference.artifact import OperatingPoint
@@ -138,10 +138,10 @@ def _add_current(figure: go.Figure, question: str, current: ThresholdMetrics, co
         x=[1 - current.specificity.value],
         y=[current.sensitivity.value],
         mode="markers",
-        name=f"threshold {current.threshold:.1%} ({question})",
+        name=f"threshold {one_decimal(current.threshold)} ({question})",
         marker={"size": 12, "color": colour, "line": {"width": 2, "color": "#ffffff"}},
-        hovertemplate=f"{question} at threshold {current.threshold:.1%}<br>sensitivity %{{y:.1%}}, "
-        f"specificity {current.specificity.value:.1%}<extra></extra>",
+        hovertemplate=f"{question} at threshold {one_decimal(current.threshold)}<br>sensitivity %{{y:.1%}}, "
+        f"specificity {one_decimal(current.specificity.value)}<extra></extra>",
     )
 
 

@@ -6,14 +6,19 @@ names only the colours that mean something. Titles stand above a chart as text, 
 
 from __future__ import annotations
 
+import re
 from textwrap import wrap
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
+from plotly.basedatatypes import BasePlotlyType, BaseTraceType
 
 from dashboard.shell.colours import NEUTRAL, SHARE_SCALE, translucent
+from dashboard.shell.formats import one_decimal
 
+# A share in a hover, `%{x:.1%}` or `%{customdata[2]:.0%}`: what it is of, and how many decimals.
+_SHARE_IN_HOVER = re.compile(r"%\{(x|y|z|customdata(?:\[\d\])?):\.(\d)%\}")
 TRANSPARENT = "rgba(0,0,0,0)"
 CELL_TEXT_SIZE = 12
 CARD_HEIGHT = 360  # pixels; fifteen body sites still have a readable row each
@@ -98,6 +103,59 @@ def add_share_cells(
     figure.update_yaxes(type="category", showgrid=False, ticks="")
 
 
+def spaced_percents(figure: go.Figure) -> go.Figure:
+    """A copy whose shares read as all others do, `95 %`, which Plotly's own format cannot write.
+
+    What a hover shows of a share is written out, point by point, and so are the ticks of axes of shares.
+    """
+    spaced = go.Figure(figure)
+    for trace in spaced.data:
+        _write_out_hover(trace)
+    for letter, axes in (("x", spaced.select_xaxes()), ("y", spaced.select_yaxes())):
+        for axis in axes:
+            if axis.tickformat == ".0%":
+                ticks = _share_ticks(axis, [getattr(trace, letter) for trace in spaced.data])
+                axis.update(tickvals=ticks, ticktext=[percent_of(tick, 0) for tick in ticks], tickformat=None)
+                axis.update(dtick=None, nticks=None)
+    return spaced
+
+
+def percent_of(share: float, decimals: int) -> str:
+    """`95.3 %` with so many decimals; empty where there is no share."""
+    return "" if np.isnan(share) else f"{share * 100:.{decimals}f} %"
+
+
+def _write_out_hover(trace: BaseTraceType) -> None:
+    template = getattr(trace, "hovertemplate", None) or ""
+    found = sorted({match.groups() for match in _SHARE_IN_HOVER.finditer(template)})
+    if not found:
+        return
+    shape = np.shape(trace.z if trace.type == "heatmap" else trace.x)
+    kept = np.empty((*shape, 0)) if trace.customdata is None else np.asarray(trace.customdata, dtype=object)
+    if kept.ndim == len(shape):
+        # One number a point, which the template calls by no index.
+        kept = kept[..., np.newaxis]
+        template = template.replace("%{customdata:", "%{customdata[0]:")
+        found = [(name.replace("customdata", "customdata[0]"), decimals) for name, decimals in found]
+    for name, decimals in found:
+        values = kept[..., int(name[-2])] if name.startswith("customdata") else np.asarray(getattr(trace, name))
+        texts = np.array([percent_of(float(value), int(decimals)) for value in values.ravel()], dtype=object)
+        template = template.replace(f"%{{{name}:.{decimals}%}}", f"%{{customdata[{kept.shape[-1]}]}}")
+        kept = np.concatenate([kept.astype(object), texts.reshape((*shape, 1))], axis=-1)
+    trace.update(hovertemplate=template, customdata=kept)
+
+
+def _share_ticks(axis: BasePlotlyType, values: list[object]) -> list[float]:
+    """Where the ticks of an axis of shares stand: every `dtick`, or at most seven round numbers up to its end."""
+    numbers = [np.asarray(one, dtype=float) for one in values if one is not None and np.asarray(one).dtype != object]
+    ends = [float(np.nanmax(one)) for one in numbers if one.size and not np.isnan(one).all()]
+    end = min(axis.range[1] if axis.range else max(ends, default=1.0) * 1.1, 1.0)
+    step = axis.dtick or next(
+        step for step in (0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.5) if end / step <= 6 or step == 0.5
+    )
+    return [float(tick) for tick in np.arange(0, end + 1e-9, step)]
+
+
 def neutral_line(dash: str = "dot") -> dict[str, object]:
     """A quiet reference line: diagonals, limits."""
     return {"color": NEUTRAL, "width": 1, "dash": dash}
@@ -137,7 +195,7 @@ def interval_dots(table: pd.DataFrame, axis_title: str, reference_name: str) -> 
             mode="markers",
             cliponaxis=False,
             marker={"color": row.colour, "size": 9},
-            hovertemplate=f"%{{y}}<br>%{{x:.1%}}, 95 % interval {row.low:.1%} to {row.high:.1%}<br>"
+            hovertemplate=f"%{{y}}<br>%{{x:.1%}}, 95 % interval {one_decimal(row.low)} to {one_decimal(row.high)}<br>"
             f"{row.images:,} images<extra></extra>",
         )
     figure.update_xaxes(title=axis_title, tickformat=".0%", rangemode="tozero", nticks=6, showgrid=True)

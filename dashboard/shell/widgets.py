@@ -14,6 +14,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from dashboard.shell import errors, formats, resources
+from dashboard.shell.charts import spaced_percents
 from data.tasks.task import Task
 from model.inference.artifact import Artifact, ArtifactMismatch
 
@@ -104,7 +105,7 @@ def chart(
     """
     if has_heading:
         chart_heading(title, data)
-    event = st.plotly_chart(figure, key=key, config=CHART_CONFIG, alt=f"{title}. {data}.", **plotly)
+    event = st.plotly_chart(spaced_percents(figure), key=key, config=CHART_CONFIG, alt=f"{title}. {data}.", **plotly)
     if note:
         st.html(f'<p class="lens-data">{escape(note)}</p>')
     return event

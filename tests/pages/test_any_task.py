@@ -91,7 +91,7 @@ def test_every_study_of_another_task_is_drawn(monkeypatch: pytest.MonkeyPatch, t
     text = shown_text(page)
     assert "Wholly blighted AUROC" in text and "n = 40 (20 / 15)" in text
     assert foreign_words(page) == set()
-    assert "least for wholly blighted, 68 % (58 to 78 %)" in shown_text(about)
+    assert "least for wholly blighted, 68 % (58 to 78 %, n = 9)" in shown_text(about)
 
 
 def test_about_tells_a_card_of_the_task_at_hand(toy_model: Path) -> None:

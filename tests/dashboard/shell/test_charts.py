@@ -264,3 +264,28 @@ def test_numbers_are_written_for_a_reader() -> None:
     assert interval_range(0.75, 0.831, metric_of("ppv", SKIN)) == "75 to 83 %"
     assert interval_range(0.97, 0.999, metric_of("ppv", SKIN)) == "97 to > 99 %"
     assert interval_range(float("nan"), 1.0, metric_of("ppv", SKIN)) == "–"
+
+
+def test_shares_of_a_figure_read_as_on_the_rest_of_the_screen() -> None:
+    figure = charts.new_figure(200)
+    figure.add_scatter(
+        x=[0.1, 0.25], y=[0.5, math.nan], customdata=[0.9, 1.0], hovertemplate="%{y:.1%}, %{customdata:.0%} at %{x:.2f}"
+    )
+    figure.add_scatter(
+        x=[0.3], y=[0.4], customdata=[[7, 0.125]], hovertemplate="%{customdata[0]:,} of %{customdata[1]:.1%}"
+    )
+    figure.add_heatmap(z=[[0.2, 0.8]], customdata=[[[1], [2]]], hovertemplate="%{customdata[0]} (%{z:.0%})")
+    figure.update_xaxes(tickformat=".0%", nticks=6)
+    figure.update_yaxes(tickformat=".0%", dtick=0.25, range=[-0.04, 1.04])
+    spaced = charts.spaced_percents(figure)
+    first, second, cells = spaced.data
+    assert first.hovertemplate == "%{customdata[2]}, %{customdata[1]} at %{x:.2f}"
+    assert first.customdata.tolist() == [[0.9, "90 %", "50.0 %"], [1.0, "100 %", ""]]
+    assert second.hovertemplate == "%{customdata[0]:,} of %{customdata[2]}"
+    assert second.customdata.tolist() == [[7, 0.125, "12.5 %"]]
+    assert cells.hovertemplate == "%{customdata[0]} (%{customdata[1]})"
+    assert cells.customdata.tolist() == [[[1, "20 %"], [2, "80 %"]]]
+    assert spaced.layout.yaxis.ticktext == ("0 %", "25 %", "50 %", "75 %", "100 %")
+    assert spaced.layout.xaxis.ticktext[:3] == ("0 %", "10 %", "20 %") and spaced.layout.xaxis.tickformat is None
+    # The figure itself stays.
+    assert figure.layout.yaxis.tickformat == ".0%" and list(figure.data[0].customdata) == [0.9, 1.0]
