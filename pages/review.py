@@ -26,7 +26,9 @@ with answer_area:
         analysis = widgets.analyse(upload)
         with queue_area:
             inputs.queue_navigation(uploads)
-        if analysis is not None and own_read_widgets.is_due(upload):
+        if analysis is not None and analysis.answer is None:
+            decision_widgets.refused(upload, analysis)
+        elif analysis is not None and own_read_widgets.is_due(upload):
             own_read_widgets.own_read(upload, analysis)
         elif analysis is not None:
             informed = facts_widgets.informed(upload, analysis)

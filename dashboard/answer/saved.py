@@ -10,7 +10,7 @@ import math
 from dashboard.answer.wording import of_100
 from dashboard.shell import resources
 from dashboard.shell.formats import escape, one_decimal
-from data.cases.case import ModelResult
+from data.cases.case import ModelResult, Refusal
 from model.analysis.case_record import is_of_model, recorded_rates
 from model.inference.artifact import ArtifactMismatch, MeasuredRate
 
@@ -19,6 +19,14 @@ NO_OWN_READ = "not asked for"
 INFORMED = "given after the answer had been shown"
 INFORMED_NOT_COMPARED = f"The own read was {INFORMED}, so it is not compared with the decision."
 NO_BIOPSY = "no result yet"
+NO_ANSWER = "no answer"
+# Why an image was refused, by the remark that forbade an answer (`model.analysis.quality`).
+_REASONS = {
+    "too_dark": "is too dark",
+    "too_bright": "is over-exposed",
+    "no_contrast": "shows almost no structure",
+    "out_of_distribution": "does not look like the {images} that the model knows",
+}
 
 
 AFTER_THE_ANSWER = "after the answer"
@@ -27,6 +35,12 @@ AFTER_THE_ANSWER = "after the answer"
 def listed_own_read(name: str, is_informed: bool | None) -> str:
     """The own read as one cell of a table: `Melanoma`, `Melanoma (after the answer)`, or nothing."""
     return f"{name} ({AFTER_THE_ANSWER})" if name and is_informed else name
+
+
+def refused(refusal: Refusal) -> str:
+    """That there is no answer, and why; plain text."""
+    reason = _REASONS.get(refusal.reason, "was refused: {reason}")
+    return f"No answer from the AI: the image {refusal.task.worded(reason, reason=refusal.reason.replace('_', ' '))}."
 
 
 def saved_verdict(result: ModelResult) -> str:
@@ -120,11 +134,11 @@ def _of_100(rate: MeasuredRate) -> str:
     return of_100(rate) if rate.n else f"{rate.value * 100:.0f} of 100"
 
 
-def model_name(result: ModelResult) -> str:
+def model_name(result: ModelResult | Refusal) -> str:
     """`skin 2.0` for Markdown."""
     return escape(plain_model_name(result))
 
 
-def plain_model_name(result: ModelResult) -> str:
+def plain_model_name(result: ModelResult | Refusal) -> str:
     """`skin 2.0`."""
     return f"{result.model_name} {result.model_version}"

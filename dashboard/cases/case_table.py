@@ -10,7 +10,7 @@ import streamlit as st
 from dashboard.answer.diagnosis import listed_diagnosis
 from dashboard.answer.image_table import Cell, Column, ImageRow, image_table
 from dashboard.answer.patient import choice, person, place
-from dashboard.answer.saved import AFTER_THE_ANSWER
+from dashboard.answer.saved import AFTER_THE_ANSWER, NO_ANSWER
 from dashboard.cases import wording
 from dashboard.cases.opened import ask_for
 from dashboard.cases.thumbnails import thumbnails
@@ -69,7 +69,7 @@ def _row(summary: CaseSummary, task: Task, pictures: dict[UUID, bytes | None]) -
                     AFTER_THE_ANSWER if summary.own_is_informed else "",
                 )
             ),
-            Cell((task.named(summary.prediction).name, _flag(summary, task)), summary.is_flagged),
+            Cell(_of_model(summary, task), bool(summary.is_flagged)),
             Cell((listed_diagnosis(task, summary.dx, summary.other), choice(summary.plan))),
             Cell((listed_diagnosis(task, summary.biopsy_dx, summary.biopsy_other),)),
             Cell((summary.saved_by,)),
@@ -77,5 +77,8 @@ def _row(summary: CaseSummary, task: Task, pictures: dict[UUID, bytes | None]) -
     )
 
 
-def _flag(summary: CaseSummary, task: Task) -> str:
-    return wording.flag(task, percent(summary.p_positive), summary.is_flagged)
+def _of_model(summary: CaseSummary, task: Task) -> tuple[str, ...]:
+    if summary.prediction is None or summary.p_positive is None:
+        return (NO_ANSWER,)
+    flag = wording.flag(task, percent(summary.p_positive), bool(summary.is_flagged))
+    return task.named(summary.prediction).name, flag

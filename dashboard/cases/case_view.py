@@ -12,7 +12,7 @@ from dashboard.answer import saved
 from dashboard.answer import wording as answer_wording
 from dashboard.answer.bars import class_bars_html, group_bars_html
 from dashboard.answer.diagnosis import diagnosis
-from dashboard.answer.viewer import heatmap_viewer
+from dashboard.answer.viewer import heatmap_viewer, image_viewer
 from dashboard.cases import forms as case_forms
 from dashboard.cases import wording
 from dashboard.cases.opened import Picture, close, opened, parsed_id, picture
@@ -66,8 +66,11 @@ def case_view(asked: str) -> None:
 def _picture(case: Case) -> Picture | None:
     with explained_errors():
         shown = picture(case)
+        if case.refusal is not None:
+            image_viewer(shown.analysis, case.task, key="cases_image")
+            return shown
         explanation = shown.analysis.answered.explanation
-        leading = answer_wording.leading_class(recorded_prediction(case.result), case.result.is_flagged)
+        leading = answer_wording.leading_class(recorded_prediction(case.answered), case.answered.is_flagged)
         heatmap_viewer(shown.analysis, leading, {}, key="cases_viewer")
         for remark in answer_wording.warnings(shown.analysis.quality, explanation.framing.seen_share, case.task):
             st.warning(remark, icon=":material/warning:")
@@ -79,7 +82,11 @@ def _picture(case: Case) -> Picture | None:
 
 
 def _answer(case: Case) -> None:
-    result = case.result
+    if case.refusal is not None:
+        st.warning(saved.refused(case.refusal), icon=":material/block:")
+        st.caption(wording.refusing_model(case.refusal))
+        return
+    result = case.answered
     prediction = recorded_prediction(result)
     st.html(group_bars_html(prediction, saved_point(result)))
     _verdict(result)
@@ -121,7 +128,7 @@ def _reads(case: Case) -> None:
     own, biopsy, task = case.own_read, case.biopsy, case.task
     rows = [
         (
-            wording.own_read_label(own),
+            wording.own_read_label(own) if case.refusal is None else wording.FIRST_READ_LABEL,
             diagnosis(task, own),
             own.certainty,
             own.plan,
@@ -129,9 +136,9 @@ def _reads(case: Case) -> None:
         )
         if own
         else (wording.OWN_READ_LABEL, saved.NO_OWN_READ, "", "", ""),
-        (wording.model_label(task), task.titled(case.result.prediction), "", "", ""),
+        (wording.model_label(task), _named_by_model(case), "", "", ""),
         (
-            wording.DECISION_LABEL,
+            wording.DECISION_LABEL if case.refusal is None else wording.NEWEST_DECISION_LABEL,
             diagnosis(task, case.decision),
             "",
             case.decision.plan,
@@ -145,6 +152,10 @@ def _reads(case: Case) -> None:
     st.caption(wording.changed_mind(case))
     if case.lesion.note:
         st.markdown(f"**Note:** {escape(case.lesion.note)}")
+
+
+def _named_by_model(case: Case) -> str:
+    return saved.NO_ANSWER if case.refusal else case.task.titled(case.answered.prediction)
 
 
 # --- The present model -----------------------------------------------------------------------------------------------
@@ -163,19 +174,39 @@ def _present_model(case: Case, shown: Picture | None) -> None:
     if new.answer is None:
         st.warning(wording.NO_NEW_ANSWER, icon=":material/block:")
         return
-    point, prediction = _same_point(case.result, artifact), new.answer.prediction
+    saved_name = "" if case.refusal else case.answered.operating_point
+    point, prediction = _same_point(saved_name, artifact), new.answer.prediction
     image, table = st.columns([7, 4], gap="medium")
     with image:
         leading = answer_wording.leading_class(prediction, prediction.p_positive >= point.threshold)
         heatmap_viewer(new, leading, {}, key="cases_viewer_new")
     with table:
-        _old_and_new(case.result, prediction, artifact, point)
+        if case.refusal is None:
+            _old_and_new(case.answered, prediction, artifact, point)
+        else:
+            _new_alone(prediction, artifact, point)
 
 
-def _same_point(result: ModelResult, artifact: Artifact) -> OperatingPoint:
-    """The present model's operating point of the saved name, the first where it has none."""
+def _same_point(name: str, artifact: Artifact) -> OperatingPoint:
+    """The present model's operating point of this name, the first where it has none."""
     points = {point.name: point for point in artifact.operating_points}
-    return points.get(result.operating_point, artifact.operating_points[0])
+    return points.get(name, artifact.operating_points[0])
+
+
+def _new_alone(new: Prediction, artifact: Artifact, point: OperatingPoint) -> None:
+    """What the present model says of an image that an earlier one refused; the case keeps nothing of it."""
+    task = new.task
+    rows = [
+        (task.question.positive.capitalize(), percent(new.p_positive)),
+        ("Threshold", one_decimal(point.threshold)),
+        ("Flag", _flag(new.p_positive >= point.threshold)),
+        *((one.name, percent(float(new.probabilities[index]))) for index, one in enumerate(task.classes)),
+    ]
+    html_table(("", f"Now ({artifact.name} {artifact.version})"), rows, numeric=(1,))
+
+
+def _flag(is_flagged: bool) -> str:
+    return "flagged" if is_flagged else "not flagged"
 
 
 def _old_and_new(result: ModelResult, new: Prediction, artifact: Artifact, point: OperatingPoint) -> None:
@@ -183,12 +214,7 @@ def _old_and_new(result: ModelResult, new: Prediction, artifact: Artifact, point
     rows = [
         _difference(result.task.question.positive.capitalize(), result.p_positive, new.p_positive),
         ("Threshold", one_decimal(result.threshold), one_decimal(point.threshold), ""),
-        (
-            "Flag",
-            "flagged" if result.is_flagged else "not flagged",
-            "flagged" if new.p_positive >= point.threshold else "not flagged",
-            "",
-        ),
+        ("Flag", _flag(result.is_flagged), _flag(new.p_positive >= point.threshold), ""),
         (
             answer_wording.set_name(result.conformal_level),
             _names(result.task, result.conformal_set),
@@ -240,14 +266,17 @@ def _record(case: Case) -> None:
         "Model": saved.plain_model_name(result),
         "Weights": f"SHA-256 {result.artifact_sha256}",
         "Preprocessing": result.preprocessing_version,
-        "Heatmap": result.heatmap_method,
-        "Threshold": report_wording.operating_point(result).capitalize(),
+        **({} if case.refusal else _of_answer(case.answered)),
         "Image quality": report_wording.quality(result).capitalize(),
-        "Answered in": f"{result.runtime_ms:.0f} ms",
+        "Refused in" if case.refusal else "Answered in": f"{result.runtime_ms:.0f} ms",
     }
     with st.expander("Record"):
         st.caption(wording.NOT_A_VERDICT)
         html_table(("Fact", "Value"), list(facts.items()), numeric=())
+
+
+def _of_answer(result: ModelResult) -> dict[str, str]:
+    return {"Heatmap": result.heatmap_method, "Threshold": report_wording.operating_point(result).capitalize()}
 
 
 def informed_by_case(case: Case, analysis: Analysis) -> Analysis:

@@ -11,7 +11,7 @@ import streamlit as st
 
 from dashboard.answer.diagnosis import diagnosis, listed_diagnosis
 from dashboard.answer.patient import choice
-from dashboard.answer.saved import listed_own_read
+from dashboard.answer.saved import NO_ANSWER, listed_own_read
 from dashboard.answer.viewer import jpeg_url
 from dashboard.cases import wording
 from dashboard.cases.opened import opened, picture
@@ -20,7 +20,7 @@ from dashboard.shell.formats import percent
 from dashboard.shell.identity import actor
 from dashboard.shell.times import shown_day, shown_time
 from dashboard.shell.widgets import html_table
-from data.cases.case import Case, probabilities_of
+from data.cases.case import Case, ModelResult, probabilities_of
 from data.cases.queries import CaseSummary
 
 ASSETS = Path(__file__).resolve().parents[1] / "assets"
@@ -69,8 +69,8 @@ def _visits_table(visits: Sequence[CaseSummary], case: Case) -> None:
             wording.visit(number, visit) + (" (this case)" if visit.case_id == case.case_id else ""),
             wording.days_between(visits[0].saved_at, visit.saved_at),
             listed_own_read(listed_diagnosis(case.task, visit.own_dx, visit.own_other), visit.own_is_informed),
-            case.task.named(visit.prediction).name,
-            percent(visit.p_positive),
+            NO_ANSWER if visit.prediction is None else case.task.named(visit.prediction).name,
+            "" if visit.p_positive is None else percent(visit.p_positive),
             "flagged" if visit.is_flagged else "",
             listed_diagnosis(case.task, visit.dx, visit.other),
             choice(visit.plan),
@@ -92,18 +92,24 @@ def _compare(earlier: Case, later: Case) -> None:
         data={"visits": [_visit(earlier), _visit(later)]},
     )
     st.caption(wording.compare_note(later.task))
-    remark = wording.other_models(earlier.result, later.result)
-    if remark is not None:
-        st.warning(remark, icon=":material/difference:")
-    old, new = probabilities_of(earlier.result), probabilities_of(later.result)
     rows = [
-        _difference(later.task.question.positive.capitalize(), earlier.result.p_positive, later.result.p_positive),
-        *(_difference(one.name, float(old[index]), float(new[index])) for index, one in enumerate(later.task.classes)),
+        *([] if earlier.refusal or later.refusal else _answers(earlier.answered, later.answered)),
         ("Decision", diagnosis(earlier.task, earlier.decision), diagnosis(later.task, later.decision), ""),
         ("Time between", "", wording.days_between(earlier.saved_at, later.saved_at), ""),
     ]
     headers = ("", shown_day(earlier.saved_at), shown_day(later.saved_at), "Points")
     html_table(headers, rows, numeric=(1, 2, 3))
+
+
+def _answers(earlier: ModelResult, later: ModelResult) -> list[tuple[str, str, str, str]]:
+    remark = wording.other_models(earlier, later)
+    if remark is not None:
+        st.warning(remark, icon=":material/difference:")
+    task, old, new = later.task, probabilities_of(earlier), probabilities_of(later)
+    return [
+        _difference(task.question.positive.capitalize(), earlier.p_positive, later.p_positive),
+        *(_difference(one.name, float(old[index]), float(new[index])) for index, one in enumerate(task.classes)),
+    ]
 
 
 def _difference(name: str, old: float, new: float) -> tuple[str, str, str, str]:

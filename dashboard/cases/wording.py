@@ -12,7 +12,7 @@ from dashboard.answer.patient import person, place
 from dashboard.answer.saved import INFORMED_NOT_COMPARED, model_name
 from dashboard.shell.formats import escape
 from dashboard.shell.times import day_of, shown_time
-from data.cases.case import Case, ModelResult, Read
+from data.cases.case import Case, ModelResult, Read, Refusal
 from data.cases.queries import CaseSummary
 from data.tasks.known import TASKS
 from data.tasks.task import Task
@@ -39,6 +39,7 @@ TICK_HINT = "Tick rows of the table to export only those."
 ANY = "Any"
 FLAGGED_NAMES = {True: "Flagged", False: "Not flagged"}
 DIFFERS_NAMES = {True: "Differs from the AI", False: "Same as the AI"}
+REFUSED_NAMES = {True: "Refused by the AI", False: "Given by the AI"}
 BIOPSY_NAMES = {True: "With a result", False: "Without a result"}
 # Days by what they are called in a list of choices.
 NOT_SEEN_FOR = {
@@ -135,6 +136,7 @@ OWN_READ_LABEL, DECISION_LABEL, BIOPSY_LABEL = (
     "Decision after the AI",
     "Biopsy",
 )
+FIRST_READ_LABEL, NEWEST_DECISION_LABEL = "First read", "Decision"
 DECISION_HINT = "The case keeps the newest decision; the audit trail keeps that it was changed, by whom and when."
 BIOPSY_HINT = (
     "What histopathology found. It becomes the reference when **Local performance** counts how often the AI was right."
@@ -200,8 +202,20 @@ def saved_model(result: ModelResult) -> str:
     )
 
 
-def model_has_changed(result: ModelResult, present: str) -> str:
-    """Said above a case that another model answered."""
+def refusing_model(refusal: Refusal) -> str:
+    """The line under a refusal."""
+    return (
+        f"Model {model_name(refusal)} · weights {refusal.artifact_sha256[:12]} · no probability and no heatmap was kept"
+    )
+
+
+def model_has_changed(result: ModelResult | Refusal, present: str) -> str:
+    """Said above a case that another model answered or refused."""
+    if isinstance(result, Refusal):
+        return (
+            f"Model {model_name(result)} refused this image. The present model is {escape(present)}: it may give an "
+            "answer. The case stays as it was."
+        )
     return (
         f"This answer was given by model {model_name(result)}. The present model is {escape(present)}: it may answer "
         "otherwise. The saved answer stands as it was."
@@ -217,6 +231,8 @@ def changed_mind(case: Case) -> str:
     """Whether the clinician's diagnosis changed between the two reads."""
     if case.own_read is not None and case.own_read.is_informed:
         return INFORMED_NOT_COMPARED
+    if case.refusal is not None:
+        return "There was no answer of the AI to be swayed by."
     if case.has_changed_mind is None:
         return "No read before the AI was asked for."
     if not case.has_changed_mind:

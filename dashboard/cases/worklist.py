@@ -38,6 +38,7 @@ FILTERS: dict[str, Any] = {
     "cases_prediction": None,
     "cases_flagged": None,
     "cases_differs": None,
+    "cases_refused": None,
     "cases_biopsy": None,
     "cases_plans": (),
     "cases_due": None,
@@ -134,6 +135,7 @@ def _further_filters(task: Task) -> dict[str, Any]:
     with st.grid(2, min_column_width=210, gap="small"):
         return {
             "differs_from_model": _yes_or_no(f"{label.capitalize()} and AI", "cases_differs", wording.DIFFERS_NAMES),
+            "is_refused": _yes_or_no("Answer", "cases_refused", wording.REFUSED_NAMES),
             "has_biopsy": _yes_or_no("Biopsy", "cases_biopsy", wording.BIOPSY_NAMES),
             "plans": tuple(_plans("Plan", "cases_plans")),
             "not_seen_since": _since(_due(task, "Follow-up due", "cases_due")),

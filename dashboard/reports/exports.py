@@ -21,7 +21,7 @@ from uuid import UUID
 from dashboard.reports.fhir import diagnostic_report
 from dashboard.reports.pdf import case_pdf
 from dashboard.shell.formats import plain_cell
-from data.cases.case import Actor, Case
+from data.cases.case import Actor, Case, ModelResult
 from data.cases.log import CaseLog
 from data.cases.queries import CaseQuery
 from data.cases.storage import ImageAltered, ImageMissing
@@ -145,12 +145,16 @@ def _of_biopsy(name: str) -> Callable[[Case], Any]:
     return lambda case: "" if case.biopsy is None else getattr(case.biopsy, name)
 
 
-def _probability(index: int) -> Callable[[Case], float]:
-    return lambda case: case.result.probabilities[index]
+def _probability(index: int) -> Callable[[Case], Any]:
+    return _of_answer(lambda answer: answer.probabilities[index])
+
+
+def _of_answer(value: Callable[[ModelResult], Any]) -> Callable[[Case], Any]:
+    return lambda case: "" if case.refusal else value(case.answered)
 
 
 def _columns(task: Task) -> dict[str, Callable[[Case], Any]]:
-    """Value of a case by the name of its column; what is not known is empty."""
+    """Value of a case by the name of its column; what is not known is empty, as is an answer that was refused."""
     return {
         "case_id": lambda case: str(case.case_id),
         "saved_at": lambda case: case.saved_at.isoformat(),
@@ -173,24 +177,24 @@ def _columns(task: Task) -> dict[str, Callable[[Case], Any]]:
         "biopsy_reported_on": _of_biopsy("reported_on"),
         "biopsy_note": _of_biopsy("note"),
         **{dx: _probability(index) for index, dx in enumerate(task.codes)},
-        "prediction": lambda case: case.result.prediction,
-        task.question.column: lambda case: case.result.p_positive,
-        "is_flagged": lambda case: case.result.is_flagged,
-        "threshold": lambda case: case.result.threshold,
-        "operating_point": lambda case: case.result.operating_point,
-        "sensitivity": lambda case: _number(case.result.sensitivity),
-        "specificity": lambda case: _number(case.result.specificity),
-        "conformal_set": lambda case: "|".join(case.result.conformal_set),
-        "conformal_level": lambda case: case.result.conformal_level,
-        f"member_{task.question.column}": lambda case: "|".join(map(str, case.result.member_p_positive)),
-        "population": lambda case: case.result.population,
+        "prediction": _of_answer(lambda answer: answer.prediction),
+        task.question.column: _of_answer(lambda answer: answer.p_positive),
+        "is_flagged": _of_answer(lambda answer: answer.is_flagged),
+        "threshold": _of_answer(lambda answer: answer.threshold),
+        "operating_point": _of_answer(lambda answer: answer.operating_point),
+        "sensitivity": _of_answer(lambda answer: _number(answer.sensitivity)),
+        "specificity": _of_answer(lambda answer: _number(answer.specificity)),
+        "conformal_set": _of_answer(lambda answer: "|".join(answer.conformal_set)),
+        "conformal_level": _of_answer(lambda answer: answer.conformal_level),
+        f"member_{task.question.column}": _of_answer(lambda answer: "|".join(map(str, answer.member_p_positive))),
+        "population": _of_answer(lambda answer: answer.population),
         "quality": lambda case: case.result.quality,
         "ood_score": lambda case: _number(case.result.ood_score),
         "model_name": lambda case: case.result.model_name,
         "model_version": lambda case: case.result.model_version,
         "artifact_sha256": lambda case: case.result.artifact_sha256,
         "preprocessing_version": lambda case: case.result.preprocessing_version,
-        "heatmap_method": lambda case: case.result.heatmap_method,
+        "heatmap_method": _of_answer(lambda answer: answer.heatmap_method),
         "runtime_ms": lambda case: case.result.runtime_ms,
         "captured_name": lambda case: case.captured_name,
         "image_sha256": lambda case: case.image_sha256,
@@ -200,6 +204,7 @@ def _columns(task: Task) -> dict[str, Callable[[Case], Any]]:
         "own_other": _of_read("other"),
         "other": lambda case: case.decision.other,
         "biopsy_other": _of_biopsy("other"),
+        "refusal": lambda case: case.refusal.reason if case.refusal else "",
     }
 
 
@@ -224,7 +229,10 @@ def json_of(cases: Iterable[Case], task: Task, exported_by: Actor, exported_at: 
 
 
 def _fields(case: Case) -> dict[str, Any]:
-    """All fields; those of the question have its name, as in CSV, and the task is said once, above all cases."""
+    """All fields; those of the question have its name, as in CSV, and the task is said once, above all cases.
+
+    Of a refused image, `result` holds the reason, and no field of an answer.
+    """
     column = case.task.question.column
     names = {"p_positive": column, "member_p_positive": f"member_{column}"}
     fields = asdict(case)

@@ -20,7 +20,7 @@ from typing import Any
 
 from dashboard.answer.diagnosis import diagnosis
 from dashboard.answer.patient import place
-from dashboard.answer.saved import INFORMED
+from dashboard.answer.saved import INFORMED, refused
 from dashboard.answer.wording import set_name
 from dashboard.reports import wording
 from dashboard.reports.codes import (
@@ -38,6 +38,7 @@ from data.tasks.task import OTHER, Task
 Json = dict[str, Any]
 
 UCUM = "http://unitsofmeasure.org"
+_WITHOUT_ANSWER = "without an answer of the model"
 PATIENT, ORGANISATION, READER, MODEL, IMAGE = "patient", "organisation", "reader", "model", "image"
 
 
@@ -54,16 +55,17 @@ def diagnostic_report(case: Case, pdf: bytes | None) -> str:
     """
     observations = _observations(case)
     conclusion = _conclusion(case)
+    device = [] if case.refusal else [_model(case)]  # what is contained must be referred to
     report = {
         "resourceType": "DiagnosticReport",
         "id": str(case.case_id),
         "language": "en",
         "text": _narrative(conclusion),
-        "contained": [_patient(case), _organisation(case), _reader(case), _model(case), _image(case), *observations],
+        "contained": [_patient(case), _organisation(case), _reader(case), *device, _image(case), *observations],
         "identifier": [{"system": "urn:ietf:rfc:3986", "value": case.case_id.urn}],
         "status": "preliminary",
         "category": [_concept(IMAGING_SECTION)],
-        "code": _examination(case.task),
+        "code": _examination(case),
         "subject": _reference(PATIENT),
         "effectiveDateTime": _instant(case),
         "issued": _instant(case),
@@ -81,9 +83,15 @@ def diagnostic_report(case: Case, pdf: bytes | None) -> str:
 
 def _conclusion(case: Case) -> str:
     return (
-        f"{_plain(diagnosis(case.task, case.decision))}; plan: {case.decision.plan}. {wording.changed(case)} "
-        f"{wording.verdict(case.result)} {wording.measured_meaning(case.result)} {wording.RESEARCH_ONLY}"
+        f"{_plain(diagnosis(case.task, case.decision))}; plan: {case.decision.plan}. "
+        f"{_of_the_model(case)} {wording.RESEARCH_ONLY}"
     )
+
+
+def _of_the_model(case: Case) -> str:
+    if case.refusal is not None:
+        return refused(case.refusal)
+    return f"{wording.changed(case)} {wording.verdict(case.answered)} {wording.measured_meaning(case.answered)}"
 
 
 # --- Who, with what --------------------------------------------------------------------------------------------------
@@ -144,7 +152,7 @@ def _image(case: Case) -> Json:
 
 
 def _observations(case: Case) -> list[Json]:
-    found = [_positive(case), *(_probability(case, index) for index in range(len(case.task.classes)))]
+    found = [] if case.refusal else _answer(case)
     if case.own_read is not None:
         found.append(_own_read(case, case.own_read))
     found.append(_decision(case, case.decision))
@@ -155,8 +163,12 @@ def _observations(case: Case) -> list[Json]:
     return found
 
 
+def _answer(case: Case) -> list[Json]:
+    return [_positive(case), *(_probability(case, index) for index in range(len(case.task.classes)))]
+
+
 def _positive(case: Case) -> Json:
-    result, question = case.result, case.task.question
+    result, question = case.answered, case.task.question
     measured_on = f"locked test {case.task.words.subjects} of {case.task.dataset.name}"
     measured = {
         "Threshold": result.threshold,
@@ -181,7 +193,7 @@ def _positive(case: Case) -> Json:
 
 
 def _probability(case: Case, index: int) -> Json:
-    result, one = case.result, case.task.classes[index]
+    result, one = case.answered, case.task.classes[index]
     in_set = f"In the {set_name(result.conformal_level)}; outside of it a {case.task.words.label} is not excluded"
     return _of_model(
         case,
@@ -198,7 +210,7 @@ def _of_model(case: Case, name: str, text: str, values: Json) -> Json:
     """What the model said of the image; whose class shares its probabilities hold for is part of the method."""
     of_model = {
         "category": [_concept(IMAGING_OBSERVATION)],
-        "method": {"text": f"Image classifier, calibrated for {case.result.population}"},
+        "method": {"text": f"Image classifier, calibrated for {case.answered.population}"},
         "device": _reference(MODEL),
         "derivedFrom": [_reference(IMAGE)],
     }
@@ -208,11 +220,13 @@ def _of_model(case: Case, name: str, text: str, values: Json) -> Json:
 def _own_read(case: Case, read: Read) -> Json:
     said = {"Certainty": read.certainty, "Plan": read.plan}
     when = INFORMED if read.is_informed else "before the model's answer was shown"
+    when = _WITHOUT_ANSWER if case.refusal else when
     return _read(case, "own-read", f"Reader's {case.task.words.label} {when}", read, said)
 
 
 def _decision(case: Case, decision: Decision) -> Json:
-    text = f"Reader's {case.task.words.label} after the model's answer was seen"
+    when = _WITHOUT_ANSWER if case.refusal else "after the model's answer was seen"
+    text = f"Reader's {case.task.words.label} {when}"
     return _read(case, "decision", text, decision, {"Plan": decision.plan}, decision.reason)
 
 
@@ -260,9 +274,10 @@ def _on_site(case: Case, resource: Json) -> Json:
 # --- Data types ------------------------------------------------------------------------------------------------------
 
 
-def _examination(task: Task) -> Json:
+def _examination(case: Case) -> Json:
     """What was done."""
-    codes, text = CODES.get(task.key), f"{task.words.image.capitalize()} with a classifier's answer, research use only"
+    codes, image = CODES.get(case.task.key), case.task.words.image.capitalize()
+    text = image if case.refusal else f"{image} with a classifier's answer, research use only"
     return {"text": text} if codes is None else _concept(codes.examination, text)
 
 

@@ -17,15 +17,15 @@ from PIL import Image
 
 from dashboard.answer.diagnosis import diagnosis
 from dashboard.answer.patient import person, place
-from dashboard.answer.saved import NO_BIOPSY, NO_OWN_READ
+from dashboard.answer.saved import NO_BIOPSY, NO_OWN_READ, refused
 from dashboard.answer.wording import leading_class
 from dashboard.reports import wording
 from dashboard.reports.printable import FAMILY, OPENING, SPELLED_NOTE, font_files, printable
 from dashboard.shell.colours import ACCENT, NEUTRAL
 from dashboard.shell.formats import APP_NAME, RESEARCH_USE, percent
 from dashboard.shell.times import utc_time
-from data.cases.case import Actor, Case, ModelResult
-from model.analysis.analyzer import Analysis
+from data.cases.case import Actor, Case, ModelResult, Refusal
+from model.analysis.analyzer import Analysis, ModelAnswer
 from model.explain.maps import Explanation, colour, overlay
 from model.images.rejection import RgbImage
 
@@ -66,20 +66,41 @@ def case_pdf(case: Case, analysis: Analysis, printed_by: Actor, printed_at: date
         PDF bytes: one to two pages, more where the notes are long. Its metadata name no patient.
 
     Raises:
-        ValueError: the analysis is of a refused image.
+        ValueError: the case was answered and the analysis was not.
     """
-    prediction, explanation = analysis.answered.prediction, analysis.answered.explanation
+    answer = None if case.refusal else analysis.answered  # before the report opens its fonts
     with tempfile.TemporaryDirectory() as folder:
         report = _Report(case, printed_at, Path(folder))
         report.add_page()
         _patient(report, case)
-        dx = leading_class(prediction, case.result.is_flagged)
-        _images(report, case, analysis.image, explanation, dx)
-        _decision(report, case)
-        _answer(report, case.result)
+        if answer is not None:
+            _answered(report, case, analysis.image, answer)
+        elif case.refusal is not None:
+            _refused(report, case, case.refusal, analysis.image)
         _record(report, case, printed_by, printed_at)
-        _limits(report, case, explanation)
+        _limits(report, case, analysis)
         return bytes(report.output())
+
+
+def _answered(report: FPDF, case: Case, image: RgbImage, answer: ModelAnswer) -> None:
+    dx = leading_class(answer.prediction, case.answered.is_flagged)
+    _images(report, case, image, answer.explanation, dx)
+    _decision(report, case)
+    _answer(report, case.answered)
+
+
+def _refused(report: FPDF, case: Case, refusal: Refusal, image: RgbImage) -> None:
+    _section(report, "Image", IMAGE_HEIGHT + 4 * LINE)
+    top = report.y
+    factor = min(1, MAX_IMAGE_SIDE / max(image.shape[:2]))
+    size = (round(image.shape[1] * factor), round(image.shape[0] * factor))
+    shown = np.asarray(Image.fromarray(image).resize(size))
+    _image(report, shown, MARGIN, top, wording.image_alt(case.image_width, case.image_height, case.task))
+    report.set_xy(MARGIN, top + IMAGE_HEIGHT + 1)
+    _text(report, wording.image_size(case), size=SMALL, quiet=True)
+    _decision(report, case)
+    _section(report, "What the model said")
+    _text(report, refused(refusal))
 
 
 class _Report(FPDF):
@@ -177,12 +198,12 @@ def _images(report: FPDF, case: Case, image: RgbImage, explanation: Explanation,
     shown = np.asarray(Image.fromarray(image).resize((framing.image_width, framing.image_height)))
     # A map without evidence would be noise stretched to full colour.
     laid_over = overlay(shown, explanation.heatmap(dx), framing) if explanation.has_evidence(dx) else shown
-    caption = wording.heatmap_caption(explanation, dx, case.result)
+    caption = wording.heatmap_caption(explanation, dx, case.answered)
     _image(report, shown, MARGIN, top, wording.image_alt(case.image_width, case.image_height, case.task))
     _image(report, laid_over, right, top, caption)
     below = top + IMAGE_HEIGHT + 1
     report.set_xy(MARGIN, below)
-    _text(report, f"Image, {case.image_width} x {case.image_height} pixels", IMAGE_WIDTH, size=SMALL, quiet=True)
+    _text(report, wording.image_size(case), IMAGE_WIDTH, size=SMALL, quiet=True)
     _legend(report, right, below)
     report.set_xy(right, below + LINE)
     _text(report, caption, IMAGE_WIDTH, size=SMALL, quiet=True)
@@ -217,7 +238,10 @@ def _decision(report: FPDF, case: Case) -> None:
         report,
         [
             own,
-            ("Decision after it", f"{printable(diagnosis(case.task, case.decision))}, {case.decision.plan}"),
+            (
+                "Decision" if case.refusal else "Decision after it",
+                f"{printable(diagnosis(case.task, case.decision))}, {case.decision.plan}",
+            ),
             *([("Why", printable(case.decision.reason))] if case.decision.reason else []),
             ("Compared", wording.changed(case)),
             ("Histopathology", _histopathology(case)),
@@ -305,18 +329,26 @@ def _record(report: FPDF, case: Case, printed_by: Actor, printed_at: datetime) -
             ("Image quality", wording.quality(result)),
             ("Model", wording.model(result)),
             ("Weights SHA-256", result.artifact_sha256),
-            ("Threshold", wording.operating_point(result).capitalize()),
-            ("Heatmap", result.heatmap_method),
+            *_of_answer(result),
             ("Printed", printed),
         ],
     )
 
 
-def _limits(report: FPDF, case: Case, explanation: Explanation) -> None:
+def _of_answer(result: ModelResult | Refusal) -> list[tuple[str, str]]:
+    if isinstance(result, Refusal):
+        return []
+    return [("Threshold", wording.operating_point(result).capitalize()), ("Heatmap", result.heatmap_method)]
+
+
+def _limits(report: FPDF, case: Case, analysis: Analysis) -> None:
     _section(report, "What this report does not prove")
-    rows, columns = explanation.heatmaps.shape[1:]
     spelled = [SPELLED_NOTE] if OPENING in printable("".join(_typed(case))) else []
-    for sentence in (*wording.limits(rows, columns, case.task), *spelled):
+    limits = wording.limits_without_answer(case.task)
+    if case.refusal is None:
+        rows, columns = analysis.answered.explanation.heatmaps.shape[1:]
+        limits = wording.limits(rows, columns, case.task)
+    for sentence in (*limits, *spelled):
         report.set_x(MARGIN)
         report.set_font(FAMILY, "", SMALL + 0.5)
         if report.will_page_break(LINE):

@@ -26,7 +26,7 @@ from dashboard.answer.wording import (
     set_without_flag,
 )
 from dashboard.shell.formats import one_decimal
-from data.cases.case import Case, ModelResult, Read
+from data.cases.case import Case, ModelResult, Read, Refusal
 from data.tasks.task import Task
 from model.explain.maps import Explanation
 
@@ -99,12 +99,17 @@ def heatmap_caption(explanation: Explanation, dx: str, result: ModelResult) -> s
     return f"{explanation.method}, {result.task.titled(dx)}. {note}"
 
 
+def image_size(case: Case) -> str:
+    """Below the image."""
+    return f"Image, {case.image_width} x {case.image_height} pixels"
+
+
 def image_alt(width: int, height: int, task: Task) -> str:
     """The image for those who do not see it."""
     return f"{task.words.image.capitalize()} of the {task.words.subject}, {width} by {height} pixels"
 
 
-def quality(result: ModelResult) -> str:
+def quality(result: ModelResult | Refusal) -> str:
     """What was remarked on the image, and how far it is from the known ones."""
     remarks = ", ".join(_QUALITY_WORDS.get(issue, issue.replace("_", " ")) for issue in result.quality.split("|"))
     return f"{remarks}; distance from the training images {result.ood_score:.2f}"
@@ -124,8 +129,10 @@ def own_read(read: Read, named: str) -> tuple[str, str]:
 def changed(case: Case) -> str:
     """Whether the diagnosis changed between the two reads, and whether it is the model's."""
     label = case.task.words.label
+    if case.refusal is not None:
+        return "There was no answer of the AI to compare with."
     verb = "agrees with" if case.agrees_with_model else "differs from"
-    compared = f"{verb} the AI's {case.task.standout}, {case.task.titled(case.result.prediction)}."
+    compared = f"{verb} the AI's {case.task.standout}, {case.task.titled(case.answered.prediction)}."
     if case.own_read is not None and case.own_read.is_informed:
         return f"{INFORMED_NOT_COMPARED} The decision {compared}"
     if case.has_changed_mind is None:
@@ -139,9 +146,17 @@ def operating_point(result: ModelResult) -> str:
     return f"set for {point_name(result)}, threshold {one_decimal(result.threshold)}"
 
 
-def model(result: ModelResult) -> str:
+def model(result: ModelResult | Refusal) -> str:
     """`skin 2.0, preprocessing 1`."""
     return f"{plain_model_name(result)}, preprocessing {result.preprocessing_version}"
+
+
+def limits_without_answer(task: Task) -> list[str]:
+    """What the report of a refused image does not prove."""
+    return [
+        f"That the model gave no answer says something of the image and nothing of the {task.words.subject}.",
+        RESEARCH_ONLY,
+    ]
 
 
 def limits(rows: int, columns: int, task: Task) -> list[str]:

@@ -10,21 +10,23 @@ from uuid import UUID
 import streamlit as st
 
 from dashboard.answer.diagnosis import knows_only
-from dashboard.answer.fields import Form, decision_fields, is_named
+from dashboard.answer.fields import Form, choice_field, decision_fields, dx_field, is_named
 from dashboard.review import decision_wording as wording
 from dashboard.review import evidence as evidence_widgets
 from dashboard.review import facts as facts_widgets
 from dashboard.review import focus, state
+from dashboard.review import wording as review_wording
 from dashboard.review.patient import lesion_fields, look_for_saved, may_save, patient_fields, saved_before
 from dashboard.review.state import Upload
 from dashboard.review.wording import DECISION_ANCHOR
 from dashboard.shell import errors, identity, resources
+from dashboard.shell.formats import escape
 from dashboard.shell.settings import ROOT
-from data.cases.case import Case, CaseDraft, Decision, Read
+from data.cases.case import CERTAINTIES, PLANS, Case, CaseDraft, Decision, Read
 from data.cases.log import CaseNotFound
 from data.tasks.task import Task
 from model.analysis.analyzer import Analysis
-from model.analysis.case_record import image_to_store, result_of
+from model.analysis.case_record import image_to_store, refusal_of, result_of
 
 # Ctrl+S and Ctrl+Enter reach their button while the cursor is still in a field, whose text the browser sends when it
 # loses the focus.
@@ -62,7 +64,7 @@ def decision(upload: Upload, analysis: Analysis) -> None:
         saved_before(upload.case_id, analysis.image_sha256)
         _form(upload, upload.case_id, analysis, progress.own_read)
     else:
-        _saved(progress.saved)
+        saved(progress.saved)
 
 
 @st.fragment
@@ -80,8 +82,7 @@ def _form(upload: Upload, case_id: UUID, analysis: Analysis, own_read: Read | No
     with lesion_column:
         lesion = lesion_fields(upload, case_id)
     state.keep_draft()
-    _sender()(key="review_send_typed_text")
-    is_wanted, goes_on = _save_buttons(is_enabled=may_save(case_id))
+    is_wanted, goes_on = _save_buttons(wording.SAVE, wording.SAVE_HELP, is_enabled=may_save(case_id))
     if is_wanted and decided is not None:
         if look_for_saved(case_id, analysis.image_sha256):
             st.rerun()  # somebody has saved the same image meanwhile: it is told first
@@ -91,16 +92,17 @@ def _form(upload: Upload, case_id: UUID, analysis: Analysis, own_read: Read | No
         _save(draft, analysis, upload.content, goes_on)
 
 
-def _save_buttons(*, is_enabled: bool) -> tuple[bool, bool]:
+def _save_buttons(label: str, help_text: str, *, is_enabled: bool) -> tuple[bool, bool]:
     """Whether the case is to be saved, and whether the next image is wanted then; the last one has none."""
+    _sender()(key="review_send_typed_text")
     images = len(state.uploads())
     with st.container(horizontal=True):
         is_wanted = st.button(
-            wording.SAVE,
+            label,
             type="primary",
             icon=":material/save:",
             shortcut="Ctrl+S",
-            help=wording.SAVE_HELP,
+            help=help_text,
             key="review_save",
             disabled=not is_enabled,
         )
@@ -108,21 +110,23 @@ def _save_buttons(*, is_enabled: bool) -> tuple[bool, bool]:
             wording.SAVE_AND_NEXT,
             icon=":material/skip_next:",
             shortcut="Ctrl+Enter",
-            help=wording.SAVE_HELP,
+            help=help_text,
             key="review_save_and_next",
             disabled=not is_enabled,
         )
     return is_wanted or goes_on, goes_on
 
 
-def _decided(key: str, task: Task, start: Decision | None, own_read: Read | None, prediction: str) -> Decision | None:
+def _decided(
+    key: str, task: Task, start: Decision | None, own_read: Read | None, prediction: str | None
+) -> Decision | None:
     """The decision of the form; None, and what is missing, until diagnosis and plan are chosen.
 
     Args:
         key: of the form's fields.
         task: whose classes there are to choose from.
         start: what the form starts with; None for nothing.
-        own_read, prediction: a diagnosis that differs from either is asked for its reason.
+        own_read, prediction: a diagnosis that differs from either is asked for its reason; None where there is none.
     """
     form = Form(lambda field: f"{key}_{field}", is_live=True)
     dx, plan, reason, other = decision_fields(
@@ -155,11 +159,78 @@ def _failed(what: str, error: Exception) -> None:
     st.error(errors.failure_message(what, error), icon=":material/error:")
 
 
+# --- Refused ---------------------------------------------------------------------------------------------------------
+
+
+def refused(upload: Upload, analysis: Analysis) -> None:
+    """The image, why it was refused, and the form, or what was saved of it.
+
+    Args:
+        upload: the image.
+        analysis: of it, without an answer.
+    """
+    task = resources.artifact().task
+    with st.container(key=focus.REFUSED):
+        image, reason = st.columns([1, 2], gap="medium")
+    image.image(analysis.image, width="stretch", alt=review_wording.REFUSED_ALT)
+    with reason:
+        st.warning(
+            f"**{escape(upload.name)}**  \n{review_wording.refusal(task, analysis.quality)}", icon=":material/block:"
+        )
+        st.caption(review_wording.distance(analysis.quality.ood_score, resources.artifact().quality.max_ood_score))
+    if upload.case_id is None:
+        return
+    st.subheader(wording.KEEP_HEADING, anchor=DECISION_ANCHOR)
+    kept = state.progress(upload.case_id).saved
+    if kept is None:
+        saved_before(upload.case_id, analysis.image_sha256)
+        _form_without_answer(upload, upload.case_id, analysis, task)
+    else:
+        saved(kept)
+
+
+@st.fragment
+def _form_without_answer(upload: Upload, case_id: UUID, analysis: Analysis, task: Task) -> None:
+    """A fragment: choosing redraws the form and nothing else."""
+    st.caption(wording.KEEP_INTRO)
+    read_column, patient_column, lesion_column = st.columns(3, gap="medium")
+    with read_column:
+        read = _read(case_id, task)
+    with patient_column:
+        facts_widgets.facts_popover(upload, is_answered=False)
+        patient = patient_fields(upload, case_id)
+    with lesion_column:
+        lesion = lesion_fields(upload, case_id)
+    state.keep_draft()
+    is_wanted, goes_on = _save_buttons(wording.KEEP, wording.KEEP_HELP, is_enabled=may_save(case_id))
+    if is_wanted and read is not None:
+        if look_for_saved(case_id, analysis.image_sha256):
+            st.rerun()
+        refusal = refusal_of(analysis, resources.artifact())
+        decided = Decision(read.dx, read.plan, other=read.other)
+        draft = CaseDraft(case_id, upload.name, patient, lesion, refusal, read, decided, analysis.image_sha256)
+        _save(draft, analysis, upload.content, goes_on)
+
+
+def _read(case_id: UUID, task: Task) -> Read | None:
+    """The reader's own read; None, and what is missing, until diagnosis, certainty and plan are chosen."""
+    form = Form(lambda field: f"read_{case_id}_{field}", is_live=True)
+    dx, other = dx_field(form, task.words.label.capitalize(), task, None, "")
+    certainty = choice_field(form, "certainty", wording.CERTAINTY_LABEL, CERTAINTIES, None)
+    plan = choice_field(form, "plan", "Plan", PLANS, None)
+    picked = {task.words.label: is_named(dx, other), "certainty": certainty, "plan": plan}
+    missing = [name for name, value in picked.items() if not value]
+    if missing:
+        st.caption(wording.still_to_pick(missing))
+        return None
+    return Read(str(dx), str(certainty), str(plan), other=other)
+
+
 # --- Saved -----------------------------------------------------------------------------------------------------------
 
 
 @st.fragment
-def _saved(case: Case) -> None:
+def saved(case: Case) -> None:
     """What was saved, the way to it, and the decision to change."""
     with st.container(key=focus.SAVED):
         st.info(wording.saved(case), icon=":material/inventory_2:")
@@ -180,7 +251,8 @@ def _saved(case: Case) -> None:
 
 def _change(case: Case) -> None:
     key = f"changed_{case.case_id}"
-    decided = _decided(key, case.task, case.decision, case.own_read, case.result.prediction)
+    prediction = None if case.refusal else case.answered.prediction
+    decided = _decided(key, case.task, case.decision, case.own_read, prediction)
     if not st.button(wording.CHANGE_DECISION, key="review_change_decision") or decided is None:
         return
     try:

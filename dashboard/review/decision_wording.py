@@ -71,11 +71,22 @@ CHANGE_DECISION = "Change decision"
 KEPT = "What you typed is still here."
 
 
-def reason_label(dx: str | None, read: Read | None, named: str, task: Task) -> str | None:
+KEEP_HEADING = "Keep it without an answer"
+KEEP_INTRO = (
+    "Your diagnosis, plan and note are kept with the image and the reason above. The AI gave no answer, so none is "
+    "kept: no probability, no heatmap."
+)
+KEEP, KEEP_HELP = (
+    "Save without an answer",
+    "The image, why it was refused, and what you typed; none of it is stored before.",
+)
+
+
+def reason_label(dx: str | None, read: Read | None, named: str | None, task: Task) -> str | None:
     """The question for a reason, where the class differs from the own read or from the one that stands out, `named`."""
     differs = [
         name
-        for name, other in (("your own read", read.dx if read else dx), (f"the AI's {task.standout}", named))
+        for name, other in (("your own read", read.dx if read else dx), (f"the AI's {task.standout}", named or dx))
         if dx is not None and dx != other
     ]
     return f"Why does it differ from {' and '.join(differs)}?" if differs else None

@@ -38,16 +38,17 @@ def informed(upload: Upload, analysis: Analysis) -> Analysis:
     return resources.analyzer().with_facts(analysis, stated(upload))
 
 
-def facts_popover(upload: Upload, *, is_saved: bool = False) -> None:
+def facts_popover(upload: Upload, *, is_saved: bool = False, is_answered: bool = True) -> None:
     """Two fields that need no room until they are wanted, and what of them the answer takes into account.
 
     Args:
         upload: the fields are kept with it.
         is_saved: the case is in the log, so that the answer stays as it was saved.
+        is_answered: whether there is an answer that they can move.
     """
     owner, facts = _owner(upload), stated(upload)  # first: it sets what the fields start with
     with st.popover(wording.HEADING, icon=":material/person:", width="stretch", key=_key(owner, "facts")):
-        st.caption(wording.intro(resources.artifact().manifest.get("clinical")))
+        st.caption(wording.intro(resources.artifact().manifest.get("clinical")) if is_answered else wording.KEPT)
         st.number_input(
             "Age, years", 0, MAX_AGE, value=None, key=_key(owner, "age"), disabled=is_saved, persist_state="session"
         )
@@ -63,7 +64,7 @@ def facts_popover(upload: Upload, *, is_saved: bool = False) -> None:
         )
         if is_saved:
             st.caption(wording.SAVED)
-    st.caption(wording.used(facts, is_of_use=resources.artifact().clinical != NO_TERMS))
+    st.caption(wording.used(facts, is_of_use=is_answered and resources.artifact().clinical != NO_TERMS))
 
 
 def _owner(upload: Upload) -> UUID | str:

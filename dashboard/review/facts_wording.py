@@ -11,6 +11,7 @@ from model.inference.clinical import UNKNOWN, PatientFacts
 
 HEADING = "Age and body site"
 SAVED = "The case is saved, and its answer with it. Facts are corrected on the Cases page; the answer stays as it was."
+KEPT = "Optional. Kept with the case."
 NO_TERMS = "Kept with the case. This model answers from the image alone."
 
 

@@ -222,7 +222,7 @@ def keep_progress(case_id: UUID | None, **changes: Any) -> None:
 def has_unsaved_work(upload: Upload) -> bool:
     """Whether something was said of an image that is not in the log: a pick, or the own read."""
     kept = progress(upload.case_id)
-    if upload.is_sample or kept.is_refused or kept.saved is not None:
+    if upload.is_sample or kept.saved is not None:
         return False
     picks = [st.session_state[key] for key in _fields([upload]) if key.startswith("read_")]
     return kept.is_read or any(pick not in (None, "") for pick in picks)

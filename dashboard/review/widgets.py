@@ -30,7 +30,7 @@ ANSWER_FRAGMENT = "review_answer"
 
 
 def analyse(upload: Upload) -> Analysis | None:
-    """Analyse an image; draws the reason and returns None where it gets no answer."""
+    """Analyse an image, which may be refused; draws the reason and returns None where the file cannot be read."""
     try:
         analysis = resources.analysis(upload.content)
     except ImageRejected as rejected:
@@ -40,23 +40,7 @@ def analyse(upload: Upload) -> Analysis | None:
         return None
     if analysis.answer is None:
         state.keep_progress(upload.case_id, is_refused=True)
-        _refused(upload, analysis)
-        return None
     return analysis
-
-
-def _refused(upload: Upload, analysis: Analysis) -> None:
-    with st.container(key=focus.REFUSED):
-        image, reason = st.columns([1, 2], gap="medium")
-    image.image(analysis.image, width="stretch", alt="The image that was not answered")
-    with reason:
-        st.warning(
-            f"**{escape_markdown(upload.name)}**  "
-            f"\n{wording.refusal(resources.analyzer().artifact.task, analysis.quality)}",
-            icon=":material/block:",
-        )
-        limit = resources.analyzer().artifact.quality.max_ood_score
-        st.caption(f"Distance from the training images: {analysis.quality.ood_score:.2f}; the limit is {limit:.2f}.")
 
 
 def result(upload: Upload, analysis: Analysis) -> None:

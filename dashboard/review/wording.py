@@ -59,6 +59,7 @@ BURNT_IN_TEXT = (
     "save it."
 )
 OPEN_HEADING, OPEN_ANCHOR = "Open an image", "open-an-image"
+REFUSED_ALT = "The image that was not answered"
 DECISION_ANCHOR = "decide-and-save"
 TO_DECISION = f"[decide and save](#{DECISION_ANCHOR})"
 OPEN_ANOTHER = f"[open another image](#{OPEN_ANCHOR})"
@@ -205,6 +206,11 @@ def refusal(task: Task, quality: Quality) -> str:
         raise ValueError("expected a refused image")
     reason = advice(quality.refusal, task)
     return f"Not answered: {reason[0].lower()}{reason[1:]}"
+
+
+def distance(score: float, limit: float) -> str:
+    """How far a refused image is from those that the model knows."""
+    return f"Distance from the training images: {score:.2f}; the limit is {limit:.2f}."
 
 
 def usable(quality: Quality, limit: float) -> str:

@@ -23,7 +23,7 @@ from data.cases.case import Actor
 from data.cases.labelled import labelled_zip
 from data.cases.queries import CaseQuery
 from data.tasks.task import OTHER, Task
-from model.evaluation.drift import Drift, Reference, Shift, measure_drift, reference_of, since
+from model.evaluation.drift import Drift, Reference, Shift, answered_by, measure_drift, reference_of, since
 from model.evaluation.use import LiveCalibration, ReaderRates, Share, Use, measure_use, use_table
 from model.measures.intervals import Estimate
 
@@ -90,6 +90,8 @@ def agreement_and_rates(chosen: pd.DataFrame, days: int | None) -> None:
         return
     task = present_task()
     use = measure_use(chosen, task)
+    if use.refused:
+        st.markdown(wording.refused(use.refused, task))
     _agreement(use, task, days)
     _against_biopsy(use, task, days)
 
@@ -291,7 +293,7 @@ def _distances(table: pd.DataFrame, reference: Reference, days: int | None, data
         chart_heading(wording.DISTANCE_TITLE, data)
         _quiet(wording.NO_DISTANCES)
         return
-    of_model = since(table[table["artifact_sha256"] == reference.artifact_sha256], days, datetime.now(UTC))
+    of_model = since(answered_by(table, reference), days, datetime.now(UTC))
     scores = of_model["ood_score"].to_numpy()
     figure = charts.distances(scores, reference.ood_levels, reference.ood_values, wording.distance_name(reference.task))
     chart(wording.DISTANCE_TITLE, data, figure, "use_distance_chart", note=wording.DISTANCE_NOTE)
@@ -306,12 +308,13 @@ def labelled_export(table: pd.DataFrame, who: Actor) -> None:
     st.header(wording.EXPORT_HEADING)
     biopsied = table[table["biopsy_dx"].notna()]
     is_clear = biopsied.groupby("lesion_id")["biopsy_dx"].transform("nunique") == 1
-    is_other = is_clear & (biopsied["biopsy_dx"] == OTHER)
-    clear = biopsied[is_clear & ~is_other]
+    is_refused = is_clear & biopsied["is_refused"]
+    is_other = is_clear & ~is_refused & (biopsied["biopsy_dx"] == OTHER)
+    clear = biopsied[is_clear & ~is_refused & ~is_other]
     if clear.empty:
         st.markdown(wording.NOTHING_LABELLED)
         return
-    left_out = (int((~is_clear).sum()), int(is_other.sum()))
+    left_out = (int((~is_clear).sum()), int(is_refused.sum()), int(is_other.sum()))
     st.markdown(wording.labelled(len(clear), clear["lesion_id"].nunique(), *left_out, task))
     st.caption(wording.export_note(task))
     if who.role == "researcher":

@@ -44,7 +44,7 @@ NO_REFERENCE = "no reference"
 DRIFT_TABLE_TITLE = "Recent cases against the reference"
 CLASS_SHARES_TITLE = "Answers of the AI"
 DISTANCE_TITLE = "Distance from the training images"
-DISTANCE_NOTE = "Images that the quality check refuses become no cases; they are left out of both curves."
+DISTANCE_NOTE = "Images that the quality check refuses are left out of both curves."
 NO_DISTANCES = "The manifest of this model holds no distances to compare with; `make studies` measures them."
 NO_ANSWERS = "The manifest of this model holds no answers to compare with; export the model again to have them."
 
@@ -162,13 +162,14 @@ def _limit(accepted: float) -> str:
     return f"{accepted * 100:.2g} %"
 
 
-def labelled(cases: int, lesions: int, contradictory: int, other: int, task: Task) -> str:
+def labelled(cases: int, lesions: int, contradictory: int, refused: int, other: int, task: Task) -> str:
     """How many cases the training set would hold, and how many are left out."""
     reasons = {
         f"of {task.words.subjects} whose biopsies differ": contradictory,
+        "of images that the AI refused": refused,
         f"whose biopsy found another {task.words.label} than the {task.count}": other,
     }
-    left_out = " and ".join(f"{plural(count, 'case')} {reason}" for reason, count in reasons.items() if count)
+    left_out = ", ".join(f"{plural(count, 'case')} {reason}" for reason, count in reasons.items() if count)
     held = f"{plural(cases, 'case')} of {plural(lesions, task.words.subject)} with a biopsy result"
     return f"{held}. Left out: {left_out}." if left_out else f"{held}."
 
@@ -217,6 +218,14 @@ def switch_names(task: Task) -> dict[str, tuple[str, str]]:
         "to_right": ("From wrong to right", "of wrong own reads, by biopsy"),
         "from_right": ("From right to wrong", "of right own reads, by biopsy"),
     }
+
+
+def refused(cases: int, task: Task) -> str:
+    """Cases without an answer to compare with."""
+    return (
+        f"In {plural(cases, 'more case')} the AI refused the image and gave no answer: counted here, and in none of "
+        "the figures below."
+    )
 
 
 def other_name(task: Task) -> tuple[str, str]:

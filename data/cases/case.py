@@ -198,6 +198,28 @@ class ModelResult:
 
 
 @dataclass(frozen=True)
+class Refusal:
+    """Why the model gave no answer to an image that was kept all the same. Of what it computed, nothing else is kept.
+
+    Attributes:
+        task, model_name, model_version, artifact_sha256, preprocessing_version, runtime_ms: as of a `ModelResult`.
+        reason: the remark that forbade an answer, for example `out_of_distribution`.
+        quality: all remarks on the image joined by `|`; the reason is one of them.
+        ood_score: as of a `ModelResult`.
+    """
+
+    task: Task
+    model_name: str
+    model_version: str
+    artifact_sha256: str
+    preprocessing_version: str
+    reason: str
+    quality: str
+    ood_score: float
+    runtime_ms: float
+
+
+@dataclass(frozen=True)
 class CaseDraft:
     """What is handed to the log to be saved.
 
@@ -212,7 +234,7 @@ class CaseDraft:
     captured_name: str
     patient: Patient
     lesion: Lesion
-    result: ModelResult
+    result: ModelResult | Refusal
     own_read: Read | None
     decision: Decision
     content_sha256: str = ""
@@ -242,7 +264,7 @@ class Case:
     image_sha256: str
     image_width: int
     image_height: int
-    result: ModelResult
+    result: ModelResult | Refusal
     own_read: Read | None
     decision: Decision
     biopsy: Biopsy | None
@@ -259,9 +281,21 @@ class Case:
         return not is_same_diagnosis(self.own_read, self.decision) if self.own_read and is_unaided else None
 
     @property
-    def agrees_with_model(self) -> bool:
-        """Whether the decision's dx is the model's prediction."""
-        return self.decision.dx == self.result.prediction
+    def refusal(self) -> Refusal | None:
+        """Why there is no answer; None where there is one."""
+        return self.result if isinstance(self.result, Refusal) else None
+
+    @property
+    def answered(self) -> ModelResult:
+        """The answer, for what makes sense with one alone; raises ValueError for a refused image."""
+        if isinstance(self.result, Refusal):
+            raise ValueError("expected the case of an answered image, received that of a refused one")
+        return self.result
+
+    @property
+    def agrees_with_model(self) -> bool | None:
+        """Whether the decision's dx is the model's prediction; None where it gave none."""
+        return None if isinstance(self.result, Refusal) else self.decision.dx == self.result.prediction
 
 
 @dataclass(frozen=True)

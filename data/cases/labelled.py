@@ -51,6 +51,7 @@ class LabelledSet:
     Attributes:
         images, lesions: written.
         contradictory: cases of lesions whose biopsies differ; a lesion of a training set has one dx.
+        refused: cases of images that the model refused, which may show anything.
         other: cases whose biopsy found what is none of the task's classes, which a training set has no dx for.
         unreadable: cases whose image is missing or was altered.
     """
@@ -58,6 +59,7 @@ class LabelledSet:
     images: int
     lesions: int
     contradictory: int
+    refused: int
     other: int
     unreadable: int
 
@@ -68,6 +70,7 @@ class LabelledCases:
 
     cases: tuple[Case, ...]
     contradictory: int
+    refused: int
     other: int
 
 
@@ -78,8 +81,14 @@ def labelled_cases(cases: Iterable[Case]) -> LabelledCases:
     for case in biopsied:
         found.setdefault(case.lesion.lesion_id, set()).add(_dx(case))
     clear = [case for case in biopsied if len(found[case.lesion.lesion_id]) == 1]
-    of_classes = tuple(case for case in clear if _dx(case) != OTHER)
-    return LabelledCases(of_classes, len(biopsied) - len(clear), len(clear) - len(of_classes))
+    answered = [case for case in clear if case.refusal is None]
+    of_classes = tuple(case for case in answered if _dx(case) != OTHER)
+    return LabelledCases(
+        of_classes,
+        contradictory=len(biopsied) - len(clear),
+        refused=len(clear) - len(answered),
+        other=len(answered) - len(of_classes),
+    )
 
 
 def export_labelled(log: CaseLog, actor: Actor, task: Task, write: Write) -> LabelledSet:
@@ -108,8 +117,14 @@ def export_labelled(log: CaseLog, actor: Actor, task: Task, write: Write) -> Lab
         raise DatasetError("expected images of the labelled cases, found none that can be read; check the image store")
     metadata = pd.DataFrame(rows, columns=list(METADATA_COLUMNS))
     write(METADATA_FILE, metadata.to_csv(index=False).encode())
-    unreadable = len(found.cases) - len(rows)
-    return LabelledSet(len(rows), metadata["lesion_id"].nunique(), found.contradictory, found.other, unreadable)
+    return LabelledSet(
+        images=len(rows),
+        lesions=metadata["lesion_id"].nunique(),
+        contradictory=found.contradictory,
+        refused=found.refused,
+        other=found.other,
+        unreadable=len(found.cases) - len(rows),
+    )
 
 
 def labelled_zip(log: CaseLog, actor: Actor, task: Task) -> bytes:
@@ -192,6 +207,7 @@ def main() -> None:
     print(
         f"{arguments.output}: {written.images:,} images of {written.lesions:,} lesions; left out: "
         f"{written.contradictory:,} with differing biopsies of one lesion, {written.other:,} of another diagnosis, "
+        f"{written.refused:,} of refused images, "
         f"{written.unreadable:,} without readable image; next: python -m model.train --extra {arguments.output}"
     )
 

@@ -26,6 +26,9 @@ ORDERS: tuple[str, ...] = (
 )
 
 
+_MAY_BE_NONE = ("age", "prediction", "p_positive")
+
+
 @dataclass(frozen=True)
 class CaseQuery:
     """Which cases, in what order. A field left as it is asks for nothing.
@@ -37,13 +40,14 @@ class CaseQuery:
         content_sha256: of an uploaded file, hexadecimal; found by its keyed hash, of cases since migration 0003.
         task: key of one; cases of tasks that this program does not know are found as well.
         dx: of the decision, `OTHER` included; `prediction` is the model's.
-        is_flagged: whether p_positive reached the threshold.
+        is_flagged: whether p_positive reached the threshold; a refused image is neither.
+        is_refused: whether the model gave no answer.
         plans: of the decision, any of these; empty for every plan.
         not_seen_since: an aware time; the cases saved before it that were to be followed up and were not: neither has
             the lesion a later case nor the case a biopsy result. The log holds no date of a planned follow-up.
-        differs_from_model: whether the decision's dx is another than the prediction.
+        differs_from_model: whether the decision's dx is another than the prediction; of a refused image it is neither.
         saved_from, saved_before: aware times; the first is included, the second is not.
-        order_by: one of `ORDERS`; cases equal in it stand newest first, an unknown age last.
+        order_by: one of `ORDERS`; cases equal in it stand newest first, those without any last.
         limit, offset: how many, after how many.
     """
 
@@ -55,6 +59,7 @@ class CaseQuery:
     prediction: str | None = None
     site: str | None = None
     is_flagged: bool | None = None
+    is_refused: bool | None = None
     has_biopsy: bool | None = None
     plans: tuple[str, ...] = ()
     not_seen_since: datetime | None = None
@@ -83,7 +88,10 @@ class CaseQuery:
 
 @dataclass(frozen=True)
 class CaseSummary:
-    """A case as one line of a list; `dx` and `plan` are the decision's, `task` is a key, known here or not."""
+    """A case as one line of a list; `dx` and `plan` are the decision's, `task` is a key, known here or not.
+
+    Of a refused image, `refusal` says why, and what an answer says is None.
+    """
 
     case_id: UUID
     saved_at: datetime
@@ -101,9 +109,10 @@ class CaseSummary:
     own_dx: str | None
     own_is_informed: bool | None
     own_other: str | None
-    prediction: str
-    p_positive: float
-    is_flagged: bool
+    prediction: str | None
+    p_positive: float | None
+    is_flagged: bool | None
+    refusal: str | None
     model_version: str
     artifact_sha256: str
     biopsy_dx: str | None
@@ -141,7 +150,8 @@ def tasks_statement(organisation: str) -> Select[str]:
 def summary_of(row: Row[Any]) -> CaseSummary:
     """A row of `summaries_statement`."""
     values = row._asdict()
-    return CaseSummary(**values | {"is_flagged": bool(values["is_flagged"])})
+    is_flagged = values["is_flagged"]
+    return CaseSummary(**values | {"is_flagged": None if is_flagged is None else bool(is_flagged)})
 
 
 def _conditions(query: CaseQuery, organisation: str, keys: SearchKeys) -> list[ColumnElement[bool]]:
@@ -153,6 +163,7 @@ def _conditions(query: CaseQuery, organisation: str, keys: SearchKeys) -> list[C
     ]
     facts = {
         "is_flagged": _IS_FLAGGED,
+        "is_refused": CaseRow.refusal.is_not(None),
         "has_biopsy": CaseRow.biopsy_dx.is_not(None),
         "differs_from_model": CaseRow.dx != CaseRow.prediction,
     }
@@ -204,6 +215,6 @@ def _ordered(statement: Select[Any], query: CaseQuery) -> Select[Any]:
         # The order of the index, so that a page of the list is read without sorting.
         statement = statement.order_by(first, CaseRow.case_id.desc() if query.is_descending else CaseRow.case_id.asc())
     else:
-        first = first.nulls_last() if query.order_by == "age" else first
+        first = first.nulls_last() if query.order_by in _MAY_BE_NONE else first
         statement = statement.order_by(first, CaseRow.saved_at.desc(), CaseRow.case_id.desc())
     return statement.limit(query.limit).offset(query.offset or None)

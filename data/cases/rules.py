@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from data.cases.case import Actor, Case, CaseDraft, check_draft
+from data.cases.case import Actor, Case, CaseDraft, ModelResult, Refusal, check_draft
 
 MAX_NAME = 255  # characters kept of a file name
 CLINICAL_ROLES = ("clinician", "admin")  # may see patients
@@ -42,14 +42,25 @@ def checked_draft(draft: CaseDraft) -> CaseDraft:
     check_draft(draft)
     own = "" if draft.own_read is None else draft.own_read.other
     check_texts(draft.patient.reference, draft.lesion.note, draft.decision.reason, draft.decision.other, own)
-    result = draft.result
+    if isinstance(draft.result, Refusal):
+        _check_refusal(draft.result)
+    else:
+        _check_answer(draft.result)
+    # A file name is the browser's, not typed: what cannot be kept of it must not keep the case from being saved.
+    name = draft.captured_name.encode(errors="replace").decode().replace("\0", "?")
+    return replace(draft, captured_name=name[:MAX_NAME])
+
+
+def _check_answer(result: ModelResult) -> None:
     numbers = (*result.probabilities, *result.member_p_positive, result.p_positive, result.threshold)
     expected = len(result.task.codes)
     if len(result.probabilities) != expected or not all(0 <= number <= 1 for number in numbers):
         raise ValueError(f"expected {expected} probabilities in [0, 1], received {result.probabilities}")
-    # A file name is the browser's, not typed: what cannot be kept of it must not keep the case from being saved.
-    name = draft.captured_name.encode(errors="replace").decode().replace("\0", "?")
-    return replace(draft, captured_name=name[:MAX_NAME])
+
+
+def _check_refusal(refusal: Refusal) -> None:
+    if not refusal.reason or refusal.reason not in refusal.quality.split("|"):
+        raise ValueError(f"expected a reason among the remarks {refusal.quality!r}, received {refusal.reason!r}")
 
 
 def check_texts(*texts: str) -> None:

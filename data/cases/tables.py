@@ -9,7 +9,7 @@ import math
 import unicodedata
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from typing import ClassVar
+from typing import Any, ClassVar
 from uuid import UUID
 
 from sqlalchemy import JSON, Date, DateTime, Double, Index, LargeBinary, MetaData, String, Text, select
@@ -17,7 +17,19 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, load_only, mapped_column
 from sqlalchemy.types import TypeDecorator
 
-from data.cases.case import Actor, Biopsy, Case, CaseDraft, Decision, Lesion, ModelResult, Patient, Read, StoredImage
+from data.cases.case import (
+    Actor,
+    Biopsy,
+    Case,
+    CaseDraft,
+    Decision,
+    Lesion,
+    ModelResult,
+    Patient,
+    Read,
+    Refusal,
+    StoredImage,
+)
 from data.tasks.known import TASKS
 from data.tasks.task import Task
 
@@ -109,22 +121,23 @@ class CaseRow(Base):
     model_version: Mapped[str]
     artifact_sha256: Mapped[str]
     preprocessing_version: Mapped[str]
-    population: Mapped[str]
-    prediction: Mapped[str]
-    p_positive: Mapped[float]
-    probabilities: Mapped[dict[str, float]] = mapped_column(JSON)  # code to probability
-    conformal_set: Mapped[str]  # codes joined by |
-    conformal_level: Mapped[float]
-    member_p_positive: Mapped[list[float]] = mapped_column(JSON)
+    population: Mapped[str | None]
+    prediction: Mapped[str | None]
+    p_positive: Mapped[float | None]
+    probabilities: Mapped[dict[str, float] | None] = mapped_column(JSON(none_as_null=True))  # code to probability
+    conformal_set: Mapped[str | None]  # codes joined by |
+    conformal_level: Mapped[float | None]
+    member_p_positive: Mapped[list[float] | None] = mapped_column(JSON(none_as_null=True))
     quality: Mapped[str]
+    refusal: Mapped[str | None]  # where it is set, all that an answer says is empty
     ood_score: Mapped[float] = mapped_column(NumberOrNaN, nullable=True)
-    operating_point: Mapped[str]
-    threshold: Mapped[float]
+    operating_point: Mapped[str | None]
+    threshold: Mapped[float | None]
     sensitivity: Mapped[float] = mapped_column(NumberOrNaN, nullable=True)
     specificity: Mapped[float] = mapped_column(NumberOrNaN, nullable=True)
-    heatmap_method: Mapped[str]
+    heatmap_method: Mapped[str | None]
     runtime_ms: Mapped[float]
-    evidence: Mapped[bytes] = mapped_column(LargeBinary)
+    evidence: Mapped[bytes | None] = mapped_column(LargeBinary)
 
     # Each ends as the list is sorted, so that SQLite picks it without statistics.
     __table_args__ = (
@@ -209,26 +222,33 @@ def row_of(draft: CaseDraft, image: StoredImage, image_key: str, actor: Actor, k
         model_version=result.model_version,
         artifact_sha256=result.artifact_sha256,
         preprocessing_version=result.preprocessing_version,
-        population=result.population,
-        prediction=result.prediction,
-        p_positive=result.p_positive,
-        probabilities=dict(zip(result.task.codes, result.probabilities, strict=True)),
-        conformal_set="|".join(result.conformal_set),
-        conformal_level=result.conformal_level,
-        member_p_positive=list(result.member_p_positive),
         quality=result.quality,
+        refusal=result.reason if isinstance(result, Refusal) else None,
         ood_score=result.ood_score,
-        operating_point=result.operating_point,
-        threshold=result.threshold,
-        sensitivity=result.sensitivity,
-        specificity=result.specificity,
-        heatmap_method=result.heatmap_method,
         runtime_ms=result.runtime_ms,
-        evidence=result.evidence,
+        **({} if isinstance(result, Refusal) else _answer_columns(result)),
     )
     set_decision(row, draft.decision)
     set_facts(row, draft.patient, draft.lesion, keys)
     return row
+
+
+def _answer_columns(result: ModelResult) -> dict[str, Any]:
+    return {
+        "population": result.population,
+        "prediction": result.prediction,
+        "p_positive": result.p_positive,
+        "probabilities": dict(zip(result.task.codes, result.probabilities, strict=True)),
+        "conformal_set": "|".join(result.conformal_set),
+        "conformal_level": result.conformal_level,
+        "member_p_positive": list(result.member_p_positive),
+        "operating_point": result.operating_point,
+        "threshold": result.threshold,
+        "sensitivity": result.sensitivity,
+        "specificity": result.specificity,
+        "heatmap_method": result.heatmap_method,
+        "evidence": result.evidence,
+    }
 
 
 def set_facts(row: CaseRow, patient: Patient, lesion: Lesion, keys: SearchKeys) -> None:
@@ -325,35 +345,50 @@ def task_of(row: CaseRow) -> Task:
     return task
 
 
-def _result_of(row: CaseRow) -> ModelResult:
+def _result_of(row: CaseRow) -> ModelResult | Refusal:
     task = task_of(row)
-    if row.probabilities.keys() != set(task.codes):
+    shared = {
+        name: getattr(row, name)
+        for name in (
+            "model_name",
+            "model_version",
+            "artifact_sha256",
+            "preprocessing_version",
+            "quality",
+            "ood_score",
+            "runtime_ms",
+        )
+    }
+    if row.refusal is not None:
+        return Refusal(task=task, reason=row.refusal, **shared)
+    probabilities = row.probabilities or {}
+    if probabilities.keys() != set(task.codes):
         raise CaseUnreadable(
-            f"expected probabilities of {', '.join(task.codes)}, received those of {', '.join(row.probabilities)}; "
+            f"expected probabilities of {', '.join(task.codes)}, received those of {', '.join(probabilities)}; "
             "open the case with the version of the program that saved it"
         )
+    answer: dict[str, Any] = {
+        name: getattr(row, name)
+        for name in (
+            "population",
+            "prediction",
+            "p_positive",
+            "conformal_level",
+            "operating_point",
+            "threshold",
+            "sensitivity",
+            "specificity",
+            "heatmap_method",
+            "evidence",
+        )
+    }
     return ModelResult(
         task=task,
-        model_name=row.model_name,
-        model_version=row.model_version,
-        artifact_sha256=row.artifact_sha256,
-        preprocessing_version=row.preprocessing_version,
-        probabilities=tuple(float(row.probabilities[code]) for code in task.codes),
-        population=row.population,
-        prediction=row.prediction,
-        p_positive=row.p_positive,
+        probabilities=tuple(float(probabilities[code]) for code in task.codes),
         conformal_set=tuple(row.conformal_set.split("|")) if row.conformal_set else (),
-        conformal_level=row.conformal_level,
-        member_p_positive=tuple(float(value) for value in row.member_p_positive),
-        quality=row.quality,
-        ood_score=row.ood_score,
-        operating_point=row.operating_point,
-        threshold=row.threshold,
-        sensitivity=row.sensitivity,
-        specificity=row.specificity,
-        heatmap_method=row.heatmap_method,
-        evidence=row.evidence,
-        runtime_ms=row.runtime_ms,
+        member_p_positive=tuple(float(value) for value in row.member_p_positive or ()),
+        **shared,
+        **answer,
     )
 
 

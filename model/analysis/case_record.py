@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import io
+import math
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from data.cases.case import Case, ModelResult, StoredImage
+from data.cases.case import Case, ModelResult, Refusal, StoredImage
 from data.cases.storage import stored_image
 from model.analysis.analyzer import MAX_KEPT_SIDE, Analysis, ModelAnswer, reduced
 from model.analysis.quality import Issue, Quality
 from model.explain.maps import explain
 from model.images.decoding import decode_image
 from model.images.framing import PREPROCESSING_VERSION, to_network_input
-from model.images.rejection import MAX_STORED_BYTES
+from model.images.rejection import MAX_STORED_BYTES, RgbImage
 from model.inference.artifact import Artifact, MeasuredRate, OperatingPoint
 from model.inference.classifier import NetworkOutput, Prediction
 
@@ -62,6 +63,32 @@ def result_of(analysis: Analysis, artifact: Artifact, point: OperatingPoint) -> 
     )
 
 
+def refusal_of(analysis: Analysis, artifact: Artifact) -> Refusal:
+    """What the log keeps of an image that can be read and was refused.
+
+    Args:
+        analysis: without an answer.
+        artifact: the model that refused.
+
+    Raises:
+        ValueError: the image was answered.
+    """
+    reason = analysis.quality.refusal
+    if reason is None:
+        raise ValueError("expected a refused image, received an answered one; keep its answer")
+    return Refusal(
+        task=artifact.task,
+        model_name=artifact.name,
+        model_version=artifact.version,
+        artifact_sha256=artifact.weights_sha256,
+        preprocessing_version=PREPROCESSING_VERSION,
+        reason=reason,
+        quality="|".join(analysis.quality.issues),
+        ood_score=analysis.quality.ood_score,
+        runtime_ms=analysis.runtime_ms,
+    )
+
+
 def image_to_store(analysis: Analysis, content: bytes) -> StoredImage:
     """An upload as the image store keeps it: its pixels, upright, and nothing else.
 
@@ -82,9 +109,12 @@ def recorded_analysis(case: Case, content: bytes) -> Analysis:
 
     Returns:
         The analysis as it was; embedding and texture of its forward pass are empty, since the log does not keep them.
+        Of a refused image it has no answer, its forward pass and network input are empty, and what was measured is NaN.
     """
     image = decode_image(content, MAX_STORED_BYTES)
-    outputs, measures, network_size, min_peak = _unpacked(case.result.evidence)
+    if case.refusal is not None:
+        return _refused(case.refusal, image, case.image_sha256)
+    outputs, measures, network_size, min_peak = _unpacked(case.answered.evidence)
     network_input, framing = to_network_input(image, *network_size)
     shown = reduced(image)
     explanation = explain(outputs.maps, case.task.codes, framing.scaled(max(shown.shape[:2])), min_peak)
@@ -95,8 +125,22 @@ def recorded_analysis(case: Case, content: bytes) -> Analysis:
         network_input=network_input,
         quality=Quality(**measures, ood_score=case.result.ood_score, issues=_issues(case.result.quality)),
         output=outputs,
-        answer=ModelAnswer(recorded_prediction(case.result), explanation),
+        answer=ModelAnswer(recorded_prediction(case.answered), explanation),
         runtime_ms=case.result.runtime_ms,
+    )
+
+
+def _refused(refusal: Refusal, image: RgbImage, image_sha256: str) -> Analysis:
+    nothing: NDArray[np.float32] = np.empty(0, dtype=np.float32)
+    return Analysis(
+        image=reduced(image),
+        original_size=(image.shape[1], image.shape[0]),
+        image_sha256=image_sha256,
+        network_input=np.empty((0, 0, 3), dtype=np.uint8),
+        quality=Quality(math.nan, math.nan, math.nan, refusal.ood_score, _issues(refusal.quality)),
+        output=NetworkOutput(nothing, nothing, nothing, nothing, nothing),
+        answer=None,
+        runtime_ms=refusal.runtime_ms,
     )
 
 
@@ -129,8 +173,8 @@ def recorded_rates(result: ModelResult) -> tuple[MeasuredRate, MeasuredRate] | N
     return sensitivity, specificity
 
 
-def is_of_model(result: ModelResult, artifact: Artifact) -> bool:
-    """Whether this model, prepared in this way, gave the result: if not, the page shows the new answer beside it."""
+def is_of_model(result: ModelResult | Refusal, artifact: Artifact) -> bool:
+    """Whether this model, prepared in this way, answered or refused: if not, the page shows a new answer beside it."""
     return result.artifact_sha256 == artifact.weights_sha256 and result.preprocessing_version == PREPROCESSING_VERSION
 
 

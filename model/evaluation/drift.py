@@ -143,7 +143,8 @@ def measure_drift(
     """One `Drift` a window of `WINDOWS`, of the reference's model alone.
 
     Args:
-        table: of `model.evaluation.use.use_table` for the reference's task; cases of other artifacts are left out.
+        table: of `model.evaluation.use.use_table` for the reference's task; cases of other artifacts
+            and of refused images are left out.
         reference: of the model in use.
         now: aware; the windows end here.
         resamples, seed: of the bootstrap by lesion.
@@ -151,8 +152,13 @@ def measure_drift(
     Raises:
         ValueError: fewer than one resample.
     """
-    of_model = table[table["artifact_sha256"] == reference.artifact_sha256]
+    of_model = answered_by(table, reference)
     return tuple(_drift(days, since(of_model, days, now), reference, resamples, seed) for days in WINDOWS)
+
+
+def answered_by(table: pd.DataFrame, reference: Reference) -> pd.DataFrame:
+    """The rows that the reference's model answered."""
+    return table[(table["artifact_sha256"] == reference.artifact_sha256) & ~table["is_refused"]]
 
 
 def since(table: pd.DataFrame, days: int | None, now: datetime) -> pd.DataFrame:

@@ -46,6 +46,7 @@ COLUMNS: tuple[str, ...] = (
     "model",
     "artifact_sha256",
     "prediction",
+    "is_refused",
     "is_flagged",
     "p_positive",
     "quality",
@@ -166,6 +167,7 @@ class Use:
     """What the cases of a log say.
 
     Attributes:
+        refused: cases of images that the model refused; nothing else here counts them.
         cases, lesions: how many were measured.
         informed_reads: own reads given after the answer had been shown; nothing here counts them as own reads.
         biopsied_cases, biopsied_lesions: those whose biopsy found one of the task's classes.
@@ -179,6 +181,7 @@ class Use:
         calibration: of the biopsied cases.
     """
 
+    refused: int
     cases: int
     lesions: int
     informed_reads: int
@@ -204,7 +207,8 @@ def use_table(cases: Iterable[Case], task: Task) -> pd.DataFrame:
     Returns:
         Columns `COLUMNS` and the task's codes: saved_at in UTC, the ids as text, `model` as name and version,
         probabilities in [0, 1]; own_dx and biopsy_dx are None where there is none. own_dx is None, too, where the
-        read was given after the answer had been shown, which `own_is_informed` says.
+        read was given after the answer had been shown, which `own_is_informed` says. Of a refused image, prediction
+        and all probabilities are None or NaN, and it is not flagged.
 
     Raises:
         ValueError: a case of another task.
@@ -212,6 +216,7 @@ def use_table(cases: Iterable[Case], task: Task) -> pd.DataFrame:
     table = pd.DataFrame([_row(case, task) for case in cases], columns=[*COLUMNS, *task.codes])
     return table.assign(
         saved_at=pd.to_datetime(table["saved_at"], utc=True),
+        is_refused=table["is_refused"].astype(bool),
         is_flagged=table["is_flagged"].astype(bool),
         own_is_informed=table["own_is_informed"].astype(bool),
         **{name: table[name].astype("float64") for name in ("p_positive", "ood_score", *task.codes)},
@@ -219,7 +224,7 @@ def use_table(cases: Iterable[Case], task: Task) -> pd.DataFrame:
 
 
 def _row(case: Case, task: Task) -> tuple[object, ...]:
-    result = case.result
+    result, answer = case.result, None if case.refusal else case.answered
     if case.task != task:
         raise ValueError(f"expected cases of the task {task.key}, received one of {case.task.key}")
     return (
@@ -228,16 +233,17 @@ def _row(case: Case, task: Task) -> tuple[object, ...]:
         str(case.lesion.lesion_id),
         f"{result.model_name} {result.model_version}",
         result.artifact_sha256,
-        result.prediction,
-        result.is_flagged,
-        result.p_positive,
+        answer and answer.prediction,
+        answer is None,
+        answer is not None and answer.is_flagged,
+        answer and answer.p_positive,
         result.quality,
         result.ood_score,
         None if case.own_read is None or case.own_read.is_informed else case.own_read.dx,
         case.own_read is not None and case.own_read.is_informed,
         case.decision.dx,
         None if case.biopsy is None else case.biopsy.dx,
-        *result.probabilities,
+        *(answer.probabilities if answer else [None] * len(task.classes)),
     )
 
 
@@ -247,11 +253,13 @@ def measure_use(table: pd.DataFrame, task: Task, resamples: int = RESAMPLES, see
     Raises:
         ValueError: fewer than one resample.
     """
+    refused, table = int(table["is_refused"].sum()), table[~table["is_refused"]]
     weights = bootstrap_weights(_lesions(table), resamples, seed)
     is_other = table["biopsy_dx"] == OTHER
     biopsied = table[table["biopsy_dx"].notna() & ~is_other]
     biopsied_weights = bootstrap_weights(_lesions(biopsied), resamples, seed)
     return Use(
+        refused=refused,
         cases=len(table),
         lesions=table["lesion_id"].nunique(),
         informed_reads=int(table["own_is_informed"].sum()),

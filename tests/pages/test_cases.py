@@ -43,6 +43,7 @@ from tests.support.case_log import (
     fill,
     made_up_draft,
     made_up_image,
+    made_up_refusal,
     made_up_result,
     sample_result,
     save_sample,
@@ -710,6 +711,24 @@ def test_biopsy_is_entered_and_removed(case: Case) -> None:
     assert "2026-02-03</td><td>Breslow 0.4 mm" in shown(page)
     press(page, "Remove the result")
     assert kept().biopsy is None and saved.NO_BIOPSY in shown(page)
+
+
+def test_refused_case_is_shown_with_its_reason_and_without_an_answer() -> None:
+    refusal = made_up_refusal()
+    refused = save_sample(result=refusal, patient=Patient("PAT-19"), own_read=Read("mel", "unsure", "biopsy"))
+    page = open_page(refused.case_id)
+    assert not page.error
+    text = shown(page)
+    assert saved.refused(refusal) in text and "role='meter'" not in text and "flagged" not in text.lower()
+    assert f"</th><td>{saved.NO_ANSWER}</td>" in text
+    page.toggle(key=f"cases_new_{refused.case_id}").set_value(True).run()
+    assert not page.exception and "Now (skin" in shown(page)
+    assert resources.case_log().case(refused.case_id, LOCAL_ACTOR).refusal == refusal
+    page = open_page()
+    assert cells_of(page, "AI")[0][0] == saved.NO_ANSWER
+    save_sample(lesion=refused.lesion, patient=Patient("PAT-19"))
+    page = open_page(refused.case_id)
+    assert not page.error and wording.compare_note(SKIN) in shown(page)
 
 
 def test_another_diagnosis_is_decided_entered_and_filtered_by(case: Case) -> None:

@@ -157,10 +157,28 @@ def test_own_read_may_be_skipped_only_where_the_setting_allows_it(
     assert saved_case(page).own_read is None
 
 
-def test_refused_image_is_neither_read_nor_decided(page: AppTest) -> None:
+def test_refused_image_is_kept_without_an_answer(page: AppTest) -> None:
     upload(page, ("noise.png", noise_png()))
-    assert "Not answered" in shown(page)
+    assert "Not answered" in shown(page) and wording.KEEP_INTRO in shown(page)
     assert wording.SHOW_ANSWER not in labels(page) and wording.SAVE not in labels(page)
+    before = count()
+    button(page, wording.KEEP).click().run()
+    assert count() == before and wording.still_to_pick(["diagnosis", "certainty", "plan"]) in shown(page)
+    selectbox(page, "Diagnosis").set_value("mel").run()
+    pills(page, wording.CERTAINTY_LABEL).set_value("unsure").run()
+    pills(page, "Plan").set_value("biopsy").run()
+    field(page, "text_area", "Note").set_value("out of focus").run()
+    button(page, wording.KEEP).click().run()
+    case = saved_case(page)
+    assert case.refusal is not None and case.refusal.reason == "out_of_distribution"
+    assert case.own_read == Read("mel", "unsure", "biopsy") and case.decision == Decision("mel", "biopsy")
+    assert case.lesion.note == "out of focus" and "**Saved**" in shown(page)
+    assert "role='meter'" not in shown(page)
+
+
+def test_file_that_is_no_image_is_not_kept(page: AppTest) -> None:
+    upload(page, ("text.png", b"no image"))
+    assert wording.KEEP not in labels(page) and wording.SAVE not in labels(page)
 
 
 def test_sample_needs_no_read_and_cannot_be_saved(page: AppTest) -> None:

@@ -26,7 +26,7 @@ from data.tasks.retina import RETINA
 from data.tasks.skin import SKIN
 from data.tasks.task import OTHER
 from model.inference.artifact import MANIFEST_FILE, load_artifact
-from tests.support.case_log import case_log_of, made_up_draft, made_up_image, made_up_result
+from tests.support.case_log import case_log_of, made_up_draft, made_up_image, made_up_refusal, made_up_result
 from tests.support.dashboard import run_page, shown_text, write_artifact
 
 
@@ -122,8 +122,20 @@ def test_another_diagnosis_is_counted_as_such_and_left_out_of_rates_and_training
     text = shown_text(run_page("use"))
     assert wording.other_note(SKIN) in text and wording.other_biopsies(3, SKIN) in text
     assert "For another diagnosis" in text and "3 of 15" in text
-    assert wording.labelled(12, 12, 0, 3, SKIN) in text
+    assert wording.labelled(12, 12, 0, 0, 3, SKIN) in text and "refused" not in text
     assert "Left out: 3 cases whose biopsy found another diagnosis than the seven." in text
+
+
+def test_refused_cases_are_counted_and_no_more(folder: Path) -> None:
+    save(12, "mel", "nv", "mel", biopsy="mel")
+    refused = replace(made_up_draft(99), result=made_up_refusal())
+    case = resources.case_log().save(refused, made_up_image(), LOCAL_ACTOR)
+    resources.case_log().record_biopsy(case.case_id, Biopsy("mel", date(2026, 6, 2)), LOCAL_ACTOR)
+    page = run_page("use")
+    assert not page.exception
+    text = shown_text(page)
+    assert wording.refused(1, SKIN) in text and "0 of 12" in text
+    assert "Left out: 1 case of images that the AI refused." in text
 
 
 def test_drift_beyond_the_accepted_is_amber(folder: Path) -> None:

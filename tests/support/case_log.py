@@ -29,6 +29,7 @@ from data.cases.case import (
     ModelResult,
     Patient,
     Read,
+    Refusal,
     StoredImage,
 )
 from data.cases.log import CaseLog
@@ -151,6 +152,21 @@ def made_up_result(probabilities: Sequence[float] | np.ndarray, task: Task = SKI
         specificity=0.8,
         heatmap_method="Grad-CAM",
         evidence=b"",
+        runtime_ms=5.0,
+    )
+
+
+def made_up_refusal(reason: str = "out_of_distribution", task: Task = SKIN) -> Refusal:
+    """Of the same model as `made_up_result`."""
+    return Refusal(
+        task=task,
+        model_name="made-up",
+        model_version="0.1",
+        artifact_sha256="0" * 64,
+        preprocessing_version="1",
+        reason=reason,
+        quality=f"{reason}|blurred",
+        ood_score=7.5,
         runtime_ms=5.0,
     )
 

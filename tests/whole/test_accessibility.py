@@ -8,16 +8,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from dashboard.access import wording as access_wording
-from dashboard.review import decision_wording, wording
 from tests.support.servers.axe import findings
-from tests.support.servers.browser_server import (
-    PATIENCE,
-    SAMPLE,
-    choose_files,
-    decide_and_save,
-    open_review,
-    read_first,
-)
+from tests.support.servers.browser_server import PATIENCE, SAMPLE, choose_files, open_review
 from tests.support.servers.oidc_provider import opened_page, running_dashboard, running_provider
 
 pytest_plugins = ("tests.support.servers.browser_server",)
@@ -41,32 +33,6 @@ def unfold(page: Page) -> None:
     """Open everything that is folded, and wait for what it draws."""
     page.evaluate(UNFOLD)
     page.wait_for_timeout(1000)
-
-
-def test_review_at_every_step_and_the_case_that_comes_of_it(page: Page, address: str) -> None:
-    found: dict[str, list[str]] = {}
-    page.goto(address)
-    expect(page.get_by_role("button", name=wording.INTENDED_USE_BUTTON)).to_be_visible(timeout=PATIENCE)
-    found["gate"] = findings(page)
-    open_review(page, address)
-    found["empty"] = findings(page)
-    choose_files(page, SAMPLE)
-    expect(page.get_by_text(decision_wording.OWN_READ_HEADING).first).to_be_visible(timeout=PATIENCE)
-    found["own read"] = findings(page)
-    read_first(page)
-    unfold(page)
-    found["answer"] = findings(page)
-    decide_and_save(page, "ward 7")
-    found["saved"] = findings(page)
-    page.get_by_role("link", name="Cases", exact=True).click()
-    opened = page.get_by_role("button", name="Open ward 7")
-    expect(opened).to_be_visible(timeout=PATIENCE)
-    found["cases"] = findings(page)
-    opened.click()
-    expect(page.get_by_role("meter")).to_have_count(9, timeout=PATIENCE)
-    unfold(page)
-    found["case"] = findings(page)
-    assert {step: lines for step, lines in found.items() if lines} == {}
 
 
 def test_refusal_in_a_queue(page: Page, address: str, tmp_path: Path) -> None:

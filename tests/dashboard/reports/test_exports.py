@@ -28,7 +28,7 @@ from data.tasks.retina import RETINA
 from data.tasks.skin import SKIN
 from data.tasks.task import OTHER, Task
 from model.analysis.case_record import recorded_analysis
-from tests.support.case_log import KEY, made_up_draft, made_up_image, sample_result
+from tests.support.case_log import KEY, made_up_draft, made_up_image, made_up_refusal, sample_result
 
 # What others have built on: names and order stay as they are.
 SKIN_COLUMNS = (
@@ -39,6 +39,7 @@ SKIN_COLUMNS = (
     "member_p_malignant", "population", "quality", "ood_score", "model_name", "model_version", "artifact_sha256",
     "preprocessing_version", "heatmap_method", "runtime_ms", "captured_name", "image_sha256", "image_width",
     "image_height", "own_is_informed", "own_other", "other", "biopsy_other",
+    "refusal",
 )  # fmt: skip
 
 
@@ -107,6 +108,21 @@ def test_csv_runs_no_formula(log: CaseLog, start: str) -> None:
 @pytest.mark.parametrize(("value", "cell"), [("a=1", "a=1"), ("", ""), (-0.5, -0.5), (True, True), ("-", "'-")])
 def test_only_texts_that_begin_like_a_formula_are_changed(value: object, cell: object) -> None:
     assert plain_cell(value) == cell
+
+
+def test_refused_case_has_empty_cells_and_its_reason(log: CaseLog) -> None:
+    saved(log, result=made_up_refusal())
+    (row,) = rows_of(case_exports.export_csv(everything(log)))
+    of_an_answer = (*SKIN.codes, "prediction", "p_malignant", "is_flagged", "threshold", "sensitivity", "conformal_set",
+                    "member_p_malignant", "population", "heatmap_method", "operating_point")  # fmt: skip
+    assert {row[name] for name in of_an_answer} == {""}
+    assert (row["refusal"], row["quality"], row["dx"] != "") == (
+        "out_of_distribution",
+        "out_of_distribution|blurred",
+        True,
+    )
+    (kept,) = json.loads(case_exports.export_json(everything(log)))["cases"]
+    assert kept["result"]["reason"] == "out_of_distribution" and "probabilities" not in kept["result"]
 
 
 def test_another_diagnosis_stands_in_columns_of_its_own(log: CaseLog) -> None:

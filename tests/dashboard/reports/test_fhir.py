@@ -18,6 +18,7 @@ from data.cases.case import CERTAINTIES, PLANS, SEXES, SIDES, SITES, Case, Decis
 from data.tasks.retina import RETINA
 from data.tasks.skin import SKIN
 from data.tasks.task import OTHER
+from tests.support.case_log import made_up_refusal
 from tests.support.case_log import made_up_result as result_of_task
 from tests.support.reports import PROBABILITIES, THRESHOLD, made_up_case, made_up_result
 
@@ -133,6 +134,15 @@ def test_another_diagnosis_is_said_in_words_and_has_no_code_of_a_class() -> None
     assert report["conclusionCode"] == [{"text": "Other: Merkel cell carcinoma"}]
     assert contained(report, "decision")["valueCodeableConcept"] == {"text": "Other: Merkel cell carcinoma"}
     assert contained(report, "own-read")["valueCodeableConcept"] == {"text": "Other: Spitz naevus"}
+
+
+def test_refused_image_has_no_observation_of_the_model() -> None:
+    report = report_of(made_up_case(result=made_up_refusal()))
+    names = {resource["id"] for resource in report["contained"]}
+    assert names == {"patient", "organisation", "reader", "image", "own-read", "decision", "biopsy", "age"}
+    assert "No answer from the AI: the image does not look like the dermoscopic images" in report["conclusion"]
+    assert "classifier" not in report["code"]["text"]
+    assert contained(report, "decision")["code"]["text"] == "Reader's diagnosis without an answer of the model"
 
 
 def test_conclusion_in_words_is_no_all_clear() -> None:

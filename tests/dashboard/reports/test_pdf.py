@@ -19,6 +19,7 @@ from data.cases.case import MAX_REFERENCE, MAX_TEXT, Actor, Biopsy, Case, Decisi
 from data.tasks.retina import RETINA
 from data.tasks.skin import SKIN
 from data.tasks.task import OTHER, Task
+from tests.support.case_log import made_up_refusal
 from tests.support.case_log import made_up_result as result_of_task
 from tests.support.reports import THRESHOLD, made_up_analysis, made_up_case, made_up_result
 
@@ -206,7 +207,18 @@ def test_both_images_are_whole_and_undistorted(width: int, height: int) -> None:
     assert sizes[0] == pytest.approx(sizes[1])
 
 
-def test_refused_image_has_no_report() -> None:
+def test_refused_case_is_printed_without_answer_and_heatmap() -> None:
+    case = made_up_case(result=made_up_refusal())
+    analysis = replace(made_up_analysis(made_up_case()), answer=None)
+    report = case_pdf(case, analysis, PRINTER, PRINTED_AT)
+    text = text_of(report)
+    assert "No answer from the AI: the image does not look like the dermoscopic images" in text
+    assert "Decision Melanoma (mel), excision" in text and "7.50" in text and len(images(report)) == 1
+    for of_an_answer in ("Grad-CAM", "Threshold", "%", "Flagged", "flagged", "Heatmap"):
+        assert of_an_answer not in text
+
+
+def test_answered_case_needs_an_answered_analysis() -> None:
     case = made_up_case()
     refused = replace(made_up_analysis(case), answer=None)
     with pytest.raises(ValueError, match="answered image"):

@@ -28,7 +28,7 @@ from data.datasets.splits import split_by_lesion
 from data.tasks.retina import RETINA
 from data.tasks.skin import SKIN
 from data.tasks.task import OTHER, Task
-from tests.support.case_log import KEY, made_up_draft
+from tests.support.case_log import KEY, made_up_draft, made_up_refusal
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -74,7 +74,7 @@ def test_folder_has_the_shape_of_ham10000(log: CaseLog, tmp_path: Path) -> None:
     other = save(log, "nv")
     save(log, None)
     folder = tmp_path / "labelled"
-    assert labelled_folder(log, LOCAL_ACTOR, SKIN, folder) == LabelledSet(3, 2, 0, 0, 0)
+    assert labelled_folder(log, LOCAL_ACTOR, SKIN, folder) == LabelledSet(3, 2, 0, 0, 0, 0)
     metadata = load_metadata(folder)
     assert tuple(metadata.columns) == METADATA_COLUMNS
     assert list(metadata["image_id"]) == [image_id_of(case) for case in (first, again, other)]
@@ -115,9 +115,9 @@ def test_lesions_whose_biopsies_differ_are_left_out(log: CaseLog, tmp_path: Path
         save(log, dx, lesion)
     clear = save(log, "bcc")
     written = labelled_folder(log, LOCAL_ACTOR, SKIN, tmp_path / "labelled")
-    assert written == LabelledSet(1, 1, contradictory=2, other=0, unreadable=0)
+    assert written == LabelledSet(1, 1, contradictory=2, refused=0, other=0, unreadable=0)
     assert list(load_metadata(tmp_path / "labelled")["image_id"]) == [image_id_of(clear)]
-    assert labelled_cases([]) == LabelledCases((), 0, 0)
+    assert labelled_cases([]) == LabelledCases((), 0, 0, 0)
 
 
 def test_biopsies_beyond_the_classes_are_left_out_and_counted(log: CaseLog, tmp_path: Path) -> None:
@@ -129,7 +129,17 @@ def test_biopsies_beyond_the_classes_are_left_out_and_counted(log: CaseLog, tmp_
         labelled_zip(log, LOCAL_ACTOR, SKIN)
     clear = save(log, "bcc")
     written = labelled_folder(log, LOCAL_ACTOR, SKIN, tmp_path / "labelled")
-    assert written == LabelledSet(1, 1, contradictory=2, other=1, unreadable=0)
+    assert written == LabelledSet(1, 1, contradictory=2, refused=0, other=1, unreadable=0)
+    assert list(load_metadata(tmp_path / "labelled")["image_id"]) == [image_id_of(clear)]
+
+
+def test_refused_images_are_left_out_and_counted(log: CaseLog, tmp_path: Path) -> None:
+    draft = replace(made_up_draft(), case_id=uuid4(), result=made_up_refusal())
+    refused = log.save(draft, stored_image(np.full((48, 64, 3), 9, dtype=np.uint8)), LOCAL_ACTOR)
+    log.record_biopsy(refused.case_id, Biopsy("mel", date(2026, 6, 2)), LOCAL_ACTOR)
+    clear = save(log, "bcc")
+    written = labelled_folder(log, LOCAL_ACTOR, SKIN, tmp_path / "labelled")
+    assert written == LabelledSet(1, 1, contradictory=0, refused=1, other=0, unreadable=0)
     assert list(load_metadata(tmp_path / "labelled")["image_id"]) == [image_id_of(clear)]
 
 
@@ -216,7 +226,7 @@ def test_set_holds_one_task(log: CaseLog, tmp_path: Path) -> None:
     mole, eye = save(log, "mel"), save(log, "dr3", task=RETINA)
     for task, case, dx in ((SKIN, mole, "mel"), (RETINA, eye, "dr3")):
         folder = tmp_path / task.key
-        assert labelled_folder(log, LOCAL_ACTOR, task, folder) == LabelledSet(1, 1, 0, 0, 0)
+        assert labelled_folder(log, LOCAL_ACTOR, task, folder) == LabelledSet(1, 1, 0, 0, 0, 0)
         table = pd.read_csv(folder / METADATA_FILE)
         assert table[["image_id", "dx"]].to_numpy().tolist() == [[image_id_of(case), dx]]
 

@@ -45,6 +45,7 @@ from data.cases.tables import CaseRow, CaseUnreadable, reference_hash
 from data.tasks.retina import RETINA
 from data.tasks.skin import SKIN
 from data.tasks.task import OTHER
+from tests.support.case_log import made_up_refusal
 from tests.support.servers.postgres_server import new_database
 
 pytest_plugins = ("tests.support.servers.postgres_server",)
@@ -523,6 +524,43 @@ def test_reference_is_searched_by_a_hash_that_needs_the_key(log: CaseLog) -> Non
         stored = session.scalar(text("SELECT reference_hash FROM cases"))
     assert stored == reference_hash(" MÜLLER 12", log._keys.reference)
     assert stored != reference_hash(" MÜLLER 12", b"another key")
+
+
+def test_refused_image_is_kept_without_any_answer(log: CaseLog) -> None:
+    refusal = made_up_refusal()
+    case = log.save(replace(draft_with(), result=refusal), IMAGE, ANNA)
+    answered = save(log, result={"p_positive": 0.1})
+    kept = log.case(case.case_id, ANNA)
+    assert kept == case and kept.refusal == kept.result == refusal and kept.agrees_with_model is None
+    with pytest.raises(ValueError, match="refused"):
+        kept.answered  # noqa: B018
+    with log._database.reading() as session:
+        row = session.get(CaseRow, case.case_id)
+        assert row is not None and row.refusal == "out_of_distribution"
+        of_an_answer = (
+            "population", "prediction", "p_positive", "probabilities", "conformal_set", "conformal_level",
+            "member_p_positive", "operating_point", "threshold", "heatmap_method", "evidence",
+        )  # fmt: skip
+        assert {name: getattr(row, name) for name in of_an_answer} == dict.fromkeys(of_an_answer)
+    (line,) = log.find(CaseQuery(is_refused=True), ANNA)
+    assert (line.case_id, line.refusal) == (case.case_id, "out_of_distribution")
+    assert (line.prediction, line.p_positive, line.is_flagged) == (None, None, None)
+    for asked in ({"is_refused": False}, {"is_flagged": False}, {"differs_from_model": False}):
+        assert [one.case_id for one in log.find(CaseQuery(**asked), ANNA)] == [answered.case_id]
+    assert log.count(CaseQuery(is_flagged=True), ANNA) == log.count(CaseQuery(differs_from_model=True), ANNA) == 0
+    for order in ("p_positive", "prediction"):
+        for is_descending in (True, False):
+            query = CaseQuery(order_by=order, is_descending=is_descending)
+            assert [one.case_id for one in log.find(query, ANNA)] == [answered.case_id, case.case_id]
+    decided = log.decide(case.case_id, Decision("mel", "excision"), ANNA)
+    assert log.record_biopsy(case.case_id, Biopsy("mel", date(2026, 3, 3)), ANNA).refusal == decided.refusal == refusal
+    assert log.image(kept, ANNA) == IMAGE.content
+
+
+@pytest.mark.parametrize("reason", ["", "too_dark"])
+def test_refusal_needs_its_reason(log: CaseLog, reason: str) -> None:
+    with pytest.raises(ValueError, match="expected a reason among the remarks"):
+        log.save(replace(draft_with(), result=replace(made_up_refusal(), reason=reason)), IMAGE, ANNA)
 
 
 def test_another_diagnosis_is_kept_found_and_audited(log: CaseLog) -> None:

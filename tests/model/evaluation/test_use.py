@@ -15,7 +15,7 @@ from data.tasks.skin import SKIN
 from data.tasks.task import OTHER
 from model.evaluation.subgroups import MIN_LESIONS
 from model.evaluation.use import COLUMNS, READERS, Share, Use, cohens_kappa, measure_use, use_table
-from tests.support.case_log import made_up_result
+from tests.support.case_log import made_up_refusal, made_up_result
 from tests.support.use import NOON, made_up_case
 
 RESAMPLES = 200
@@ -113,6 +113,13 @@ def test_switches_by_hand() -> None:
     assert counts(switches.from_model) == (1, 11, 11)
     assert counts(switches.to_right) == (12, 15, 15)
     assert counts(switches.from_right) == (3, 13, 13)
+
+
+def test_refused_images_are_counted_and_measured_nowhere() -> None:
+    answered = [made_up_case("mel", own="mel", decision="mel", biopsy="mel") for _ in range(12)]
+    refused = [replace(made_up_case(biopsy="mel"), result=made_up_refusal()) for _ in range(3)]
+    use = measured(answered + refused)
+    assert repr(replace(use, refused=0)) == repr(measured(answered)) and use.refused == 3  # NaN is not itself
 
 
 def test_what_is_none_of_the_classes_is_one_more_diagnosis_and_has_no_side() -> None:
