@@ -58,6 +58,7 @@ REFERENCE_HELP = f"Your clinic's own word for the patient, at most {MAX_REFERENC
 REFERENCE_KEPT = (
     "Kept as typed with the case, for your organisation only; searched by a keyed hash; never written to a log."
 )
+SAME_PATIENT = "Same patient as the image before"
 EARLIER_LABEL = "Same lesion as an earlier case"
 NEW_LESION = "No, a lesion that is not in the log"
 NO_EARLIER = "No earlier case has this reference."
@@ -106,6 +107,12 @@ def saved_before(cases: Sequence[CaseSummary], is_told: bool) -> str:
         decided = diagnosis_markdown(TASKS[newest.task], Decision(newest.dx, newest.plan, other=newest.other))
         return f"**{when} as {decided}** by {escape(newest.saved_by)}.{count}"
     return f"**{when}** by {escape(newest.saved_by)}. The diagnosis is shown after your own read.{count}"
+
+
+def same_patient_help(patient: Patient) -> str:
+    """What the button fills in; the reference is typed by a user."""
+    stated = [years(patient.age), sex(patient.sex)]
+    return ", ".join([f"Reference {escape(patient.reference)}" if patient.reference else "No reference", *stated])
 
 
 def earlier_lesion(summary: CaseSummary) -> str:

@@ -28,6 +28,17 @@ def stated(upload: Upload) -> PatientFacts:
     return PatientFacts(None if age is None else float(age), kept[site_key] or UNKNOWN)
 
 
+def stated_age(case_id: UUID) -> float | None:
+    """The age that was stated of an image's patient."""
+    age = st.session_state.get(_key(case_id, "age"))
+    return None if age is None else float(age)
+
+
+def state_age(case_id: UUID, age: float | None) -> None:
+    """Callback: the patient is the one of another image."""
+    st.session_state[_key(case_id, "age")] = None if age is None else int(age)
+
+
 def state_site(case_id: UUID, site: str) -> None:
     """Callback: the lesion is where an earlier case of it said."""
     st.session_state[_key(case_id, "site")] = site

@@ -21,6 +21,7 @@ from data.cases.case import Lesion, Patient
 from data.cases.queries import CaseQuery, CaseSummary
 from model.inference.clinical import UNKNOWN
 
+NOBODY = Patient()
 MAX_EARLIER = 50  # cases of one patient that are looked through for their lesions
 
 _log = logging.getLogger(__name__)
@@ -30,6 +31,16 @@ def patient_fields(upload: Upload, case_id: UUID) -> Patient:
     """Reference and sex, which a DICOM upload may say; the age stands beside the answer, which it moves."""
     st.markdown(f"**{wording.PATIENT_HEADING}**")
     form = _form(case_id)
+    before = _patient_before(case_id)
+    if before is not None:
+        st.button(
+            wording.SAME_PATIENT,
+            on_click=_take_patient,
+            args=(case_id, before),
+            key="review_same_patient",
+            icon=":material/person_check:",
+            help=wording.same_patient_help(before),
+        )
     reference = reference_field(
         form, help=wording.REFERENCE_HELP, on_change=_look_up, args=(case_id,), autocomplete="off"
     )
@@ -55,6 +66,32 @@ def lesion_fields(upload: Upload, case_id: UUID) -> Lesion:
     side = side_field(form)
     note = text_field(form, "note", "Note", "", help_text=wording.NOTE_HELP)
     return Lesion(lesion_id, facts_widgets.stated(upload).site, side, note)
+
+
+def _patient_before(case_id: UUID) -> Patient | None:
+    """Whom the image before in the queue shows, or the case that was saved last; None where nothing is known of them.
+
+    None as well once this image says the same.
+    """
+    case_ids = [upload.case_id for upload in state.uploads()]
+    before = case_ids[: case_ids.index(case_id)] if case_id in case_ids else []
+    typed = [_typed(other) for other in reversed(before) if other is not None]
+    saved = state.latest_saved()
+    known = [patient for patient in (*typed, *([saved.patient] if saved else [])) if patient != NOBODY]
+    return known[0] if known and known[0] != _typed(case_id) else None
+
+
+def _typed(case_id: UUID) -> Patient:
+    reference = str(st.session_state.get(_key(case_id, "reference")) or "").strip()
+    return Patient(reference, facts_widgets.stated_age(case_id), st.session_state.get(_key(case_id, "sex")) or UNKNOWN)
+
+
+def _take_patient(case_id: UUID, patient: Patient) -> None:
+    """Callback: this image shows the same patient."""
+    st.session_state[_key(case_id, "reference")] = patient.reference
+    st.session_state[_key(case_id, "sex")] = patient.sex
+    facts_widgets.state_age(case_id, patient.age)
+    _look_up(case_id)
 
 
 def _form(case_id: UUID) -> Form:

@@ -212,6 +212,13 @@ def progress(case_id: UUID | None) -> Progress:
     return cast(dict[UUID, Progress], st.session_state.get(_PROGRESS, {})).get(case_id, Progress())
 
 
+def latest_saved() -> Case | None:
+    """The case that this session saved last, of the images that are still open."""
+    store = cast(dict[UUID, Progress], st.session_state.get(_PROGRESS, {}))
+    cases = [one.saved for one in store.values() if one.saved is not None]
+    return max(cases, key=lambda case: case.saved_at, default=None)
+
+
 def keep_progress(case_id: UUID | None, **changes: Any) -> None:
     """Remember a step of the review, by the names of `Progress`; nothing is kept of a sample."""
     if case_id is not None:

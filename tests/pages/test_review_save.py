@@ -433,6 +433,27 @@ def written(monkeypatch: pytest.MonkeyPatch) -> list[pd.DataFrame]:
     return tables
 
 
+def test_same_patient_as_before_is_carried_over_on_request(page: AppTest) -> None:
+    upload(page, ("first.jpg", SAMPLE.read_bytes()), ("second.jpg", BASAL_CELL.read_bytes()), ("x.png", noise_png()))
+    field(page, "number_input", "Age, years").set_value(52)
+    give_own_read(page, "mel")
+    assert wording.SAME_PATIENT not in [one.label for one in page.button]
+    field(page, "text_input", "Patient reference").set_value("MRN-1003").run()
+    pills(page, "Sex").set_value("female").run()
+    button(page, "Next").click().run()
+    give_own_read(page, "bcc")
+    assert field(page, "text_input", "Patient reference").value == ""
+    assert button(page, wording.SAME_PATIENT).help == "Reference MRN\\-1003, 52 years, female"
+    button(page, wording.SAME_PATIENT).click().run()
+    assert field(page, "text_input", "Patient reference").value == "MRN-1003"
+    assert field(page, "number_input", "Age, years").value == 52 and pills(page, "Sex").value == "female"
+    assert wording.SAME_PATIENT not in [one.label for one in page.button]
+    save(page)
+    (summary,) = resources.case_log().find(CaseQuery(), LOCAL_ACTOR)
+    saved = resources.case_log().case(summary.case_id, LOCAL_ACTOR)
+    assert saved.patient == Patient("MRN-1003", 52, "female")
+
+
 def test_queue_keeps_each_form_and_counts_what_is_saved(page: AppTest, written: list[pd.DataFrame]) -> None:
     upload(page, ("first.jpg", SAMPLE.read_bytes()), ("second.jpg", BASAL_CELL.read_bytes()), ("x.png", noise_png()))
     assert "0 saved" in shown(page) and review_wording.TABLE_WAITS in shown(page)
