@@ -124,14 +124,15 @@ def finds_and_flags(result: ModelResult) -> str:
     sensitivity, specificity = saved_rates(result)
     missing = "" if sensitivity.n and specificity.n else " (interval and n were not kept with this case)"
     return (
-        f"At this threshold the model finds {_of_100(sensitivity)} {question.positive} {subjects} and "
-        f"flags {_of_100(_without(specificity))} {question.negative}, measured on the locked test "
+        f"At this threshold the model flags {_of_100(sensitivity, question.positive)} and "
+        f"{_of_100(_without(specificity), question.negative)}, measured on the locked test "
         f"{subjects} of {result.task.dataset.name}{missing}"
     )
 
 
-def _of_100(rate: MeasuredRate) -> str:
-    return of_100(rate) if rate.n else f"{rate.value * 100:.0f} of 100"
+def _of_100(rate: MeasuredRate, side: str) -> str:
+    what = f"{side} images"
+    return of_100(rate, what) if rate.n else f"{rate.value * 100:.0f} of 100 {what}"
 
 
 def model_name(result: ModelResult | Refusal) -> str:

@@ -59,12 +59,11 @@ def warnings(quality: Quality, seen_share: float, task: Task, as_read: Sequence[
     return remarks
 
 
-def of_100(rate: MeasuredRate) -> str:
-    """`95 of 100 (95 % interval 91 to 98, n = 290)`."""
-    return (
-        f"{rate.value * 100:.0f} of 100 "
-        f"(95 % interval {rate.low * 100:.0f} to {rate.high * 100:.0f}, n = {rate.n:,} images)"
-    )
+def of_100(rate: MeasuredRate, what: str = "") -> str:
+    """`95 of 100 malignant images (95 % interval 91 to 98, n = 290)`; without `what`, the images stand behind n."""
+    counted = f"{rate.value * 100:.0f} of 100{f' {what}' if what else ''}"
+    n = f"n = {rate.n:,}{'' if what else ' images'}"
+    return f"{counted} (95 % interval {rate.low * 100:.0f} to {rate.high * 100:.0f}, {n})"
 
 
 def operating_point_name(point: OperatingPoint) -> str:
@@ -128,7 +127,7 @@ def two_names(task: Task, probabilities: Sequence[float] | np.ndarray, dx: str) 
     """What the most likely class and `dx`, which stands out, are called, and their codes; one pair for one class."""
     likely = most_likely(task, probabilities)
     if likely == dx:
-        return [(f"most likely, and {task.standout}", dx)]
+        return [(f"most likely and {task.standout}", dx)]
     return [("most likely", likely), (task.standout, dx)]
 
 
@@ -157,8 +156,8 @@ def agreement(task: Task, member_p_positive: Sequence[float] | np.ndarray, thres
     if members < 2:
         return None
     low, high = float(min(member_p_positive)), float(max(member_p_positive))
-    put = f"{task.question.positive} at {span(low, high)}"
-    sentence = f"The {members} networks behind this answer, asked one by one, put {put}."
+    put = f"the {task.question.positive} probability at {span(low, high)}"
+    sentence = f"Asked one by one, the {members} networks behind this answer put {put}."
     if low < threshold <= high:
         return f"{sentence} They disagree on whether it is flagged (threshold {one_decimal(threshold)}).", False
     return sentence, True

@@ -43,8 +43,8 @@ class Section:
 SECTIONS: dict[str, Section] = {
     "reliability": Section(
         "Calibration",
-        "Of the images that are given a probability, does that share turn out so? On the diagonal it does; below it, "
-        "the model is too sure.",
+        "Of the images that are given a probability of 30 %, do 30 % turn out that way? On the diagonal they do; below "
+        "it, the model is too sure.",
         "python -m model.export",
     ),
     "conformal": Section(
@@ -189,8 +189,8 @@ def estimate_in(row: Row, name: str, metric: Metric, has_n: bool = False) -> str
 def set_purpose(task: Task, level: float) -> str:
     """What the sets promise."""
     return (
-        f"Sets are made so that {percent(level)} of new {task.words.subjects} of this population have the reference "
-        f"{task.words.label} in theirs, and of no other population."
+        f"Sets are made so that {percent(level)} of new {task.words.subjects} from this population have the reference "
+        f"{task.words.label} in their set. That promises nothing for other populations."
     )
 
 

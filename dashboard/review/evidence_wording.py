@@ -45,8 +45,7 @@ CONTRAST_LIMITS = (
 )
 SIMILAR_HEADING = "Similar cases"
 SIMILAR_HELP = (
-    "The training {subjects} that the networks describe most alike, one image each. What the networks find alike "
-    "need not "
+    "The training {subjects} that the networks describe most alike, one image each. What networks find alike need not "
     "look alike to a person. *Distance is 1 - cosine of the angle between the embeddings' principal components: 0 is "
     "the same, 1 has nothing in common.*"
 )
@@ -57,7 +56,7 @@ STRESS_HELP = (
     "rulers lie under the glass, and real hair casts shadows."
 )
 STRESS_INTRO = (
-    "Does the answer stay when ink, a ruler, hair or other light comes between? The image is changed in "
+    "Does the answer hold when ink, a ruler, hair or different light gets in the way? The image is changed in "
     f"{len(STRESS_KEYS)} ways and judged again, which takes a few seconds."
 )
 STRESS_BUTTON = "Run the stress test"

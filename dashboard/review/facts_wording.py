@@ -40,7 +40,7 @@ def used(facts: PatientFacts, *, is_of_use: bool) -> str:
 
 def kept(facts: PatientFacts) -> str:
     """What is saved of them, and where they are stated."""
-    return f"{HEADING}: {described(facts) or 'not stated'}. Stated beside the answer."
+    return f"{HEADING}: {described(facts) or 'not stated'}. They can be stated beside the answer."
 
 
 def described(facts: PatientFacts) -> str:

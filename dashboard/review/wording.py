@@ -252,8 +252,9 @@ def measured_meaning(task: Task, point: OperatingPoint) -> str:
     )
     return (
         f"This threshold was set for {percent(point.target_sensitivity)} sensitivity on held-out training images. On "
-        f"the locked test {task.words.subjects} of {task.dataset.name} it flagged {of_100(point.sensitivity)} "
-        f"{task.question.positive} and {of_100(flagged)} {task.question.negative}."
+        f"the locked test {task.words.subjects} of {task.dataset.name} it flagged "
+        f"{of_100(point.sensitivity, f'{task.question.positive} images')} and "
+        f"{of_100(flagged, f'{task.question.negative} images')}."
     )
 
 
@@ -297,7 +298,7 @@ def set_meaning(task: Task, measured: dict[str, Any]) -> str:
     of_gravest = ""
     if gravest is not None and gravest["coverage"]["value"] is not None:
         of_class = MeasuredRate(**gravest["coverage"], n=gravest["images"])
-        of_gravest = f"; of {task.named(task.gravest).plural}, {of_100(of_class)}"
+        of_gravest = f", and in {of_100(of_class, task.named(task.gravest).plural)}"
     return (
         f"On the locked test {task.words.subjects} such sets held the right {task.words.label} in {of_100(rate)}"
         f"{of_gravest}. They held {measured['mean_size']['value']:.1f} {task.words.labels} on average. "

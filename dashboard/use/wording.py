@@ -30,7 +30,7 @@ AGREEMENT_HEADING = "Clinician and AI"
 SWITCHES_TITLE = "Where decisions went"
 
 LIVE_HEADING = "Against the biopsy"
-NO_BIOPSIES = "No case of this choice has a biopsy result to measure by. Enter results on the **Cases** page."
+NO_BIOPSIES = "None of the cases chosen has a biopsy result to measure by. Enter results on the **Cases** page."
 RATES_TITLE = "Sensitivity, specificity and predictive values"
 RATES_NOTE = (
     "Own read: before the AI's answer was shown; decision: after. Readers may have read different cases (n in the "
@@ -123,9 +123,9 @@ def drift_text(model: str, reference: Reference) -> str:
     )
     return (
         f"Cases of the model in use, {model}, against {dataset}: the answers against those to {source}; distance and "
-        f"blur against its locked test {subjects}. A shift is no fault by itself, since your {subjects} "
-        f"are others than {dataset}'s; it means that the measured sensitivity and specificity may not hold here. No "
-        "shift found is no proof that they do."
+        f"blur against its locked test {subjects}. A shift is not a fault in itself, because your {subjects} differ "
+        f"from {dataset}'s; it means that the measured sensitivity and specificity may not hold here. Finding no shift "
+        "does not prove that they do."
     )
 
 
@@ -189,17 +189,17 @@ def intro(task: Task) -> str:
     """What the page is."""
     words = task.words
     return (
-        f"What the saved cases say of clinician and AI together. Cases are counted, also several of one "
-        f"{words.subject}; intervals are 95 % by bootstrap of {words.subjects}, and below {MIN_LESIONS} "
-        f"{words.subjects} no rate is given. {words.subjects.capitalize()} of one patient count as independent."
+        f"How clinicians and the AI compare in the cases saved here. Several cases of one {words.subject} all count; "
+        f"intervals are 95 %, by bootstrap over {words.subjects}, and no rate is given for fewer than {MIN_LESIONS} "
+        f"{words.subjects}. {words.subjects.capitalize()} of one patient count as independent."
     )
 
 
 def empty_log(task: Task) -> str:
     """What to do first."""
     return (
-        f"Open an image on the **Review** page, decide, and save the case. From ten {task.words.subjects} on this page "
-        "says how often you and the AI agree; with biopsy results from the **Cases** page, who was right."
+        f"Open an image on the **Review** page, decide, and save the case. From ten {task.words.subjects} on, this "
+        "page says how often you and the AI agree and, with biopsy results entered on the **Cases** page, who was right."
     )
 
 

@@ -100,7 +100,7 @@ def test_flagged_and_not_flagged_say_what_was_measured() -> None:
         "That is not an all-clear: at this threshold 5 of 100 malignant test images were not flagged either."
     )
     # Specificity 0.8: of 100 benign images 20 were flagged.
-    assert "finds 95 of 100 malignant lesions and flags 20 of 100 benign" in saved.saved_meaning(FLAGGED)
+    assert "flags 95 of 100 malignant images and 20 of 100 benign images" in saved.saved_meaning(FLAGGED)
 
 
 def test_measured_rates_carry_interval_and_n() -> None:
@@ -110,7 +110,7 @@ def test_measured_rates_carry_interval_and_n() -> None:
     )
     flagged = MeasuredRate(1 - specificity.value, 1 - specificity.high, 1 - specificity.low, specificity.n)
     for text in (saved.saved_meaning(result), report_wording.measured_meaning(result)):
-        assert f"finds {of_100(sensitivity)} malignant lesions and flags {of_100(flagged)} benign" in text
+        assert f"flags {of_100(sensitivity, 'malignant images')} and {of_100(flagged, 'benign images')}" in text
     missed = saved.saved_missed(result)
     low, high = (f"{(1 - bound) * 100:.0f}" for bound in (sensitivity.high, sensitivity.low))
     assert f"(95 % interval {low} to {high}, n = {sensitivity.n:,})" in missed
@@ -138,7 +138,7 @@ def test_a_rate_that_was_never_measured_is_no_number() -> None:
 def test_words_are_those_of_the_task() -> None:
     eye = made_up_result([0.1, 0.2, 0.3, 0.15, 0.25], RETINA)
     assert saved.saved_verdict(eye) == "**Flagged as possibly referable** (referable 70.0 %, threshold 25.0 %)."
-    assert "finds 95 of 100 referable eyes and flags 20 of 100 not referable" in saved.saved_meaning(eye)
+    assert "flags 95 of 100 referable images and 20 of 100 not referable images" in saved.saved_meaning(eye)
     assert "measured on the locked test eyes of APTOS 2019" in saved.finds_and_flags(eye)
     assert "Moderate nonproliferative retinopathy (dr2)" in prediction_set(
         eye.task, eye.conformal_set, eye.conformal_level

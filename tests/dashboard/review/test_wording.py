@@ -100,7 +100,7 @@ def test_most_likely_and_standout_are_two_names_and_the_difference_is_explained(
     )
     clear = prediction(nv=0.9, mel=0.1).probabilities
     same = answer_wording.both_names(SKIN, clear, "nv")
-    assert same == "Most likely, and standout diagnosis: Melanocytic nevus (nv), 90 %."
+    assert same == "Most likely and standout diagnosis: Melanocytic nevus (nv), 90 %."
     grades = answer_wording.both_names(RETINA, [0.4, 0.3, 0.2, 0.1, 0.0], "dr1")
     assert "Expected grade: Mild" in grades and "weighted by their probabilities" in grades
 
@@ -153,9 +153,9 @@ def test_agreement_is_the_span_of_the_networks() -> None:
     assert answer_wording.agreement(SKIN, np.array([0.3]), 0.2) is None
     agreed = answer_wording.agreement(SKIN, np.array([0.32, 0.23, 0.25]), 0.2)
     assert agreed is not None and agreed[1]
-    assert "The 3 networks" in agreed[0] and "23 to 32 %" in agreed[0]
+    assert "the 3 networks" in agreed[0] and "23 to 32 %" in agreed[0]
     alike = answer_wording.agreement(SKIN, np.array([0.271, 0.274]), 0.2)
-    assert alike is not None and "put malignant at 27 %." in alike[0]
+    assert alike is not None and "put the malignant probability at 27 %." in alike[0]
 
 
 @pytest.mark.parametrize(
