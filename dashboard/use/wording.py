@@ -199,7 +199,7 @@ def empty_log(task: Task) -> str:
     """What to do first."""
     return (
         f"Open an image on the **Review** page, decide, and save the case. From ten {task.words.subjects} on, this "
-        "page says how often you and the AI agree and, with biopsy results entered on the **Cases** page, who was right."
+        "page says how often you and the AI agree and, with biopsy results from the **Cases** page, who was right."
     )
 
 
