@@ -79,6 +79,7 @@ _REJECTIONS: dict[str, str] = {
     "too_many_bytes": "This file is too large.",
     "not_an_image": "This file is not an image that can be read.",
     "too_many_pixels": "This image has too many pixels.",
+    "too_narrow": "This image is a narrow strip.",
     "too_small": "This image is too small to judge.",
     "damaged": "This image file is damaged.",
     "burnt_in_text": "This image may show who the patient is.",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 # A spreadsheet runs a cell that begins with one of these. Source: OWASP, "CSV Injection",
 # https://owasp.org/www-community/attacks/CSV_Injection
+_FORMULA_WITHIN = re.compile(r"([;\t]\s*)(?=[=+\-@])")
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
@@ -35,8 +37,14 @@ def escape(text: str) -> str:
 
 
 def plain_cell(value: Any) -> Any:
-    """A cell that no spreadsheet runs: a text that begins like a formula gets an apostrophe in front."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_STARTS) else value
+    """A cell that no spreadsheet runs: a text that begins like a formula gets an apostrophe in front.
+
+    So does what stands behind a semicolon or a tab in it, where spreadsheets of many languages begin another cell.
+    """
+    if not isinstance(value, str):
+        return value
+    within = _FORMULA_WITHIN.sub(r"\1'", value)
+    return f"'{within}" if value.startswith(FORMULA_STARTS) else within
 
 
 APP_NAME = "LesionLens"

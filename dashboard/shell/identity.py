@@ -67,7 +67,8 @@ def actor_of(claims: Mapping[str, Any], settings: Settings, now: float) -> Actor
     if seconds_left(claims, now) <= 0:
         raise SignInExpired("expected a sign-in that has not expired, received an older one; sign in again")
     name = _name(claims)
-    listed = next((user for user in settings.auth_users if user.name == name.casefold()), None)
+    # The list holds addresses: a subject that is spelled like one of them is nobody's proof of it.
+    listed = next((user for user in settings.auth_users if user.name == _checked_email(claims)), None)
     return listed or _claimed(claims, settings, name)
 
 
@@ -80,10 +81,20 @@ def seconds_left(claims: Mapping[str, Any], now: float) -> float:
 
 
 def _name(claims: Mapping[str, Any]) -> str:
-    # An address that the provider says it has not checked is anybody's claim; the subject is the provider's own word.
-    is_checked = str(claims.get("email_verified", True)).lower() != "false"
-    email = str(claims.get("email") or "").casefold()
-    return email if email and is_checked else str(claims.get("sub") or "")
+    return _checked_email(claims) or str(claims.get("sub") or "")
+
+
+def _checked_email(claims: Mapping[str, Any]) -> str:
+    """The address that the provider vouches for, empty where it does not.
+
+    An address that it has not checked is anybody's claim; the subject is the provider's own word. Some providers send
+    no `email_verified`; whatever else than true they send there is no yes.
+    """
+    said = claims.get("email_verified", True)
+    if said is not True and said != "true":
+        return ""
+    email = claims.get("email")
+    return email.casefold() if isinstance(email, str) else ""
 
 
 def _claimed(claims: Mapping[str, Any], settings: Settings, name: str) -> Actor:

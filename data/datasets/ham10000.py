@@ -99,6 +99,8 @@ def check_metadata(metadata: pd.DataFrame, source: str, codes: Sequence[str] = S
 
 def image_path(dataset: Path, image_id: str) -> Path | None:
     """Path of one image's JPEG in a HAM10000 folder, or None where the folder does not hold it."""
+    if not _is_file_name(image_id):
+        return None
     candidates = (dataset / folder / f"{image_id}.jpg" for folder in IMAGE_FOLDERS)
     return next((path for path in candidates if path.is_file()), None)
 
@@ -106,7 +108,12 @@ def image_path(dataset: Path, image_id: str) -> Path | None:
 def mask_path(dataset: Path, image_id: str) -> Path | None:
     """Path of one image's lesion mask (PNG, 255 inside) in a HAM10000 folder, or None where it holds none."""
     path = dataset / MASK_FOLDER / f"{image_id}_segmentation.png"
-    return path if path.is_file() else None
+    return path if _is_file_name(image_id) and path.is_file() else None
+
+
+def _is_file_name(image_id: str) -> bool:
+    """Whether an id of a table can name a file of the folder, rather than one elsewhere."""
+    return not {"/", "\\", "\0"} & set(image_id)
 
 
 def count_images_and_lesions(metadata: pd.DataFrame) -> pd.DataFrame:

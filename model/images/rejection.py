@@ -16,14 +16,16 @@ MAX_PIXELS = 50_000_000
 # A case's image is kept without loss, so it may be larger than the upload: three bytes a pixel and a rest.
 MAX_STORED_BYTES = 4 * MAX_PIXELS
 MIN_SIDE = 64
+# No lesion and no dermatoscope gives a picture longer than this; a strip of 300,000 pixels fits in 48 kB of PNG.
+MAX_ASPECT = 100
 
 
 class ImageRejected(Exception):
     """An upload that cannot be used.
 
     Attributes:
-        reason: a code for logs and tables: `empty`, `too_many_bytes`, `not_an_image`, `too_many_pixels`, `too_small`,
-            `damaged`, of TIFF files `unsupported_tiff`, of DICOM files `burnt_in_text` or `unsupported_dicom`.
+        reason: a code for logs and tables: `empty`, `too_many_bytes`, `not_an_image`, `too_many_pixels`, `too_narrow`,
+            `too_small`, `damaged`, of TIFF files `unsupported_tiff`, of DICOM files `burnt_in_text` or `unsupported_dicom`.
     """
 
     def __init__(self, reason: str, message: str) -> None:
@@ -38,6 +40,11 @@ def check_size(width: int, height: int) -> None:
             "too_many_pixels",
             f"expected at most {MAX_PIXELS // 1_000_000} megapixels, received {width} x {height} px; "
             "upload a smaller export",
+        )
+    if max(width, height) > MAX_ASPECT * min(width, height):
+        raise ImageRejected(
+            "too_narrow",
+            f"expected sides of at most 1 : {MAX_ASPECT}, received {width} x {height} px; upload the original image",
         )
     if min(width, height) < MIN_SIDE:
         raise ImageRejected(

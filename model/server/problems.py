@@ -39,6 +39,7 @@ PROBLEMS: Mapping[str, tuple[int, str]] = {
     "too_many_bytes": (413, "The image file is too large"),
     "not_an_image": (422, "The file is not an image that can be read"),
     "too_many_pixels": (422, "The image has too many pixels"),
+    "too_narrow": (422, "The image is a narrow strip"),
     "too_small": (422, "The image is too small to judge"),
     "damaged": (422, "The image file is damaged"),
     "burnt_in_text": (422, "The image may show who the patient is"),

@@ -105,7 +105,16 @@ def test_csv_runs_no_formula(log: CaseLog, start: str) -> None:
     assert row["note"].startswith(f"'{start}") and row["captured_name"].startswith(f"'{start}")
 
 
-@pytest.mark.parametrize(("value", "cell"), [("a=1", "a=1"), ("", ""), (-0.5, -0.5), (True, True), ("-", "'-")])
+@pytest.mark.parametrize(
+    ("value", "cell"),
+    [
+        *(("a=1", "a=1"), ("", ""), (-0.5, -0.5), (True, True), ("-", "'-")),
+        # Behind what splits cells in other languages.
+        ("seen;=1+1", "seen;'=1+1"),
+        ("seen;\t@SUM(A1)", "seen;\t'@SUM(A1)"),
+        ("5 - 3; fine", "5 - 3; fine"),
+    ],
+)
 def test_only_texts_that_begin_like_a_formula_are_changed(value: object, cell: object) -> None:
     assert plain_cell(value) == cell
 

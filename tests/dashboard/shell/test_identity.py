@@ -53,10 +53,21 @@ def test_the_allow_list_comes_before_the_claims(email: str) -> None:
     assert actor_of(claims(email=email, role="admin"), SETTINGS, NOW) == ANNA
 
 
-@pytest.mark.parametrize("is_verified", [False, "false"])
+@pytest.mark.parametrize("is_verified", [False, "false", 0, 1, "no", None, [], "True "])
 def test_an_address_that_was_not_verified_is_nobody_s(is_verified: object) -> None:
     found = actor_of(claims(email="anna@clinic.org", email_verified=is_verified), SETTINGS, NOW)
     assert found == Actor("17", "North Clinic", "researcher")
+
+
+@pytest.mark.parametrize("is_verified", [True, "true"])
+def test_an_address_that_was_verified_counts(is_verified: object) -> None:
+    assert actor_of(claims(email="anna@clinic.org", email_verified=is_verified), SETTINGS, NOW) == ANNA
+
+
+def test_a_subject_that_is_spelled_like_a_listed_address_is_not_that_user() -> None:
+    given = claims(sub="anna@clinic.org", email=None, role=None)
+    with pytest.raises(RoleMissing):
+        actor_of(given, SETTINGS, NOW)
 
 
 def test_without_an_address_the_subject_names_the_user() -> None:

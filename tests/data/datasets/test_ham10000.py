@@ -10,6 +10,7 @@ import pytest
 from data.datasets import ham10000
 from data.datasets.ham10000 import (
     COUNTED_COLUMNS,
+    MASK_FOLDER,
     METADATA_COLUMNS,
     METADATA_FILES,
     DatasetError,
@@ -18,6 +19,7 @@ from data.datasets.ham10000 import (
     image_path,
     load_counts,
     load_metadata,
+    mask_path,
 )
 from data.tasks.skin import SKIN
 
@@ -86,6 +88,15 @@ def test_images_are_found_in_either_part(tmp_path: Path):
     assert image_path(tmp_path, "ISIC_2") == tmp_path / "HAM10000_images_part_2" / "ISIC_2.jpg"
     assert image_path(tmp_path, "ISIC_3") == tmp_path / "ISIC_3.jpg"
     assert image_path(tmp_path, "ISIC_4") is None
+
+
+@pytest.mark.parametrize("image_id", ["../secret", "..\\secret", "/secret", "a\0b"])
+def test_an_id_of_a_table_names_no_file_elsewhere(tmp_path: Path, image_id: str):
+    for folder in (tmp_path / "HAM10000_images_part_1", tmp_path / MASK_FOLDER):
+        folder.mkdir()
+    for name in ("secret.jpg", "secret_segmentation.png"):
+        (tmp_path / name).touch()
+    assert image_path(tmp_path, image_id) is None and mask_path(tmp_path, image_id) is None
 
 
 def test_counts_worked_out_by_hand(tiny_metadata: pd.DataFrame):

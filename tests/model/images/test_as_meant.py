@@ -323,6 +323,12 @@ def test_files_of_the_reports_are_read_as_they_should_be(shared_folder: Path) ->
     np.testing.assert_allclose(pixels("dicom-rgb-jpeg-no-marker/rgb_jpeg.dcm"), plain.astype(int), atol=10)
 
 
+@pytest.mark.parametrize("size", [(64 * 100 + 1, 64), (64, 64 * 100 + 1)])
+def test_narrow_strip_is_refused_by_name(size: tuple[int, int]) -> None:
+    assert refusal_of(file_of(np.zeros((size[1], size[0], 3), np.uint8), "PNG")).reason == "too_narrow"
+    assert decode_image(file_of(np.zeros((64, 6400, 3), np.uint8), "PNG")).shape == (64, 6400, 3)
+
+
 @pytest.mark.parametrize(
     ("brand", "words"),
     [(b"heic", "an HEIC photo"), (b"mif1", "an HEIF photo"), (b"heix", "an HEIC"), (b"avif", "AVIF")],
