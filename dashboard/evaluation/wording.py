@@ -130,7 +130,7 @@ def measure_name(task: Task, measure: str, prevalence: float) -> str:
 def hits_of_n(task: Task, question: str, measure: str, hits: float, n: float) -> str:
     """`190 of 200 malignant`: the counts behind a rate."""
     if math.isnan(n):
-        return "computed from sensitivity and specificity"
+        return "computed"
     noun = {
         "sensitivity": question_noun(task, question, True),
         "specificity": question_noun(task, question, False),
