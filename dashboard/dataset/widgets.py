@@ -230,7 +230,7 @@ def _captioned_image(task: Task, row: Any) -> None:
     caption = wording.image_caption(row.image_id, row.dx, row.dx_type, row.age, row.sex, row.localization)
     content = resources.thumbnail(row.image_id)
     if content is None:
-        st.markdown(f"*no file for {row.image_id}*")
+        st.markdown(f"*no readable file for {row.image_id}*")
     else:
         alternative = f"{task.words.image.capitalize()} {row.image_id}, {row.dx}"
         st.image(content, caption=caption, width="stretch", alt=alternative)

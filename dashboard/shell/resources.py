@@ -142,12 +142,16 @@ def _committed_counts(file: str) -> pd.DataFrame | None:
 
 @st.cache_resource(max_entries=512, show_spinner=False)
 def thumbnail(image_id: str) -> bytes | None:
-    """A small JPEG of an image of the dataset folder, or None where the folder does not hold it."""
+    """A small JPEG of an image of the dataset folder, or None where the folder does not hold it, or holds no image."""
     folder = settings().dataset_dir
     path = None if folder is None else image_path(folder, image_id)
     if path is None:
         return None
-    return _small_jpeg(path)
+    try:
+        return _small_jpeg(path)
+    except (OSError, ValueError, SyntaxError) as error:
+        _log.warning("%s of the dataset cannot be shown: %s", path.name, type(error).__name__)
+        return None
 
 
 def _small_jpeg(path: Path) -> bytes:

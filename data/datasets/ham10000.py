@@ -62,7 +62,8 @@ def load_metadata(dataset: Path, codes: Sequence[str] = SKIN.codes) -> pd.DataFr
         raise DatasetError(f"expected {METADATA_FILE} in {dataset}, found none; run: python -m data.download")
     try:
         # sep=None lets pandas find out whether commas or tabs separate: the original archive has had both.
-        metadata = pd.read_csv(path, sep=None, engine="python")
+        # utf-8-sig: programs that write tables for Excel begin them with a mark.
+        metadata = pd.read_csv(path, sep=None, engine="python", encoding="utf-8-sig")
     # csv.Error comes from the search for the separator, the others from reading an empty file or one that is no text.
     except (csv.Error, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise DatasetError(f"{path}: expected a comma- or tab-separated table, received something else") from error
@@ -71,6 +72,8 @@ def load_metadata(dataset: Path, codes: Sequence[str] = SKIN.codes) -> pd.DataFr
 
 def check_metadata(metadata: pd.DataFrame, source: str, codes: Sequence[str] = SKIN.codes) -> pd.DataFrame:
     """The seven columns of a HAM10000-shaped table, or a DatasetError that names the first row at fault.
+
+    An empty age is missing, an empty sex or site unknown.
 
     Args:
         metadata: any table.
@@ -88,6 +91,11 @@ def check_metadata(metadata: pd.DataFrame, source: str, codes: Sequence[str] = S
                 f"{source}, row {wrong[0] + 2}: expected {column} in {', '.join(allowed)}, "
                 f"received {checked.at[wrong[0], column]!r}"
             )
+    for column in ("lesion_id", "image_id"):
+        empty = checked.index[checked[column].isna()]
+        if len(empty):
+            raise DatasetError(f"{source}, row {empty[0] + 2}: expected a {column}, received nothing")
+    checked[["sex", "localization"]] = checked[["sex", "localization"]].fillna("unknown")
     repeated = checked.index[checked["image_id"].duplicated()]
     if len(repeated):
         raise DatasetError(

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from data.datasets.ham10000 import DatasetError, image_path, mask_path
 from model.images.decoding import decode_image
 from model.images.framing import to_network_input
-from model.images.rejection import RgbImage
+from model.images.rejection import ImageRejected, RgbImage
 from model.networks.architecture import CLASS_MAPS_LAYER, FINE_STRIDE, LESION_LAYER, LOGITS_LAYER
 
 # Ranges of the augmentation, chosen once by looking at augmented dermoscopic images; not tuned on any result.
@@ -49,7 +49,7 @@ def load_images(
         (N, height, width, 3) uint8 RGB, 0-255: about 0.15 MB an image at 192 x 256.
 
     Raises:
-        DatasetError: an image file is missing.
+        DatasetError: an image file is missing or broken.
     """
     images = np.empty((len(image_ids), height, width, 3), dtype=np.uint8)
     folders = (dataset, *extra_folders)
@@ -62,7 +62,7 @@ def load_images(
             raise DatasetError(
                 f"expected {image_ids[position]}.jpg in {places}, found none; run: python -m data.download"
             )
-        images[position] = to_network_input(decode_image(path.read_bytes()), height, width)[0]
+        images[position] = to_network_input(_decoded(path), height, width)[0]
 
     _load_all(load, len(image_ids), f"loading {width} x {height} px")
     return images
@@ -75,7 +75,7 @@ def load_masks(dataset: Path, image_ids: Sequence[str], height: int, width: int)
         (N, height, width) uint8: 255 inside the lesion, 0 outside, between on the rim.
 
     Raises:
-        DatasetError: a mask file is missing.
+        DatasetError: a mask file is missing or broken.
     """
     masks = np.empty((len(image_ids), height, width), dtype=np.uint8)
 
@@ -86,10 +86,17 @@ def load_masks(dataset: Path, image_ids: Sequence[str], height: int, width: int)
                 f"expected the lesion mask of {image_ids[position]} in {dataset}, found none; run: "
                 "python -m data.download --part masks, or train without masks (--lesion-weight 0 --map-weight 0)"
             )
-        masks[position] = to_network_input(decode_image(path.read_bytes()), height, width)[0][..., 0]
+        masks[position] = to_network_input(_decoded(path), height, width)[0][..., 0]
 
     _load_all(load, len(image_ids), "loading masks")
     return masks
+
+
+def _decoded(path: Path) -> RgbImage:
+    try:
+        return decode_image(path.read_bytes())
+    except ImageRejected as error:
+        raise DatasetError(f"{path}: {error}") from error
 
 
 def _load_all(load: Callable[[int], None], count: int, description: str) -> None:

@@ -98,7 +98,19 @@ def test_images_of_a_dataset_folder_are_paged(monkeypatch: pytest.MonkeyPatch, t
         assert len(page.get("image")) == IMAGES_PER_PAGE
         page.multiselect(key="dataset_dx").set_value(["nv"]).run()
         assert len(page.get("image")) == IMAGES_PER_PAGE // 2 + 2  # one file of the folder is missing
-        assert f"no file for ISIC_{IMAGES_PER_PAGE + 5:07d}" in shown_text(page)
+        assert f"no readable file for ISIC_{IMAGES_PER_PAGE + 5:07d}" in shown_text(page)
+
+
+@pytest.mark.parametrize("content", [b"<html>moved</html>", b"", b"\xff\xd8\xff\xe0 cut short"])
+def test_a_file_that_is_no_image_is_a_gap_and_the_page_goes_on(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: bytes
+) -> None:
+    folder = write_dataset(tmp_path, images=6)
+    (folder / "images" / "ISIC_0000002.jpg").write_bytes(content)
+    with environment(monkeypatch, DATASET_DIR=folder):
+        page = run_page("dataset")
+        assert not page.exception
+        assert len(page.get("image")) == 4 and "no readable file for ISIC_0000002" in shown_text(page)
 
 
 def test_unreadable_dataset_folder_is_explained_and_counts_stay(

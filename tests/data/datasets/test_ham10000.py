@@ -73,6 +73,21 @@ def test_an_unknown_code_is_named_with_its_row(tiny_metadata: pd.DataFrame, colu
         check_metadata(tiny_metadata, source="table.csv")
 
 
+def test_a_byte_order_mark_and_empty_cells_are_read(tmp_path: Path, tiny_metadata: pd.DataFrame):
+    tiny_metadata.loc[3, ["age", "sex", "localization"]] = None
+    tiny_metadata.to_csv(tmp_path / METADATA_FILES[0], index=False, encoding="utf-8-sig")
+    read = load_metadata(tmp_path)
+    assert list(read.columns) == list(METADATA_COLUMNS)
+    assert np.isnan(read.at[3, "age"]) and (read.at[3, "sex"], read.at[3, "localization"]) == ("unknown", "unknown")
+
+
+@pytest.mark.parametrize("column", ["lesion_id", "image_id"])
+def test_a_row_without_an_id_is_named(tiny_metadata: pd.DataFrame, column: str):
+    tiny_metadata.loc[3, column] = None
+    with pytest.raises(DatasetError, match=f"a table, row 5: expected a {column}, received nothing"):
+        check_metadata(tiny_metadata, "a table")
+
+
 def test_an_image_that_stands_twice_is_named_with_its_row(tiny_metadata: pd.DataFrame):
     tiny_metadata.loc[4, "image_id"] = "ISIC_01"
     with pytest.raises(DatasetError, match=r"row 6: image_id ISIC_01 stands twice"):

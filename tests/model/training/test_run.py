@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from data.datasets.ham10000 import DatasetError, image_path, load_metadata
+from data.datasets.ham10000 import DatasetError, image_path, load_metadata, mask_path
 from data.datasets.splits import split_by_lesion
 from data.tasks.skin import SKIN
 from model.analysis.analyzer import Analyzer
@@ -272,6 +273,20 @@ def test_batches_go_on_in_the_middle_of_an_epoch() -> None:
         assert targets["lesion"].shape == (3, 3, 4, 1) and (targets["lesion"] == 1).all()
         for maps, index in zip(targets["class_maps"], classes_drawn, strict=True):
             assert (maps[..., index] == 1).all() and maps.sum() == 12
+
+
+@pytest.mark.parametrize("loaded", ["image", "mask"])
+def test_broken_file_of_a_dataset_is_named(dataset: Path, tmp_path: Path, loaded: str) -> None:
+    from model.training.batches import load_images, load_masks
+
+    copied = Path(shutil.copytree(dataset, tmp_path / "copied"))
+    image_id = load_metadata(copied)["image_id"].iloc[1]
+    path = image_path(copied, image_id) if loaded == "image" else mask_path(copied, image_id)
+    assert path is not None
+    path.write_bytes(path.read_bytes()[:500])
+    load = load_images if loaded == "image" else load_masks
+    with pytest.raises(DatasetError, match=f"{path.name}: expected .* damaged or truncated"):
+        load(copied, [image_id], 96, 128)
 
 
 def test_batches_without_masks_have_the_diagnosis_alone() -> None:
