@@ -231,14 +231,14 @@ def test_evidence_is_measured_for_the_class_that_is_chosen(
 
     monkeypatch.setattr(Analyzer, "stability", stability)
     give_own_read(upload(page, ("new.jpg", BASAL_CELL.read_bytes() + b"seen by no other test")))
-    first = selectbox(page, "Heatmap of").value
+    first = selectbox(page, "Heatmap for").value
     second = "df" if first != "df" else "nv"
     assert asked == [first]
     assert "Steady when shifted 0.88" in shown(page) and "Inside the lesion" in shown(page)
-    selectbox(page, "Heatmap of").set_value(second).run()
+    selectbox(page, "Heatmap for").set_value(second).run()
     assert asked == [first, second]
     # What was measured once is not measured again.
-    selectbox(page, "Heatmap of").set_value(first).run()
+    selectbox(page, "Heatmap for").set_value(first).run()
     assert asked == [first, second]
 
 
@@ -251,7 +251,7 @@ def no_evidence(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_class_without_positive_evidence_gets_no_figures(no_evidence: None, page: AppTest) -> None:
     give_own_read(upload(page, ("new.jpg", BASAL_CELL.read_bytes() + b"nor this one")))
     assert not page.exception
-    chosen = selectbox(page, "Heatmap of").value
+    chosen = selectbox(page, "Heatmap for").value
     assert f"No positive evidence for {SKIN.named(chosen).name} ({chosen})" in shown(page)
     assert "Inside the lesion" not in shown(page)
     # The answer stands all the same.
@@ -261,13 +261,13 @@ def test_class_without_positive_evidence_gets_no_figures(no_evidence: None, page
 def test_contrast_compares_any_two_classes(page: AppTest) -> None:
     open_sample(page, "bcc")
     dx, other = evidence_wording.contrast_pair(answered(BASAL_CELL.read_bytes()))
-    assert f"Orange speaks for {SKIN.named(dx).name} <b>{dx}</b>" in shown(page)
-    assert f"Blue speaks for {SKIN.named(other).name} <b>{other}</b>" in shown(page)
+    assert f"Orange favours {SKIN.named(dx).name} <b>{dx}</b>" in shown(page)
+    assert f"Blue favours {SKIN.named(other).name} <b>{other}</b>" in shown(page)
     selectbox(page, "Why").set_value("df").run()
     assert not any("(df)" in option for option in selectbox(page, "rather than").options)
     selectbox(page, "rather than").set_value("vasc").run()
     assert not page.exception
-    assert "Orange speaks for Dermatofibroma" in shown(page) and "Blue speaks for Vascular lesion" in shown(page)
+    assert "Orange favours Dermatofibroma" in shown(page) and "Blue favours Vascular lesion" in shown(page)
 
 
 def test_changing_the_first_class_to_the_second_leaves_two_classes(page: AppTest) -> None:
