@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from dashboard.review import wording as review_wording
 from dashboard.review.focus import ANSWER
 from tests.support.servers.browser_server import PATIENCE, REAL_IMAGE, SAMPLE, choose_files, open_review, read_first
 
@@ -89,6 +90,8 @@ def test_upload_is_still_there_after_a_look_at_another_page(page: Page, address:
     page.get_by_role("link", name="Review").click()
     expect(page.get_by_role("meter")).to_have_count(9, timeout=PATIENCE)
     page.get_by_role("button", name="Close your image").click()
+    # Its answer was seen and nothing is saved: closing asks first.
+    page.get_by_role("button", name=review_wording.CLOSE_UNSAVED).click()
     expect(page.get_by_role("meter")).to_have_count(0, timeout=PATIENCE)
 
 

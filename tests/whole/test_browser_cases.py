@@ -56,7 +56,7 @@ def test_whole_working_day(page: Page, address: str, tmp_path: Path) -> None:
 
     page.get_by_role("link", name="Cases", exact=True).click()
     expect(page.get_by_role("heading", level=1, name=cases_wording.TITLE)).to_be_visible(timeout=PATIENCE)
-    search = page.get_by_role("textbox", name="Patient reference")
+    search = page.get_by_role("textbox", name="Search")
     search.fill("ward 7 <B>BED</B> 3")
     search.press("Enter")
     expect(page.get_by_text("1 case found by these filters")).to_be_visible(timeout=PATIENCE)

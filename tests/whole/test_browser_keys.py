@@ -22,12 +22,11 @@ from tests.support.servers.browser_server import (
 pytest_plugins = ("tests.support.servers.browser_server",)
 pytestmark = pytest.mark.browser
 
-QUEUE = [SAMPLE.with_name(f"synthetic_{dx}_1.jpg") for dx in ("mel", "nv", "bcc")]
 
-
-def open_queue(page: Page, address: str) -> None:
+def open_queue(page: Page, address: str, number: int) -> None:
+    """Three samples of this number: an image that another test has saved would be saved on purpose only."""
     open_review(page, address)
-    choose_files(page, *QUEUE)
+    choose_files(page, *(SAMPLE.with_name(f"synthetic_{dx}_{number}.jpg") for dx in ("mel", "nv", "bcc")))
     expect(page.locator("[data-testid=stRadio] input")).to_have_count(len(choices(SKIN)))
     expect(page.locator(".st-key-shell_number_keys_place")).to_be_attached()
     wait_for_image(page)
@@ -43,7 +42,7 @@ def checked(page: Page, number: int) -> None:
 
 
 def test_numbers_pick_the_diagnosis_and_one_key_saves_and_goes_on(page: Page, address: str) -> None:
-    open_queue(page, address)
+    open_queue(page, address, 1)
     for number in (7, 1, 3):
         page.keyboard.press(str(number))
         checked(page, number)
@@ -65,7 +64,7 @@ def test_numbers_pick_the_diagnosis_and_one_key_saves_and_goes_on(page: Page, ad
 
 
 def test_list_opens_by_its_key_and_the_switch_silences_single_keys(page: Page, address: str) -> None:
-    open_queue(page, address)
+    open_queue(page, address, 2)
     page.keyboard.press(keyboard.LIST_KEY)
     switch = page.get_by_text(keyboard.SWITCH_LABEL)
     expect(switch).to_be_visible()
