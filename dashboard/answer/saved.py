@@ -63,7 +63,7 @@ def saved_missed(result: ModelResult) -> str:
     positive, subjects = result.task.question.positive, result.task.words.subjects
     if math.isnan(result.sensitivity):
         return f"how many {positive} {subjects} it misses could not be measured."
-    missed = _without(saved_rates(result)[0])
+    missed = saved_rates(result)[0].of_others
     shown = "fewer than 1" if missed.value < 0.005 else f"{missed.value * 100:.0f}"
     measured = (
         f" (95 % interval {missed.low * 100:.0f} to {missed.high * 100:.0f}, n = {missed.n:,})" if missed.n else ""
@@ -100,11 +100,6 @@ def _bare(value: float) -> MeasuredRate:
     return MeasuredRate(value, math.nan, math.nan, 0)
 
 
-def _without(rate: MeasuredRate) -> MeasuredRate:
-    """The share of those that a rate does not count."""
-    return MeasuredRate(1 - rate.value, 1 - rate.high, 1 - rate.low, rate.n)
-
-
 def saved_meaning(result: ModelResult) -> str:
     """What the saved threshold was measured to do, by the model that gave the answer."""
     if math.isnan(result.sensitivity) or math.isnan(result.specificity):
@@ -125,7 +120,7 @@ def finds_and_flags(result: ModelResult) -> str:
     missing = "" if sensitivity.n and specificity.n else " (interval and n were not kept with this case)"
     return (
         f"At this threshold the model flags {_of_100(sensitivity, question.positive)} and "
-        f"{_of_100(_without(specificity), question.negative)}, measured on the locked test "
+        f"{_of_100(specificity.of_others, question.negative)}, measured on the locked test "
         f"{subjects} of {result.task.dataset.name}{missing}"
     )
 

@@ -248,9 +248,7 @@ def missed(task: Task, sensitivity: MeasuredRate) -> str:
 
 def measured_meaning(task: Task, point: OperatingPoint) -> str:
     """What the threshold was measured to do, with intervals."""
-    flagged = MeasuredRate(
-        1 - point.specificity.value, 1 - point.specificity.high, 1 - point.specificity.low, point.specificity.n
-    )
+    flagged = point.specificity.of_others
     return (
         f"This threshold was set for {percent(point.target_sensitivity)} sensitivity on held-out training images. On "
         f"the locked test {task.words.subjects} of {task.dataset.name} it flagged "

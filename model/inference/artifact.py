@@ -45,6 +45,11 @@ class MeasuredRate(Estimate):
 
     n: int
 
+    @property
+    def of_others(self) -> MeasuredRate:
+        """The share of the images that it does not count: missed of sensitivity, flagged of specificity."""
+        return MeasuredRate(1 - self.value, 1 - self.high, 1 - self.low, self.n)
+
 
 @dataclass(frozen=True)
 class OperatingPoint:
