@@ -1,15 +1,26 @@
 # syntax=docker/dockerfile:1
-# Two images from one file, the dashboard and the API:
+# Four images from one file, the dashboard, the dashboard without TensorFlow, the API, and training in a cloud:
 # docker build --target dashboard -t lesionlens . && docker run -p 127.0.0.1:8080:8080 -e ALLOW_ANONYMOUS=1 lesionlens
+# docker build --target dashboard-slim -t lesionlens:slim .    # without TensorFlow: no heatmap methods on demand
 # docker build --target api -t lesionlens-api . && docker run -p 127.0.0.1:8080:8080 -e API_TOKENS=... lesionlens-api
+# docker build --target train -t lesionlens-train .            # deploy/README.md tells how it is started
 # What pip needs to install stays in the stages named build.
 FROM python:3.11-slim-bookworm AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PYTHONDONTWRITEBYTECODE=1
 RUN python -m venv --without-pip /opt/venv
 
-FROM build AS build-dashboard
+FROM build AS build-slim
 COPY requirements.txt .
-# pip runs from outside the environment, so that no installer ends up in the image.
+# pip runs from outside the environment, so that no installer ends up in the image. LiteRT alone answers; TensorFlow is
+# for tf-keras-vis.
+RUN grep -vE '^(tensorflow|tensorflow-cpu|keras|tf-keras-vis)==' requirements.txt > slim.txt \
+    && python -m pip --python /opt/venv/bin/python install -r slim.txt
+# Tools, C++ headers and tests of the packages: 110 MB that nothing here reads.
+RUN cd /opt/venv/lib/python3.11/site-packages \
+    && rm -rf ai_edge_litert/tools ai_edge_litert/vendors pyarrow/include pyarrow/tests pandas/tests \
+    && find scipy -type d -name tests -prune -exec rm -rf {} +
+
+FROM build-slim AS build-dashboard
 RUN python -m pip --python /opt/venv/bin/python install -r requirements.txt
 # C++ headers for compiling TensorFlow extensions: 287 MB that nothing here reads.
 RUN rm -rf /opt/venv/lib/python3.11/site-packages/tensorflow/include
@@ -53,20 +64,39 @@ HEALTHCHECK --interval=15s --timeout=5s --start-period=20s --retries=3 \
 # Listens on $PORT, and refuses to start without API_TOKENS or API_OIDC_ISSUER unless ALLOW_ANONYMOUS=1.
 CMD ["python", "-m", "model.server", "--address", "0.0.0.0"]
 
-# Last, so that a build without --target makes it.
-FROM runtime AS dashboard
+FROM runtime AS dashboard-runtime
 ENV JSON_LOGS=1
-COPY --from=build-dashboard /opt/venv /opt/venv
-COPY .streamlit/config.toml .streamlit/config.toml
-COPY data data
-COPY model model
-COPY dashboard dashboard
-COPY pages pages
-# Cases and images of a container without DATABASE_URL and IMAGE_STORE; a volume mounted here keeps them.
-RUN install --directory --mode 700 --owner 10001 data/local
-USER 10001
 HEALTHCHECK --interval=15s --timeout=5s --start-period=20s --retries=3 \
     CMD ["python", "-c", "import os, urllib.request as u; u.urlopen(f'http://127.0.0.1:{os.environ[\"PORT\"]}/_stcore/health', timeout=4)"]
 # Listens on $PORT, and refuses to start without sign-in (AUTH=oidc) unless ALLOW_ANONYMOUS=1 says that something else
 # guards it.
 CMD ["python", "-m", "dashboard.server", "--address", "0.0.0.0"]
+
+FROM scratch AS dashboard-files
+COPY .streamlit/config.toml /app/.streamlit/config.toml
+COPY data /app/data
+COPY model /app/model
+COPY dashboard /app/dashboard
+COPY pages /app/pages
+COPY results /app/results
+
+FROM dashboard-runtime AS dashboard-slim
+COPY --from=build-slim /opt/venv /opt/venv
+COPY --from=dashboard-files /app /app
+# Cases and images of a container without DATABASE_URL and IMAGE_STORE; a volume mounted here keeps them.
+RUN install --directory --mode 700 --owner 10001 data/local
+USER 10001
+
+# SageMaker and Vertex AI mount what a job reads and keeps for root alone, so this image has no user of its own.
+FROM runtime AS train
+COPY --from=build-dashboard /opt/venv /opt/venv
+COPY data /app/data
+COPY model /app/model
+ENTRYPOINT ["python", "-m", "model.train"]
+
+# Last, so that a build without --target makes it.
+FROM dashboard-runtime AS dashboard
+COPY --from=build-dashboard /opt/venv /opt/venv
+COPY --from=dashboard-files /app /app
+RUN install --directory --mode 700 --owner 10001 data/local
+USER 10001

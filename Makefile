@@ -6,16 +6,22 @@ DATASET ?= $(firstword $(wildcard data/raw/ham10000 ../shared/ham10000) data/raw
 # Initial weights: downloaded by Keras, or a file where there is no network.
 INIT ?= $(firstword $(wildcard ../shared/pretrained/mobilenet_v2_1.0_imagenet_no_top.weights.h5) imagenet)
 FOLDS := 0 1 2 3 4
-RUNS := $(foreach fold,$(FOLDS),runs/longer$(fold))
 # Folders of images that are no dermoscopic lesions, which the quality gate should refuse.
 OUTSIDE ?= $(wildcard ../shared/everyday_photos ../shared/aptos2019)
+# Labelled images of other clinics: the folder of ISIC 2017's training part.
+ELSEWHERE ?= $(wildcard ../shared/isic2017_training)
+# Its three parts: to train on, to choose on, to score for final figures.
+SECOND := data/raw/isic2017
+RUNS := $(foreach fold,$(FOLDS),runs/$(if $(ELSEWHERE),both,longer)$(fold))
 # The artifact folder that make train and make export write.
 OUTPUT ?= model/weights/skin
+# The rows of make reproduce.
+REPRODUCED ?= build/reproduced.csv
 BIN := .venv/bin
 # Processes that run the tests; tests/conftest.py says in what order.
 TEST_PROCESSES ?= 2
 
-.PHONY: help install run test check format train export studies evaluate bench samples counts serve image api clean
+.PHONY: help install run test check format train second export studies reproduce evaluate bench samples counts serve image api clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | sort
@@ -51,23 +57,45 @@ format: .venv/installed-dev ## format the code and mend what the linter can
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-train: .venv/installed-dev ## train one network a fold on HAM10000, in two runs (goes on where it was), and write the artifact (DATASET=, INIT=, OUTPUT=)
+# glibc would give large buffers back after each step and take them again, which is half of the processor time.
+train: export MALLOC_ARENA_MAX := 1
+train: export MALLOC_MMAP_MAX_ := 0
+train: export MALLOC_TRIM_THRESHOLD_ := 17179869184
+train: export MALLOC_TOP_PAD_ := 268435456
+
+train: second ## train one network a fold on HAM10000, then also on a second source (goes on where it was), and write the artifact (DATASET=, INIT=, ELSEWHERE=, OUTPUT=)
 	for fold in $(FOLDS); do \
 		$(BIN)/python -m model.train --dataset $(DATASET) --init $(INIT) --validation-fold $$fold --seed $$((fold + 1)) \
 			--run runs/fold$$fold --resume || exit 1; \
 		$(BIN)/python -m model.train --dataset $(DATASET) --init runs/fold$$fold --validation-fold $$fold --seed $$((fold + 11)) \
 			--head-epochs 0 --low-resolution-epochs 0 --run runs/longer$$fold --resume || exit 1; \
+		$(if $(ELSEWHERE),$(BIN)/python -m model.train --dataset $(DATASET) --init runs/longer$$fold --validation-fold $$fold \
+			--seed $$((fold + 31)) --head-epochs 0 --low-resolution-epochs 0 --middle-resolution-epochs 2 \
+			--full-resolution-epochs 2 --extra $(SECOND)/training --extra-share 0.25 --init-share 0.5 \
+			--run runs/both$$fold --resume || exit 1;) \
 	done
 	$(MAKE) export studies
 
-export: .venv/installed-dev ## write the artifact of finished runs again
-	$(BIN)/python -m model.export --run $(RUNS) --dataset $(DATASET) --output $(OUTPUT)
+second: .venv/installed-dev ## write the three parts of a second source, images of other clinics (ELSEWHERE=folder)
+	$(if $(ELSEWHERE),$(BIN)/python -m data.datasets.isic2017 --source $(ELSEWHERE) --output $(SECOND))
 
-studies: .venv/installed-dev ## measure heatmaps, robustness and the quality gate, and add them to the artifact (OUTSIDE=folders)
-	$(BIN)/python -m model.studies.gate --artifact $(OUTPUT) --dataset $(DATASET) --outside $(OUTSIDE)
+export: second ## write the artifact of finished runs again
+	$(BIN)/python -m model.export --run $(RUNS) --dataset $(DATASET) --output $(OUTPUT) \
+		$(if $(ELSEWHERE),--elsewhere $(SECOND)/choosing)
+
+studies: second ## measure heatmaps, robustness, the quality gate, other clinics and repeat photographs, and add them to the artifact (OUTSIDE=, ELSEWHERE=folders)
+	$(BIN)/python -m model.studies.gate --artifact $(OUTPUT) --dataset $(DATASET) --outside $(OUTSIDE) \
+		$(if $(ELSEWHERE),--elsewhere $(SECOND)/locked)
 	$(BIN)/python -m model.studies.heatmaps --artifact $(OUTPUT) --dataset $(DATASET)
 	$(BIN)/python -m model.studies.clinical --artifact $(OUTPUT)
 	$(BIN)/python -m model.studies.robustness --artifact $(OUTPUT) --dataset $(DATASET)
+	$(BIN)/python -m model.studies.repeatability --artifact $(OUTPUT)
+	$(if $(ELSEWHERE),$(BIN)/python -m model.studies.external --artifact $(OUTPUT) --name "ISIC 2017, locked part" \
+		--images $(SECOND)/locked/images --labels $(SECOND)/locked/HAM10000_metadata.csv)
+
+reproduce: .venv/installed-dev ## go from the dataset through split, brief training, export and evaluation to the comparison, and say which committed figures that confirms (DATASET=, INIT=)
+	@mkdir -p $(dir $(REPRODUCED))
+	$(BIN)/python -m model.reproduce --dataset $(DATASET) --init $(INIT) --output $(REPRODUCED)
 
 evaluate: .venv/installed ## print every metric with intervals from the committed test predictions
 	$(BIN)/python -m model.evaluate
@@ -95,4 +123,4 @@ api: ## build the container image of the API
 	docker build --target api -t lesionlens-api .
 
 clean: ## remove .venv and caches; runs and data stay
-	rm -rf .venv .venv-localstack .pytest_cache .ruff_cache .mypy_cache
+	rm -rf .venv .venv-localstack .venv-quantus .venv-challenge .pytest_cache .ruff_cache .mypy_cache

@@ -15,12 +15,21 @@ import streamlit as st  # noqa: E402 (the path comes first)
 
 from dashboard.access import sign_in, tab  # noqa: E402
 from dashboard.review import state  # noqa: E402
+from dashboard.serving import options  # noqa: E402
 from dashboard.shell import keyboard  # noqa: E402
 from dashboard.shell.formats import APP_NAME  # noqa: E402
-from dashboard.shell.widgets import explained_errors, model_selector, page_style, research_banner  # noqa: E402
+from dashboard.shell.widgets import (  # noqa: E402
+    explained_errors,
+    model_selector,
+    page_style,
+    read_only_banner,
+    research_banner,
+    save_pictures,
+)
 
 ASSETS = Path(__file__).with_name("assets")
 
+options.state()
 st.set_page_config(page_title=APP_NAME, page_icon=ASSETS / "icon.svg", layout="wide")
 st.logo(ASSETS / "logo.svg", size="large")
 page_style()
@@ -28,10 +37,12 @@ page_style()
 page = st.navigation(sign_in.pages(), position="top")
 research_banner()
 keyboard.guard()
+save_pictures()
 with explained_errors():
     sign_in.user_bar()
     if sign_in.is_in():
-        tab.guard(state.keep_draft, is_unsaved=state.is_any_unsaved())
+        read_only_banner()
+        tab.guard(state.keep_draft, state.is_any_unsaved)
         if state.restore_draft():
             st.rerun()
         model_selector()

@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import math
 import os
 import platform
 import random
@@ -28,7 +29,7 @@ from pathlib import Path
 
 import httpx
 import numpy as np
-from websockets.exceptions import WebSocketException
+from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from dashboard.review.decision_wording import SKIP_READ
 from dashboard.review.wording import INTENDED_USE_BUTTON
@@ -55,6 +56,7 @@ class Load:
         milliseconds: of each answer that came.
         errors: how often, by what went wrong.
         seconds: from the first request to the last answer.
+        processor_seconds: of one processor, that all server processes together have used; NaN where it is not known.
         memory: of all server processes together, at its highest, MB (resident; shared pages count in each).
         descriptors: open files of the process with most of them.
     """
@@ -63,8 +65,14 @@ class Load:
     milliseconds: list[float] = field(default_factory=list)
     errors: Counter[str] = field(default_factory=Counter)
     seconds: float = 0.0
+    processor_seconds: float = math.nan
     memory: float = 0.0
     descriptors: int = 0
+
+    @property
+    def processor_seconds_each(self) -> float:
+        """Of one answer; NaN where it is not known."""
+        return self.processor_seconds / len(self.milliseconds) if self.milliseconds else math.nan
 
     def row(self) -> str:
         """As a row of `HEAD`; a percentile of nothing is a dash."""
@@ -73,13 +81,15 @@ class Load:
             shown = [f"{value:,.0f}" for value in np.percentile(self.milliseconds, [50, 95, 99])]
         rate = len(self.milliseconds) / self.seconds if self.seconds else 0.0
         errors = ", ".join(f"{count} {what}" for what, count in self.errors.items()) or "0"
-        cells = [f"{self.users:,}", f"{len(self.milliseconds):,}", f"{rate:.1f}", *shown, errors]
+        cost = "-" if math.isnan(self.processor_seconds_each) else f"{self.processor_seconds_each:.3f}"
+        cells = [f"{self.users:,}", f"{len(self.milliseconds):,}", f"{rate:.1f}", *shown, cost, errors]
         return f"| {' | '.join([*cells, f'{self.memory:,.0f}', str(self.descriptors)])} |"
 
 
 HEAD = (
-    "| users | answers | answers/s | median, ms | p95, ms | p99, ms | errors | memory, MB | most descriptors |\n"
-    "|---|---|---|---|---|---|---|---|---|"
+    "| users | answers | answers/s | median, ms | p95, ms | p99, ms | processor seconds per answer | errors "
+    "| memory, MB | most descriptors |\n"
+    "|---|---|---|---|---|---|---|---|---|---|"
 )
 
 
@@ -109,6 +119,17 @@ def memory_and_descriptors(process_ids: Sequence[int]) -> tuple[float, int]:
     return memory, most
 
 
+def processor_seconds(process_ids: Sequence[int]) -> float:
+    """User and system time of all together so far, with that of their children that have ended."""
+    ticks = 0
+    for process_id in process_ids:
+        with contextlib.suppress(OSError):
+            # Fields 14 to 17 of proc(5): utime, stime, cutime, cstime; the name before may hold anything.
+            fields = Path(f"/proc/{process_id}/stat").read_text().rsplit(")", 1)[1].split()
+            ticks += sum(map(int, fields[11:15]))
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
 async def _watch(load: Load, supervisor: int) -> None:
     while True:
         memory, most = memory_and_descriptors(descendants(supervisor))
@@ -119,13 +140,15 @@ async def _watch(load: Load, supervisor: int) -> None:
 @asynccontextmanager
 async def _measured(load: Load, supervisor: int | None) -> AsyncIterator[None]:
     watch = asyncio.create_task(_watch(load, supervisor)) if supervisor is not None else None
+    used = math.nan if supervisor is None else processor_seconds(descendants(supervisor))
     started = time.perf_counter()
     try:
         yield
     finally:
         load.seconds = time.perf_counter() - started
-        if watch is not None:
+        if watch is not None and supervisor is not None:
             watch.cancel()
+            load.processor_seconds = processor_seconds(descendants(supervisor)) - used
 
 
 # --- Users -----------------------------------------------------------------------------------------------------------
@@ -211,6 +234,9 @@ def _kind_of(error: Exception) -> str:
         return f"status {error.response.status_code}"
     if isinstance(error, SessionFailed):
         return str(error).split(",")[0]
+    if isinstance(error, ConnectionClosed):
+        # By whom and why: `received 1011 (internal error) keepalive ping timeout; then sent ...`.
+        return f"connection closed: {error}"
     return type(error).__name__
 
 
@@ -225,6 +251,17 @@ def machine() -> str:
     return (
         f"{os.cpu_count()} cores ({names[0] if names else platform.machine()}), {memory:.0f} GB, Python "
         f"{platform.python_version()}; load average before the run {load:.1f}"
+    )
+
+
+def compared(dashboard: Load, api: Load) -> str:
+    """How much more processor time an answer on the page takes than one of the API; empty where it is not known."""
+    page, alone = dashboard.processor_seconds_each, api.processor_seconds_each
+    if math.isnan(page) or math.isnan(alone):
+        return ""
+    return (
+        f"An answer of the dashboard took {page:.3f} processor seconds with {dashboard.users} users, one of the API "
+        f"{alone:.3f} with {api.users}: {page / alone:.1f} times as much."
     )
 
 
@@ -258,6 +295,8 @@ async def alone(url: str, content: bytes, token: str | None) -> float:
 async def measure(given: argparse.Namespace) -> int:
     """Run all loads, print the tables; returns how many errors there were."""
     content, errors = given.image.read_bytes(), 0
+    dashboards: list[Load] = []
+    apis: list[Load] = []
     print(f"{machine()}.\n")
     if given.only != "api":
         print(f"Dashboard, from upload to answer:\n\n{HEAD}")
@@ -265,6 +304,7 @@ async def measure(given: argparse.Namespace) -> int:
             load = await dashboard_load(given.url, users, given.ramp, content, given.supervisor)
             print(load.row(), flush=True)
             errors += sum(load.errors.values())
+            dashboards.append(load)
     if given.only != "dashboard":
         one = await alone(given.url, content, given.token)
         print(f"\nAPI, POST /v1/predict:\n\n{HEAD}")
@@ -272,7 +312,10 @@ async def measure(given: argparse.Namespace) -> int:
             load = await api_load(given.url, users, given.seconds, given.pause, content, given.supervisor, given.token)
             print(load.row(), flush=True)
             errors += sum(load.errors.values())
+            apis.append(load)
         print(f"\n{arithmetic(one, os.cpu_count() or 1, max(given.users), given.pause)}")
+    for dashboard, api in zip(dashboards, apis, strict=False):
+        print(compared(dashboard, api))
     return errors
 
 
@@ -283,7 +326,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--url", default="http://127.0.0.1:8501", help="of the dashboard and the API")
     parser.add_argument("--users", type=int, nargs="+", default=USERS, help="how many at once, one run each")
     parser.add_argument("--only", choices=["dashboard", "api"], help="one of the two; default: both")
-    parser.add_argument("--supervisor", type=int, help="process whose memory and descriptors count, with its children")
+    parser.add_argument(
+        "--supervisor", type=int, help="process whose processor time, memory and descriptors count, with its children"
+    )
     parser.add_argument("--image", type=Path, default=SAMPLE, help="image to send")
     parser.add_argument("--ramp", type=float, default=10, help="new sessions a second")
     parser.add_argument("--seconds", type=float, default=30, help="length of each run of the API")

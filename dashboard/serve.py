@@ -16,6 +16,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from dashboard.serving import options
 from dashboard.serving.gateway import Gateway, nginx_program
 from dashboard.serving.logs import configure_logging
 from dashboard.serving.supervisor import Supervisor, _log, is_free, raise_descriptor_limit, services, supervise
@@ -54,6 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"{parser.prog}: {error}", file=sys.stderr)
         return 2
     configure_logging(settings())
+    options.state()  # the processes may answer below a base path
     _log.info("process %d; up to %d open files each", os.getpid(), raise_descriptor_limit())
     with tempfile.TemporaryDirectory(prefix="lesionlens-") as folder:
         supervise(Supervisor(services(given.dashboards), Gateway(Path(folder), given.address, port)))

@@ -11,6 +11,7 @@ TensorFlow is not loaded while LiteRT is measured.
 from __future__ import annotations
 
 import argparse
+import io
 import multiprocessing
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from model.analysis.analyzer import Analyzer
 from model.batch.rows import score_in_process
@@ -30,6 +32,7 @@ from model.images.decoding import decode_image
 from model.images.framing import to_network_input
 from model.images.rejection import RgbImage
 from model.inference.artifact import DEFAULT_ARTIFACT, Artifact, load_artifact
+from model.inference.processes import images_at_a_time
 from model.inference.runtimes import LiteRTClassifier
 
 MIN_RUNS = 30
@@ -89,9 +92,10 @@ def measure_serving(artifact: Artifact, content: bytes, runs: int) -> list[Figur
     network_input, framing = to_network_input(image, artifact.height, artifact.width)
     output = analyzer.classifier.forward(network_input)
     explanation = explain(output.maps, artifact.task.codes, framing, artifact.min_peak)
-    pixels = f"{image.shape[1]} x {image.shape[0]} px"
+    pixels, tiff = f"{image.shape[1]} x {image.shape[0]} px", _as_tiff(image)
     return [
         measure("decode", lambda: decode_image(content), runs, pixels),
+        measure("decode, as TIFF", lambda: decode_image(tiff), runs, f"by the child process, {pixels}"),
         measure("preprocess", lambda: to_network_input(image, artifact.height, artifact.width), runs, "crop, resize"),
         measure(
             "whole answer, all networks, all heatmaps",
@@ -103,6 +107,12 @@ def measure_serving(artifact: Artifact, content: bytes, runs: int) -> list[Figur
         measure("overlay", lambda: overlay(image, explanation.heatmap("mel"), framing), runs, f"one class, {pixels}"),
         measure("bytes to analysis", lambda: analyzer.run(content), runs, "all of it but the overlay"),
     ]
+
+
+def _as_tiff(image: RgbImage) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, "TIFF")
+    return file.getvalue()
 
 
 def measure_first_prediction(artifact: Artifact, image_path: Path) -> Figure:
@@ -128,7 +138,8 @@ def _throughput(artifact: Artifact, image_path: Path, images: int, processes: in
         # Each process loads its network at its first image.
         list(pool.map(run, [image_path] * 4 * processes, [None] * 4 * processes))
         started = time.perf_counter()
-        list(pool.map(run, [image_path] * images, [None] * images))
+        at_a_time = images_at_a_time(images, processes)
+        list(pool.map(run, [image_path] * images, [None] * images, chunksize=at_a_time))
         return Throughput(processes, images, images / (time.perf_counter() - started))
 
 

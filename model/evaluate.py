@@ -1,13 +1,24 @@
 """Measure a model on its locked test lesions: every metric with its 95 % interval by lesion.
 
+Shares and areas have Wilson's interval (`model.measures`), balanced accuracy a bootstrap's. Beside the calibration
+error stands what a perfectly calibrated model shows on as many images: in half of all samples no more than the first
+figure, in 95 of 100 no more than the second.
+
     python -m model.evaluate                                          # the committed model's test predictions
     python -m model.evaluate --dataset ../shared/ham10000             # score the locked test images again first
     python -m model.evaluate --predictions FILE.csv --output metrics.json
+    python -m model.evaluate --predictions A.csv --against B.csv --labels L.csv    # two models on the same images
+    python -m model.evaluate --against B.csv                                       # the committed model's against B's
     python -m model.evaluate --resamples 100                          # quicker, rougher intervals
 
 The table it reads has one row an image: image_id, lesion_id, dx, dx_type, age, sex, localization, a probability in a
 column for each code of the task, and prediction, the predicted code. Exit code 2, and a message, for a file that is
 not one.
+
+With --against or --labels, tables may be those of other people (`model.evaluation.submissions`): any image column, any
+names of the classes, with or without a decision; what `python -m model.predict` writes will do. Labels come from
+--labels, else from a column dx of --predictions or --against, else from the artifact's locked test images. Rows that
+cannot be used are named on standard error, and the exit code is then 1.
 """
 
 from __future__ import annotations
@@ -17,10 +28,11 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
@@ -29,9 +41,22 @@ from data.datasets.splits import locked_test_files
 from data.tasks.known import DEFAULT_TASK, TASKS
 from data.tasks.task import Task
 from model.arguments import whole_number
-from model.evaluation.predictions import PredictionsError, check_predictions, cohort_of, load_predictions
+from model.batch.challenge import write_challenge
+from model.evaluation.comparison import compare
+from model.evaluation.comparison_report import comparison_frame, format_comparison
+from model.evaluation.predictions import Cohort, PredictionsError, check_predictions, cohort_of, load_predictions
 from model.evaluation.report import format_sections, metric_name, table, text_of
 from model.evaluation.results import Evaluation, evaluate, evaluation_to_dict, to_plain
+from model.evaluation.submissions import (
+    LeftOut,
+    References,
+    has_labels,
+    on_the_same_images,
+    read_references,
+    read_submission,
+    references_of,
+    table_of,
+)
 from model.images.decoding import decode_image
 from model.images.framing import to_network_input
 from model.inference.artifact import (
@@ -45,7 +70,11 @@ from model.inference.artifact import (
 from model.inference.classifier import predict
 from model.inference.manifest import upgraded
 from model.inference.runtimes import LiteRTClassifier
-from model.measures.intervals import BOOTSTRAP_SEED, RESAMPLES, BinaryThresholds, ThresholdMetrics, bootstrap_weights
+from model.measures.intervals import BOOTSTRAP_SEED, RESAMPLES
+from model.measures.shares import BinaryThresholds, ThresholdMetrics
+
+# Rows left out that are named one by one.
+MOST_NAMED = 10
 
 
 @dataclass(frozen=True)
@@ -173,9 +202,122 @@ def format_report(evaluation: Evaluation, points: dict[str, ThresholdMetrics], t
     ]
     heading = (
         f"{title}: {evaluation.images:,} images of {evaluation.lesions:,} {task.words.subjects}\n"
-        f"Intervals: {evaluation.resamples:,} bootstrap samples of {task.words.subjects}, seed {evaluation.seed}"
+        f"Intervals by {task.words.subject}: Wilson; of balanced accuracy, {evaluation.resamples:,} bootstrap samples "
+        f"of {task.words.subjects}, seed {evaluation.seed}"
     )
     return "\n\n".join([heading, *tables])
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What the command line compares.
+
+    Attributes:
+        first: named by --predictions, or the artifact's own.
+        second: named by --against; None where there is no such table.
+        names: of both, and of the labels, in words.
+        left_out: rows that are not measured, by the name of their file.
+        thresholds: of the artifact's operating points, where --artifact names one or its own predictions are compared.
+    """
+
+    first: Cohort
+    second: Cohort | None
+    names: tuple[str, ...]
+    left_out: dict[str, tuple[LeftOut, ...]]
+    thresholds: tuple[float, ...]
+
+
+def read_compared(arguments: argparse.Namespace) -> Compared:
+    """The tables that --predictions, --against and --labels name, on the images that all of them have.
+
+    Raises:
+        PredictionsError: a file is missing or not what it should be, or no image is in all of them.
+    """
+    folder = arguments.artifact or DEFAULT_ARTIFACT
+    task = TASKS[arguments.task]
+    paths = [path for path in (arguments.predictions, arguments.against) if path is not None]
+    tables = {path: _read_file(path) for path in paths}
+    labelled = arguments.labels or next((path for path in paths if has_labels(tables[path])), None)
+    own = None
+    if labelled is None or arguments.predictions is None:
+        own = cohort_of(load_predictions(folder / TEST_PREDICTIONS_FILE, task), task)
+    left_out = {}
+    if labelled is not None:
+        table = tables[labelled] if labelled in tables else _read_file(labelled)
+        references = read_references(table, task, labelled.name)
+        left_out[f"labels of {labelled.name}"] = references.left_out
+    elif own is not None:
+        references = references_of(own)
+    cohorts = []
+    for path in paths:
+        submission = read_submission(tables[path], references, path.name, arguments.logits)
+        left_out[path.name] = submission.left_out
+        cohorts.append(submission.cohort)
+    if arguments.predictions is None and own is not None:
+        cohorts.insert(0, _relabelled(own, references))
+    first, *others = cohorts
+    if others:
+        first, others[0] = on_the_same_images(first, others[0])
+        if not len(first.image_ids):
+            raise PredictionsError("expected images that both tables have, found none; compare their image names")
+    model = folder.name if arguments.predictions is None else arguments.predictions.name
+    of_labels = f"locked test images of {folder.name}" if labelled is None else labelled.name
+    names = (model, *([arguments.against.name] if others else []), of_labels)
+    has_points = arguments.artifact is not None or arguments.predictions is None
+    points = _read_operating_points(_read_manifest(folder)) if has_points else ()
+    return Compared(first, others[0] if others else None, names, left_out, tuple(threshold for _, threshold in points))
+
+
+def _read_file(path: Path) -> pd.DataFrame:
+    try:
+        return table_of(path.read_bytes(), path.name)
+    except OSError as error:
+        raise PredictionsError(f"{path}: expected a table, could not read it ({error})") from error
+
+
+def _relabelled(own: Cohort, references: References) -> Cohort:
+    """An artifact's own predictions of the images that the references know, as those call them."""
+    labelled = Cohort(
+        own.task,
+        references.image_ids,
+        references.lesion_ids,
+        references.dx_true,
+        np.zeros((len(references.image_ids), 0)),
+        references.dx_true,
+    )
+    kept, known = on_the_same_images(own, labelled)
+    return replace(kept, lesion_ids=known.lesion_ids, dx_true=known.dx_true)
+
+
+def _print_left_out(left_out: dict[str, tuple[LeftOut, ...]]) -> None:
+    for name, rows in left_out.items():
+        for one in rows[:MOST_NAMED]:
+            print(f"{name}, row {one.row}, {one.image or 'no name'}: {one.reason}", file=sys.stderr)
+        if rows:
+            print(f"{name}: {len(rows):,} rows left out", file=sys.stderr)
+
+
+def _write_json(path: Path, document: dict[str, Any]) -> bool:
+    try:
+        path.write_text(json.dumps(document, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    except OSError as error:
+        print(f"{path}: cannot be written ({error})", file=sys.stderr)
+        return False
+    return True
+
+
+def _write_challenge(arguments: argparse.Namespace, source: Source) -> bool:
+    """Write the answers that are measured as a submission to the challenge; whether that was possible."""
+    if arguments.predictions is not None or source.task.is_ordinal:
+        print("expected --challenge with an artifact whose classes are names, without --predictions", file=sys.stderr)
+        return False
+    rows = source.predictions.astype(str).rename(columns={"image_id": "image"}).to_dict("records")
+    try:
+        write_challenge(arguments.challenge, rows, load_artifact(arguments.artifact or DEFAULT_ARTIFACT))
+    except (OSError, ArtifactMismatch) as error:
+        print(f"{arguments.challenge}: cannot be written ({error})", file=sys.stderr)
+        return False
+    return True
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -185,6 +327,15 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--artifact", type=Path, help="weights folder (default: model/weights/skin)")
     parser.add_argument("--dataset", type=Path, help="HAM10000 folder whose locked test images are scored again")
     parser.add_argument("--predictions", type=Path, help="CSV to measure in place of the artifact's test predictions")
+    parser.add_argument("--against", type=Path, help="CSV of another model, compared on the images that both have")
+    parser.add_argument("--labels", type=Path, help="CSV of image and dx (lesion_id where images belong together)")
+    parser.add_argument(
+        "--challenge",
+        type=Path,
+        metavar="FILE",
+        help="also write the artifact's locked test answers as the ISIC challenge's scorer reads them",
+    )
+    parser.add_argument("--logits", action="store_true", help="the numbers of these tables are logits")
     parser.add_argument("--task", choices=TASKS, default=DEFAULT_TASK, help="what the classes of --predictions are")
     parser.add_argument("--resamples", type=whole_number(1), default=RESAMPLES, help="bootstrap samples")
     parser.add_argument("--seed", type=whole_number(0), default=BOOTSTRAP_SEED, help="of the bootstrap")
@@ -194,15 +345,18 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     arguments = build_parser().parse_args(argv)
+    if arguments.against is not None or arguments.labels is not None:
+        return _main_of_tables(arguments)
     try:
         source = read_source(arguments)
     except (PredictionsError, ArtifactMismatch, DatasetError) as error:
         print(error, file=sys.stderr)
         return 2
+    if arguments.challenge is not None and not _write_challenge(arguments, source):
+        return 2
     cohort = cohort_of(source.predictions, source.task)
     evaluation = evaluate(cohort, arguments.resamples, arguments.seed)
-    weights = bootstrap_weights(cohort.lesion_ids, arguments.resamples, arguments.seed)
-    thresholds = BinaryThresholds(cohort.is_positive, cohort.p_positive, cohort.lesion_ids, weights)
+    thresholds = BinaryThresholds(cohort.is_positive, cohort.p_positive, cohort.lesion_ids)
     points = {name: thresholds.at(threshold) for name, threshold in source.operating_points}
     print(format_report(evaluation, points, source.title, source.task))
     if source.manifest:
@@ -211,12 +365,35 @@ def main(argv: Sequence[str] | None = None) -> int:
         document = {"data": source.title, **evaluation_to_dict(evaluation)}
         document[f"{source.task.question.key}_auroc"] = document.pop("positive_auroc")
         document["operating_points"] = [{"name": name, **to_plain(asdict(point))} for name, point in points.items()]
-        try:
-            arguments.output.write_text(json.dumps(document, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-        except OSError as error:
-            print(f"{arguments.output}: cannot be written ({error})", file=sys.stderr)
+        if not _write_json(arguments.output, document):
             return 2
     return 0
+
+
+def _main_of_tables(arguments: argparse.Namespace) -> int:
+    try:
+        compared = read_compared(arguments)
+    except PredictionsError as error:
+        print(error, file=sys.stderr)
+        return 2
+    _print_left_out(compared.left_out)
+    task = compared.first.task
+    if compared.second is None:
+        evaluation = evaluate(compared.first, arguments.resamples, arguments.seed)
+        thresholds = BinaryThresholds(compared.first.is_positive, compared.first.p_positive, compared.first.lesion_ids)
+        points = {f"threshold {threshold:.4f}": thresholds.at(threshold) for threshold in compared.thresholds}
+        title = f"{compared.names[0]}, labels of {compared.names[1]}"
+        print(format_report(evaluation, points, title, task))
+        document = evaluation_to_dict(evaluation)
+    else:
+        comparison = compare(compared.first, compared.second, compared.thresholds, arguments.resamples, arguments.seed)
+        print("First: {}. Second: {}. Labels: {}.".format(*compared.names))
+        print(format_comparison(comparison, task))
+        records = comparison_frame(comparison).to_dict("records")
+        document = {"names": compared.names, "images": comparison.images, "rows": records}
+    if arguments.output is not None and not _write_json(arguments.output, to_plain(document)):
+        return 2
+    return 1 if any(compared.left_out.values()) else 0
 
 
 if __name__ == "__main__":

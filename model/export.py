@@ -6,6 +6,10 @@ The runs' networks become one ensemble; each was trained without one fold, and i
 fold, are what calibration, thresholds, prediction sets and the gate are chosen on. Writes `model.keras` and
 `model.tflite` (one forward pass: logits, embedding, texture, class-activation maps, lesion), scores the locked test
 lesions with the serving file itself, and states all of it in `manifest.json`.
+
+With `--elsewhere`, a labelled folder of other clinics that no run was trained on, what is chosen has to hold for both:
+the calibration is the one by which the source it fits worst loses least, sets hold the gravest diagnosis in each, and
+the gate lets both pass.
 """
 
 from __future__ import annotations
@@ -34,6 +38,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--name", help="default: the task")
     parser.add_argument("--version", default="2.0")
     parser.add_argument("--dataset", type=Path, help="folder of the images; default: the one the run was trained on")
+    parser.add_argument(
+        "--elsewhere",
+        type=Path,
+        help="folder of labelled images of other clinics, none of them trained on, that what is chosen holds for too",
+    )
     parser.add_argument("--init-label", help="what the manifest calls the initial weights")
     parser.add_argument("--views", type=int, choices=(1, 2), default=VIEWS, help="2: every image and its mirror image")
     arguments = parser.parse_args(argv)
@@ -47,6 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             arguments.dataset,
             arguments.init_label,
             arguments.views,
+            arguments.elsewhere,
         )
     except (DatasetError, RunMismatch) as error:
         print(error, file=sys.stderr)

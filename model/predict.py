@@ -25,7 +25,7 @@ from tqdm import tqdm
 from model.analysis.analyzer import Analyzer
 from model.batch.challenge import write_challenge
 from model.batch.cluster import ClusterFailed, RayMissing, scored_on_ray
-from model.batch.facts import FactsUnreadable, read_facts
+from model.batch.facts import FactsTable, FactsUnreadable, read_facts
 from model.batch.rows import heatmap_paths, score, score_in_process
 from model.batch.sources import Source, SourceUnavailable, copies_in, find_sources
 from model.batch.table import Parts, ResumeImpossible, Row, columns_of, left_over, once, rows_of_table
@@ -34,6 +34,7 @@ from model.inference.clinical import NO_FACTS, NO_TERMS, PatientFacts
 from model.inference.processes import mapped
 from model.inference.runtimes import LiteRTClassifier
 
+MOST_NAMED = 10  # rows of facts that fit no image
 EXIT_REJECTED, EXIT_USAGE, EXIT_CUT_SHORT = 1, 2, 3
 Known = Mapping[Source, PatientFacts]
 
@@ -117,9 +118,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         copies = copies_in(arguments.paths)
         if copies:
             print(f"passed over {len(copies)} copies that are no images, such as {copies[0].name}", file=sys.stderr)
-        known = {} if arguments.facts is None else read_facts(arguments.facts, sources)
+        facts = FactsTable({}, ()) if arguments.facts is None else read_facts(arguments.facts, sources)
     except (OSError, SourceUnavailable, FactsUnreadable) as error:
         return _end(EXIT_USAGE, error)
+    known = facts.by_image
+    if facts.unused:
+        print(_unused(facts), file=sys.stderr)
     try:
         artifact = load_artifact(arguments.artifact)
         if arguments.challenge is not None and artifact.task.is_ordinal:
@@ -144,6 +148,13 @@ def _use_of_facts(sources: Sequence[Source], known: Known, artifact: Artifact) -
     if artifact.clinical == NO_TERMS:
         return "this model takes no facts into account"
     return f"facts given for {len(known)} of {len(sources)} images"
+
+
+def _unused(facts: FactsTable) -> str:
+    named = [f"{name} (line {line})" for name, line in facts.unused[:MOST_NAMED]]
+    more = len(facts.unused) - len(named)
+    rows = "1 row of facts fits" if len(facts.unused) == 1 else f"{len(facts.unused)} rows of facts fit"
+    return f"{rows} no image: {', '.join(named)}{f' and {more} more' if more else ''}"
 
 
 def _end(code: int, reason: object) -> int:

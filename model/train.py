@@ -10,9 +10,13 @@ r"""Train a network of a task's dataset, by lesion, with progress, checkpoints a
 Four phases: the new layers alone on a frozen backbone; all layers at half of the side, which is cheap; then, with
 batch norm as it stands, the middle and upper layers at an intermediate size and the upper ones at full size, since
 what a network has to relearn for a larger input sits there (Touvron et al., NeurIPS 2019, arXiv:1906.06423) and the
-lower ones cost most of the time. With the lesion masks, two more losses teach the network where the lesion is
-(`model.networks.losses`). The run folder keeps the checkpoint, the network and `history.csv`; `model.export` turns the
-runs of all folds into the artifact the dashboard serves.
+lower ones cost most of the time. `--low-resolution 1` makes it two phases at one size. With the lesion masks, two more
+losses teach the network where the lesion is (`model.networks.losses`). The run folder keeps the checkpoint, the network
+and `history.csv`; `model.export` turns the runs of all folds into the artifact the dashboard serves.
+
+In a training job of SageMaker or Vertex AI the folders are theirs (`model.training.cloud`): `SM_CHANNEL_TRAINING` or
+`AIP_TRAINING_DATA_URI` is the dataset, `SM_MODEL_DIR` or `AIP_MODEL_DIR` gets the trained network, checkpoints lie
+where the service keeps them, and a job that was interrupted goes on.
 """
 
 from __future__ import annotations
@@ -21,6 +25,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -31,15 +36,20 @@ from data.tasks.known import DEFAULT_TASK, TASKS
 from model.inference.artifact import ArtifactMismatch
 from model.networks.backbones import BACKBONES, DEFAULT_BACKBONE
 from model.networks.features import WeightsMismatch
+from model.training.cloud import Places, hand_over, hyperparameters, places_of
 from model.training.phases import SIZE_STEP
-from model.training.recipe import HEIGHT, SAMPLINGS, WIDTH, Recipe, RunMismatch, describe_extra
+from model.training.recipe import AUGMENTATIONS, HEIGHT, SAMPLINGS, WIDTH, Recipe, RunMismatch, describe_extra
 from model.training.run import train
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser(places: Places | None = None) -> argparse.ArgumentParser:
+    """The options of the command line; in a job of a cloud service its folders are the defaults."""
+    places = places or Places()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--task", choices=sorted(TASKS), default=DEFAULT_TASK, help="what the network tells apart")
-    parser.add_argument("--dataset", default="data/raw/ham10000", help="folder of HAM10000, or of the task's images")
+    parser.add_argument(
+        "--dataset", default=places.dataset or "data/raw/ham10000", help="folder of HAM10000, or of the task's images"
+    )
     parser.add_argument(
         "--init",
         default="imagenet",
@@ -54,12 +64,49 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--height", type=_side, default=HEIGHT, help="of the network input, pixels")
     parser.add_argument("--width", type=_side, default=WIDTH)
-    parser.add_argument("--run", type=Path, default=Path("runs/skin"), help="folder for checkpoints and results")
-    parser.add_argument("--resume", action="store_true", help="go on from the run folder's last checkpoint")
-    parser.add_argument("--sampling", choices=SAMPLINGS, default="sqrt", help="how class imbalance is handled")
+    run = places.run or Path("runs/skin")
+    parser.add_argument("--run", type=Path, default=run, help="folder for checkpoints and results")
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        default=places.run is not None,
+        help="go on from the run folder's last checkpoint",
+    )
+    parser.add_argument(
+        "--model-dir", type=Path, default=places.model, help="folder that gets a copy of the finished network as well"
+    )
+    parser.add_argument(
+        "--tensorboard",
+        type=Path,
+        default=places.logs,
+        help="folder for TensorBoard's logs; needs requirements-training",
+    )
+    parser.add_argument(
+        "--question-alone",
+        action="store_true",
+        help="tell only the two sides of the task's question apart, malignant and benign: to be compared, not served",
+    )
+    parser.add_argument(
+        "--sampling",
+        choices=SAMPLINGS,
+        default="sqrt",
+        help="how class imbalance is handled; balanced: every class is drawn equally often",
+    )
+    parser.add_argument(
+        "--augmentation",
+        choices=AUGMENTATIONS,
+        default="all",
+        help="how training images are varied; geometry: turned, flipped, moved and zoomed alone",
+    )
     parser.add_argument("--validation-fold", type=int, default=0, help="lesion-grouped fold that is not trained on")
     parser.add_argument("--head-epochs", type=int, default=1, help="epochs of the dense layer on frozen layers")
-    parser.add_argument("--low-resolution-epochs", type=int, default=4, help="epochs of all layers at half of the side")
+    parser.add_argument("--low-resolution-epochs", type=int, default=4, help="epochs of all layers at low resolution")
+    parser.add_argument(
+        "--low-resolution",
+        type=_share_or_all,
+        default=0.5,
+        help="share of the full side in the first two phases, above 0, at most 1; default: 0.5",
+    )
     parser.add_argument(
         "--middle-resolution-epochs",
         type=int,
@@ -70,6 +117,12 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--full-resolution-epochs", type=int, default=3, help="epochs of the upper layers at full size")
     parser.add_argument("--full-resolution-from", help="first layer trained in that phase; default: the backbone's")
     parser.add_argument("--averaged-epochs", type=int, default=1, help="the network is the mean of the last so many")
+    parser.add_argument(
+        "--init-share",
+        type=_share,
+        default=0.0,
+        help="what the network keeps of the weights of the earlier one that --init names, between 0 and 1; default: 0",
+    )
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--head-learning-rate", type=float, default=1e-3, help="peak of the phase's cosine schedule")
     parser.add_argument("--low-resolution-learning-rate", type=float, default=5e-4)
@@ -87,6 +140,12 @@ def build_parser() -> argparse.ArgumentParser:
         help="folder of labelled images (data.cases.labelled) to train on as well; never for validation or test; may "
         "be repeated",
     )
+    parser.add_argument(
+        "--extra-share",
+        type=_share,
+        help="how much of a class's images are drawn from the extra folders, where it has some there, between 0 and 1 "
+        "(not with --sampling natural); default: as many as their counts",
+    )
     parser.add_argument("--limit", type=int, help="train and validate on at most this many images of the dataset each")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--checkpoint-minutes", type=float, default=3.0, help="at most so much is lost by a kill")
@@ -100,8 +159,26 @@ def _side(text: str) -> int:
     return side
 
 
+def _share(text: str) -> float:
+    share = float(text)
+    if not 0 < share < 1:
+        raise argparse.ArgumentTypeError(f"expected a number between 0 and 1, received {text}")
+    return share
+
+
+def _share_or_all(text: str) -> float:
+    return 1.0 if float(text) == 1 else _share(text)
+
+
 def recipe_from(arguments: argparse.Namespace) -> Recipe:
-    """The recipe that command-line arguments describe; raises DatasetError for an extra folder that cannot be used."""
+    """The recipe that command-line arguments describe.
+
+    Raises:
+        DatasetError: an extra folder cannot be used.
+        RunMismatch: extra folders, whose labels may leave classes open, for a network of the question alone.
+    """
+    if arguments.question_alone and arguments.extra:
+        raise RunMismatch("expected --question-alone or --extra, received both; leave one out")
     backbone = BACKBONES[arguments.backbone]
     has_branch = has_masks(Path(arguments.dataset)) if arguments.lesion_branch is None else arguments.lesion_branch
     return Recipe(
@@ -134,6 +211,11 @@ def recipe_from(arguments: argparse.Namespace) -> Recipe:
         split_seed=SPLIT_SEED,
         limit=arguments.limit,
         extra=tuple(describe_extra(folder, TASKS[arguments.task].codes) for folder in arguments.extra),
+        extra_share=arguments.extra_share,
+        init_share=arguments.init_share,
+        augmentation=arguments.augmentation,
+        low_resolution=arguments.low_resolution,
+        question_alone=arguments.question_alone,
     )
 
 
@@ -143,14 +225,28 @@ def has_masks(dataset: Path) -> bool:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    arguments = build_parser().parse_args(argv)
+    given = list(sys.argv[1:] if argv is None else argv)
+    # What SageMaker starts a container with that has no entry point of its own.
+    words = [*hyperparameters(), *(given[1:] if given[:1] == ["train"] else given)]
+    arguments = build_parser(places_of(os.environ)).parse_args(words)
+    if arguments.tensorboard is not None and find_spec("tensorboard") is None:
+        print("expected the package tensorboard; run: pip install -r requirements-training.txt", file=sys.stderr)
+        return 2
     if arguments.lesion_branch is None and not has_masks(Path(arguments.dataset)):
         print(f"{arguments.dataset} has no lesion masks: training without the branch that finds the lesion")
     try:
-        path = train(recipe_from(arguments), arguments.run, arguments.resume, arguments.checkpoint_minutes)
+        path = train(
+            recipe_from(arguments),
+            arguments.run,
+            arguments.resume,
+            arguments.checkpoint_minutes,
+            arguments.tensorboard,
+        )
     except (ArtifactMismatch, DatasetError, RunMismatch, WeightsMismatch) as error:
         print(error, file=sys.stderr)
         return 2
+    if arguments.model_dir is not None:
+        hand_over(arguments.run, arguments.model_dir)
     print(f"trained network: {path}; next: python -m model.export --run {arguments.run}")
     return 0
 

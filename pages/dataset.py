@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard.dataset import widgets, wording
-from dashboard.dataset.cohort import cohort_size, filter_rows
+from dashboard.dataset import filters, viewer, widgets, wording
+from dashboard.dataset.cohort import cohort_size
 from dashboard.shell import resources
 from dashboard.shell.widgets import class_key, explained_errors
 
@@ -24,17 +24,20 @@ def explore() -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
         headline = st.container(width="content", gap="xxsmall")
         with st.container(horizontal=True, vertical_alignment="bottom", width="content"):
-            unit = widgets.unit_control(task)
-            widgets.reset_button()
-            download = st.container(width="content")
-    wanted = widgets.cohort_filters(task, counts)
+            unit = filters.unit_control(task)
+            filters.reset_button()
+            download = st.container(horizontal=True, vertical_alignment="center", width="content")
+    wanted = filters.cohort_filters(task, counts)
+    filters.dropped_remark(wanted)
+    filters.write_address(wanted, unit)
 
-    kept = filter_rows(counts, wanted)
-    images = None if metadata is None else filter_rows(metadata, wanted)
+    kept = filters.kept_rows(counts, wanted)
+    images = None if metadata is None else filters.kept_rows(metadata, wanted)
     with headline:
         st.title(wording.DATASET_TITLE)
         widgets.cohort_headline(task, cohort_size(kept))
     with download:
+        filters.evaluation_link(task, wanted)
         widgets.cohort_download(task, kept, images)
 
     class_key(task)
@@ -46,7 +49,11 @@ def explore() -> None:
         st.caption(wording.no_dataset_folder(task))
     else:
         widgets.image_grid(task, images)
+    widgets.embedding_map(task, wanted, has_images=images is not None)
+    if metadata is not None:
+        viewer.opened_image(task, metadata)
 
 
+filters.follow_address(resources.task(), resources.counts())
 explore()
 st.caption(wording.source(resources.task()))

@@ -12,6 +12,7 @@ import pytest
 
 from dashboard.access.sign_in import PAGES
 from dashboard.shell.settings import Settings
+from model.evaluation.report import estimate_text
 from model.inference.manifest import upgraded
 from model.server.settings import ServerSettings
 from model.settings import variables_of
@@ -101,7 +102,7 @@ def test_every_file_and_section_of_the_artifact_is_in_the_architecture() -> None
 )
 def test_figures_are_the_manifest_s(row: str, metric: str) -> None:
     both = (MANIFEST["metrics"][metric], MANIFEST["clinical"]["measured"]["with_facts"][metric])
-    cells = [f"{stored['value']:.3f} ({stored['low']:.3f} to {stored['high']:.3f})" for stored in both]
+    cells = [estimate_text(stored) for stored in both]
     assert f"| {row} | {cells[0]} | {cells[1]} |" in README
 
 

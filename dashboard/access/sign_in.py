@@ -12,9 +12,21 @@ import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
 from dashboard.access import tab, wording
+from dashboard.doors import sign_out
+from dashboard.doors import wording as door_wording
 from dashboard.shell import resources
 from dashboard.shell.errors import ANY_PAGE
-from dashboard.shell.identity import ROLE_PAGES, NotSignedIn, RoleMissing, SignInExpired, actor, may, seconds_left
+from dashboard.shell.identity import (
+    ROLE_PAGES,
+    NotSignedIn,
+    RoleMissing,
+    SignInExpired,
+    actor,
+    entries_of,
+    may,
+    name_of,
+    seconds_left,
+)
 from dashboard.shell.settings import ROOT, SettingsError, check_address, settings
 from data.cases.case import Actor
 
@@ -28,6 +40,7 @@ PAGES: dict[str, tuple[str, str]] = {
     "about": ("About", ":material/info:"),
     "audit": ("Audit", ":material/history:"),
 }
+ROOT_NAME = "start"
 WARNING_SECONDS = 600  # time enough to finish a case
 _IS_RECORDED = "sign_in_is_recorded"
 
@@ -43,13 +56,20 @@ def pages() -> list[StreamlitPage]:
         return _instead(functools.partial(_refuse, error))
     except SignInExpired:
         st.session_state.clear()
-        return _instead(functools.partial(_ask_to_sign_in, wording.EXPIRED))
+        return _instead(functools.partial(_ask_to_sign_in, door_wording.EXPIRED))
     except NotSignedIn:
         return _instead(_ask_to_sign_in)
     except RoleMissing:
         return _instead(_explain_missing_role)
     _record_sign_in(user)
-    return [_page(name, user) for name in PAGES]
+    listed = [_page(name, user) for name in PAGES]
+    first = next(page for page in listed if page.url_path == "")
+    return [*listed, _at_its_own_address(ROLE_PAGES[user.role][0], functools.partial(st.switch_page, first))]
+
+
+def page(name: str) -> StreamlitPage:
+    """A page as this session gets it, for links to it; named as its file in `pages/`."""
+    return _page(name, actor())
 
 
 def is_in() -> bool:
@@ -69,7 +89,7 @@ def user_bar() -> None:
         _say_when_it_ends()
         _say_who()
         # A callback, so that the page under way is not drawn for somebody who has gone.
-        st.button(wording.SIGN_OUT, key="sign_out", icon=":material/logout:", type="tertiary", on_click=_sign_out)
+        st.button(door_wording.SIGN_OUT, key="sign_out", icon=":material/logout:", type="tertiary", on_click=_sign_out)
 
 
 def _page(name: str, user: Actor) -> StreamlitPage:
@@ -79,14 +99,19 @@ def _page(name: str, user: Actor) -> StreamlitPage:
             functools.partial(_explain_closed_page, title, user), title=title, url_path=name, visibility="hidden"
         )
     is_first = name == ROLE_PAGES[user.role][0]
-    return st.Page(ROOT / "pages" / f"{name}.py", title=title, icon=icon, default=is_first)
+    # The first one stands at the root, whatever it is called; its own name is for `_at_its_own_address`.
+    address = ROOT_NAME if is_first else name
+    return st.Page(ROOT / "pages" / f"{name}.py", title=title, icon=icon, url_path=address, default=is_first)
+
+
+def _at_its_own_address(name: str, draw: Callable[[], None]) -> StreamlitPage:
+    """The page that stands at the root, below its own name, where Streamlit finds none."""
+    return st.Page(draw, title=PAGES[name][0], url_path=name, visibility="hidden")
 
 
 def _instead(draw: Callable[[], None]) -> list[StreamlitPage]:
-    return [
-        st.Page(draw, title=wording.SIGN_IN, url_path=name, default=position == 0, visibility="hidden")
-        for position, name in enumerate(PAGES)
-    ]
+    root = st.Page(draw, title=door_wording.SIGN_IN, url_path=ROOT_NAME, default=True, visibility="hidden")
+    return [root, *(st.Page(draw, title=door_wording.SIGN_IN, url_path=name, visibility="hidden") for name in PAGES)]
 
 
 def _refuse(error: SettingsError) -> None:
@@ -94,16 +119,21 @@ def _refuse(error: SettingsError) -> None:
 
 
 def _ask_to_sign_in(remark: str = "") -> None:
-    st.title(wording.WELCOME)
-    st.write(wording.INTENDED_USE)
+    st.title(door_wording.WELCOME)
+    st.write(door_wording.INTENDED_USE)
     if remark:
         st.info(remark, icon=":material/schedule:")
-    st.button(wording.SIGN_IN, key="sign_in", type="primary", on_click=st.login)
+    st.button(door_wording.SIGN_IN, key="sign_in", type="primary", on_click=st.login)
 
 
 def _explain_missing_role() -> None:
-    st.title(wording.NO_ROLE_TITLE)
-    st.text(wording.no_role(str(st.user.get("email") or "")))
+    st.title(door_wording.NO_ROLE_TITLE)
+    claims = st.user.to_dict()
+    st.text(door_wording.no_role(name_of(claims, settings())))
+    for entry in entries_of(claims, settings())[:1]:
+        what, line = door_wording.how_to_list(entry)
+        st.text(what)
+        st.code(line, language=None)
 
 
 def _explain_closed_page(title: str, user: Actor) -> None:
@@ -135,10 +165,7 @@ def _record_sign_in(user: Actor) -> None:
 
 
 def _sign_out() -> None:
-    try:
-        resources.case_log().record_sign_out(actor())
-    except ANY_PAGE as error:
-        _log.warning("sign-out not recorded: %s", error)
+    sign_out.end(st.user.to_dict())
     tab.forget_draft()
     st.session_state.clear()
     st.logout()

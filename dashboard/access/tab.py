@@ -13,6 +13,7 @@ from dashboard.shell import resources
 
 _COMPONENT = "browser_tab"
 _NAME = "browser_tab_name"
+_GUARD = "browser_tab_guard"
 
 # A longer text is sent when it is left: Streamlit keeps it in the browser until something else is sent, and there
 # neither a refresh nor a look at another page would leave it. No key is feigned for that: keys save.
@@ -73,25 +74,30 @@ def _component() -> Any:
     return st.components.v2.component("lesionlens_tab", js=_SCRIPT)
 
 
-@st.fragment
-def guard(keep: Callable[[], None], *, is_unsaved: bool) -> None:
+@st.fragment(key=_GUARD)
+def guard(keep: Callable[[], None], is_unsaved: Callable[[], bool]) -> None:
     """Learn the tab's name, and have the browser ask before a page with unsaved work is left or refreshed.
 
     A fragment: what the browser says redraws nothing.
 
     Args:
         keep: called when the browser has sent what stands in a field.
-        is_unsaved: whether leaving would lose work.
+        is_unsaved: says whether leaving would lose work.
     """
     said = _component()(
         key=_COMPONENT,
-        data={"isKnown": name() is not None, "isUnsaved": is_unsaved},
+        data={"isKnown": name() is not None, "isUnsaved": is_unsaved()},
         on_name_change=lambda: None,  # a state of a component is declared by naming a callback
         on_sent_change=keep,
     )
     if name() is None and re.fullmatch("[0-9a-f]{32}", str(said.name or "")):
         st.session_state[_NAME] = said.name
         st.rerun()
+
+
+def fragments() -> list[str]:
+    """Keys of what is drawn again where work has become unsaved; none in a browser that has not said its name yet."""
+    return [_GUARD] if name() is not None else []
 
 
 def name() -> str | None:

@@ -2,25 +2,11 @@
 
 from __future__ import annotations
 
-from data.cases.audit import AuditFault, AuditReport
+from dashboard.doors.wording import ADMINISTRATOR
+from data.cases.audit import CASE_FAULTS, AuditFault, AuditReport
 from data.cases.case import Actor
 
-WELCOME = "Sign in to LesionLens"
-INTENDED_USE = "A research tool for dermoscopic images: it advises, a person decides."
-SIGN_IN = "Sign in"
-SIGN_OUT = "Sign out"
-EXPIRED = "Your sign-in has ended. Sign in again to go on; what was saved is still there."
-NO_ROLE_TITLE = "No role was given to you"
-ADMINISTRATOR = "whoever runs this LesionLens"
 ROLE_NAMES = {"clinician": "Clinician", "researcher": "Researcher", "admin": "Administrator"}
-
-
-def no_role(name: str) -> str:
-    """For a user that neither the allow-list nor a claim knows."""
-    who = f"You are signed in as {name}, but" if name else "You are signed in, but"
-    return (
-        f"{who} LesionLens does not know what you may see. Ask {ADMINISTRATOR} to give you a role, then sign in again."
-    )
 
 
 def not_open(title: str, actor: Actor) -> str:
@@ -51,7 +37,10 @@ AUDIT_INTRODUCTION = (
 )
 AUDIT_EMPTY = "Nothing was recorded yet. The first sign-in, save or view of a case stands here."
 CHECK = "Check the trail"
-CHECK_HELP = "Reads every entry of all organisations and checks that none was changed, taken out or moved."
+CHECK_HELP = (
+    "Reads every entry and every case of all organisations, and checks that none was changed, taken out, put in or "
+    "moved."
+)
 DOWNLOAD = "CSV"
 
 
@@ -65,14 +54,28 @@ def whole(report: AuditReport) -> str:
     if report.entries == 0:
         return "The trail is whole; it has no entries yet."
     count = "1 entry" if report.entries == 1 else f"{report.entries:,} entries"
+    if not report.is_proven:
+        return f"{count} follow one another. Without the key nothing proves that they, or the cases, are unchanged."
     return (
-        f"The trail is whole: {count}, none changed, missing or moved. "
+        f"The trail is whole: {count}, none changed, missing or moved. {_cases(report)} "
         f"Keep the seal of the last one elsewhere: {report.last_hash}"
     )
 
 
+def _cases(report: AuditReport) -> str:
+    said = "1 case is as it was saved" if report.cases == 1 else f"{report.cases:,} cases are as they were saved"
+    if report.sealed_at is None:
+        return f"{said}."
+    return f"{said}; of those from before {report.sealed_at:%Y-%m-%d} this is known since that day."
+
+
 def broken(fault: AuditFault) -> str:
     """What a check with a fault says."""
+    if fault.kind in CASE_FAULTS:
+        return (
+            f"The trail is whole, but the cases are not: {fault.text}. "
+            f"Keep a copy of the database as it is and tell {ADMINISTRATOR}."
+        )
     return f"The trail is not whole: {fault.text}. Keep a copy of the database as it is and tell {ADMINISTRATOR}."
 
 

@@ -6,8 +6,9 @@ from html import escape
 
 from dashboard.shell.colours import ACCENT, NEUTRAL
 from dashboard.shell.formats import percent
-from model.inference.artifact import Artifact, OperatingPoint
+from model.inference.artifact import Artifact
 from model.inference.classifier import Prediction
+from model.inference.measured import OperatingPoint
 
 
 def group_bars_html(prediction: Prediction, point: OperatingPoint) -> str:

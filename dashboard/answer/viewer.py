@@ -4,35 +4,36 @@ from __future__ import annotations
 
 import base64
 import functools
-import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import streamlit as st
-from PIL import Image
 
 from dashboard.answer import wording as answer_wording
+from dashboard.shell import resources
 from data.tasks.task import Task
 from model.analysis.analyzer import Analysis
-from model.explain.maps import MAGMA_STOPS, Explanation, evidence_layer
-from model.images.rejection import RgbImage
+from model.explain.maps import MAGMA_STOPS, Explanation
 
 ASSETS = Path(__file__).resolve().parents[1] / "assets"
-# The browser enlarges the overlays smoothly, and a heatmap has no finer detail; one a class is sent at every rerun.
-OVERLAY_SIDE = 200
+# The browser enlarges the overlays smoothly, and a heatmap has no finer detail.
+OVERLAY_SIDE = 200  # pixels
 
 
 @functools.cache
 def _component() -> Any:
     """Register the component once a process; Streamlit warns where one name is registered twice."""
-    html, css, js = ((ASSETS / f"viewer.{ending}").read_text(encoding="utf-8") for ending in ("html", "css", "js"))
-    return st.components.v2.component("lesionlens_viewer", html=html, css=css, js=js)
+    names = ("viewer.html", "viewer.css", "heat.js", "viewer.js")
+    html, css, heat, viewer = ((ASSETS / name).read_text(encoding="utf-8") for name in names)
+    return st.components.v2.component("lesionlens_viewer", html=html, css=css, js=heat + viewer)
 
 
 def heatmap_viewer(analysis: Analysis, dx: str, on_demand: Mapping[str, Explanation], key: str) -> None:
     """Draw the viewer; class, method, opacity, zoom and toggle are handled in the browser without a rerun.
+
+    The heatmaps are sent as the few numbers that they are, and drawn in the browser when they are looked at.
 
     Args:
         analysis: an image that was answered.
@@ -50,9 +51,10 @@ def heatmap_viewer(analysis: Analysis, dx: str, on_demand: Mapping[str, Explanat
             "dx": dx,
             "classes": [{"dx": one.code, "name": one.name} for one in task.classes],
             "methods": [
-                {"name": name, "maps": _maps(task, explanation, named)} for name, explanation in methods.items()
+                {"name": name, "layer": layer_of(explanation), "maps": _maps(task, explanation, named)}
+                for name, explanation in methods.items()
             ],
-            "ramp": [f"rgb({red} {green} {blue})" for red, green, blue in MAGMA_STOPS],
+            "ramp": MAGMA_STOPS,
         },
     )
 
@@ -73,7 +75,7 @@ def _image(analysis: Analysis, task: Task) -> dict[str, Any]:
     height, width = analysis.image.shape[:2]
     original_width, original_height = analysis.original_size
     return {
-        "image": jpeg_url(analysis.image),
+        "image": jpeg_url(analysis),
         "alt": answer_wording.original_alt(task),
         "width": width,
         "height": height,
@@ -84,7 +86,7 @@ def _image(analysis: Analysis, task: Task) -> dict[str, Any]:
 def _maps(task: Task, explanation: Explanation, named: str) -> dict[str, dict[str, Any]]:
     return {
         one.code: {
-            "url": _data_url(Image.fromarray(_layer(explanation, one.code)), "PNG", compress_level=1),
+            "levels": levels_of(explanation, one.code),
             "hasEvidence": explanation.has_evidence(one.code),
             "alt": answer_wording.heatmap_alt(one.name),
             "note": answer_wording.heatmap_note(task, explanation, one.code, named),
@@ -94,18 +96,27 @@ def _maps(task: Task, explanation: Explanation, named: str) -> dict[str, dict[st
     }
 
 
-def _layer(explanation: Explanation, dx: str) -> np.ndarray:
+def levels_of(explanation: Explanation, dx: str) -> str:
+    """A class's heatmap for `heat.js`: a byte a cell, row by row, 0-255, as base64; zeros without evidence."""
     heatmap = explanation.heatmap(dx)
     shown = heatmap if explanation.has_evidence(dx) else np.zeros_like(heatmap)
-    return evidence_layer(shown, explanation.framing, OVERLAY_SIDE)
+    return base64.b64encode(np.rint(shown * 255).astype(np.uint8).tobytes()).decode("ascii")
 
 
-def jpeg_url(image: RgbImage) -> str:
-    """An (H, W, 3) uint8 RGB image as the components show it."""
-    return _data_url(Image.fromarray(image), "JPEG", quality=92)
+def layer_of(explanation: Explanation) -> dict[str, Any]:
+    """For `heat.js`: cells of the heatmaps, pixels of the picture of one, and where on it they lie."""
+    rows, columns = explanation.heatmaps.shape[1:]
+    framing = explanation.framing.scaled(OVERLAY_SIDE)
+    return {
+        "rows": rows,
+        "columns": columns,
+        "height": framing.image_height,
+        "width": framing.image_width,
+        "isTurned": framing.is_turned,
+        "box": {"left": framing.left, "top": framing.top, "width": framing.width, "height": framing.height},
+    }
 
 
-def _data_url(image: Image.Image, file_format: str, **options: Any) -> str:
-    buffer = io.BytesIO()
-    image.save(buffer, file_format, **options)
-    return f"data:image/{file_format.lower()};base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
+def jpeg_url(analysis: Analysis) -> str:
+    """The image of an analysis as the components show it."""
+    return f"data:image/jpeg;base64,{base64.b64encode(resources.shown_image(analysis)).decode('ascii')}"

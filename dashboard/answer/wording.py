@@ -6,6 +6,7 @@ what was measured.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -16,8 +17,14 @@ from data.tasks.task import Task
 from model.analysis.quality import REFUSED, Quality, advice
 from model.explain.maps import Explanation
 from model.images.rejection import Remark
-from model.inference.artifact import Artifact, MeasuredRate, OperatingPoint
+from model.inference.artifact import Artifact
 from model.inference.classifier import Prediction
+from model.inference.measured import EdgeResult, ExternalResult, GroupRate, MeasuredRate, OperatingPoint, Repeats
+from model.measures.intervals import Estimate
+from model.measures.shares import difference_of_sums
+
+# Judged as surely: sensitivity and specificity together are not lower by more than this, at the end of the interval.
+SAME_SURENESS = 0.1
 
 _HEATMAP_LIMITS = """
 - The heatmap shows which parts of the image **raised the score of the chosen class** in this network. It is not an
@@ -47,10 +54,23 @@ _AS_READ: dict[Remark, str] = {
 }
 
 
-def warnings(quality: Quality, seen_share: float, task: Task, as_read: Sequence[Remark] = ()) -> list[str]:
-    """Amber remarks on an image that was answered, and on how its file was read."""
+def warnings(
+    quality: Quality, seen_share: float, task: Task, edge: EdgeResult | None, as_read: Sequence[Remark] = ()
+) -> list[str]:
+    """Amber remarks on an image that was answered, and on how its file was read.
+
+    Args:
+        quality: of the image.
+        seen_share: of the image that the network saw, in (0, 1].
+        task: what the model tells apart.
+        edge: what was measured for images at the edge of what the model knows; None where nothing was.
+        as_read: what is to be said of the file.
+    """
     remarks = [*(_AS_READ[remark] for remark in as_read)]
-    remarks += [advice(issue, task) for issue in quality.issues if issue not in REFUSED]
+    for issue in quality.issues:
+        if issue not in REFUSED:
+            measured = f" {edge_found(task, edge)}" if issue == "at_the_edge" and edge is not None else ""
+            remarks.append(f"{advice(issue, task)}{measured}")
     if seen_share < 0.99:
         remarks.append(
             f"The network takes 4:3 images and saw the central {percent(seen_share)} of this one; "
@@ -59,11 +79,135 @@ def warnings(quality: Quality, seen_share: float, task: Task, as_read: Sequence[
     return remarks
 
 
+def _missed_of_100(rate: Estimate) -> str:
+    """Never 0: that would read as if none could be missed."""
+    return "fewer than 1" if rate.value < 0.005 else f"{rate.value * 100:.0f}"
+
+
+def _of_group(group: GroupRate) -> str:
+    return f"of this age ({group.group})" if group.attribute == "age" else f"of this site ({group.group})"
+
+
+def edge_found(task: Task, edge: EdgeResult, images: str = "Images like this") -> str:
+    """How images at the edge of what the model knows were judged, against the others."""
+    question = task.question
+    at_edge, inside = edge.edge, edge.inside
+    if not (at_edge.sensitivity.n and at_edge.specificity.n):
+        return f"{images} were too few to measure how surely they are judged."
+    # Sensitivity and specificity together: a threshold may find more there only because it flags nearly everything.
+    loss = difference_of_sums((inside.sensitivity, inside.specificity), (at_edge.sensitivity, at_edge.specificity))
+    if loss.low > 0:
+        judged = "were judged less surely"
+    elif loss.high <= SAME_SURENESS:
+        judged = "were judged as surely as others"
+    else:
+        judged = "may be judged less surely (too few were measured to tell)"
+    return (
+        f"{images} {judged}: at the usual threshold "
+        f"{of_100(at_edge.sensitivity, f'{question.positive} ones')} and "
+        f"{of_100(at_edge.specificity.of_others, f'{question.negative} ones')} were flagged, against "
+        f"{inside.sensitivity.value * 100:.0f} and {inside.specificity.of_others.value * 100:.0f} of 100 of the others."
+    )
+
+
 def of_100(rate: MeasuredRate, what: str = "") -> str:
     """`95 of 100 malignant images (95 % interval 91 to 98, n = 290)`; without `what`, the images stand behind n."""
     counted = f"{rate.value * 100:.0f} of 100{f' {what}' if what else ''}"
     n = f"n = {rate.n:,}{'' if what else ' images'}"
     return f"{counted} (95 % interval {rate.low * 100:.0f} to {rate.high * 100:.0f}, {n})"
+
+
+def missed(task: Task, sensitivity: MeasuredRate, group: GroupRate | None = None) -> str:
+    """How many positive images a threshold was measured to miss; without the interval where that was not kept.
+
+    Args:
+        task: what the model tells apart.
+        sensitivity: of all test images.
+        group: of the patient's age or the site, where it was measured; then the sentence is about that.
+    """
+    if group is not None:
+        low, high = _outwards(group.of_others)
+        return (
+            f"at this threshold, of 100 {task.question.positive} test images {_of_group(group)}, "
+            f"{_missed_of_100(group.of_others)} (95 % interval {low} to {high}, n = {group.lesions:,} "
+            f"{task.words.subjects}) were not flagged either."
+        )
+    positive, rate = task.question.positive, sensitivity.of_others
+    if math.isnan(rate.value):
+        return f"how many {positive} {task.words.subjects} it misses could not be measured."
+    measured = f" (95 % interval {' to '.join(map(str, _outwards(rate)))}, n = {rate.n:,})" if rate.n else ""
+    return f"at this threshold {_missed_of_100(rate)} of 100 {positive} test images{measured} were not flagged either."
+
+
+def elsewhere(task: Task, result: ExternalResult | None, is_flagged: bool) -> str:
+    """What a threshold did at the other clinics where it did worst, end to end; nothing where none was measured."""
+    if result is None:
+        return ""
+    positives, noun = result.positives, _positive_noun(task, result)
+    place = f"At other clinics ({result.source})"
+    if is_flagged:
+        negative = "other" if "positive" not in result.outcomes else task.question.negative
+        return (
+            f"{place} it flagged {of_100(positives.flagged, noun)} and "
+            f"{of_100(result.outcomes['negative'].flagged, f'{negative} images')}."
+        )
+    return (
+        f"{place}, of 100 {noun}, {_counted(positives.not_flagged)} were not flagged and "
+        f"{_counted(positives.not_answered)} got no answer (n = {positives.flagged.n:,})."
+    )
+
+
+def confirmed(task: Task, specificity: Estimate | None) -> str:
+    """How many of the negative subjects that someone had excised are flagged; nothing where it was not measured."""
+    if specificity is None:
+        return ""
+    value, low, high = (round((1 - share) * 100, 6) for share in (specificity.value, specificity.high, specificity.low))
+    return (
+        f"Of {task.question.negative} {task.words.subjects} that were biopsied or excised it flagged {value:.0f} of "
+        f"100 (95 % interval {math.floor(low)} to {math.ceil(high)})."
+    )
+
+
+def _positive_noun(task: Task, result: ExternalResult) -> str:
+    """`melanomas` where the positive images there are of no other class."""
+    if result.outcomes["gravest"].flagged.n == result.positives.flagged.n:
+        return task.named(task.gravest).plural
+    return f"{task.question.positive} images"
+
+
+def _counted(rate: MeasuredRate) -> str:
+    """`11 (95 % interval 6 to 18)`, rounded outwards."""
+    low, high = _outwards(rate)
+    return f"{rate.value * 100:.0f} (95 % interval {low} to {high})"
+
+
+def _outwards(rate: Estimate) -> tuple[int, int]:
+    """Bounds in percent, rounded outwards, but not by the last bits of a float."""
+    return math.floor(round(rate.low * 100, 6)), math.ceil(round(rate.high * 100, 6))
+
+
+def repeats(task: Task, measured: Repeats | None) -> str:
+    """How far the answers to repeat photographs differ at this level; nothing where that was not measured."""
+    if measured is None:
+        return ""
+    return (
+        f"At this level, {measured.share * 100:.0f} of 100 repeat photographs of one {task.words.subject} differ by up "
+        f"to {_points(measured.difference)} (n = {measured.pairs:,} comparisons)."
+    )
+
+
+def beyond_repeats(old: float, new: float, measured: Repeats | None) -> str:
+    """Whether a difference of two answers is more than repeat photographs show; nothing where that is not known."""
+    if measured is None:
+        return ""
+    is_beyond = abs(new - old) > measured.difference
+    return f"{'beyond' if is_beyond else 'within'} what repeat photographs show (up to {_points(measured.difference)})"
+
+
+def _points(difference: float) -> str:
+    """Rounded up: `up to` holds for what was measured."""
+    points = math.ceil(round(difference * 100, 6))
+    return "1 point" if points == 1 else f"{points} points"
 
 
 def operating_point_name(point: OperatingPoint) -> str:

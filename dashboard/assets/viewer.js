@@ -1,5 +1,5 @@
 // Original and heatmap side by side at one scale: zoom and pan move both, sliders and toggles never move anything else.
-// Everything happens in the browser; the maps of all classes are already here.
+// Everything happens in the browser; the maps of all classes are already here, and `heatUrl` of heat.js draws one.
 const MAX_ZOOM = 8;
 
 export default function ({ data, parentElement }) {
@@ -27,7 +27,7 @@ export default function ({ data, parentElement }) {
     $(".dx").replaceChildren(...data.classes.map(({ dx, name }) => new Option(`${name} (${dx})`, dx)));
     $(".method").replaceChildren(...data.methods.map(({ name }, index) => new Option(name, index)));
     $(".method-pick").hidden = data.methods.length < 2;
-    $(".ramp").style.background = `linear-gradient(to right, ${data.ramp.join(", ")})`;
+    $(".ramp").style.background = `linear-gradient(to right, ${data.ramp.map((one) => `rgb(${one.join(" ")})`).join(", ")})`;
     $(".opacity-range").value = view.opacity;
   }
 
@@ -39,6 +39,7 @@ export default function ({ data, parentElement }) {
     for (const option of $(".dx").options) option.disabled = !(option.value in shownMethod().maps);
     $(".dx").value = view.dx;
     $(".method").value = view.method;
+    map.url ??= heatUrl(map.levels, shownMethod().layer, data.ramp);
     heat.src = map.url;
     heat.alt = map.alt;
     heat.style.opacity = view.isShown ? view.opacity / 100 : 0;

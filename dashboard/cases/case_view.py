@@ -31,9 +31,10 @@ from data.tasks.task import Task
 from model.analysis.analyzer import Analysis
 from model.analysis.case_record import is_of_model, recorded_prediction
 from model.images.rejection import MAX_STORED_BYTES
-from model.inference.artifact import Artifact, MeasuredRate, OperatingPoint
+from model.inference.artifact import Artifact
 from model.inference.classifier import Prediction
 from model.inference.clinical import PatientFacts
+from model.inference.measured import MeasuredRate, OperatingPoint
 
 
 def case_view(asked: str) -> None:
@@ -72,7 +73,9 @@ def _picture(case: Case) -> Picture | None:
         explanation = shown.analysis.answered.explanation
         leading = answer_wording.leading_class(recorded_prediction(case.answered), case.answered.is_flagged)
         heatmap_viewer(shown.analysis, leading, {}, key="cases_viewer")
-        for remark in answer_wording.warnings(shown.analysis.quality, explanation.framing.seen_share, case.task):
+        edge = saved.saved_edge(case.answered)
+        seen_share = explanation.framing.seen_share
+        for remark in answer_wording.warnings(shown.analysis.quality, seen_share, case.task, edge):
             st.warning(remark, icon=":material/warning:")
         return shown
     return None
@@ -89,7 +92,7 @@ def _answer(case: Case) -> None:
     result = case.answered
     prediction = recorded_prediction(result)
     st.html(group_bars_html(prediction, saved_point(result)))
-    _verdict(result)
+    _verdict(result, saved.facts_of(case))
     st.caption(saved.saved_meaning(result))
     st.markdown(f"**{answer_wording.prediction_set(result.task, result.conformal_set, result.conformal_level)}**")
     remark = answer_wording.set_without_flag(result.task, result.conformal_set, result.is_flagged)
@@ -104,12 +107,12 @@ def _answer(case: Case) -> None:
     st.caption(wording.saved_model(result))
 
 
-def _verdict(result: ModelResult) -> None:
+def _verdict(result: ModelResult, facts: PatientFacts) -> None:
     # Amber means "a person decides"; nothing on this page is green.
     if result.is_flagged:
-        st.warning(saved.saved_verdict(result), icon=":material/flag:")
+        st.warning(saved.saved_verdict(result, facts), icon=":material/flag:")
     else:
-        st.info(saved.saved_verdict(result), icon=":material/person_search:")
+        st.info(saved.saved_verdict(result, facts), icon=":material/person_search:")
 
 
 def saved_point(result: ModelResult) -> OperatingPoint:
@@ -281,5 +284,5 @@ def _of_answer(result: ModelResult) -> dict[str, str]:
 
 def informed_by_case(case: Case, analysis: Analysis) -> Analysis:
     """The analysis of a case's image with what the case says of the patient taken into account."""
-    facts = PatientFacts(case.patient.age, case.lesion.site)
+    facts = saved.facts_of(case)
     return resources.analyzer().with_facts(analysis, facts)

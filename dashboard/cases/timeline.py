@@ -11,7 +11,7 @@ import streamlit as st
 
 from dashboard.answer.diagnosis import diagnosis, listed_diagnosis
 from dashboard.answer.patient import choice
-from dashboard.answer.saved import NO_ANSWER, listed_own_read
+from dashboard.answer.saved import NO_ANSWER, listed_own_read, saved_beyond_repeats
 from dashboard.answer.viewer import jpeg_url
 from dashboard.cases import wording
 from dashboard.cases.opened import opened, picture
@@ -106,6 +106,8 @@ def _answers(earlier: ModelResult, later: ModelResult) -> list[tuple[str, str, s
     if remark is not None:
         st.warning(remark, icon=":material/difference:")
     task, old, new = later.task, probabilities_of(earlier), probabilities_of(later)
+    if remark is None and (repeat := saved_beyond_repeats(earlier, later)):
+        st.caption(repeat)
     return [
         _difference(task.question.positive.capitalize(), earlier.p_positive, later.p_positive),
         *(_difference(one.name, float(old[index]), float(new[index])) for index, one in enumerate(task.classes)),
@@ -119,7 +121,7 @@ def _difference(name: str, old: float, new: float) -> tuple[str, str, str, str]:
 def _visit(case: Case) -> dict[str, str]:
     taken = shown_time(case.saved_at)
     return {
-        "image": jpeg_url(picture(case).analysis.image),
+        "image": jpeg_url(picture(case).analysis),
         "alt": f"{case.task.words.image.capitalize()} saved {taken}",
         "caption": f"{taken} · {case.image_width} x {case.image_height} px",
     }

@@ -5,7 +5,9 @@ Unsure is never shown as safe, also in a case that was saved long ago; what is t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
+from uuid import UUID
 
 from dashboard.answer.diagnosis import diagnosis_markdown, listed_diagnosis
 from dashboard.answer.patient import person, place
@@ -13,7 +15,7 @@ from dashboard.answer.saved import INFORMED_NOT_COMPARED, model_name
 from dashboard.shell.formats import escape
 from dashboard.shell.times import day_of, shown_time
 from data.cases.case import Case, ModelResult, Read, Refusal
-from data.cases.queries import CaseSummary
+from data.cases.queries import MAX_SEARCH, CaseSummary
 from data.tasks.known import TASKS
 from data.tasks.task import Task
 from model.inference.clinical import GIVEN
@@ -31,6 +33,7 @@ NOTHING_FOUND = "Widen the dates, shorten the words, or remove a filter. **Reset
 SEARCH_HELP = (
     "A whole patient reference (capitals, spaces and hyphens do not matter), or words from the note or the file name."
 )
+SEARCH_TOO_LONG = f"This search is too long: only its first {MAX_SEARCH} characters are used."
 SAVED_BY_HELP = "The whole name, as the column Saved by shows it."
 TABLE_CAPTION = "Cases found; the button with the picture opens a case"
 NO_REFERENCE = "No reference"
@@ -65,6 +68,17 @@ DUE_BUTTON_HELP = f"Not seen again for 3 months. {DUE_HELP}"
 PREVIOUS, NEXT = "Previous", "Next"
 TASK_LABEL = "Cases of"
 TASK_HELP = "Cases of one kind are listed, searched and exported at a time."
+
+
+def unreadable_cases(case_ids: Sequence[UUID]) -> str:
+    """Said above a page of the list of which some cases cannot be read."""
+    one = len(case_ids) == 1
+    named = ", ".join(str(case_id) for case_id in case_ids)
+    return (
+        f"**{'One case' if one else f'{len(case_ids)} cases'} on this page cannot be read:** {named}. The other cases "
+        f"are listed below; exports and Local performance leave {'it' if one else 'them'} out. Nothing was changed. "
+        "Tell whoever runs LesionLens, who can check the log on the Audit page and restore a backup."
+    )
 
 
 def unreadable(key: str, count: int) -> str:

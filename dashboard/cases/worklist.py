@@ -25,7 +25,7 @@ from dashboard.shell import resources
 from dashboard.shell.identity import actor
 from dashboard.shell.times import days_ago, start_of
 from data.cases.case import PLANS, SITES
-from data.cases.queries import ORDERS, CaseQuery
+from data.cases.queries import MAX_SEARCH, ORDERS, CaseQuery
 from data.tasks.known import DEFAULT_TASK, TASKS
 from data.tasks.task import Task
 
@@ -68,7 +68,10 @@ def worklist() -> None:
         _nothing_found(query)
         return
     offset = _headline(query, count)
-    summaries = resources.case_log().find(replace(query, limit=CASES_PER_PAGE, offset=offset), actor())
+    of_page = replace(query, limit=CASES_PER_PAGE, offset=offset)
+    summaries = resources.case_log().find(of_page, actor())
+    if len(summaries) < min(CASES_PER_PAGE, count - offset):
+        _unreadable(of_page)
     remember_list(query, offset, count)
     chosen = case_table(summaries, task)
     _exports(query, task, count, chosen)
@@ -123,11 +126,13 @@ def _query(task: Task) -> CaseQuery:
             text = _words("Search", "cases_text", wording.SEARCH_HELP)
             dx = _diagnosis(task, task.words.label.capitalize(), "cases_dx")
             is_flagged = _yes_or_no("Flag", "cases_flagged", wording.FLAGGED_NAMES)
+        if len(text) > MAX_SEARCH:
+            st.warning(wording.SEARCH_TOO_LONG, icon=":material/warning:")
         with st.container(horizontal=True):
             with st.popover("More filters and order", icon=":material/tune:", width="content"):
                 rest = _further_filters(task)
             st.button("Reset", icon=":material/restart_alt:", on_click=reset_filters, help="Undo all filters")
-    return CaseQuery(text=text, dx=dx, is_flagged=is_flagged, **rest)
+    return CaseQuery(text=text[:MAX_SEARCH], dx=dx, is_flagged=is_flagged, **rest)
 
 
 def _further_filters(task: Task) -> dict[str, Any]:
@@ -171,7 +176,8 @@ def _order(task: Task) -> dict[str, Any]:
 
 def _words(label: str, key: str, help_text: str) -> str:
     words = st.text_input(label, key=key, help=help_text, persist_state="session")
-    return words.strip()
+    # No database compares a NUL, which some programs leave at the end of what they copy.
+    return words.replace("\0", " ").strip()
 
 
 def _diagnosis(task: Task, label: str, key: str) -> str | None:
@@ -196,7 +202,15 @@ def _choice(label: str, options: Sequence[str], key: str, name: Callable[[str], 
 
 def _plans(label: str, key: str) -> list[str]:
     plans: list[str] = st.multiselect(
-        label, PLANS, format_func=choice, placeholder=wording.ANY, key=key, persist_state="session"
+        label,
+        PLANS,
+        format_func=choice,
+        placeholder=wording.ANY,
+        key=key,
+        persist_state="session",
+        # Enter takes the first match, not all that match.
+        select_all=False,
+        filter_mode="contains",
     )
     return plans
 
@@ -254,6 +268,13 @@ def _nothing_found(query: CaseQuery) -> None:
         else (wording.EMPTY_LOG_TITLE, wording.EMPTY_LOG)
     )
     st.info(f"**{title}.** {text}", icon=":material/folder_open:")
+
+
+def _unreadable(query: CaseQuery) -> None:
+    """Which cases of a page cannot be shown."""
+    case_ids = resources.case_log().unreadable(query, actor())
+    if case_ids:  # else one was deleted since they were counted
+        st.error(wording.unreadable_cases(case_ids), icon=":material/error:")
 
 
 def _headline(query: CaseQuery, count: int) -> int:

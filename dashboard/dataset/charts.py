@@ -14,6 +14,9 @@ from dashboard.shell.charts import CARD_HEIGHT, add_share_cells, new_figure
 from dashboard.shell.colours import ACCENT, translucent
 from data.tasks.task import Task
 
+MAP_HEIGHT = 520  # pixels
+# A selection filters; the fading is ours, from the filter, and not Plotly's own.
+UNFADED = {"selected": {"marker": {"opacity": 1}}, "unselected": {"marker": {"opacity": 1}}}
 AGE_AXIS_TITLE = "age (years, 5-year bands)"
 
 
@@ -39,9 +42,7 @@ def class_bars(task: Task, counts: pd.Series, unit: Unit, chosen: tuple[str, ...
         cliponaxis=False,
         customdata=names,
         hovertemplate=f"%{{y}} · %{{customdata}}<br>%{{x:,}} {unit_noun(task, unit)}<extra></extra>",
-        # A click filters; the fading is ours, from the filter, and not Plotly's own.
-        selected={"marker": {"opacity": 1}},
-        unselected={"marker": {"opacity": 1}},
+        **UNFADED,
     )
     # Room for the number beside the longest bar.
     figure.update_xaxes(
@@ -59,7 +60,7 @@ def age_bars(task: Task, table: pd.DataFrame, unit: Unit) -> go.Figure:
         table: age labels (rows) by dx (columns), see `dashboard.dataset.cohort.cross_count`.
         unit: what is counted.
     """
-    figure = new_figure(CARD_HEIGHT, showlegend=False, barmode="stack", bargap=0.12)
+    figure = new_figure(CARD_HEIGHT, showlegend=False, barmode="stack", bargap=0.12, clickmode="event+select")
     totals = table.sum(axis=1).to_numpy()
     for dx in table.columns:
         figure.add_bar(
@@ -67,6 +68,7 @@ def age_bars(task: Task, table: pd.DataFrame, unit: Unit) -> go.Figure:
             y=table[dx].to_numpy(),
             name=dx,
             marker={"color": task.named(dx).colour, "line": {"width": 0}},
+            **UNFADED,
             customdata=totals,
             hovertemplate=f"age %{{x}}<br>{dx} · {task.named(dx).name}<br>%{{y:,}} of %{{customdata:,}} "
             f"{unit_noun(task, unit)}"
@@ -88,6 +90,57 @@ def _age_axis(figure: go.Figure) -> None:
         tickvals=[*(str(age) for age in AGES if age % 15 == 0), UNKNOWN],
         tickangle=0,
     )
+
+
+def images_per_lesion(task: Task, table: pd.DataFrame) -> go.Figure:
+    """Stacked bars of lesions by how many images the dataset has of them, one colour a class.
+
+    Args:
+        task: whose classes are counted.
+        table: see `dashboard.dataset.cohort.lesions_by_images`.
+    """
+    figure = new_figure(CARD_HEIGHT, showlegend=False, barmode="stack", bargap=0.25)
+    totals = table.sum(axis=1).to_numpy()
+    for dx in table.columns:
+        figure.add_bar(
+            x=[str(images) for images in table.index],
+            y=table[dx].to_numpy(),
+            name=dx,
+            marker={"color": task.named(dx).colour, "line": {"width": 0}},
+            customdata=totals,
+            hovertemplate=f"%{{x}} images each<br>{dx} · {task.named(dx).name}<br>%{{y:,}} of %{{customdata:,}} "
+            f"{task.words.subjects}<extra></extra>",
+        )
+    figure.update_xaxes(title=f"images of the {task.words.subject} in the dataset", type="category")
+    figure.update_yaxes(title=task.words.subjects, nticks=6, tickformat=",")
+    return figure
+
+
+def embedding_dots(task: Task, rows: pd.DataFrame) -> go.Figure:
+    """A dot an image where the network sees it, in the colour of its class.
+
+    Args:
+        task: whose classes are drawn.
+        rows: see `dashboard.dataset.embedding.index_rows`.
+    """
+    figure = new_figure(MAP_HEIGHT, showlegend=False, clickmode="event+select", hovermode="closest")
+    for dx in task.codes:
+        of_class = rows[rows["dx"] == dx]
+        figure.add_scatter(
+            x=of_class["x"].to_numpy(),
+            y=of_class["y"].to_numpy(),
+            mode="markers",
+            name=dx,
+            marker={"color": task.named(dx).colour, "size": 6, "opacity": 0.75},
+            selected={"marker": {"opacity": 0.75}},
+            unselected={"marker": {"opacity": 0.75}},
+            customdata=of_class[["image_id", "localization", "sex"]].to_numpy(dtype=object),
+            hovertemplate=f"{dx} · {task.named(dx).name}<br>%{{customdata[0]}}<br>%{{customdata[2]}}, "
+            "%{customdata[1]}<extra></extra>",
+        )
+    figure.update_xaxes(title="first component", showgrid=True)
+    figure.update_yaxes(title="second component")
+    return figure
 
 
 def site_heatmap(task: Task, table: pd.DataFrame, unit: Unit) -> go.Figure:
@@ -131,7 +184,9 @@ def share_bars(
     """
     noun, totals = unit_noun(task, unit), table.sum(axis=0)
     shares = table.div(totals.where(totals > 0), axis=1)
-    figure = new_figure(CARD_HEIGHT, barmode="stack", legend={"traceorder": "normal", "itemwidth": 30})
+    figure = new_figure(
+        CARD_HEIGHT, barmode="stack", legend={"traceorder": "normal", "itemwidth": 30}, clickmode="event+select"
+    )
     for value, name in names.items():
         if value not in table.index:
             continue
@@ -140,7 +195,10 @@ def share_bars(
             y=list(table.columns),
             orientation="h",
             name=name,
+            # What a selected bar stands for.
+            legendgroup=value,
             marker={"color": colours[value], "line": {"width": 0}},
+            **UNFADED,
             customdata=np.column_stack([table.loc[value], totals]),
             hovertemplate=f"%{{y}}, {name}<br>%{{customdata[0]:,}} of %{{customdata[1]:,}} {noun} (%{{x:.0%}})"
             "<extra></extra>",
@@ -168,7 +226,7 @@ def positive_share_dots(task: Task, shares: pd.DataFrame, unit: Unit, is_by_age:
     ordered = shares if is_by_age else shares.sort_values("share", ascending=False, kind="stable")
     noun, yes = unit_noun(task, unit), task.question.positive
     value, group = ("y", "x") if is_by_age else ("x", "y")
-    figure = new_figure(CARD_HEIGHT, showlegend=False)
+    figure = new_figure(CARD_HEIGHT, showlegend=False, clickmode="event+select")
     figure.add_scatter(
         **{value: ordered["share"].to_numpy(), group: list(ordered.index)},
         **{
@@ -184,6 +242,7 @@ def positive_share_dots(task: Task, shares: pd.DataFrame, unit: Unit, is_by_age:
         },
         mode="markers",
         marker={"color": ACCENT, "size": 9},
+        **UNFADED,
         customdata=ordered[["positive", "n", "low", "high", "lesions"]].to_numpy(dtype=float),
         hovertemplate=f"%{{{group}}}<br>%{{{value}:.0%}} {yes}, 95 % interval %{{customdata[2]:.0%}} to "
         f"%{{customdata[3]:.0%}}<br>%{{customdata[0]:,}} of %{{customdata[1]:,}} {noun}, %{{customdata[4]:,}} "

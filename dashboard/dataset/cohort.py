@@ -1,4 +1,4 @@
-"""Filter and count a HAM10000-shaped dataset: pure functions on the counts table or on the metadata."""
+"""Count a HAM10000-shaped dataset: pure functions on the counts table."""
 
 from __future__ import annotations
 
@@ -8,33 +8,14 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from data.datasets.cohort import AGE_STEP, MAX_AGE, MIN_AGE, age_bands
+from data.datasets.ham10000 import IMAGES_OF_LESION
 from data.tasks.task import Task
+from model.measures.shares import clustered_interval
 
 Unit = Literal["images", "lesions"]
 
-MIN_AGE, MAX_AGE, AGE_STEP = 0, 85, 5  # HAM10000 rounds ages to 5 years and ends at 85
 UNKNOWN = "unknown"
-# Two-sided 95 % point of the standard normal distribution.
-Z_95 = 1.959963984540054
-
-
-@dataclass(frozen=True)
-class CohortFilter:
-    """Which images to keep; an empty tuple keeps every value of that column.
-
-    Attributes:
-        dx, sex, localization, dx_type: values to keep, spelled as in HAM10000.
-        min_age, max_age: years, both included.
-        keeps_unknown_age: whether images without an age stay in.
-    """
-
-    dx: tuple[str, ...] = ()
-    sex: tuple[str, ...] = ()
-    localization: tuple[str, ...] = ()
-    dx_type: tuple[str, ...] = ()
-    min_age: float = MIN_AGE
-    max_age: float = MAX_AGE
-    keeps_unknown_age: bool = True
 
 
 @dataclass(frozen=True)
@@ -43,24 +24,6 @@ class CohortSize:
 
     images: int
     lesions: int
-
-
-def filter_rows(table: pd.DataFrame, wanted: CohortFilter, ignoring: str = "") -> pd.DataFrame:
-    """The rows of a counts or metadata table that a filter keeps, in their order.
-
-    Args:
-        table: has dx, dx_type, age, sex, localization.
-        wanted: the filter.
-        ignoring: a column whose filter is left out, for a chart that offers that column's values for choice.
-    """
-    is_kept = table["age"].between(wanted.min_age, wanted.max_age)
-    if wanted.keeps_unknown_age:
-        is_kept |= table["age"].isna()
-    for column in ("dx", "sex", "localization", "dx_type"):
-        values = getattr(wanted, column)
-        if values and column != ignoring:
-            is_kept &= table[column].isin(values)
-    return table[is_kept]
 
 
 def cohort_size(counts: pd.DataFrame) -> CohortSize:
@@ -73,7 +36,7 @@ def count_by_dx(task: Task, counts: pd.DataFrame, unit: Unit) -> pd.Series:
     return counts.groupby("dx")[unit].sum().reindex(list(task.codes), fill_value=0)
 
 
-def cross_count(task: Task, counts: pd.DataFrame, column: str, unit: Unit) -> pd.DataFrame:
+def cross_count(task: Task, counts: pd.DataFrame, column: str, unit: str) -> pd.DataFrame:
     """Counts of each value of a column (rows) by dx (columns, all codes of the task in order).
 
     Returns:
@@ -111,40 +74,55 @@ def age_labels(age: pd.Series) -> pd.Series:
 
     An age between two bands goes to the lower one, an age above the last band to the last.
     """
-    bands = (age.clip(MIN_AGE, MAX_AGE) // AGE_STEP * AGE_STEP).astype("Int64")
-    return bands.astype("string").fillna(UNKNOWN).astype(object)
+    return age_bands(age).astype("Int64").astype("string").fillna(UNKNOWN).astype(object)
 
 
 def positive_share(task: Task, counts: pd.DataFrame, column: str, unit: Unit) -> pd.DataFrame:
     """Share of the classes that answer the task's question with yes, for each value of a column, with a 95 % interval.
 
-    Images of one lesion are not independent, so the interval takes the number of lesions as its n, whatever is counted.
+    Images of one lesion are not independent: the interval is that of as many trials as they are worth.
 
     Returns:
         Indexed like `cross_count`, rows without images left out; columns positive, n (both in `unit`), lesions,
         share, low, high in [0, 1]; low and high are NaN where no lesion has its first image in the row.
+
+    Source:
+        As `model.measures.shares.share_estimates`. All images of a lesion have one dx; they are taken to lie in one
+        row, as nearly all do, which makes an interval wider rather than narrower where they do not.
     """
     table = cross_count(task, counts, column, unit)
     lesions = cross_count(task, counts, column, "lesions").reindex(table.index, fill_value=0).sum(axis=1)
-    result = pd.DataFrame({"positive": table[list(task.question.positives)].sum(axis=1), "n": table.sum(axis=1)})
-    result = result.assign(lesions=lesions)[lambda rows: rows["n"] > 0]
-    result["share"] = result["positive"] / result["n"]
-    result["low"], result["high"] = wilson_interval(
-        result["share"].to_numpy(dtype=float), result["lesions"].to_numpy(dtype=float)
-    )
-    return result
+    # Each image of a lesion of m images counts m, so that the lesion counts m squared.
+    weighed = counts.assign(squares=counts[unit] * (counts[IMAGES_OF_LESION] if unit == "images" else 1))
+    squares = cross_count(task, weighed, column, "squares").reindex(table.index, fill_value=0)
+    positives = list(task.question.positives)
+    result = pd.DataFrame({"positive": table[positives].sum(axis=1), "n": table.sum(axis=1), "lesions": lesions})
+    result = result.assign(of_positive=squares[positives].sum(axis=1), squares=squares.sum(axis=1))
+    result = result[result["n"] > 0]
+    share, n = result["positive"].to_numpy(float) / result["n"].to_numpy(float), result["n"].to_numpy(float)
+    groups, of_all = result["lesions"].to_numpy(float), result["squares"].to_numpy(float)
+    of_positive = result["of_positive"].to_numpy(float)
+    among_lesions = (1 - share) ** 2 * of_positive + share**2 * (of_all - of_positive)
+    spread = np.fmax(among_lesions * groups / np.where(groups > 1, groups - 1, np.nan), n * share * (1 - share))
+    low, high = clustered_interval(share, n, groups, spread, of_all)
+    return result.drop(columns=["of_positive", "squares"]).assign(share=share, low=low, high=high)
 
 
-def wilson_interval(share: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """95 % score interval of shares of n independent units; NaN where n is 0.
+def lesions_by_images(task: Task, counts: pd.DataFrame) -> pd.DataFrame:
+    """Lesions by how many images the dataset has of them (rows, from 1 on) and dx (columns, all codes in order)."""
+    table = cross_count(task, counts, IMAGES_OF_LESION, "lesions")
+    table.index = table.index.astype(int)
+    return table.sort_index()
 
-    Source:
-        Wilson, J Am Stat Assoc 1927;22:209, doi:10.1080/01621459.1927.10502953.
-    """
-    n = np.where(n > 0, n, np.nan)
-    centre = (share + Z_95**2 / (2 * n)) / (1 + Z_95**2 / n)
-    half = Z_95 / (1 + Z_95**2 / n) * np.sqrt(share * (1 - share) / n + Z_95**2 / (4 * n**2))
-    return np.maximum(centre - half, 0.0), np.minimum(centre + half, 1.0)
+
+def missing_values(counts: pd.DataFrame) -> pd.DataFrame:
+    """What is not known: one row a column of `age`, `sex`, `localization` and `dx_type`; columns missing, images."""
+    is_missing = {"age": counts["age"].isna()} | {
+        column: counts[column] == UNKNOWN for column in ("sex", "localization", "dx_type")
+    }
+    images = int(counts["images"].sum())
+    rows = {column: (int(counts.loc[rows, "images"].sum()), images) for column, rows in is_missing.items()}
+    return pd.DataFrame.from_dict(rows, orient="index", columns=["missing", "images"])
 
 
 def page_of(table: pd.DataFrame, page: int, size: int) -> pd.DataFrame:

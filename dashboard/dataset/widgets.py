@@ -6,109 +6,31 @@ from html import escape
 from typing import Any
 
 import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
 
-from dashboard.dataset import charts, wording
+from dashboard.dataset import charts, selection, viewer, wording
+from dashboard.dataset.body_map import body_map, has_sites
 from dashboard.dataset.cohort import (
-    AGE_STEP,
-    MAX_AGE,
-    MIN_AGE,
-    CohortFilter,
     CohortSize,
     Unit,
     cohort_size,
     count_by_dx,
     cross_count,
-    filter_rows,
+    lesions_by_images,
+    missing_values,
     page_of,
     positive_share,
 )
+from dashboard.dataset.embedding import drawn_rows, index_rows
 from dashboard.shell import formats, resources
 from dashboard.shell.colours import DX_TYPE_COLOURS, SEX_COLOURS
-from dashboard.shell.widgets import card_grid, chart, chart_heading, csv_download
+from dashboard.shell.widgets import card_grid, chart, chart_heading, csv_download, explained_errors, html_table
+from data.datasets.cohort import AGE, CohortFilter, filter_rows
+from data.datasets.ham10000 import IMAGES_OF_LESION
 from data.tasks.task import Task
 
 IMAGES_PER_PAGE = 24
-UNITS: tuple[Unit, ...] = ("images", "lesions")
-
-# Key and starting value of every filter of the page.
-FILTERS: dict[str, Any] = {
-    "dataset_dx": [],
-    "dataset_localization": [],
-    "dataset_age": (MIN_AGE, MAX_AGE),
-    "dataset_keeps_unknown_age": True,
-    "dataset_sex": [],
-    "dataset_dx_type": [],
-}
-
-
-def unit_control(task: Task) -> Unit:
-    """Count by image or by what it shows."""
-    return st.segmented_control(
-        "Count by",
-        options=UNITS,
-        format_func=lambda unit: wording.unit_noun(task, unit).capitalize(),
-        default="images",
-        required=True,
-        key="dataset_unit",
-        help=task.worded(wording.UNIT_HELP),
-        persist_state="session",
-    )
-
-
-def cohort_filters(task: Task, counts: pd.DataFrame) -> CohortFilter:
-    """The filter row; its state outlives a switch of pages."""
-    for key, value in FILTERS.items():
-        st.session_state.setdefault(key, value)
-    with st.container(border=True), st.grid(5, min_column_width=210, gap="small"):
-        dx = st.multiselect(
-            task.words.label.capitalize(),
-            task.codes,
-            format_func=lambda code: f"{code} · {task.named(code).name}",
-            placeholder=f"All {task.words.labels}",
-            key="dataset_dx",
-            persist_state="session",
-        )
-        localization = st.multiselect(
-            "Site",
-            sorted(counts["localization"].unique()),
-            placeholder="All sites",
-            key="dataset_localization",
-            persist_state="session",
-        )
-        with st.container(gap="xxsmall"):
-            ages: Any = st.slider(
-                "Age (years)", MIN_AGE, MAX_AGE, step=AGE_STEP, key="dataset_age", persist_state="session"
-            )
-            keeps_unknown = st.checkbox("Keep unknown ages", key="dataset_keeps_unknown_age", persist_state="session")
-        sex = st.pills(
-            "Sex",
-            list(formats.SEX_NAMES),
-            format_func=formats.SEX_NAMES.__getitem__,
-            selection_mode="multi",
-            key="dataset_sex",
-            persist_state="session",
-        )
-        dx_type = st.multiselect(
-            "Confirmed by",
-            list(wording.CONFIRMATION_NAMES),
-            format_func=wording.CONFIRMATION_NAMES.__getitem__,
-            placeholder="Any confirmation",
-            key="dataset_dx_type",
-            persist_state="session",
-        )
-    return CohortFilter(tuple(dx), tuple(sex), tuple(localization), tuple(dx_type), ages[0], ages[1], keeps_unknown)
-
-
-def reset_filters() -> None:
-    """Set every filter back to its starting value (a callback: it must run before the filters are drawn)."""
-    for key, value in FILTERS.items():
-        st.session_state[key] = value
-
-
-def reset_button() -> None:
-    """Undo all filters."""
-    st.button("Reset", icon=":material/restart_alt:", on_click=reset_filters, help="Undo all filters")
 
 
 def cohort_headline(task: Task, size: CohortSize) -> None:
@@ -139,7 +61,7 @@ def no_counts(task: Task) -> None:
 
 
 def cohort_charts(task: Task, counts: pd.DataFrame, wanted: CohortFilter, unit: Unit) -> None:
-    """The six charts of a cohort."""
+    """The charts of a cohort; what is selected in one filters them all."""
     kept = filter_rows(counts, wanted)
     data = wording.cohort_data(task, cohort_size(kept), cohort_size(counts))
     nouns, label = wording.unit_noun(task, unit), task.words.label
@@ -147,49 +69,103 @@ def cohort_charts(task: Task, counts: pd.DataFrame, wanted: CohortFilter, unit: 
         with grid.cell():
             _class_chart(task, counts, wanted, unit)
         with grid.cell():
-            figure = charts.age_bars(task, cross_count(task, kept, "age", unit), unit)
-            chart(f"{nouns.capitalize()} by age and {label}", data, figure, "age_chart")
+            table = cross_count(task, kept, "age", unit)
+            figure, key = charts.age_bars(task, table, unit), selection.chart_key("age_chart")
+            chosen = selection.selecting("age_chart", AGE, lambda point: point["x"])
+            chart(
+                f"{nouns.capitalize()} by age and {label}",
+                data,
+                figure,
+                key,
+                wording.SELECTION_HINT,
+                table=_named(table, "age"),
+                **chosen,
+            )
+        with grid.cell():
+            _site_chart(task, counts, wanted, unit)
         with grid.cell():
             _share_chart(task, kept, unit, data)
         with grid.cell():
             table = cross_count(task, kept, "sex", unit)
             figure = charts.share_bars(task, table, unit, formats.SEX_NAMES, SEX_COLOURS)
-            chart(f"Sex of the patient by {label}, share of {nouns}", data, figure, "sex_chart")
+            title = f"Sex of the patient by {label}, share of {nouns}"
+            _value_chart(title, data, figure, "sex", table)
         with grid.cell():
             table = cross_count(task, kept, "dx_type", unit)
             figure = charts.share_bars(task, table, unit, wording.CONFIRMATION_NAMES, DX_TYPE_COLOURS)
-            chart(f"How the {label} was confirmed, share of {nouns}", data, figure, "dx_type_chart")
+            _value_chart(f"How the {label} was confirmed, share of {nouns}", data, figure, "dx_type", table)
         with grid.cell():
-            figure = charts.site_heatmap(task, cross_count(task, kept, "localization", unit), unit)
+            table = cross_count(task, kept, "localization", unit)
+            figure = charts.site_heatmap(task, table, unit)
             note = task.worded(wording.SITE_COLOUR_NOTE)
-            chart(f"{nouns.capitalize()} by site and {label}", data, figure, "site_chart", note=note)
+            title = f"{nouns.capitalize()} by site and {label}"
+            chart(title, data, figure, "site_chart", note=note, table=_named(table, "localization"))
+        with grid.cell():
+            table = lesions_by_images(task, kept)
+            title = task.worded(wording.IMAGES_PER_LESION_TITLE)
+            note = task.worded(wording.IMAGES_PER_LESION_NOTE)
+            figure = charts.images_per_lesion(task, table)
+            chart(title, data, figure, "images_chart", note=note, table=_named(table, IMAGES_OF_LESION))
+        with grid.cell():
+            _missing(kept, data)
+
+
+def _named(table: pd.DataFrame, column: str) -> pd.DataFrame:
+    """A table of counts with its groups as a column, for download."""
+    return table.rename_axis(column).reset_index()
+
+
+def _value_chart(title: str, data: str, figure: go.Figure, column: str, table: pd.DataFrame) -> None:
+    """A chart whose traces are the values of a column."""
+    name = f"{column}_chart"
+    chosen = selection.selecting(name, column, lambda point: point["legendgroup"])
+    key = selection.chart_key(name)
+    chart(title, data, figure, key, wording.SELECTION_HINT, table=_named(table, column), **chosen)
 
 
 def _class_chart(task: Task, counts: pd.DataFrame, wanted: CohortFilter, unit: Unit) -> None:
     # This chart leaves out its own filter, so that a reader can move from one class to another.
     offered = filter_rows(counts, wanted, ignoring="dx")
-    clicks = st.session_state.setdefault("dataset_clicks", 0)
-    key = f"dx_chart_{clicks}"
+    by_dx = count_by_dx(task, offered, unit)
     chart(
         f"{wording.unit_noun(task, unit).capitalize()} by {task.words.label}",
         wording.cohort_data(task, cohort_size(offered), cohort_size(counts)),
-        charts.class_bars(task, count_by_dx(task, offered, unit), unit, wanted.dx),
-        key,
+        charts.class_bars(task, by_dx, unit, wanted.dx),
+        selection.chart_key("dx_chart"),
         note=task.worded(wording.CLASS_CHART_HINT),
-        on_select=lambda: _toggle_class(key),
-        selection_mode="points",
+        table=by_dx.rename_axis("dx").reset_index(),
+        **selection.selecting("dx_chart", "dx", lambda point: point["y"]),
     )
 
 
-def _toggle_class(key: str) -> None:
-    for point in st.session_state[key].selection.points:
-        chosen = list(st.session_state["dataset_dx"])
-        is_chosen = point["y"] in chosen
-        st.session_state["dataset_dx"] = (
-            [dx for dx in chosen if dx != point["y"]] if is_chosen else [*chosen, point["y"]]
-        )
-    # A chart keeps its selection for as long as it keeps its key; a new key lets the next click count.
-    st.session_state["dataset_clicks"] += 1
+def _site_chart(task: Task, counts: pd.DataFrame, wanted: CohortFilter, unit: Unit) -> None:
+    """The body map, which leaves out its own filter as well; nothing where the sites are no parts of the body."""
+    offered = filter_rows(counts, wanted, ignoring="localization")
+    by_site = offered.groupby("localization")[unit].sum().sort_values(ascending=False)
+    if not has_sites(by_site):
+        return
+    chart(
+        f"{wording.unit_noun(task, unit).capitalize()} on the body",
+        wording.cohort_data(task, cohort_size(offered), cohort_size(counts)),
+        body_map(task, by_site, unit, wanted.localization),
+        selection.chart_key("body_chart"),
+        note=wording.BODY_HINT,
+        table=by_site.reset_index(),
+        **selection.selecting("body_chart", "localization", lambda point: point["customdata"][0]),
+    )
+
+
+def _missing(kept: pd.DataFrame, data: str) -> None:
+    """What is not known of the cohort's images."""
+    chart_heading(wording.MISSING_TITLE, data)
+    table = missing_values(kept)
+    rows = [
+        (wording.MISSING_NAMES[str(column)], f"{missing:,}", formats.percent(missing / images))
+        for column, missing, images in table.itertuples()
+    ]
+    html_table(("not stated", "images", "share"), rows, numeric=(1, 2))
+    st.html(f'<p class="lens-data">{escape(wording.MISSING_NOTE)}</p>')
+    csv_download(_named(table, "column"), "missing_values.csv", key="missing_csv", type="tertiary")
 
 
 def _share_chart(task: Task, kept: pd.DataFrame, unit: Unit, data: str) -> None:
@@ -205,13 +181,21 @@ def _share_chart(task: Task, kept: pd.DataFrame, unit: Unit, data: str) -> None:
         label_visibility="collapsed",
         persist_state="session",
     )
-    shares = positive_share(task, kept, group, unit)
-    figure = charts.positive_share_dots(task, shares, unit, is_by_age=group == "age")
+    shares, is_by_age = positive_share(task, kept, group, unit), group == "age"
+    figure = charts.positive_share_dots(task, shares, unit, is_by_age)
     name = wording.share_title(task, unit)
     with title:
         chart_heading(name, data)
-    note = task.worded(wording.INTERVAL_BY_SUBJECT)
-    chart(name, data, figure, "share_chart", note=note, has_heading=False)
+    chart(
+        name,
+        data,
+        figure,
+        selection.chart_key("share_chart"),
+        note=task.worded(wording.INTERVAL_BY_SUBJECT),
+        has_heading=False,
+        table=_named(shares, group),
+        **selection.selecting("share_chart", group, lambda point: point["x" if is_by_age else "y"]),
+    )
 
 
 def image_grid(task: Task, filtered: pd.DataFrame) -> None:
@@ -227,10 +211,58 @@ def image_grid(task: Task, filtered: pd.DataFrame) -> None:
 
 
 def _captioned_image(task: Task, row: Any) -> None:
-    caption = wording.image_caption(row.image_id, row.dx, row.dx_type, row.age, row.sex, row.localization)
+    caption = wording.image_caption(row.dx, row.dx_type, row.age, row.sex, row.localization)
     content = resources.thumbnail(row.image_id)
     if content is None:
-        st.markdown(f"*no readable file for {row.image_id}*")
-    else:
-        alternative = f"{task.words.image.capitalize()} {row.image_id}, {row.dx}"
-        st.image(content, caption=caption, width="stretch", alt=alternative)
+        with st.container(border=True, horizontal_alignment="center"):
+            st.markdown(f":material/broken_image: *{wording.no_readable_file(row.image_id)}*")
+            st.caption(caption)
+        return
+    alternative = f"{task.words.image.capitalize()} {row.image_id}, {row.dx}"
+    st.image(content, caption=caption, width="stretch", alt=alternative)
+    st.button(
+        row.image_id,
+        icon=":material/zoom_in:",
+        type="tertiary",
+        width="stretch",
+        key=f"dataset_open_{row.image_id}",
+        on_click=viewer.ask_for,
+        args=(row.image_id,),
+    )
+
+
+def embedding_map(task: Task, wanted: CohortFilter, has_images: bool) -> None:
+    """The training images of a cohort as the network sees them, when the panel is opened; nothing without a model.
+
+    Args:
+        task: the model's.
+        wanted: the filter.
+        has_images: whether a point that is selected opens its image.
+    """
+    with st.expander(wording.MAP_TITLE, key="dataset_map", on_change="rerun") as panel:
+        if panel.open:
+            with explained_errors():
+                _map(task, filter_rows(index_rows(resources.neighbour_index()), wanted), has_images)
+
+
+def _map(task: Task, rows: pd.DataFrame, has_images: bool) -> None:
+    if rows.empty:
+        st.caption(wording.MAP_EMPTY)
+        return
+    drawn, key = drawn_rows(rows), selection.chart_key("map_chart")
+    selecting: dict[str, Any] = {"on_select": lambda: _open_selected(key), "selection_mode": "points"}
+    chart(
+        wording.MAP_TITLE,
+        wording.map_data(task, len(drawn), len(rows)),
+        charts.embedding_dots(task, drawn),
+        key,
+        note=wording.MAP_NOTE + (wording.MAP_HINT if has_images else ""),
+        table=drawn,
+        **(selecting if has_images else {}),
+    )
+
+
+def _open_selected(key: str) -> None:
+    for point in st.session_state[key].selection.points[:1]:
+        viewer.ask_for(point["customdata"][0])
+    selection.forget()

@@ -5,20 +5,48 @@ from __future__ import annotations
 from dashboard.answer.patient import person_and_site
 from dashboard.dataset.cohort import CohortSize, Unit
 from dashboard.shell.formats import plural
-from data.datasets.ham10000 import DX_TYPES, METADATA_COLUMNS, METADATA_FILE
+from data.datasets.ham10000 import DX_TYPES, METADATA_COLUMNS, METADATA_FILE, UNKNOWN
 from data.tasks.task import Task
 
 # --- Dataset ---------------------------------------------------------------------------------------------------------
 
 DATASET_TITLE = "Dataset"
 UNIT_HELP = "{dataset} shows many {subjects} in several images. Counting {subjects} counts each {subject} once."
-CONFIRMATION_NAMES = {dx_type: DX_TYPES[dx_type] for dx_type in ("histo", "confocal", "consensus", "follow_up")}
+CONFIRMATION_NAMES = {
+    dx_type: DX_TYPES[dx_type] for dx_type in ("histo", "confocal", "consensus", "follow_up", "unknown")
+}
 EMPTY_COHORT_TITLE = "No image matches these filters"
 EMPTY_COHORT = "Widen the ages, or remove a {label}, site, sex or confirmation. **Reset** shows all images again."
 CLASS_CHART_HINT = "Select a bar to filter by that {label}; select it again to undo."
 SITE_COLOUR_NOTE = "Number: count. Colour: share of the {label} (column) that lies at the site."
-SHARE_GROUPS = {"age": "By age", "localization": "By site"}
-INTERVAL_BY_SUBJECT = "Bars: 95 % Wilson interval over {subjects}, because images of one {subject} are not independent."
+SELECTION_HINT = "Select a bar to filter by it, or several with the box in the bar above the chart."
+BODY_HINT = (
+    "Select a number to filter by that site; select it again to undo. Darker: more. Sites on both sides count together."
+)
+IMAGES_PER_LESION_TITLE = "Images of a {subject}"
+IMAGES_PER_LESION_NOTE = "Each {subject} counts once, by how many images the whole dataset has of it."
+OUTLINE_LABEL = "Outline of the lesion"
+SAME_LESION = "Other images of this {subject}"
+MORE_LIKE_THIS = "Training {subjects} that the network finds most like it"
+NOT_IN_INDEX = "Only training images can be compared; this one was kept for testing or was not used."
+MAP_TITLE = "Training images as the network sees them"
+MAP_NOTE = (
+    "Near points look alike to the network, which need not be so to a person. First two principal components of its "
+    "embedding."
+)
+MAP_HINT = " Select a point to see the image."
+MAP_EMPTY = "No training image is in the cohort."
+MISSING_TITLE = "What is not known"
+MISSING_NAMES = {"age": "Age", "sex": "Sex", "localization": "Site", "dx_type": "How it was confirmed"}
+MISSING_NOTE = "Nothing is filled in: what is not stated stays unknown."
+SHARE_GROUPS = {"age": "By age", "sex": "By sex", "localization": "By site"}
+INTERVAL_BY_SUBJECT = (
+    "Bars: 95 % Wilson interval, of as many trials as the images are worth: those of one {subject} are not independent."
+)
+EVALUATE_COHORT = "Evaluate this cohort"
+EVALUATE_HELP = (
+    "Every figure that the model's stored predictions give, of the locked test {subjects} in this cohort alone."
+)
 COUNTS_INSTEAD = "This page shows the counts that come with LesionLens instead."
 _NO_FOLDER = "The images of the cohort appear here when `DATASET_DIR` names a {dataset} folder"
 _COMMITTED = (
@@ -79,6 +107,18 @@ def cohort_data(task: Task, size: CohortSize, whole: CohortSize) -> str:
     return f"{task.dataset.name}{'' if size == whole else ', filtered'}: {cohort_headline(task, size)}"
 
 
-def image_caption(image_id: str, dx: str, dx_type: str, age: float, sex: str, localization: str) -> str:
-    """The line under an image of the grid; an age that is NaN is `age unknown`."""
-    return f"**{dx}** · {DX_TYPES[dx_type].lower()}  \n{person_and_site(age, sex, localization)}  \n{image_id}"
+def no_readable_file(image_id: str) -> str:
+    """What stands in place of an image that cannot be shown."""
+    return f"no readable file for {image_id}"
+
+
+def map_data(task: Task, drawn: int, images: int) -> str:
+    """How many training images of the cohort the map shows."""
+    part = f", {drawn:,} of them drawn" if drawn < images else ""
+    return f"{task.dataset.name}, training images of the cohort: {plural(images, 'image')}{part}"
+
+
+def image_caption(dx: str, dx_type: str, age: float, sex: str, localization: str) -> str:
+    """The lines under an image of the grid; an age that is NaN is `age unknown`."""
+    confirmation = "confirmation not stated" if dx_type == UNKNOWN else DX_TYPES[dx_type].lower()
+    return f"**{dx}** · {confirmation}  \n{person_and_site(age, sex, localization)}"

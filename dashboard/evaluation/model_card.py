@@ -13,25 +13,25 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.answer import wording as answer_wording
-from dashboard.evaluation import trust_wording
-from dashboard.evaluation.tables import summary_metrics
-from dashboard.evaluation.trust_tables import (
+from dashboard.evaluation.studies import elsewhere_wording, heatmap_wording, trust_wording
+from dashboard.evaluation.studies.trust_tables import (
+    CHANCE,
     estimate_columns,
     gate_frame,
-    heatmap_differences,
     number,
+    outcome_frame,
     retrieval_frame,
     robustness_frame,
     sets_frame,
     subgroup_frame,
 )
+from dashboard.evaluation.tables import summary_metrics
 from dashboard.shell.formats import one_decimal, percent, plural
 from dashboard.shell.glossary import metric_of, standout_meaning
-from dashboard.shell.metrics import Metric, with_interval
+from dashboard.shell.metrics import Metric, with_chance, with_interval
 from data.tasks.task import Task
 from model.inference.artifact import Artifact
 from model.inference.manifest import RecipeFacts
-from model.studies.heatmap_summary import GRAD_CAM, SPOT
 
 RATES = ("sensitivity", "specificity")
 LIMITS = """
@@ -93,12 +93,15 @@ def _measured_on(task: Task, manifest: dict[str, Any]) -> str:
     return (
         f"{metrics['data']}, {metrics['split']} {task.words.subjects}: {metrics['images']:,} images of "
         f"{metrics['lesions']:,} {task.words.subjects} that nothing was trained, chosen or calibrated on. "
-        f"95 % intervals by bootstrap over {task.words.subjects}."
+        f"95 % intervals by {task.words.subject}."
     )
 
 
 def _shown(metric: Metric, estimate: Mapping[str, float | None]) -> str:
     value, low, high = (number(estimate[name]) for name in ("value", "low", "high"))
+    if CHANCE[0] in estimate:
+        median, limit = (number(estimate[name]) for name in CHANCE)
+        return with_chance(metric, value, median, limit)
     return with_interval(metric, value, low, high)
 
 
@@ -153,18 +156,19 @@ def trust(task: Task, manifest: dict[str, Any]) -> str:
         "subgroups": _subgroups_found,
         "robustness": _robustness_found,
         "gate": lambda task, section: trust_wording.gate_found(task, gate_frame(section)),
-        "heatmaps": _heatmaps_found,
+        "external": lambda task, section: elsewhere_wording.found(task, outcome_frame(section)),
+        "heatmaps": heatmap_wording.found,
         "retrieval": _retrieval_found,
     }
     found = {key: find(task, manifest[key]) for key, find in lines.items() if manifest.get(key)}
     return "\n".join(
-        f"- **{trust_wording.section_of(task, key).heading}:** {found.get(key) or _not_found(task, key)}"
-        for key in trust_wording.SECTIONS
+        f"- **{trust_wording.study_of(task, key).heading}:** {found.get(key) or _not_found(task, key)}"
+        for key in trust_wording.STUDIES
     )
 
 
 def _not_found(task: Task, key: str) -> str:
-    return trust_wording.missing(task, key) or trust_wording.section_of(task, key).sentence
+    return trust_wording.missing(task, key) or trust_wording.study_of(task, key).sentence
 
 
 def _calibration_found(task: Task, metrics: dict[str, Any]) -> str:
@@ -186,10 +190,6 @@ def _robustness_found(task: Task, section: dict[str, Any]) -> str:
     return trust_wording.robustness_found(task, robustness_frame(section))
 
 
-def _heatmaps_found(task: Task, section: dict[str, Any]) -> str:
-    return trust_wording.heatmap_meaning(task, heatmap_differences(section), GRAD_CAM, SPOT)
-
-
 def _retrieval_found(task: Task, section: dict[str, Any]) -> str:
     return trust_wording.retrieval_found(task, retrieval_frame(section), section["count"])
 
@@ -201,6 +201,8 @@ def data_and_training(artifact: Artifact) -> str:
     recipe, part, chosen_on = training.recipe, training.training, description.calibration.chosen_on
     averaged = recipe.averaged_epochs
     weights = "those of its last epoch" if averaged == 1 else f"the mean of its last {averaged} epochs"
+    if recipe.init_share:
+        weights += f", and for {percent(recipe.init_share)} those of the network that it was trained on from"
     source_width, source_height = training.source_pixels
     calibration, subjects, label = artifact.calibration, task.words.subjects, task.words.label
     return f"""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,10 +10,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from dashboard.evaluation.studies.trust_tables import CHANCE
 from data.tasks.task import Task
 from model.evaluation.results import Evaluation
-from model.measures.intervals import Estimate, ThresholdMetrics
+from model.measures.decisions import PerThousand, net_benefit, net_benefit_of_all, threshold_odds
+from model.measures.intervals import Estimate
 from model.measures.metrics import reweigh_ppv_npv
+from model.measures.shares import ThresholdMetrics
 
 
 @dataclass(frozen=True)
@@ -22,28 +26,19 @@ class Reweighed:
     Attributes:
         prevalence: that share, in [0, 1].
         ppv, npv: in [0, 1]; NaN where nothing would be called positive, or negative.
-        flagged, found, missed: of 1,000 images, rounded.
     """
 
     prevalence: float
     ppv: float
     npv: float
-    flagged: int
-    found: int
-    missed: int
 
 
 def reweighed(metrics: ThresholdMetrics, prevalence: float) -> Reweighed:
-    """A threshold's predictive values, and counts of 1,000 images, at another prevalence.
+    """A threshold's predictive values at another prevalence.
 
     Assumes that sensitivity and specificity stay the same there; see `model.measures.metrics.reweigh_ppv_npv`.
     """
-    sensitivity, specificity = metrics.sensitivity.value, metrics.specificity.value
-    ppv, npv = reweigh_ppv_npv(sensitivity, specificity, prevalence)
-    found = 1000 * prevalence * sensitivity
-    positives = round(1000 * prevalence)
-    flagged = found + 1000 * (1 - prevalence) * (1 - specificity)
-    return Reweighed(prevalence, ppv, npv, round(flagged), round(found), positives - round(found))
+    return Reweighed(prevalence, *reweigh_ppv_npv(metrics.sensitivity.value, metrics.specificity.value, prevalence))
 
 
 def threshold_frame(question: str, metrics: ThresholdMetrics, at_prevalence: Reweighed) -> pd.DataFrame:
@@ -71,6 +66,27 @@ def threshold_frame(question: str, metrics: ThresholdMetrics, at_prevalence: Rew
         }
     )
     return pd.concat([measured, computed], ignore_index=True).assign(question=question, threshold=metrics.threshold)
+
+
+def counts_frame(counts: PerThousand, prevalence: float) -> pd.DataFrame:
+    """What becomes of 1,000 images, for download: outcome, value, low, high, prevalence."""
+    rows = [(name, one.value, one.low, one.high, prevalence) for name, one in vars(counts).items()]
+    return pd.DataFrame(rows, columns=["outcome", "value", "low", "high", "prevalence"])
+
+
+def benefit_frame(rates: Sequence[ThresholdMetrics], prevalence: float) -> pd.DataFrame:
+    """The decision curve, of 1,000 images: threshold, benefit, low, high, of_all, prevalence; one row a threshold.
+
+    An unneeded action weighs what it does for who acts from the threshold on, see
+    `model.measures.decisions.threshold_odds`.
+    """
+    rows = []
+    for one in rates:
+        odds = threshold_odds(one.threshold)
+        benefit = net_benefit(one.sensitivity, one.specificity, prevalence, odds)
+        shown = (benefit.value, benefit.low, benefit.high, net_benefit_of_all(prevalence, odds))
+        rows.append((one.threshold, *(1000 * value for value in shown), prevalence))
+    return pd.DataFrame(rows, columns=["threshold", "benefit", "low", "high", "of_all", "prevalence"])
 
 
 def per_class_frame(task: Task, evaluation: Evaluation) -> pd.DataFrame:
@@ -111,7 +127,10 @@ def published(task: Task, name: str) -> str:
 
 
 def summary_frame(task: Task, evaluation: Evaluation) -> pd.DataFrame:
-    """The headline metrics as numbers, for download: metric, value, low, high, images, lesions."""
+    """The headline metrics as numbers, for download: metric, value, low, high, images, lesions.
+
+    The calibration error has no interval; beside it stands what chance alone gives: chance_median, chance_high.
+    """
     names = summary_metrics(task)
     estimates: Sequence[Estimate] = [getattr(evaluation, name) for name in names]
     return pd.DataFrame(
@@ -122,6 +141,7 @@ def summary_frame(task: Task, evaluation: Evaluation) -> pd.DataFrame:
             "high": [estimate.high for estimate in estimates],
             "images": evaluation.images,
             "lesions": evaluation.lesions,
+            **{part: [getattr(estimate, part, math.nan) for estimate in estimates] for part in CHANCE},
         }
     )
 

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from dashboard.evaluation.tables import Reweighed
+from dashboard.answer.cohort import described
 from dashboard.shell.formats import one_decimal, plural
 from dashboard.shell.glossary import metric_of
+from dashboard.shell.metrics import TOO_FEW
+from data.datasets.cohort import CohortFilter
 from data.tasks.task import Task
+from model.measures.areas import FEWEST_GROUPS
 
 # --- Evaluation ------------------------------------------------------------------------------------------------------
 
@@ -18,20 +21,25 @@ EVALUATION_TITLE = "Evaluation"
 RATES = ("sensitivity", "specificity", "ppv", "npv", "auroc")
 
 ROC_TITLE = "ROC curves"
-ROC_HELP = "Curves to draw: one {label} against the rest, their mean (macro), or {positive} against {negative}."
+PRECISION_RECALL_TITLE = "Precision-recall curves"
+PRECISION_RECALL_NOTE = (
+    "Legend: average precision with its 95 % interval. Shaded: 95 % band of the PPV, by {subject} (up to three "
+    "curves). Dotted: what guessing gives, the share of the test images that are positive. PPV falls with "
+    "the prevalence: where positives are rarer than in the test, the curves lie lower."
+)
+CURVES_HELP = "Curves to draw: one {label} against the rest, their mean (macro), or {positive} against {negative}."
 ROC_NOTE = (
-    "Legend: AUROC with its 95 % interval. Shaded: 95 % band of the sensitivity, bootstrap by {subject} (up to three "
-    "curves). Diamonds: stored operating points. Dot: the threshold set beside."
+    "Legend: AUROC with its 95 % interval. Shaded: 95 % band of the sensitivity, by {subject} (up to three "
+    "curves). Diamonds: stored operating points. Dot: the threshold set in Decisions."
 )
 CONFUSION_TITLE = "Confusion matrix"
 CONFUSION_MODES = {"shares": "% of row", "counts": "Images"}
 CONFUSION_NOTE = "Row: reference {label}. Column: {standout}. Colour: share of the row; the diagonal is sensitivity."
 THRESHOLD_TITLE = "What a threshold does"
 OPERATING_POINT_HELP = "Set the threshold to this stored operating point, which was chosen on out-of-fold predictions."
-PREVALENCE_LABEL = "Prevalence elsewhere"
+PREVALENCE_LABEL = "Prevalence"
 PER_CLASS_HEADING = "Each {label} against the rest"
-PER_CLASS_TITLE = "Rates of the {standout}, with 95 % intervals by {subject} bootstrap"
-TRAINING_HEADING = "Training"
+PER_CLASS_TITLE = "Rates of the {standout}, with 95 % intervals by {subject}"
 _TRAINING_NOTE = (
     "One line a network; each is validated on the fold that it was not trained on. Training is measured on augmented "
     "images, its loss with label smoothing{masks}; validation on plain images. The two cannot be compared directly."
@@ -55,12 +63,41 @@ TRAINING_MEASURES: dict[str, TrainingMeasure] = {
 }
 
 
+BACK_TO_DATASET = "Back to Dataset with this filter"
+ALL_TEST_IMAGES = "All locked test {subjects}"
+ONE_SIDE = (
+    "The cohort has only {positive} or only {negative} {subjects}: what compares the two, such as an AUROC or PPV at "
+    "another prevalence, cannot be said."
+)
+STORED_FOR_ALL = "What follows was measured on all locked test {subjects} and stored; the cohort does not change it."
+_EMPTY_COHORT = "none. Widen the filter on Dataset, or measure all locked test {subjects}."
+
+
 def evaluated_model(task: Task, name: str, version: str, images: int, lesions: int) -> str:
     """Which model was measured on what."""
     return (
         f"Model **{name} {version}** on **{test_data(task, images, lesions)}**. No image of these "
-        f"{task.words.subjects} was used for training, choosing or calibrating. Intervals: 95 %, bootstrap by "
+        f"{task.words.subjects} was used for training, choosing or calibrating. Intervals: 95 %, by "
         f"{task.words.subject}."
+    )
+
+
+def cohort(task: Task, wanted: CohortFilter, images: int, lesions: int, all_images: int) -> str:
+    """Which locked test images a cohort has."""
+    words = task.words
+    n = (
+        f"{plural(images, 'image')} of {plural(lesions, words.subject, words.subjects)}, out of {all_images:,} images"
+        if images
+        else task.worded(_EMPTY_COHORT)
+    )
+    return f"**Cohort from Dataset:** {described(task, wanted)}.  \n**Locked test {words.subjects} in it:** {n}"
+
+
+def too_few_for_areas(task: Task) -> str:
+    """Why some areas have no interval."""
+    return (
+        f"{TOO_FEW.capitalize()}: with fewer than {FEWEST_GROUPS} {task.words.subjects} of a {task.words.label}, or of "
+        "the others, an AUROC has no interval. So few do not show how badly the worst of them are ranked."
     )
 
 
@@ -139,13 +176,3 @@ def hits_of_n(task: Task, question: str, measure: str, hits: float, n: float) ->
         "accuracy": "images",
     }[measure]
     return f"{hits:,.0f} of {n:,.0f} {noun}"
-
-
-def per_thousand(task: Task, question: str, counts: Reweighed, positives: int, negatives: int) -> str:
-    """The threshold in natural numbers at the chosen prevalence, and on how many images of each side it stands."""
-    noun = question_noun(task, question, True)
-    return (
-        f"Of 1,000 images at a prevalence of {one_decimal(counts.prevalence)}: **{counts.flagged:,} flagged**, "
-        f"{counts.found:,} of them {noun}; **{counts.missed:,} {noun} not flagged** (measured on {positives:,} {noun} "
-        f"and {negatives:,} {question_noun(task, question, False)} images)."
-    )

@@ -20,7 +20,7 @@ from typing import Any
 
 from dashboard.answer.diagnosis import diagnosis
 from dashboard.answer.patient import place
-from dashboard.answer.saved import INFORMED, refused
+from dashboard.answer.saved import INFORMED, facts_of, refused
 from dashboard.answer.wording import set_name
 from dashboard.reports import wording
 from dashboard.reports.codes import (
@@ -91,7 +91,8 @@ def _conclusion(case: Case) -> str:
 def _of_the_model(case: Case) -> str:
     if case.refusal is not None:
         return refused(case.refusal)
-    return f"{wording.changed(case)} {wording.verdict(case.answered)} {wording.measured_meaning(case.answered)}"
+    result = case.answered
+    return f"{wording.changed(case)} {wording.verdict(result, facts_of(case))} {wording.measured_meaning(result)}"
 
 
 # --- Who, with what --------------------------------------------------------------------------------------------------
@@ -186,7 +187,7 @@ def _positive(case: Case) -> Json:
         f"Probability of the {question.positive} group ({', '.join(question.positives)})",
         {
             "valueQuantity": _share(result.p_positive),
-            "interpretation": [{"text": wording.verdict(result)}],
+            "interpretation": [{"text": wording.verdict(result, facts_of(case))}],
             "component": [*components, {"code": {"text": "Flagged"}, "valueBoolean": result.is_flagged}],
         },
     )

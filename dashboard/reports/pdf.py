@@ -7,19 +7,22 @@ import tempfile
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from fpdf import FPDF
-from fpdf.enums import MethodReturnValue, XPos, YPos
+from fpdf.enums import MethodReturnValue, TextDirection, XPos, YPos
 from fpdf.fonts import TextStyle
+from fpdf.line_break import Fragment, TextLine
 from fpdf.prefs import ViewerPreferences
 from PIL import Image
 
 from dashboard.answer.diagnosis import diagnosis
 from dashboard.answer.patient import person, place
-from dashboard.answer.saved import NO_BIOPSY, NO_OWN_READ, refused
+from dashboard.answer.saved import NO_BIOPSY, NO_OWN_READ, facts_of, refused
 from dashboard.answer.wording import leading_class
 from dashboard.reports import wording
+from dashboard.reports.directions import in_order_of_sight, runs
 from dashboard.reports.printable import FAMILY, OPENING, SPELLED_NOTE, font_files, printable
 from dashboard.shell.colours import ACCENT, NEUTRAL
 from dashboard.shell.formats import APP_NAME, RESEARCH_USE, percent
@@ -28,6 +31,7 @@ from data.cases.case import Actor, Case, ModelResult, Refusal
 from model.analysis.analyzer import Analysis, ModelAnswer
 from model.explain.maps import Explanation, colour, overlay
 from model.images.rejection import RgbImage
+from model.inference.clinical import PatientFacts
 
 # Millimetres.
 MARGIN = 15.0
@@ -86,7 +90,7 @@ def _answered(report: FPDF, case: Case, image: RgbImage, answer: ModelAnswer) ->
     dx = leading_class(answer.prediction, case.answered.is_flagged)
     _images(report, case, image, answer.explanation, dx)
     _decision(report, case)
-    _answer(report, case.answered)
+    _answer(report, case.answered, facts_of(case))
 
 
 def _refused(report: FPDF, case: Case, refusal: Refusal, image: RgbImage) -> None:
@@ -141,6 +145,31 @@ class _Report(FPDF):
         self.set_font(FAMILY, "", SMALL)
         self.set_text_color(*QUIET)
         self.cell(WIDTH, 4, wording.footer(self._case_id, self.page_no(), TOTAL_PAGES), align="C")
+
+    # In place of fpdf2's own, which recurses over letterless text and knows no levels of direction. Its version is
+    # pinned, and tests read the page.
+
+    def _preload_bidirectional_text(self, text: str, markdown: bool) -> Sequence[Fragment]:
+        """Fragments of one script and one direction, in reading order."""
+        fragments: list[Fragment] = []
+        shaping = self.text_shaping or {}
+        for run in runs(text):
+            direction = TextDirection.RTL if run.level % 2 else TextDirection.LTR
+            self.text_shaping = shaping | {"level": run.level, "fragment_direction": direction}  # a fragment copies it
+            fragments += self._preload_font_styles(run.text, markdown)
+        return fragments
+
+    def _render_styled_text_line(self, text_line: TextLine, *args: Any, **kwargs: Any) -> bool:
+        return super()._render_styled_text_line(_LineInSight(*text_line), *args, **kwargs)
+
+
+class _LineInSight(TextLine):
+    def get_ordered_fragments(self) -> list[Fragment]:
+        return in_order_of_sight(self.fragments, _level)
+
+
+def _level(fragment: Fragment) -> int:
+    return int((fragment.text_shaping_parameters or {})["level"])
 
 
 # --- Pieces ----------------------------------------------------------------------------------------------------------
@@ -257,9 +286,9 @@ def _histopathology(case: Case) -> str:
     return f"{facts}. {printable(biopsy.note)}" if biopsy.note else facts
 
 
-def _answer(report: FPDF, result: ModelResult) -> None:
+def _answer(report: FPDF, result: ModelResult, facts: PatientFacts) -> None:
     _section(report, "What the model said")
-    _boxed(report, wording.verdict(result), wording.measured_meaning(result), result.is_flagged)
+    _boxed(report, wording.verdict(result, facts), wording.measured_meaning(result), result.is_flagged)
     positive, negative = wording.sides(result.task)
     _bar(report, positive, result.p_positive, ACCENT, result.threshold)
     _bar(report, negative, 1 - result.p_positive, NEUTRAL)

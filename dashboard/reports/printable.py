@@ -16,6 +16,8 @@ from pathlib import Path
 from anyascii import anyascii
 from fontTools.ttLib import TTFont
 
+from dashboard.reports.directions import isolated
+
 FAMILY = "FiraGO"
 OPENING, CLOSING = "‹", "›"
 SPELLED_NOTE = f"{OPENING} {CLOSING} stands around letters that this report's font lacks, spelled with Latin ones."
@@ -37,17 +39,17 @@ def printable(text: str) -> str:
     """Text of any script and with any characters, as the font prints it.
 
     Line breaks stay, at most one empty line at a time; control characters and marks of direction go; letters that the
-    font lacks are spelled with Latin ones between `OPENING` and `CLOSING`.
+    font lacks are spelled with Latin ones between `OPENING` and `CLOSING`. Lines with Arabic or Hebrew are `isolated`.
     """
     lines = re.sub(r"\r\n?|[\v\f\x85\u2028\u2029]", "\n", unicodedata.normalize("NFC", text)).replace("\t", " ")
     kept = _with_few_marks("".join(character for character in lines if _is_kept(character)))
     runs = itertools.groupby(re.sub(r"\n{3,}", "\n\n", kept), _is_in_font)
-    return "".join("".join(run) if is_in_font else _spelled("".join(run)) for is_in_font, run in runs)
+    return isolated("".join("".join(run) if is_in_font else _spelled("".join(run)) for is_in_font, run in runs))
 
 
 def _with_few_marks(text: str) -> str:
-    """At most `MAX_MARKS` marks on a letter: towers of them cover other lines, and take seconds to lay out."""
-    runs = itertools.groupby(text, lambda character: unicodedata.category(character) in ("Mn", "Me"))
+    """At most `MAX_MARKS` marks and joiners on a letter: towers cover other lines, and take seconds to lay out."""
+    runs = itertools.groupby(text, lambda one: one in _JOINERS or unicodedata.category(one) in ("Mn", "Me"))
     return "".join("".join(itertools.islice(run, MAX_MARKS if is_mark else None)) for is_mark, run in runs)
 
 

@@ -12,6 +12,7 @@ from uuid import UUID
 from dashboard.answer.saved import (
     INFORMED,
     INFORMED_NOT_COMPARED,
+    beside_a_flag,
     finds_and_flags,
     plain_model_name,
     point_name,
@@ -29,6 +30,7 @@ from dashboard.shell.formats import one_decimal
 from data.cases.case import Case, ModelResult, Read, Refusal
 from data.tasks.task import Task
 from model.explain.maps import Explanation
+from model.inference.clinical import NO_FACTS, PatientFacts
 
 TITLE = "LesionLens case report"
 NOT_STATED = "not stated"
@@ -39,6 +41,7 @@ RESEARCH_ONLY = (
 _QUALITY_WORDS = {
     "ok": "sharp enough, exposure usable",
     "blurred": "blurred: the answer is less certain than its numbers say",
+    "at_the_edge": "unlike most images that the model was trained on: such images may be judged less surely",
 }
 
 
@@ -67,16 +70,16 @@ def sides(task: Task) -> tuple[str, str]:
     )
 
 
-def verdict(result: ModelResult) -> str:
+def verdict(result: ModelResult, facts: PatientFacts = NO_FACTS) -> str:
     """Whether the image was flagged, never that it is safe."""
-    return " ".join(verdict_parts(result))
+    return " ".join(verdict_parts(result, facts))
 
 
 def measured_meaning(result: ModelResult) -> str:
-    """What the threshold was measured to do, in one sentence."""
+    """What the threshold was measured to do, at home and at other clinics."""
     if math.isnan(result.sensitivity) or math.isnan(result.specificity):
         return "What this threshold does could not be measured."
-    return f"{finds_and_flags(result)}."
+    return f"{finds_and_flags(result)}. {beside_a_flag(result)}".strip()
 
 
 def answer_notes(result: ModelResult) -> list[str]:

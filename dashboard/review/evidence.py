@@ -1,10 +1,11 @@
-"""Functions that draw the Review page's panels beside and below the answer; each is a fragment of its own.
+"""Functions that draw the Review page's panels beside and below the answer; most are fragments of their own.
 
-The slow ones come last on the page, so that the answer is on the screen before they start.
+What costs a pass of the network or a picture is made when it is asked for or opened. Warnings never wait for that.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -36,9 +37,10 @@ from model.explain.neighbours import Neighbour
 from model.explain.stress import STRESS_KEYS, StressResult, stress_test
 from model.images.perturbations import PERTURBATIONS
 from model.images.rejection import RgbImage
-from model.inference.artifact import Artifact, OperatingPoint
+from model.inference.artifact import Artifact
 from model.inference.classifier import Prediction
 from model.inference.clinical import NO_FACTS, PatientFacts
+from model.inference.measured import OperatingPoint
 from model.measures.metrics import reweigh_ppv_npv, reweigh_probability
 
 MIN_PREVALENCE, MAX_PREVALENCE, PREVALENCE_STEP = 0.005, 0.5, 0.005
@@ -53,6 +55,8 @@ FLIP_SIDE = 320  # pixels
 STRESS_SEED = 0
 STRESS_FRAGMENT = "review_stress_panel"
 _STRESSED = "review_stress"
+# Panels whose content is made when they are opened.
+PREVALENCE_PANEL, CONTRAST_PANEL, SIMILAR_PANEL = "review_prevalence_panel", "review_contrast", "review_similar"
 
 
 @dataclass(frozen=True)
@@ -100,12 +104,13 @@ def prediction_set(prediction: Prediction, artifact: Artifact, threshold: float)
         st.caption(sentence) if is_one_side else st.warning(sentence, icon=":material/call_split:")
 
 
-@st.fragment
 def other_prevalence(prediction: Prediction, artifact: Artifact, point: OperatingPoint) -> None:
     """What a flag, no flag and this image's probability mean where another share of the lesions is malignant."""
     share = sum(artifact.calibration.prior[index] for index in artifact.task.positives)
     task = artifact.task
-    with st.expander(task.worded(wording.PREVALENCE_HEADING)):
+    with st.expander(task.worded(wording.PREVALENCE_HEADING), key=PREVALENCE_PANEL, on_change="rerun") as panel:
+        if not panel.open:
+            return
         prevalence = st.slider(
             task.worded(wording.PREVALENCE_LABEL),
             MIN_PREVALENCE,
@@ -132,7 +137,19 @@ def other_prevalence(prediction: Prediction, artifact: Artifact, point: Operatin
 
 @st.fragment
 def evidence(analysis: Analysis, dx: str) -> None:
-    """Where a class's heatmap lies and whether it stays there; `dx` is the class chosen first."""
+    """Where a class's heatmap lies and whether it stays there, and one class against another.
+
+    One fragment, for each costs as much as a dozen widgets.
+
+    Args:
+        analysis: an image that was answered.
+        dx: the class chosen first.
+    """
+    _place(analysis, dx)
+    _contrast_panel(analysis)
+
+
+def _place(analysis: Analysis, dx: str) -> None:
     prediction, explanation = analysis.answered.prediction, analysis.answered.explanation
     task = prediction.task
     st.markdown(f"## {wording.EVIDENCE_HEADING}")
@@ -149,10 +166,25 @@ def evidence(analysis: Analysis, dx: str) -> None:
                 task.worded(wording.INSIDE_LABEL), wording.inside_value(share), help=task.worded(wording.INSIDE_HELP)
             )
             st.caption(wording.inside_meaning(task, share))
-    with stability, explained_errors(), st.spinner(wording.COMPUTING_STABILITY):
-        correlation = resources.stability(analysis.image_sha256, chosen, analysis)
-        help_text = wording.stability_help(task)
-        st.metric(wording.STABILITY_LABEL, wording.stability_value(correlation), help=help_text)
+    with stability:
+        _stability(analysis, chosen)
+
+
+def _stability(analysis: Analysis, dx: str) -> None:
+    """How steady the heatmap is, once the reader has asked for it; until then, that it was not measured."""
+    task, is_asked = analysis.answered.prediction.task, f"review_steady_{analysis.image_sha256}"
+    if not st.session_state.get(is_asked):
+        place = st.empty()
+        with place.container():
+            st.metric(wording.STABILITY_LABEL, wording.NOT_MEASURED, help=wording.stability_help(task))
+            st.caption(wording.STABILITY_WAITS)
+            if not st.button(wording.STABILITY_BUTTON, key="review_measure_stability"):
+                return
+        place.empty()
+        st.session_state[is_asked] = True
+    with explained_errors(), st.spinner(wording.COMPUTING_STABILITY):
+        correlation = resources.stability(analysis.image_sha256, dx, analysis)
+        st.metric(wording.STABILITY_LABEL, wording.stability_value(correlation), help=wording.stability_help(task))
         st.caption(wording.stability_meaning(task, correlation))
 
 
@@ -177,11 +209,15 @@ def _class_selectbox(label: str, options: tuple[str, ...], dx: str, task: Task, 
 # --- Contrast --------------------------------------------------------------------------------------------------------
 
 
-@st.fragment
-def contrast_panel(analysis: Analysis) -> None:
-    """Where the image speaks for one class rather than another."""
+def _contrast_panel(analysis: Analysis) -> None:
+    """Where the image speaks for one class rather than another; drawn when it is opened."""
+    with st.expander(wording.CONTRAST_HEADING, key=CONTRAST_PANEL, on_change="rerun") as panel:
+        if panel.open:
+            _contrast(analysis)
+
+
+def _contrast(analysis: Analysis) -> None:
     prediction, explanation = analysis.answered.prediction, analysis.answered.explanation
-    st.markdown(f"## {wording.CONTRAST_HEADING}")
     task = prediction.task
     first, second = wording.contrast_pair(prediction)
     height, width = analysis.image.shape[:2]
@@ -226,7 +262,7 @@ def contrast_legend_html(task: Task, dx: str, other: str) -> str:
 
 @st.fragment
 def similar_cases(analysis: Analysis) -> None:
-    """The nearest training lesions with what is known of them."""
+    """What the nearest training lesions say of this answer; the lesions themselves are drawn when they are opened."""
     prediction = analysis.answered.prediction
     analyzer = resources.analyzer()
     nearest, *others = analyzer.similar_cases(analysis.output, SIMILAR_CASES + 1)
@@ -238,15 +274,22 @@ def similar_cases(analysis: Analysis) -> None:
     remark = wording.neighbours_disagree(prediction.task, neighbours, prediction.dx)
     if remark is not None:
         st.warning(remark, icon=":material/compare:")
+    label = prediction.task.worded(wording.SIMILAR_LABEL)
+    with st.expander(label, key=SIMILAR_PANEL, on_change="rerun") as panel:
+        if panel.open:
+            _similar_cases(prediction.task, neighbours)
+    if "retrieval" in analyzer.artifact.manifest:
+        st.caption(wording.retrieval(analyzer.artifact.task, analyzer.artifact.manifest["retrieval"]))
+
+
+def _similar_cases(task: Task, neighbours: Sequence[Neighbour]) -> None:
     thumbnails = [resources.thumbnail(neighbour.image_id) for neighbour in neighbours]
     with st.grid(SIMILAR_CASES, min_column_width=SIMILAR_CARD_WIDTH, gap="small") as grid:
         for neighbour, thumbnail in zip(neighbours, thumbnails, strict=True):
             with grid.cell():
-                _similar_case(prediction.task, neighbour, thumbnail)
-    if "retrieval" in analyzer.artifact.manifest:
-        st.caption(wording.retrieval(analyzer.artifact.task, analyzer.artifact.manifest["retrieval"]))
+                _similar_case(task, neighbour, thumbnail)
     if not any(thumbnails):
-        st.caption(prediction.task.worded(wording.NO_THUMBNAILS))
+        st.caption(task.worded(wording.NO_THUMBNAILS))
 
 
 def _similar_case(task: Task, neighbour: Neighbour, thumbnail: bytes | None) -> None:

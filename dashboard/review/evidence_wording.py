@@ -14,13 +14,13 @@ import numpy as np
 from dashboard.answer.patient import person_and_site
 from dashboard.answer.wording import of_100
 from dashboard.shell.formats import one_decimal, percent, span
-from data.datasets.ham10000 import DX_TYPES
+from data.datasets.ham10000 import DX_TYPES, UNKNOWN
 from data.tasks.task import Task
 from model.explain.neighbours import Neighbour, majority
 from model.explain.stability import SHIFT
 from model.explain.stress import STRESS_KEYS, StressOutcome, StressResult
-from model.inference.artifact import MeasuredRate, OperatingPoint
 from model.inference.classifier import Prediction
+from model.inference.measured import MeasuredRate, OperatingPoint
 
 PREVALENCE_HEADING = "At your clinic's share of {positive} {subjects}"
 PREVALENCE_LABEL = "{Positive} among the {subjects} you image"
@@ -33,6 +33,11 @@ INSIDE_HELP = (
 )
 STABILITY_LABEL = "Steady when shifted"
 COMPUTING_STABILITY = "Shifting the image ..."
+NOT_MEASURED = "Not measured"
+STABILITY_BUTTON = "Measure"
+STABILITY_WAITS = (
+    "Does the heatmap stay where it is when the image is shifted a little? Do not rely on it before this is measured."
+)
 _STABILITY_HELP = (
     "Whether the heatmap moves with the {subject} when the image is shifted. "
     "*Mean Pearson correlation of the heatmap with those of two copies, shifted by {pixels} pixels of the network's "
@@ -49,6 +54,7 @@ SIMILAR_HELP = (
     "look alike to a person. *Distance is 1 - cosine of the angle between the embeddings' principal components: 0 is "
     "the same, 1 has nothing in common.*"
 )
+SIMILAR_LABEL = "Show the most similar training {subjects}"
 NO_THUMBNAILS = "Their images appear here when `DATASET_DIR` names a {dataset} folder."
 STRESS_HEADING = "Stress test"
 STRESS_HELP = (
@@ -196,6 +202,8 @@ def neighbour_facts(neighbour: Neighbour) -> str:
 
 def confirmed_by(neighbour: Neighbour) -> str:
     """How the diagnosis of a training image was made."""
+    if neighbour.dx_type == UNKNOWN:
+        return "how it was confirmed is not stated"
     return f"confirmed by {DX_TYPES[neighbour.dx_type].lower()}"
 
 

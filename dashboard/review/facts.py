@@ -9,6 +9,7 @@ import streamlit as st
 
 from dashboard.answer.patient import site_name
 from dashboard.review import facts_wording as wording
+from dashboard.review import state
 from dashboard.review.state import Upload
 from dashboard.shell import resources
 from data.cases.case import SITES
@@ -21,7 +22,7 @@ def stated(upload: Upload) -> PatientFacts:
     age_key, site_key = (_key(_owner(upload), name) for name in ("age", "site"))
     kept: Any = st.session_state
     if site_key not in kept:
-        said = resources.analysis(upload.content).dicom
+        said = state.analysis(upload).dicom
         kept[age_key] = None if said is None or said.age is None else int(said.age)
         kept[site_key] = UNKNOWN
     age = kept[age_key]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
+from dashboard.access import redraw
 from dashboard.review import camera, state, wording
 from dashboard.review.state import Progress, Upload
 from dashboard.shell import keyboard, resources
@@ -14,7 +16,8 @@ from model.images.decoding import IMAGE_SUFFIXES
 from model.images.rejection import MAX_BYTES
 
 UPLOADER, CAMERA = "review_upload", "review_camera"
-_GO_TO = "review_go_to"
+PHOTO_BUTTON, QUEUED = "review_photo_fragment", "review_queued"
+_PICKED = "review_go_to"
 
 
 # --- Intended use ----------------------------------------------------------------------------------------------------
@@ -35,40 +38,69 @@ def intended_use() -> bool:
 # --- Input -----------------------------------------------------------------------------------------------------------
 
 
-def image_inputs() -> list[Upload]:
-    """Uploader, camera and samples. A sample, once opened, is shown; else the user's own images, as a queue."""
+def open_asked_image() -> None:
+    """Open the image of the dataset that the address names, once."""
+    image_id = st.query_params.get(resources.IMAGE_PARAMETER)
+    if image_id is None:
+        return
+    content = resources.dataset_image(image_id)
+    if content is None:
+        st.info(wording.NO_SUCH_IMAGE, icon=":material/link_off:")
+    else:
+        state.open_image(f"{image_id}.jpg", content)
+    del st.query_params[resources.IMAGE_PARAMETER]
+
+
+def image_inputs() -> None:
+    """Uploader, camera and samples: what they give is in `state.opened`."""
     st.header(wording.OPEN_HEADING, anchor=wording.OPEN_ANCHOR)
     upload_column, sample_column = st.columns(2, gap="medium")
     with upload_column:
-        camera.photo_button(UPLOADER, len(state.uploads()))
+        _photo_button()
         files = st.file_uploader(
             resources.artifact().task.worded(wording.UPLOADER),
             type=[suffix.removeprefix(".") for suffix in IMAGE_SUFFIXES],
             accept_multiple_files=True,
             max_upload_size=MAX_BYTES // 2**20,
             key=UPLOADER,
-            on_change=state.note_change,
+            on_change=_take_changed,
         )
         # The uploader forgets its files when the user looks at another page or refreshes; the queue does not.
-        state.take_files({file.file_id: partial(_read, file) for file in [*files, *_camera()]})
+        _take([*files, *_camera()])
         _queued()
     with sample_column:
         _sample_buttons()
-    sample = state.chosen_sample()
-    if sample is not None:
-        return [Upload(sample, resources.sample_content(sample))]
-    return state.uploads()
 
 
+def _take_changed() -> None:
+    """Callback: the user has given or taken away files, so that another image may be shown."""
+    state.note_change()
+    photograph = st.session_state.get(CAMERA)
+    _take([*(st.session_state.get(UPLOADER) or ()), *([photograph] if photograph else [])])
+    redraw.part(state.SHOWN, PHOTO_BUTTON, QUEUED)
+
+
+def _take(files: Sequence[UploadedFile]) -> None:
+    state.take_files({file.file_id: partial(_read, file) for file in files})
+
+
+@st.fragment(key=PHOTO_BUTTON)
+def _photo_button() -> None:
+    camera.photo_button(UPLOADER, len(state.uploads()))
+
+
+@st.fragment(key=QUEUED)
 def _queued() -> None:
     """Ways back to the user's own images, and to be rid of those that the uploader does not list."""
     queue = state.uploads()
     if not queue:
         return
+    if state.without_room():
+        st.warning(wording.without_room(state.without_room()), icon=":material/warning:")
     if state.not_held():
         st.warning(wording.not_held(state.not_held()), icon=":material/warning:")
     if state.chosen_sample() is not None:
-        st.button(wording.back_to(len(queue)), on_click=state.choose_sample, args=(None,), icon=":material/undo:")
+        st.button(wording.back_to(len(queue)), on_click=_leave_sample, icon=":material/undo:")
         return
     shown, to_be_closed = shown_image(queue), state.to_be_closed()
     with st.container(horizontal=True):
@@ -81,6 +113,11 @@ def _queued() -> None:
     elif to_be_closed:
         state.close([upload.case_id for upload in to_be_closed])
         st.rerun()
+
+
+def _leave_sample() -> None:
+    state.choose_sample(None)
+    redraw.whole()
 
 
 def _close_button(label: str) -> bool:
@@ -102,7 +139,7 @@ def _ask_to_close(images: list[Upload]) -> None:
 def _camera() -> list[UploadedFile]:
     if not st.toggle("Use the camera", key="review_uses_camera", help="For a phone with a dermatoscope attached"):
         return []
-    photograph = st.camera_input("Photograph through the dermatoscope", key=CAMERA, on_change=state.note_change)
+    photograph = st.camera_input("Photograph through the dermatoscope", key=CAMERA, on_change=_take_changed)
     return [photograph] if photograph else []
 
 
@@ -143,8 +180,11 @@ def empty_state() -> None:
 
 
 def shown_image(uploads: list[Upload]) -> Upload:
-    """The image of the queue that is shown."""
-    return uploads[state.position(len(uploads))]
+    """The image of the queue that is shown; held as the one that a refresh comes back to."""
+    upload = uploads[state.position(len(uploads))]
+    # Before the analysis, which takes its time: a refresh ends the session and whatever it was about to hold.
+    state.keep_draft()
+    return upload
 
 
 def queue_navigation(uploads: list[Upload]) -> None:
@@ -164,7 +204,18 @@ def _progresses(uploads: list[Upload]) -> list[Progress]:
 
 
 def _move_button(label: str, steps: int, length: int, is_disabled: bool, key: str) -> None:
-    st.button(label, on_click=state.move, args=(steps, length), disabled=is_disabled, shortcut=keyboard.single_key(key))
+    st.button(label, on_click=_move, args=(steps, length), disabled=is_disabled, shortcut=keyboard.single_key(key))
+
+
+# What may be done with the images of the queue stands beside the uploader, and is another for each of them.
+def _move(steps: int, length: int) -> None:
+    state.move(steps, length)
+    redraw.whole()
+
+
+def _go_to() -> None:
+    state.go_to(st.session_state[_PICKED])
+    redraw.whole()
 
 
 def _list_of_images(uploads: list[Upload], position: int) -> None:
@@ -173,13 +224,13 @@ def _list_of_images(uploads: list[Upload], position: int) -> None:
         wording.queue_entry(number, upload.name, state.progress(upload.case_id))
         for number, upload in enumerate(uploads, start=1)
     ]
-    st.session_state[_GO_TO] = position
+    st.session_state[_PICKED] = position
     st.selectbox(
         wording.QUEUE_LIST,
         range(len(uploads)),
         format_func=names.__getitem__,
-        key=_GO_TO,
-        on_change=lambda: state.go_to(st.session_state[_GO_TO]),
+        key=_PICKED,
+        on_change=_go_to,
         label_visibility="collapsed",
         width=320,
     )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from typing import Any
 from uuid import UUID
 
 import streamlit as st
 
+from dashboard.access import redraw
 from dashboard.answer.diagnosis import choice_name, choices, knows_only
 from dashboard.answer.fields import Form, is_named, other_field
 from dashboard.answer.patient import choice
@@ -22,6 +24,7 @@ from dashboard.shell import errors, identity, keyboard, resources
 from dashboard.shell.settings import settings
 from data.cases.case import CERTAINTIES, PLANS, Actor, Read
 from data.cases.log import CaseLog
+from data.tasks.task import OTHER
 from model.analysis.analyzer import Analysis
 
 _log = logging.getLogger(__name__)
@@ -63,7 +66,7 @@ def _form(case_id: UUID, content_sha256: str) -> None:
     if is_informed:
         st.info(wording.SEEN_BEFORE, icon=":material/visibility:")
     task = resources.artifact().task
-    form = Form(lambda field: f"read_{case_id}_{field}", is_live=True)
+    form = Form(lambda field: _key(case_id, field), is_live=True)
     dx = st.radio(
         task.words.label.capitalize(),
         choices(task),
@@ -75,31 +78,58 @@ def _form(case_id: UUID, content_sha256: str) -> None:
     keyboard.number_keys(form.key("dx"), len(choices(task)))
     other = other_field(form, dx)
     st.caption(knows_only(task))
-    certainty = _choice(wording.CERTAINTY_LABEL, CERTAINTIES, f"read_{case_id}_certainty")
-    plan = _choice("Plan", PLANS, f"read_{case_id}_plan")
+    certainty = _choice(wording.CERTAINTY_LABEL, CERTAINTIES, form.key("certainty"))
+    plan = _choice("Plan", PLANS, form.key("plan"))
     picked = {task.words.label: is_named(dx, other), "certainty": certainty, "plan": plan}
     missing = [name for name, value in picked.items() if not value]
-    if st.button(
+    st.button(
         wording.SHOW_ANSWER,
         type="primary",
         disabled=bool(missing),
         shortcut=keyboard.single_key("a"),
         key="review_show_answer",
-    ) and None not in (dx, certainty, plan):
-        is_informed = _show_answer(content_sha256) or is_informed
-        read = Read(str(dx), str(certainty), str(plan), is_informed, other)
-        state.keep_progress(case_id, own_read=read, is_informed=is_informed)
-        focus.to_answer()
-        st.rerun()
+        on_click=_lock,
+        args=(case_id, content_sha256),
+    )
     state.keep_draft()
     if missing:
         st.caption(wording.still_to_pick(missing))
-    if not settings().is_read_first and st.button(
-        wording.SKIP_READ, type="tertiary", help=wording.SKIP_READ_HELP, key="review_skip_read"
-    ):
-        state.keep_progress(case_id, is_skipped=True, is_informed=_show_answer(content_sha256) or is_informed)
-        focus.to_answer()
-        st.rerun()
+    if not settings().is_read_first:
+        st.button(
+            wording.SKIP_READ,
+            type="tertiary",
+            help=wording.SKIP_READ_HELP,
+            key="review_skip_read",
+            on_click=_skip,
+            args=(case_id, content_sha256),
+        )
+
+
+def _lock(case_id: UUID, content_sha256: str) -> None:
+    """Callback: the read is what stands in the fields now, and the answer is shown."""
+    dx, certainty, plan = (st.session_state.get(_key(case_id, field)) for field in ("dx", "certainty", "plan"))
+    other = str(st.session_state.get(_key(case_id, "other")) or "").strip() if dx == OTHER else ""
+    if is_named(dx, other) and certainty and plan:
+        is_informed = _is_informed(case_id, content_sha256)
+        is_informed = _show_answer(content_sha256) or is_informed
+        read = Read(str(dx), certainty, plan, is_informed, other)
+        _go_on(case_id, own_read=read, is_informed=is_informed)
+
+
+def _skip(case_id: UUID, content_sha256: str) -> None:
+    """Callback: the answer is shown without a read."""
+    is_informed = _is_informed(case_id, content_sha256)
+    _go_on(case_id, is_skipped=True, is_informed=_show_answer(content_sha256) or is_informed)
+
+
+def _go_on(case_id: UUID, **changes: Any) -> None:
+    state.keep_progress(case_id, **changes)
+    focus.to_answer()
+    redraw.part(state.SHOWN)
+
+
+def _key(case_id: UUID, field: str) -> str:
+    return f"read_{case_id}_{field}"
 
 
 def _is_informed(case_id: UUID, content_sha256: str) -> bool:

@@ -47,7 +47,7 @@ def patient_fields(upload: Upload, case_id: UUID) -> Patient:
     st.caption(wording.REFERENCE_KEPT)
     sex_key = _key(case_id, "sex")
     if sex_key not in st.session_state:
-        said = resources.analysis(upload.content).dicom
+        said = state.analysis(upload).dicom
         st.session_state[sex_key] = "unknown" if said is None else said.sex
     sex = sex_field(form)
     facts = facts_widgets.stated(upload)

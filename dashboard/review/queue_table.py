@@ -54,11 +54,14 @@ class QueueEntry:
         return None if answer is None else answer.prediction
 
 
-@st.fragment
 def queue_table(uploads: list[Upload]) -> None:
-    """The table, once the reader's own read of each image is given: it holds the AI's answers."""
-    if len(uploads) < 2:
-        return
+    """The table of several images, once the reader's own read of each is given: it holds the AI's answers."""
+    if len(uploads) > 1:
+        _table(uploads)
+
+
+@st.fragment
+def _table(uploads: list[Upload]) -> None:
     if not all(progress.is_read or progress.is_refused for progress in map(_progress, uploads)):
         st.caption(wording.TABLE_WAITS)
         return
@@ -105,7 +108,7 @@ def _entry(number: int, upload: Upload) -> QueueEntry:
     task = resources.artifact().task
     entry = partial(QueueEntry, number, upload.name, _progress(upload))
     try:
-        analysis = facts.informed(upload, resources.analysis(upload.content))
+        analysis = facts.informed(upload, state.analysis(upload))
     except ImageRejected as rejected:
         return entry(None, wording.rejection_reason(rejected), rejected_row(upload.name, rejected.reason, task))
     problem = "" if analysis.answer else wording.refusal(task, analysis.quality)

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from copy import copy
 from dataclasses import dataclass, replace
+from functools import cached_property
+from hashlib import sha256
 from typing import Any, cast
 from uuid import UUID, uuid4
 
 import streamlit as st
 
 from dashboard.access import tab
+from dashboard.doors import uploads as stored_uploads
 from dashboard.review import focus
 from dashboard.shell import identity, resources
 from dashboard.shell.drafts import MOST_BYTES_EACH
 from data.cases.case import Case, Read
 from data.cases.queries import CaseSummary
+from model.analysis.analyzer import Analysis
 from model.explain.maps import Explanation
 
 _IS_ACCEPTED = "review_is_intended_use_accepted"
@@ -28,8 +32,11 @@ _SEEN_ANSWERS = "review_seen_answers"
 _ON_DEMAND = "review_on_demand"
 # Of the files that uploader and camera hold: whose cases they are, and whether the user has just changed them.
 _LISTED, _IS_CHANGED, _TO_BE_CLOSED = "review_listed", "review_is_changed", "review_to_be_closed"
+_WITHOUT_ROOM = "review_without_room"
 _IS_RESTORED, _NOT_HELD = "review_is_draft_restored", "review_not_held"
 OPERATING_POINT = "review_operating_point"
+# Key of the fragment that draws the image that is shown, with all that is said of it.
+SHOWN = "review_shown"
 # What is held for a refresh besides the images and what was filled in of each.
 _OF_A_DRAFT = (
     _IS_ACCEPTED, _SAMPLE, _POSITION, _PROGRESS, _SEEN_ANSWERS, OPERATING_POINT, resources.CHOSEN_MODEL
@@ -51,6 +58,11 @@ class Upload:
     name: str
     content: bytes
     case_id: UUID | None = None
+
+    @cached_property
+    def content_sha256(self) -> str:
+        """Of its bytes, hexadecimal; what the analysis and whatever is kept of it are known by."""
+        return sha256(self.content).hexdigest()
 
     @property
     def is_sample(self) -> bool:
@@ -117,6 +129,26 @@ def uploads() -> list[Upload]:
     return list(cast(list[Upload], st.session_state.get(_UPLOADS, [])))
 
 
+def opened() -> list[Upload]:
+    """What is looked at: a sample that was opened, else the user's own images, as a queue."""
+    sample = chosen_sample()
+    return uploads() if sample is None else [Upload(sample, resources.sample_content(sample))]
+
+
+def open_image(name: str, content: bytes) -> None:
+    """Open an image that no widget holds, such as one of the dataset, whose answer the reader has seen already."""
+    file_id = f"opened {name}"
+    st.session_state.setdefault(_CASE_IDS, {})
+    st.session_state.setdefault(_WITHOUT_ROOM, {})
+    _join(file_id, name, content)
+    case_id = st.session_state[_CASE_IDS].pop(file_id, None)
+    if case_id is None:
+        return  # no room for it, which the page says
+    seen_answers().add(sha256(content).hexdigest())
+    choose_sample(None)
+    go_to([upload.case_id for upload in uploads()].index(case_id))
+
+
 def note_change() -> None:
     """Callback of every way to give an image: the user has given or taken away files, and no page change has."""
     st.session_state[_IS_CHANGED] = True
@@ -127,37 +159,60 @@ def take_files(files: Mapping[str, Callable[[], tuple[str, bytes]]]) -> None:
 
     New files join the queue, and the first of them is shown; a file that the queue holds already is shown instead of
     joining twice. What the user took away leaves the queue, unless it has unsaved work: then `to_be_closed` names it.
+    A file for which there is no room waits in the uploader: `without_room` names it.
 
     Args:
         files: name and content by Streamlit's id of the file, read only where the file is new.
     """
     case_ids = cast(dict[str, UUID], st.session_state.setdefault(_CASE_IDS, {}))
-    new, held = [file_id for file_id in files if file_id not in case_ids], len(uploads())
-    for file_id in new:
-        case_ids[file_id] = _joined(*files[file_id]())
-    listed = {case_ids[file_id] for file_id in files}
+    waiting = cast(dict[str, str], st.session_state.get(_WITHOUT_ROOM, {}))
+    unknown, held = [file_id for file_id in files if file_id not in case_ids], len(uploads())
     # A file that is taken away is all that changes; where others come in its place, the page was changed meanwhile.
-    if st.session_state.pop(_IS_CHANGED, False) and not new:
-        gone = cast(set[UUID], st.session_state.get(_LISTED, set())) - listed
+    if st.session_state.pop(_IS_CHANGED, False) and waiting.keys() >= set(unknown):
+        gone = cast(set[UUID], st.session_state.get(_LISTED, set())) - _cases_of(files)
         unsaved = {upload.case_id for upload in uploads() if has_unsaved_work(upload)}
         close(gone - unsaved)
         st.session_state[_TO_BE_CLOSED] = gone & unsaved
-    st.session_state[_LISTED] = listed
+    st.session_state[_WITHOUT_ROOM] = {}
+    for file_id in unknown:
+        _join(file_id, *files[file_id]())
+    st.session_state[_LISTED] = _cases_of(files)
+    _forget(case_ids.keys() - files.keys())
+    new = [file_id for file_id in unknown if file_id in case_ids]
     if new:
         choose_sample(None)
         queue = [upload.case_id for upload in uploads()]
         go_to(held if len(queue) > held else queue.index(case_ids[new[0]]))
 
 
-def _joined(name: str, content: bytes) -> UUID:
-    """The id of an image's case; the image joins the queue where it is not in it."""
+def _cases_of(file_ids: Iterable[str]) -> set[UUID]:
+    case_ids = cast(dict[str, UUID], st.session_state.get(_CASE_IDS, {}))
+    return {case_ids[file_id] for file_id in file_ids if file_id in case_ids}
+
+
+def _forget(file_ids: Collection[str]) -> None:
+    """Give back what Streamlit holds of files that are listed no more; the queue has its own."""
+    stored_uploads.forget(file_ids)
+    for file_id in file_ids:
+        del st.session_state[_CASE_IDS][file_id]
+
+
+def _join(file_id: str, name: str, content: bytes) -> None:
+    """Let an image join the queue where it is not in it, or wait where there is no room for it."""
     queue = uploads()
-    for upload in queue:
-        if upload.content == content and upload.case_id is not None:
-            return upload.case_id
-    case_id = uuid4()
-    st.session_state[_UPLOADS] = [*queue, Upload(name, content, case_id)]
-    return case_id
+    case_id = next((upload.case_id for upload in queue if upload.content == content), None)
+    if case_id is None:
+        if sum(len(upload.content) for upload in queue) + len(content) > stored_uploads.MOST_BYTES:
+            st.session_state[_WITHOUT_ROOM][file_id] = name
+            return
+        case_id = uuid4()
+        st.session_state[_UPLOADS] = [*queue, Upload(name, content, case_id)]
+    st.session_state[_CASE_IDS][file_id] = case_id
+
+
+def without_room() -> list[str]:
+    """Names of the files that were not opened, since the queue holds as much as a session may."""
+    return list(cast(dict[str, str], st.session_state.get(_WITHOUT_ROOM, {})).values())
 
 
 def is_listed(upload: Upload) -> bool:
@@ -200,6 +255,11 @@ def go_to(position: int) -> None:
     """Show an image of the queue, counted from 0."""
     st.session_state[_POSITION] = position
     focus.to_image()
+
+
+def analysis(upload: Upload) -> Analysis:
+    """What the model says of an image, computed once while the session looks at it; raises `ImageRejected`."""
+    return resources.analysis(upload.content, content_sha256=upload.content_sha256)
 
 
 # --- Progress --------------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from dashboard.answer import heatmap_findings
 from dashboard.answer import wording as answer_wording
 from dashboard.answer.bars import class_bars_html, group_bars_html
 from dashboard.answer.viewer import heatmap_viewer
@@ -17,13 +18,15 @@ from dashboard.review.state import Upload
 from dashboard.shell import resources
 from dashboard.shell.formats import escape as escape_markdown
 from model.analysis.analyzer import Analysis
-from model.explain.keras_worker import METHODS, WorkerFailed
+from model.explain.keras_worker import METHODS, WorkerFailed, is_installed
 from model.explain.maps import Explanation, explanation_of
 from model.images.rejection import ImageRejected
-from model.inference.artifact import Artifact, OperatingPoint
+from model.inference.artifact import Artifact
 from model.inference.classifier import Prediction
+from model.inference.measured import OperatingPoint
 
 ANSWER_FRAGMENT = "review_answer"
+ON_DEMAND_PANEL = "review_on_demand_panel"
 
 
 # --- Result ----------------------------------------------------------------------------------------------------------
@@ -32,7 +35,7 @@ ANSWER_FRAGMENT = "review_answer"
 def analyse(upload: Upload) -> Analysis | None:
     """Analyse an image, which may be refused; draws the reason and returns None where the file cannot be read."""
     try:
-        analysis = resources.analysis(upload.content)
+        analysis = state.analysis(upload)
     except ImageRejected as rejected:
         state.keep_progress(upload.case_id, is_refused=True)
         with st.container(key=focus.REFUSED):
@@ -59,7 +62,6 @@ def result(upload: Upload, analysis: Analysis) -> None:
             _answer(analysis, verdict)
     with panels:
         evidence_widgets.evidence(analysis, leading)
-        evidence_widgets.contrast_panel(analysis)
 
 
 def further_evidence(analysis: Analysis) -> None:
@@ -79,7 +81,8 @@ def image_warnings(analysis: Analysis) -> None:
     """Amber remarks on an image that was not good enough, not seen as a whole, or may show text."""
     answer = analysis.answered
     seen_share = answer.explanation.framing.seen_share
-    for remark in answer_wording.warnings(analysis.quality, seen_share, answer.prediction.task, analysis.remarks):
+    task, edge = answer.prediction.task, next(iter(resources.analyzer().artifact.edges), None)
+    for remark in answer_wording.warnings(analysis.quality, seen_share, task, edge, analysis.remarks):
         st.warning(remark, icon=":material/warning:")
     small = camera.small_picture(*analysis.image.shape[:2])
     if small is not None:
@@ -102,9 +105,13 @@ def _picture(upload: Upload, analysis: Analysis, leading: str) -> None:
     image_warnings(analysis)
     rows, columns = analysis.answered.explanation.heatmaps.shape[1:]
     with st.expander("What a heatmap does not prove"):
-        st.markdown(answer_wording.heatmap_limits(resources.analyzer().artifact.task, rows, columns))
-    with st.expander("Other heatmap methods (computed on demand)"):
-        _on_demand_form(analysis)
+        artifact = resources.analyzer().artifact
+        st.markdown(answer_wording.heatmap_limits(artifact.task, rows, columns))
+        if tests := heatmap_findings.found_in_full(artifact.task, artifact.manifest.get("heatmaps")):
+            st.markdown(tests)
+    with st.expander(wording.ON_DEMAND_LABEL, key=ON_DEMAND_PANEL, on_change="rerun") as panel:
+        if panel.open:
+            _on_demand_form(analysis)
 
 
 def _by_method(analysis: Analysis) -> Mapping[str, Explanation]:
@@ -121,11 +128,14 @@ def _by_method(analysis: Analysis) -> Mapping[str, Explanation]:
 
 def _on_demand_form(analysis: Analysis) -> None:
     prediction, explanation = analysis.answered.prediction, analysis.answered.explanation
-    task = prediction.task
+    task, methods = prediction.task, [method for method in METHODS if method != explanation.method]
+    if not is_installed():
+        st.markdown(wording.not_installed(methods))
+        return
     st.markdown(wording.ON_DEMAND)
     with st.form("review_on_demand_form", border=False):
         method_column, class_column = st.columns(2)
-        method = method_column.selectbox("Method", [method for method in METHODS if method != explanation.method])
+        method = method_column.selectbox("Method", methods)
         dx = class_column.selectbox(
             "Class",
             task.codes,
@@ -154,7 +164,7 @@ def _answer(analysis: Analysis, verdict: DeltaGenerator) -> None:
     with verdict:
         point = _operating_point(artifact)
         is_flagged = prediction.p_positive >= point.threshold
-        _verdict(prediction, point, is_flagged)
+        _verdict(prediction, point, artifact, is_flagged)
     evidence_widgets.prediction_set(prediction, artifact, point.threshold)
     st.html(class_bars_html(prediction, artifact))
     st.markdown(wording.headline(prediction, artifact, is_flagged))
@@ -166,13 +176,19 @@ def _answer(analysis: Analysis, verdict: DeltaGenerator) -> None:
     )
 
 
-def _verdict(prediction: Prediction, point: OperatingPoint, is_flagged: bool) -> None:
+def _verdict(prediction: Prediction, point: OperatingPoint, artifact: Artifact, is_flagged: bool) -> None:
     st.html(group_bars_html(prediction, point))
-    text = wording.verdict(prediction, point)
+    other = artifact.elsewhere(point.name, point.threshold)
+    group = artifact.group_sensitivity(point.name, point.threshold, prediction.facts)
+    text = wording.verdict(prediction, point, other, group)
     with st.container(key=focus.ANSWER):
         # Amber means "a person decides"; nothing on this page is green.
         st.warning(text, icon=":material/flag:") if is_flagged else st.info(text, icon=":material/person_search:")
-    st.caption(wording.measured_meaning(prediction.task, point))
+    # What stands beside `not flagged` is about what is missed.
+    told = (artifact.confirmed_specificity(point.name, point.threshold), other) if is_flagged else ()
+    st.caption(wording.measured_meaning(prediction.task, point, *told))
+    if repeat := answer_wording.repeats(prediction.task, artifact.repeats_at(prediction.p_positive)):
+        st.caption(repeat)
 
 
 def _redraw_decisions() -> None:

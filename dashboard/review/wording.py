@@ -6,12 +6,20 @@ what was measured.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 from dashboard.answer.diagnosis import choices
-from dashboard.answer.wording import class_and_share, leading_class, most_likely, of_100, two_names
+from dashboard.answer.wording import (
+    class_and_share,
+    confirmed,
+    elsewhere,
+    leading_class,
+    missed,
+    most_likely,
+    of_100,
+    two_names,
+)
 from dashboard.review import focus
 from dashboard.review.state import Progress
 from dashboard.shell.formats import escape, one_decimal, percent
@@ -20,14 +28,17 @@ from data.tasks.task import Task
 from model.analysis.quality import Quality, advice
 from model.explain.keras_worker import WorkerFailed
 from model.images.rejection import ImageRejected
-from model.inference.artifact import Artifact, MeasuredRate, OperatingPoint
+from model.inference.artifact import Artifact
 from model.inference.classifier import Prediction
 from model.inference.conformal import ADAPTIVE, CLASS_CONDITIONAL, CONTIGUOUS, PRIOR_WEIGHTED, ConformalSets
+from model.inference.measured import ExternalResult, GroupRate, MeasuredRate, OperatingPoint
+from model.measures.intervals import Estimate
 
 EMPTY = (
     "Drop a {image} below, photograph one with a phone attachment, or open a sample. It is analysed in the "
     "memory of the server that runs LesionLens; no image and no entry is stored before you save a case."
 )
+NO_SUCH_IMAGE = "The link asks for an image that the dataset folder does not hold."
 UPLOADER = "{Images} (JPEG, PNG, TIFF, WebP, BMP, DICOM; one {subject} each)"
 INTENDED_USE_HEADING = "Before you start"
 INTENDED_USE_KEPT = (
@@ -69,10 +80,20 @@ OPERATING_POINT_HELP = (
     "Thresholds were set for this share of {positive} {subjects} on held-out training images, and measured on other "
     "{subjects}."
 )
+ON_DEMAND_LABEL = "Other heatmap methods (computed on demand)"
 ON_DEMAND = (
     "The heatmap above comes with the answer itself. These methods of tf-keras-vis look at the same network in "
     "another way; where they disagree with it, trust neither too much."
 )
+
+
+def not_installed(methods: Sequence[str]) -> str:
+    """Which heatmap methods are not there where TensorFlow was left out."""
+    return (
+        f"Not available here: {', '.join(methods)}. They need TensorFlow, which this installation was made without. "
+        "The heatmap above does not: it comes with the answer itself."
+    )
+
 
 _REJECTIONS: dict[str, str] = {
     "empty": "This file is empty.",
@@ -80,6 +101,7 @@ _REJECTIONS: dict[str, str] = {
     "not_an_image": "This file is not an image that can be read.",
     "too_many_pixels": "This image has too many pixels.",
     "too_narrow": "This image is a narrow strip.",
+    "too_costly": "This file takes too much time or memory to open.",
     "too_small": "This image is too small to judge.",
     "damaged": "This image file is damaged.",
     "burnt_in_text": "This image may show who the patient is.",
@@ -161,6 +183,13 @@ def not_held(images: int) -> str:
     return f"{which} too large to be held while the page was refreshed. Open them again."
 
 
+def without_room(names: Sequence[str]) -> str:
+    """Images that were not opened, since the others take all the room that a session has."""
+    listed = ", ".join(map(escape, names))
+    were = "was" if len(names) == 1 else "were"
+    return f"{listed} {were} not opened: too many images are open. Save and close some of them to make room."
+
+
 def queue_position(position: int, progresses: Sequence[Progress]) -> str:
     """`Image 3 of 12, 2 saved`; the position counts from 0."""
     saved = sum(progress.saved is not None for progress in progresses)
@@ -218,43 +247,42 @@ def usable(quality: Quality, limit: float) -> str:
     """One quiet line on an image that passed the checks."""
     sharpness = "blurred" if "blurred" in quality.issues else "sharp enough"
     distance = percent(quality.ood_score / limit)
-    return f"{sharpness} · exposure usable · distance from the training images {distance} of the limit"
+    place = ", at the edge" if "at_the_edge" in quality.issues else ""
+    return f"{sharpness} · exposure usable · distance from the training images {distance} of the limit{place}"
 
 
-def verdict(prediction: Prediction, point: OperatingPoint) -> str:
-    """Whether the image is flagged, never that it is safe."""
+def verdict(
+    prediction: Prediction, point: OperatingPoint, other: ExternalResult | None = None, group: GroupRate | None = None
+) -> str:
+    """Whether the image is flagged, never that it is safe.
+
+    Args:
+        prediction: of the image.
+        point: the threshold.
+        other: what the threshold did at other clinics.
+        group: its sensitivity at the stated age or site.
+    """
     task, positive = prediction.task, prediction.task.question.positive
     # One decimal: a p just below the threshold must not read "3 % against 3 %".
     compared = f"{positive} {one_decimal(prediction.p_positive)}, threshold {one_decimal(point.threshold)}"
     if prediction.p_positive >= point.threshold:
         return f"**Flagged as possibly {positive}** ({compared})."
-    return f"**Not flagged** ({compared}). That is not an all-clear: {missed(task, point.sensitivity)}"
+    missing = missed(task, point.sensitivity, group)
+    promise = f"That is not an all-clear: {missing} {elsewhere(task, other, is_flagged=False)}"
+    return f"**Not flagged** ({compared}). {promise.strip()}"
 
 
-def missed(task: Task, sensitivity: MeasuredRate) -> str:
-    """How many positive images the threshold was measured to miss; its upper bound where it missed none."""
-    if math.isnan(sensitivity.value):
-        return f"how many {task.question.positive} {task.words.subjects} it misses could not be measured."
-    # Rounded outwards, but not by the last bits of a float.
-    low = math.floor(round((1 - sensitivity.high) * 100, 6))
-    high = math.ceil(round((1 - sensitivity.low) * 100, 6))
-    value = (1 - sensitivity.value) * 100
-    shown = "fewer than 1" if value < 0.5 else f"{value:.0f}"
-    return (
-        f"at this threshold {shown} of 100 {task.question.positive} test images (95 % interval {low} to {high}, "
-        f"n = {sensitivity.n:,}) were not flagged either."
-    )
-
-
-def measured_meaning(task: Task, point: OperatingPoint) -> str:
-    """What the threshold was measured to do, with intervals."""
+def measured_meaning(
+    task: Task, point: OperatingPoint, excised: Estimate | None = None, other: ExternalResult | None = None
+) -> str:
+    """What the threshold was measured to do, with intervals, at home, there also to what was excised, and elsewhere."""
     flagged = point.specificity.of_others
-    return (
-        f"This threshold was set for {percent(point.target_sensitivity)} sensitivity on held-out training images. On "
-        f"the locked test {task.words.subjects} of {task.dataset.name} it flagged "
+    at_home = (
+        f"On the locked test {task.words.subjects} of {task.dataset.name} this threshold flagged "
         f"{of_100(point.sensitivity, f'{task.question.positive} images')} and "
         f"{of_100(flagged, f'{task.question.negative} images')}."
     )
+    return " ".join(filter(None, (at_home, confirmed(task, excised), elsewhere(task, other, is_flagged=True))))
 
 
 def headline(prediction: Prediction, artifact: Artifact, is_flagged: bool) -> str:

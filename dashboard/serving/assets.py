@@ -20,6 +20,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from dashboard.doors.addresses import own_path
+
 # Of Streamlit's build. The eight characters change with the content, so that a browser may keep such a file for good.
 HASHED = re.compile(r"/static/(?:js|css)/[\w.-]+\.[\w-]{8}\.(?P<kind>js|css)")
 MEDIA_TYPES = {"js": "text/javascript; charset=utf-8", "css": "text/css; charset=utf-8"}
@@ -62,13 +64,14 @@ class CompressedAssets:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or pass the request on."""
-        named = HASHED.fullmatch(scope["path"]) if scope["type"] == "http" else None
+        path = own_path(scope["path"]) if scope["type"] == "http" else ""
+        named = HASHED.fullmatch(path)
         if named is None:
             return await self.app(scope, receive, send)
         asked = Headers(scope=scope)
         encoding = accepted_encoding(asked.get("accept-encoding", ""))
         if encoding and scope["method"] in ("GET", "HEAD") and "range" not in asked:
-            found = await self._compressed(scope["path"], encoding)
+            found = await self._compressed(path, encoding)
             if found is not None:
                 answer = _answer(
                     found, named["kind"], asked.get("if-none-match", ""), is_head=scope["method"] == "HEAD"

@@ -34,11 +34,13 @@ def processes_configuration(dashboards: Mapping[str, int], api_port: int) -> str
     if not dashboards:
         raise ValueError("expected at least one dashboard, received none")
     names = {f"127.0.0.1:{port}": name for name, port in dashboards.items()}
+    # One answer that nginx cannot pass on takes nobody's process away: who is away is asked in vain in no time.
+    always = {address: f"{address} max_fails=0" for address in names}
     return "\n".join(
         [
-            _group("dashboards", names),
+            _group("dashboards", list(always.values())),
             *(
-                _group(name, [address, *(f"{other} backup" for other in names if other != address)])
+                _group(name, [always[address], *(f"{always[other]} backup" for other in names if other != address)])
                 for address, name in names.items()
             ),
             _group("api", [f"127.0.0.1:{api_port}"], ["keepalive 32;"]),

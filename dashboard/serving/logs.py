@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 
 from streamlit import logger as streamlit_logger
 from uvicorn.config import LOGGING_CONFIG
@@ -10,12 +11,21 @@ from uvicorn.config import LOGGING_CONFIG
 from dashboard.shell.settings import Settings
 from model.analysis.log_lines import JsonFormatter, TextFormatter, log_to_stdout
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 # Streamlit's options for a log of JSON lines alone: its welcome and its coloured traces are none.
 JSON_OPTIONS = {"logger.hideWelcomeMessage": True, "logger.enableRich": False}
 
 
+class PrintableRecord(logging.LogRecord):
+    """A line in which nothing moves a terminal's cursor or begins another line, whatever a request put into it."""
+
+    def getMessage(self) -> str:
+        return _CONTROL.sub(lambda found: repr(found[0])[1:-1], super().getMessage())
+
+
 def configure_logging(settings: Settings) -> None:
     """Send the log to standard output as the settings say; as JSON, the lines of Streamlit and Uvicorn with it."""
+    logging.setLogRecordFactory(PrintableRecord)
     log_to_stdout(JsonFormatter(settings.cloudwatch_metrics) if settings.json_logs else TextFormatter())
     logging.getLogger("alembic").setLevel(logging.WARNING)  # a dozen lines on itself at every start
     if settings.json_logs:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -37,14 +37,15 @@ class StreamlitSession:
     Args:
         url: of the dashboard, http or https.
         patience: seconds to wait for one message.
+        cookies: of a browser that is signed in, by name.
     """
 
-    def __init__(self, url: str, patience: float) -> None:
+    def __init__(self, url: str, patience: float, cookies: Mapping[str, str] | None = None) -> None:
         parts = urlsplit(url)
-        self._origin = f"{parts.scheme}://{parts.netloc}"
-        self._stream = f"{'wss' if parts.scheme == 'https' else 'ws'}://{parts.netloc}/_stcore/stream"
+        self._origin, self._base = f"{parts.scheme}://{parts.netloc}", parts.path.rstrip("/")
+        self._stream = f"{'wss' if parts.scheme == 'https' else 'ws'}://{parts.netloc}{self._base}/_stcore/stream"
         self._patience = patience
-        self._http = httpx.AsyncClient(base_url=self._origin, timeout=patience)
+        self._http = httpx.AsyncClient(base_url=self._origin, timeout=patience, cookies=dict(cookies or {}))
         self._session_id = self._page = ""
         self._widgets: dict[str, Widget] = {}
         self._states: dict[str, WidgetState] = {}
@@ -55,7 +56,7 @@ class StreamlitSession:
         """Connect and wait until the first page is drawn."""
         # As a browser: the page first, whose answer may bring a cookie that keeps it with one process.
         for path in ("/", "/_stcore/health", "/_stcore/host-config"):
-            (await self._http.get(path)).raise_for_status()
+            (await self._http.get(f"{self._base}{path}")).raise_for_status()
         cookies = dict(self._http.cookies)
         token = cookies.get("_streamlit_xsrf")
         self._socket = await connect(
@@ -67,6 +68,9 @@ class StreamlitSession:
             open_timeout=self._patience,
             close_timeout=1,
             ping_interval=None,  # a busy client would take its own lateness for a lost connection
+            # A browser takes whatever comes, also while it uploads a file. A client that stops reading does not see
+            # the server's pings either, and is dropped.
+            max_queue=None,
         )
         await self.draw()
 
@@ -97,7 +101,9 @@ class StreamlitSession:
         uploader = self._widget(label)
         urls = await self._upload_urls(name)
         headers = {"X-Xsrftoken": self._http.cookies.get("_streamlit_xsrf") or ""}
-        answer = await self._http.put(urls.upload_url, files={urls.file_id: (name, content)}, headers=headers)
+        answer = await self._http.put(
+            f"{self._base}{urls.upload_url}", files={urls.file_id: (name, content)}, headers=headers
+        )
         if answer.status_code != 204:
             raise SessionFailed(f"expected 204 for the upload, received {answer.status_code}")
         state = WidgetState(id=uploader.widget_id)

@@ -16,8 +16,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from http.client import HTTPException
 
+from dashboard.doors.addresses import address
 from dashboard.serving.gateway import Gateway
-from dashboard.shell.settings import ROOT
 
 # Below what Linux gives to outgoing connections (32768 to 60999), of which nginx makes thousands.
 PORTS = range(20000, 21000)
@@ -111,11 +111,13 @@ class Service:
         name: as the log and the cookie call it.
         module: what Python runs.
         health_path: answers 200 once the process can serve.
+        arguments: what it is started with, beside its address and port.
     """
 
     name: str
     module: str
     health_path: str
+    arguments: tuple[str, ...] = ()
     serving: Server | None = None
     coming: Server | None = None
     is_replacing: bool = False
@@ -211,8 +213,10 @@ class Supervisor:
     def _start(self, service: Service, now: float) -> Server:
         port = free_port({server.port for server in self._servers()})
         command = [sys.executable, "-m", service.module, "--address", "127.0.0.1", "--port", str(port)]
-        # A session of its own: Ctrl-C in a terminal reaches the supervisor alone, which ends them in order.
-        process = subprocess.Popen(command, cwd=ROOT, start_new_session=True)
+        command += service.arguments
+        # In the same folder, whose `.streamlit/config.toml` both must read. A session of its own: Ctrl-C in a terminal
+        # reaches the supervisor alone, which ends them in order.
+        process = subprocess.Popen(command, start_new_session=True)
         _log.info("%s starts as process %d on port %d", service.name, process.pid, port)
         server = Server(process, port, now)
         # A thread, for it may wait for a minute; a daemon, for nobody waits for it.
@@ -295,8 +299,9 @@ def services(dashboards: int) -> list[Service]:
     """So many dashboards, then the API."""
     names = [f"dashboard{number}" for number in range(1, dashboards + 1)]
     return [
-        *(Service(name, "dashboard.server", "/_stcore/health") for name in names),
-        Service("api", "model.server", "/healthz"),
+        *(Service(name, "dashboard.server", address("/_stcore/health")) for name in names),
+        # nginx tells it who asks.
+        Service("api", "model.server", "/healthz", ("--proxy", "127.0.0.1")),
     ]
 
 

@@ -21,6 +21,7 @@ from dashboard.shell.formats import one_decimal
 _SHARE_IN_HOVER = re.compile(r"%\{(x|y|z|customdata(?:\[\d\])?):\.(\d)%\}")
 TRANSPARENT = "rgba(0,0,0,0)"
 CELL_TEXT_SIZE = 12
+CELL_SIZE = 40  # pixels, of what can be clicked of a cell
 CARD_HEIGHT = 360  # pixels; fifteen body sites still have a readable row each
 ROW_HEIGHT, AXIS_HEIGHT = 32, 70
 NAME_LENGTH = 28  # characters a line
@@ -72,8 +73,11 @@ def add_share_cells(
     text: list[list[str]],
     customdata: np.ndarray,
     hovertemplate: str,
+    is_clickable: bool = False,
 ) -> None:
     """Add a heatmap of shares in [0, 1] with text in its cells to a figure.
+
+    Plotly selects no cell of a heatmap; where cells can be clicked, each has a point of its own over it, row by row.
 
     The text is a trace of its own because a trace's text takes the theme's colour, while a heatmap's own text is black
     or white by a cell colour that Plotly computes without knowing the page's background.
@@ -99,8 +103,26 @@ def add_share_cells(
         textfont={"size": CELL_TEXT_SIZE},
         hoverinfo="skip",
     )
+    if is_clickable:
+        _let_cells_be_clicked(figure, shares, customdata, hovertemplate)
     figure.update_xaxes(type="category", showgrid=False, ticks="")
     figure.update_yaxes(type="category", showgrid=False, ticks="")
+
+
+def _let_cells_be_clicked(figure: go.Figure, shares: np.ndarray, customdata: np.ndarray, hovertemplate: str) -> None:
+    cells, points = figure.data[-2:]
+    facts = customdata.shape[-1]
+    # Plotly takes a click for what is hovered over, so the cells themselves must not be.
+    cells.update(hovertemplate=None, customdata=None, hoverinfo="skip")
+    points.update(
+        mode="markers+text",
+        marker={"symbol": "square", "size": CELL_SIZE, "color": TRANSPARENT},
+        customdata=np.concatenate([customdata.reshape(-1, facts), shares.reshape(-1, 1)], axis=1),
+        hoverinfo=None,
+        hovertemplate=hovertemplate.replace("%{z:", f"%{{customdata[{facts}]:"),
+        # What was not clicked stays as it is.
+        unselected={"textfont": {"color": None}},
+    )
 
 
 def spaced_percents(figure: go.Figure) -> go.Figure:

@@ -12,6 +12,7 @@ DX_TYPE_COLOURS: dict[str, str] = {
     "confocal": "#5fa9c1",
     "consensus": "#9db4be",
     "follow_up": "#c9c6bd",
+    "unknown": "#8b9499",
 }
 SEX_COLOURS: dict[str, str] = {"female": "#3590ad", "male": "#b9a37c", "unknown": "#8b9499"}
 

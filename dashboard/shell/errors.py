@@ -13,6 +13,7 @@ from data.cases.rules import NotAllowed
 from data.cases.storage import ImageAltered, ImageMissing, StorageUnavailable
 from data.cases.tables import CaseUnreadable
 from data.datasets.ham10000 import DatasetError
+from model.evaluation.model_table import ResultsError
 from model.evaluation.predictions import PredictionsError
 from model.inference.artifact import ArtifactMismatch
 from model.remote.failures import RemoteMismatch, RemoteUnavailable
@@ -39,6 +40,7 @@ _ASK_FOR_ROLE = "Ask whoever runs LesionLens for the role of a clinician."
 ERRORS: dict[type[Exception], Told] = {
     ArtifactMismatch: Told("The model's files cannot be used", "The Dataset page works without a model."),
     PredictionsError: Told("The model's test predictions cannot be read", "The other pages work without them."),
+    ResultsError: Told("A table of results cannot be read", "The other sections work without it."),
     DatasetError: Told("The dataset folder cannot be read"),
     RemoteUnavailable: Told(
         "The model does not answer",

@@ -49,6 +49,11 @@ def plain_cell(value: Any) -> Any:
 
 APP_NAME = "LesionLens"
 RESEARCH_USE = "Research use only. LesionLens advises, a person decides."
+READ_ONLY_LOG = (
+    "**The case log is open for reading only, because its key is missing.** Nothing can be saved. Cases cannot be "
+    "found by patient reference. Views and exports are not recorded. Nothing proves that cases and audit trail are "
+    "unchanged."
+)
 SEX_NAMES = {"female": "Female", "male": "Male", "unknown": "Unknown"}
 
 

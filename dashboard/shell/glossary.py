@@ -37,9 +37,17 @@ _TEMPLATES: dict[str, Metric] = {
         "Calibration error",
         "Expected calibration error (ECE): images are grouped by the probability of their most likely {label}; this is "
         "how far that probability and the share that was right lie apart, on average over the groups. Chance alone "
-        "keeps it above 0 %.",
+        "keeps it above 0 %: a perfectly calibrated model stays within the first figure beside it in half of all "
+        "samples of this size, and within the second in 95 of 100.",
         "sum over 15 bins of (bin's share of images) x |mean probability - share that was right|",
         "error",
+    ),
+    "brier_score": Metric(
+        "Brier score",
+        "How far the probabilities lie from what the image showed, squared: 0 is certain and right, 2 certain and "
+        "wrong; lower is better.",
+        "mean over images of the sum over classes of (probability - reference)^2",
+        "area",
     ),
     "accuracy": Metric(
         "Accuracy",
@@ -61,6 +69,13 @@ _TEMPLATES: dict[str, Metric] = {
         "area under the ROC curve, one against the rest",
         "area",
     ),
+    "average_precision": Metric(
+        "Average precision",
+        "The PPV, averaged over the sensitivities that are reached from the highest threshold to the lowest; guessing "
+        "gives the share of the images that are positive.",
+        "sum over thresholds of (sensitivity added) x PPV",
+        "area",
+    ),
     "weighted_kappa": Metric(
         "Weighted kappa",
         "Agreement with the reference beyond chance, where a miss by two {labels} counts four times as much as a miss "
@@ -73,6 +88,30 @@ _TEMPLATES: dict[str, Metric] = {
         "Refused",
         "The share of images that get no label, whatever the reason.",
         "images refused / images",
+        "share",
+    ),
+    "at_the_edge": Metric(
+        "Answered at the edge",
+        "The share of images that get a label and a remark: they are unlike most of the training images.",
+        "images at the edge / images",
+        "share",
+    ),
+    "images_flagged": Metric(
+        "Flagged",
+        "The share of images whose {positive} probability reaches the threshold.",
+        "images flagged / images",
+        "share",
+    ),
+    "images_not_flagged": Metric(
+        "Not flagged",
+        "The share of images that got an answer below the threshold.",
+        "images answered and not flagged / images",
+        "share",
+    ),
+    "images_not_answered": Metric(
+        "Not answered",
+        "The share of images that were refused or could not be read.",
+        "images without an answer / images",
         "share",
     ),
     "coverage": Metric(
@@ -123,6 +162,32 @@ _TEMPLATES: dict[str, Metric] = {
         "at 0.",
         "insertion - deletion",
         "area",
+    ),
+    "rank_correlation": Metric(
+        "Ranks",
+        "Whether the maps of the network and of the randomised one put the parts of the image in the same order of "
+        "heat: 1 is the same order, 0 is no likeness.",
+        "Spearman correlation over the cells of the maps as shown",
+        "area",
+    ),
+    "absolute_rank_correlation": Metric(
+        "Unsigned ranks",
+        "Whether both maps put the parts of the image in the same order of how much they count, for the {label} or "
+        "against it: 1 is the same order, 0 is no likeness.",
+        "Spearman correlation over the cells of |map|",
+        "area",
+    ),
+    "correlation": Metric(
+        "Values",
+        "How alike the maps of the network and of the randomised one look: 1 is the same, 0 is no likeness.",
+        "Pearson correlation over the cells of the maps as shown",
+        "area",
+    ),
+    "noise_change": Metric(
+        "Change under noise",
+        "How far the map changes at most when faint noise is added to the image; 0 is not at all.",
+        "largest |map of the noisy image - map| / |map|",
+        "share",
     ),
     "decision_flips": Metric(
         "Decisions that flip",

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import streamlit as st
 
-from dashboard.shell.settings import Settings, settings
+from dashboard.shell import resources
+from dashboard.shell.settings import SUBJECT, Settings, comparable, settings
 from data.cases.case import LOCAL_ACTOR, Actor
 
 # Pages by role, the first one is where a role starts. The names are those of the files in `pages/`.
@@ -17,6 +21,8 @@ ROLE_PAGES: dict[str, tuple[str, ...]] = {
     "researcher": ("dataset", "evaluation", "use", "about"),
     "admin": ("review", "cases", "use", "dataset", "evaluation", "about", "audit"),
 }
+# What tells one sign-in from another: whose, by whom, when, and the number that this dashboard gave it.
+_OF_A_SIGN_IN = ("iss", "sub", "iat", "exp", "nonce", "jti", "sid")
 # Where a claim lists several roles, the one that may do most counts.
 _STRONGEST_FIRST = ("admin", "clinician", "researcher")
 
@@ -26,7 +32,7 @@ class NotSignedIn(Exception):
 
 
 class SignInExpired(NotSignedIn):
-    """The sign-in of this session is past the time that the provider gave it."""
+    """The sign-in of this session was ended, or is past the time that the provider gave it."""
 
 
 class RoleMissing(Exception):
@@ -39,9 +45,21 @@ def actor() -> Actor:
     Raises:
         NotSignedIn, SignInExpired, RoleMissing: with AUTH=oidc.
     """
-    if settings().auth == "none":
-        return LOCAL_ACTOR
-    return actor_of(st.user.to_dict(), settings(), time.time())
+    return LOCAL_ACTOR if settings().auth == "none" else signed_in_actor(st.user.to_dict())
+
+
+def signed_in_actor(claims: Mapping[str, Any]) -> Actor:
+    """Who the claims of an id token speak of now, where nobody has ended this sign-in; raises like `actor_of`."""
+    who = actor_of(claims, settings(), time.time())
+    if resources.ended_sign_ins().is_ended(sign_in_of(claims)):
+        raise SignInExpired("expected a sign-in that holds, received one that was ended; sign in again")
+    return who
+
+
+def sign_in_of(claims: Mapping[str, Any]) -> str:
+    """What a sign-in is known by, whoever holds a copy of its cookie: SHA-256 of some claims, hexadecimal."""
+    said = json.dumps([claims.get(name) for name in _OF_A_SIGN_IN], default=str)
+    return hashlib.sha256(said.encode()).hexdigest()
 
 
 def may(actor: Actor, page: str) -> bool:
@@ -66,10 +84,21 @@ def actor_of(claims: Mapping[str, Any], settings: Settings, now: float) -> Actor
         raise NotSignedIn("expected a sign-in, received none; sign in")
     if seconds_left(claims, now) <= 0:
         raise SignInExpired("expected a sign-in that has not expired, received an older one; sign in again")
-    name = _name(claims)
-    # The list holds addresses: a subject that is spelled like one of them is nobody's proof of it.
-    listed = next((user for user in settings.auth_users if user.name == _checked_email(claims)), None)
-    return listed or _claimed(claims, settings, name)
+    listed = {comparable(user.name): user for user in settings.auth_users}
+    for entry in entries_of(claims, settings):
+        if (user := listed.get(comparable(entry))) is not None:
+            return replace(user, name=name_of(claims, settings))
+    return _claimed(claims, settings)
+
+
+def entries_of(claims: Mapping[str, Any], settings: Settings) -> list[str]:
+    """What a user can be listed as in AUTH_USERS: by name where there is one, and by the provider's own word for them.
+
+    A subject that is spelled like an address is nobody's proof of it, so it is listed as `sub:...`.
+    """
+    subject = claims.get("sub")
+    by_subject = [f"{SUBJECT}{subject}"] if isinstance(subject, str) and subject else []
+    return [*filter(None, [_stated_name(claims, settings)]), *by_subject]
 
 
 def seconds_left(claims: Mapping[str, Any], now: float) -> float:
@@ -80,8 +109,41 @@ def seconds_left(claims: Mapping[str, Any], now: float) -> float:
         return 0.0
 
 
-def _name(claims: Mapping[str, Any]) -> str:
-    return _checked_email(claims) or str(claims.get("sub") or "")
+def name_of(claims: Mapping[str, Any], settings: Settings) -> str:
+    """What a user is called: by the identity claim, the address that the provider vouches for, or `sub`; maybe ""."""
+    return _stated_name(claims, settings) or str(claims.get("sub") or "")
+
+
+def roles_of(claims: Mapping[str, Any], settings: Settings) -> list[str]:
+    """What the provider calls the user's roles, as the settings look for them."""
+    given = claim(claims, settings.auth_role_claim)
+    return [role for role in (given if isinstance(given, list) else [given]) if isinstance(role, str)]
+
+
+def claim(claims: Mapping[str, Any], path: str | None) -> Any:
+    """The claim of this name, or inside others: `realm_access.roles`; None where there is none.
+
+    A name may itself hold dots, as `https://clinic.org/role` does: the longest name that there is comes first.
+    """
+    if not path:
+        return None
+    if path in claims:
+        return claims[path]
+    parts = path.split(".")
+    for length in range(len(parts) - 1, 0, -1):
+        inner = claims.get(".".join(parts[:length]))
+        if isinstance(inner, Mapping) and (found := claim(inner, ".".join(parts[length:]))) is not None:
+            return found
+    return None
+
+
+def _stated_name(claims: Mapping[str, Any], settings: Settings) -> str:
+    if settings.auth_identity_claim in (None, "email"):
+        return _checked_email(claims)
+    if settings.auth_identity_claim == "sub":
+        return ""  # subjects differ by case
+    name = claim(claims, settings.auth_identity_claim)
+    return name.casefold() if isinstance(name, str) else ""
 
 
 def _checked_email(claims: Mapping[str, Any]) -> str:
@@ -97,11 +159,19 @@ def _checked_email(claims: Mapping[str, Any]) -> str:
     return email.casefold() if isinstance(email, str) else ""
 
 
-def _claimed(claims: Mapping[str, Any], settings: Settings, name: str) -> Actor:
-    given = claims.get(settings.auth_role_claim) if settings.auth_role_claim else None
-    roles = given if isinstance(given, list) else [given]
-    role = next((role for role in _STRONGEST_FIRST if role in roles), None)
-    organisation = claims.get(settings.auth_organisation_claim) if settings.auth_organisation_claim else None
-    if role is None or not isinstance(organisation, str) or not organisation or not name:
+def _claimed(claims: Mapping[str, Any], settings: Settings) -> Actor:
+    names = settings.auth_role_names or {role: role for role in _STRONGEST_FIRST}
+    given = {names[role] for role in roles_of(claims, settings) if role in names}
+    role = next((role for role in _STRONGEST_FIRST if role in given), None)
+    organisation = _organisation(claim(claims, settings.auth_organisation_claim))
+    name = name_of(claims, settings)
+    if role is None or not organisation or not name:
         raise RoleMissing("expected a role and an organisation for this user, received none; ask the administrator")
     return Actor(name, organisation, role)
+
+
+def _organisation(given: Any) -> str:
+    """The one organisation that a claim names, as a text, a list or a map by name; empty where it names several."""
+    if isinstance(given, (list, Mapping)):
+        given = next(iter(given)) if len(given) == 1 else None
+    return given if isinstance(given, str) else ""

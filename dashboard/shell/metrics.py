@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from dashboard.shell.formats import percent, span
+from model.measures.calibration import CalibrationError
 from model.measures.intervals import Estimate
+
+TOO_FEW = "too few to say"
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,28 @@ class Metric:
 
 def interval(estimate: Estimate, metric: Metric, images: int) -> str:
     """`75 to 83 %, n = 1,502`."""
-    return f"{interval_range(estimate.low, estimate.high, metric)}, {n_of(images)}"
+    return f"{interval_of(estimate, metric) or '–'}, {n_of(images)}"
+
+
+def interval_of(estimate: Estimate, metric: Metric) -> str:
+    """`75 to 83 %`; what stands in its place where a value has no interval; empty where there is no value."""
+    if isinstance(estimate, CalibrationError):
+        return chance_range(estimate.chance_median, estimate.chance_high, metric)
+    return interval_or_why(estimate.value, estimate.low, estimate.high, metric)
+
+
+def interval_or_why(value: float, low: float, high: float, metric: Metric) -> str:
+    """`75 to 83 %`; where a value has none, that there are too few; empty where there is no value."""
+    if math.isnan(value):
+        return ""
+    return TOO_FEW if math.isnan(low) else interval_range(low, high, metric)
+
+
+def chance_range(median: float, high: float, metric: Metric) -> str:
+    """`if perfectly calibrated: 1.9 %, up to 2.7 %`: what stands beside a calibration error; empty without one."""
+    if math.isnan(median):
+        return ""
+    return f"if perfectly calibrated: {metric.format(median)}, up to {metric.format(high)}"
 
 
 def n_of(count: int) -> str:
@@ -56,9 +80,17 @@ def n_of(count: int) -> str:
 
 def with_interval(metric: Metric, value: float, low: float, high: float, count: int | None = None) -> str:
     """`83 % (75 to 88 %, n = 1,502)`, the one form of an estimate in a sentence; what cannot be said is a dash."""
-    known = ["" if math.isnan(value) else interval_range(low, high, metric), "" if count is None else n_of(count)]
-    brackets = ", ".join(part for part in known if part)
-    return f"{metric.format(value)} ({brackets})" if brackets else metric.format(value)
+    return _with_brackets(metric.format(value), interval_or_why(value, low, high, metric), count)
+
+
+def with_chance(metric: Metric, value: float, median: float, high: float, count: int | None = None) -> str:
+    """`2.6 % (if perfectly calibrated: 1.9 %, up to 2.7 %, n = 1,502)`, the same of a calibration error."""
+    return _with_brackets(metric.format(value), chance_range(median, high, metric), count)
+
+
+def _with_brackets(value: str, beside: str, count: int | None) -> str:
+    brackets = ", ".join(part for part in (beside, "" if count is None else n_of(count)) if part)
+    return f"{value} ({brackets})" if brackets else value
 
 
 def interval_range(low: float, high: float, metric: Metric) -> str:

@@ -1,4 +1,4 @@
-"""A store of small pictures in memory with a limit, shared by all sessions."""
+"""Stores of small pictures with a limit, shared by all sessions: in memory, and in a folder."""
 
 from __future__ import annotations
 
@@ -6,6 +6,10 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Hashable
+from contextlib import suppress
+from hashlib import sha256
+from pathlib import Path
+from uuid import uuid4
 
 # A picture that could not be made is asked for again after so many seconds: a store may be back by then.
 RETRY_AFTER = 60.0
@@ -48,3 +52,43 @@ class SmallPictures:
         """Drop a picture, if it is kept."""
         with self._lock:
             self._pictures.pop(key, None)
+
+
+class PictureFolder:
+    """Pictures as files of a folder; processes may share it. Where it cannot be written or read, nothing is kept."""
+
+    def __init__(self, folder: Path, limit: int) -> None:
+        self._folder, self._limit = folder, limit
+        self._count: int | None = None
+
+    def get(self, name: str) -> bytes | None:
+        """The picture; None where it is not kept."""
+        try:
+            return self._path(name).read_bytes()
+        except OSError:
+            return None
+
+    def put(self, name: str, picture: bytes) -> None:
+        """Keep a picture; where there are more than the limit, the oldest tenth goes."""
+        path = self._path(name)
+        # Whole or not at all, though another process writes the same.
+        draft = path.with_suffix(f".{uuid4().hex}")
+        with suppress(OSError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            draft.write_bytes(picture)
+            draft.replace(path)
+            self._make_room()
+
+    def _make_room(self) -> None:
+        if self._count is None:
+            self._count = sum(1 for _ in self._folder.iterdir())
+        else:
+            self._count += 1
+        if self._count > self._limit:
+            by_age = sorted(self._folder.iterdir(), key=lambda path: path.stat().st_mtime)
+            for path in by_age[: len(by_age) - self._limit * 9 // 10]:
+                path.unlink(missing_ok=True)
+            self._count = None
+
+    def _path(self, name: str) -> Path:
+        return self._folder / f"{sha256(name.encode()).hexdigest()}.jpg"

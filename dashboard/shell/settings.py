@@ -15,15 +15,20 @@ from pydantic import AfterValidator, BeforeValidator, Field, field_validator, mo
 
 from data.cases.case import ROLES, Actor
 from data.cases.database import sqlite_file
-from model.settings import ROOT, Folder, Port, ProgramSettings, Switch, UnusableSetting, is_loopback
+from data.cases.keys import MIN_KEY_CHARACTERS
+from data.cases.stores.s3 import ENCRYPTIONS
+from model.settings import ROOT, Port, ProgramSettings, Switch, UnusableSetting, is_loopback
 
 # What the dashboard makes on this computer where no setting says otherwise; git ignores it.
 LOCAL = ROOT / "data" / "local"
 WAYS_TO_SIGN_IN = ("none", "oidc")
 # The network in this process; anything else names an endpoint, see `model.remote.endpoints`.
 LOCAL_CLASSIFIER = "litert"
-# 32 characters of hexadecimal are 128 bits; whoever guesses a key can forge what it protects.
-MIN_KEY_CHARACTERS = 32
+# Before the name of a user whom no address names, but the provider's own word for them.
+SUBJECT = "sub:"
+_USER = re.compile(rf"\s*(?P<name>\S.*?)\s*=\s*(?P<role>{'|'.join(ROLES)})\s*@\s*(?P<organisation>\S.*?)\s*")
+# Names may hold commas and equal signs, as those of directories do: `cn=doctors,ou=groups=clinician, ...`.
+_ROLE_NAME = re.compile(rf"([^,].*?)=({'|'.join(ROLES)})\s*(?:,|$)")
 _SIGN_IN_SECRETS = ("redirect_uri", "cookie_secret", "client_id", "client_secret", "server_metadata_url")
 
 
@@ -57,6 +62,18 @@ def _image_store(location: str) -> str:
     return str((ROOT / Path(location).expanduser()).resolve())
 
 
+def _dataset(location: object) -> object:
+    if isinstance(location, str) and not re.match("s3://[^/]", location):
+        return ROOT / Path(location).expanduser()
+    return location
+
+
+def _encryption(encryption: str) -> str:
+    if encryption not in ENCRYPTIONS:
+        raise ValueError(f"expected {', '.join(ENCRYPTIONS)}, received {encryption!r}; correct it or unset it")
+    return encryption
+
+
 def _auth(auth: str) -> str:
     if auth not in WAYS_TO_SIGN_IN:
         raise ValueError(f"expected {' or '.join(WAYS_TO_SIGN_IN)}, received {auth!r}; correct it or unset it")
@@ -68,14 +85,26 @@ def _users(users: object) -> object:
 
 
 def _user(entry: str) -> Actor:
-    name, _, place = entry.strip().partition("=")
-    role, _, organisation = place.partition("@")
-    user = Actor(name.strip().casefold(), organisation.strip(), role.strip())
-    if not user.name or not user.organisation or user.role not in ROLES:
+    found = _USER.fullmatch(entry)
+    if found is None:
         raise ValueError(
             f"expected name=role@organisation with a role of {', '.join(ROLES)}, received {entry.strip()!r}; correct it"
         )
-    return user
+    return Actor(comparable(found["name"]), found["organisation"], found["role"])
+
+
+def comparable(name: str) -> str:
+    """A name as the list of users is searched: addresses in any case, subjects (`sub:...`) as they are."""
+    return name if name.startswith(SUBJECT) else name.casefold()
+
+
+def _role_names(names: object) -> object:
+    if not isinstance(names, str):
+        return names
+    found = {name.strip(): role for name, role in _ROLE_NAME.findall(names)}
+    if _ROLE_NAME.sub("", names).strip() or "" in found:
+        raise ValueError(f"expected name=role, ... with a role of {', '.join(ROLES)}, received {names!r}; correct it")
+    return found
 
 
 def _long_enough(key: bytes) -> bytes:
@@ -92,10 +121,11 @@ class Settings(ProgramSettings):
 
     error: ClassVar[type[UnusableSetting]] = SettingsError
 
-    dataset_dir: Folder | None = Field(
+    dataset_dir: Annotated[Path | str, BeforeValidator(_dataset)] | None = Field(
         None,
         validation_alias="DATASET_DIR",
-        description="HAM10000 folder with metadata and images; without it the Dataset page shows the committed counts.",
+        description="HAM10000 metadata and images: a folder or `s3://bucket/prefix`; without it Dataset shows the "
+        "committed counts.",
     )
     classifier: Annotated[str, AfterValidator(_classifier)] = Field(
         LOCAL_CLASSIFIER,
@@ -125,6 +155,11 @@ class Settings(ProgramSettings):
         None,
         validation_alias="IMAGE_STORE_ENDPOINT",
         description="URL of an S3-compatible store, such as `https://storage.googleapis.com`; AWS without it.",
+    )
+    image_store_encryption: Annotated[str, AfterValidator(_encryption)] = Field(
+        "AES256",
+        validation_alias="IMAGE_STORE_ENCRYPTION",
+        description="Encryption that uploads to S3 ask for: `AES256`, `aws:kms`, or `none` (MinIO without KMS).",
     )
     is_read_first: Switch = Field(
         True,
@@ -159,37 +194,59 @@ class Settings(ProgramSettings):
     auth_role_claim: str | None = Field(
         None,
         validation_alias="AUTH_ROLE_CLAIM",
-        description="Claim of the id token with the role (`clinician`, `researcher` or `admin`), or a list with one.",
+        description="Claim of the id token with the role (`clinician`, `researcher` or `admin`), or a list with one; "
+        "`realm_access.roles` for one inside another.",
+    )
+    auth_role_names: Annotated[dict[str, str], BeforeValidator(_role_names)] = Field(
+        {},
+        validation_alias="AUTH_ROLE_NAMES",
+        description="What the provider calls the roles, and then no other names count: "
+        "`/lesionlens/doctors=clinician, ...`.",
     )
     auth_organisation_claim: str | None = Field(
         None,
         validation_alias="AUTH_ORGANISATION_CLAIM",
-        description="Claim of the id token that names the organisation; `iss` where all users belong to one.",
+        description="Claim of the id token that names the organisation: a text, a list or a map of one; "
+        "`iss` where all users belong to one.",
+    )
+    auth_identity_claim: str | None = Field(
+        None,
+        validation_alias="AUTH_IDENTITY_CLAIM",
+        description="Claim of the id token that names the user, such as `preferred_username`; else the e-mail address "
+        "that the provider vouches for, or `sub`.",
     )
     auth_users: Annotated[tuple[Actor, ...], BeforeValidator(_users)] = Field(
         (),
         repr=False,
         validation_alias="AUTH_USERS",
-        description="Users and their roles, before any claim: `anna@clinic.org=clinician@Clinic, ...`.",
+        description="Users and their roles, before any claim: `anna@clinic.org=clinician@Clinic, sub:17=admin@Clinic`.",
     )
     case_key: Annotated[bytes, AfterValidator(_long_enough)] | None = Field(
         None,
         repr=False,
         validation_alias="CASE_KEY",
-        description="Secret of 32 characters or more behind the patient search and the audit trail; never change it.",
+        description="Secret of 32 characters or more behind patient search and audit trail; only `rekey` changes it.",
+    )
+
+    is_case_log_read_only: Switch = Field(
+        False,
+        validation_alias="CASE_LOG_READ_ONLY",
+        description="`1` opens the case log for reading only, without its key, where CASE_KEY is lost.",
     )
 
     @field_validator("model_dir", "dataset_dir")
     @classmethod
-    def _existing(cls, folder: Path | None) -> Path | None:
-        if folder is not None and not folder.is_dir():
+    def _existing(cls, folder: Path | str | None) -> Path | str | None:
+        if not isinstance(folder, Path):
+            return folder
+        if not folder.is_dir():
             raise ValueError(f"expected an existing folder, received {str(folder)!r}; correct it or unset it")
-        return folder and folder.resolve()
+        return folder.resolve()
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         is_shared = self.auth == "oidc" or not self.database_url.startswith("sqlite")
-        if is_shared and self.case_key is None:
+        if is_shared and self.case_key is None and not self.is_case_log_read_only:
             raise ValueError("CASE_KEY: expected a secret with AUTH=oidc or PostgreSQL, received none; set CASE_KEY")
         if self.auth == "oidc" and not self.auth_users and self.auth_role_claim is None:
             raise ValueError("AUTH_USERS: expected users or AUTH_ROLE_CLAIM with AUTH=oidc, received none; set one")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,15 +16,36 @@ import streamlit as st
 
 from dashboard.shell import errors, formats, resources
 from dashboard.shell.charts import spaced_percents
+from dashboard.shell.settings import settings
 from data.tasks.task import Task
 from model.inference.artifact import Artifact, ArtifactMismatch
 
 STYLE_FILE = Path(__file__).resolve().parents[1] / "assets" / "style.css"
 CARD_WIDTH = 400  # pixels; three cards side by side on a wide screen, one on a phone
 MODEL_WIDTH = 360  # pixels
-CHART_CONFIG = {"displayModeBar": False, "scrollZoom": False, "doubleClick": False}
+SAVE_FILE = Path(__file__).resolve().parents[1] / "assets" / "save.js"
+# The bar of buttons shows while the pointer is over a chart; what zooms is left out, because nothing may be hidden.
+CHART_CONFIG = {
+    "displayModeBar": "hover",
+    "scrollZoom": False,
+    "doubleClick": False,
+    "modeBarButtonsToRemove": ["zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "autoScale2d", "resetScale2d"],
+}
+PICTURE_FORMATS = ("png", "svg")
 
 _log = logging.getLogger(__name__)
+
+
+@functools.cache
+def _picture_saver() -> Any:
+    """Register the component once a process; Streamlit warns where one name is registered twice."""
+    return st.components.v2.component("lesionlens_save", js=SAVE_FILE.read_text(encoding="utf-8"))
+
+
+def save_pictures() -> None:
+    """What the buttons under charts press, once for every page."""
+    with st.container(key="shell_save_place"):
+        _picture_saver()(key="shell_save")
 
 
 def page_style() -> None:
@@ -34,6 +56,12 @@ def page_style() -> None:
 def research_banner() -> None:
     """The quiet line on every page."""
     st.html(f'<p class="lens-banner">{escape(formats.RESEARCH_USE)}</p>')
+
+
+def read_only_banner() -> None:
+    """What cannot be done, and not be relied on, where the case log is open without its key."""
+    if settings().is_case_log_read_only:
+        st.warning(formats.READ_ONLY_LOG, icon=":material/lock:")
 
 
 def model_selector() -> None:
@@ -90,9 +118,16 @@ def chart_heading(title: str, data: str) -> None:
 
 
 def chart(
-    title: str, data: str, figure: go.Figure, key: str, note: str = "", has_heading: bool = True, **plotly: Any
+    title: str,
+    data: str,
+    figure: go.Figure,
+    key: str,
+    note: str = "",
+    has_heading: bool = True,
+    table: pd.DataFrame | None = None,
+    **plotly: Any,
 ) -> Any:
-    """A figure under its title.
+    """A figure under its title, which can be saved as a picture.
 
     Args:
         title: what is shown.
@@ -101,6 +136,7 @@ def chart(
         key: stable identity, so that the chart changes in place.
         note: a quiet line under the figure.
         has_heading: whether to draw title and data; False where the caller has placed them.
+        table: the numbers of the figure, to be saved as CSV.
         plotly: further arguments of `st.plotly_chart`.
     """
     if has_heading:
@@ -108,7 +144,19 @@ def chart(
     event = st.plotly_chart(spaced_percents(figure), key=key, config=CHART_CONFIG, alt=f"{title}. {data}.", **plotly)
     if note:
         st.html(f'<p class="lens-data">{escape(note)}</p>')
+    with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", key=f"{key}_files"):
+        st.html(_save_buttons(title, key), width="content")
+        if table is not None:
+            csv_download(table, f"{key}.csv", key=f"{key}_csv", type="tertiary")
     return event
+
+
+def _save_buttons(title: str, key: str) -> str:
+    return "".join(
+        f'<button type="button" class="lens-save" value="{escape(key)} {form}" '
+        f'aria-label="{escape(f"{title}: save as {form.upper()}")}">{form.upper()}</button>'
+        for form in PICTURE_FORMATS
+    )
 
 
 def class_key(task: Task) -> None:
@@ -122,8 +170,8 @@ def class_key(task: Task) -> None:
     st.html(f'<div class="lens-key" role="list" aria-label="{label}">{chips}</div>')
 
 
-def csv_download(table: pd.DataFrame, file_name: str, key: str, label: str = "CSV") -> None:
-    """A button that writes a table as CSV when it is pressed."""
+def csv_download(table: pd.DataFrame, file_name: str, key: str, label: str = "CSV", **button: Any) -> None:
+    """A button that writes a table as CSV when it is pressed; `button` are further arguments of it."""
     st.download_button(
         label,
         data=lambda: table.to_csv(index=False).encode(),
@@ -133,6 +181,7 @@ def csv_download(table: pd.DataFrame, file_name: str, key: str, label: str = "CS
         icon=":material/download:",
         on_click="ignore",
         help=f"Download {file_name}",
+        **button,
     )
 
 

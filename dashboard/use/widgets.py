@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
 from html import escape
+from uuid import UUID
 
 import pandas as pd
 import streamlit as st
@@ -15,7 +16,7 @@ from dashboard.shell import resources
 from dashboard.shell.formats import percent
 from dashboard.shell.glossary import metric_of
 from dashboard.shell.identity import actor
-from dashboard.shell.metrics import Metric
+from dashboard.shell.metrics import Metric, interval_of
 from dashboard.shell.widgets import Html, card_grid, chart, chart_heading, csv_download, html_table
 from dashboard.use import charts, wording
 from dashboard.use.tables import RATES, SWITCHES, answers_frame, bins_frame, rates_frame, use_frame
@@ -51,7 +52,11 @@ def load_cases() -> pd.DataFrame:
     """
     task = present_task()
     with st.spinner(wording.LOADING):
-        return use_table(resources.case_log().cases(CaseQuery(task=task.key), actor()), task)
+        unreadable: list[UUID] = []
+        table = use_table(resources.case_log().cases(CaseQuery(task=task.key), actor(), unreadable), task)
+    if unreadable:
+        st.error(wording.unreadable(len(unreadable)), icon=":material/error:")
+    return table
 
 
 def empty_log() -> None:
@@ -349,7 +354,7 @@ def _rate(share: Share, metric: Metric, task: Task) -> tuple[str, ...]:
 
 
 def _of_estimate(estimate: Estimate, metric: Metric) -> tuple[str, str]:
-    return metric.format(estimate.value), wording.interval_of(estimate, metric)
+    return metric.format(estimate.value), interval_of(estimate, metric)
 
 
 def _beside(text: str, note: str) -> Html:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dashboard.answer.saved import INFORMED
 from dashboard.shell.formats import percent, plural
 from dashboard.shell.glossary import metric_of
-from dashboard.shell.metrics import Metric, interval_range
+from dashboard.shell.metrics import Metric, interval_of
 from data.tasks.task import Task
 from model.evaluation.drift import ACCEPTED_DISTANCE, MIN_DRIFT_LESIONS, Drift, Reference, Shift
 from model.evaluation.subgroups import MIN_LESIONS
@@ -63,11 +63,6 @@ def data_line(cases: int, lesions: int, period: str, task: Task) -> str:
 def biopsied_line(cases: int, lesions: int, period: str, task: Task) -> str:
     """The same of biopsied cases."""
     return f"biopsied cases, {period}: {plural(cases, 'case')}, {plural(lesions, task.words.subject)}"
-
-
-def interval_of(estimate: Estimate, metric: Metric) -> str:
-    """The 95 % interval; empty where it cannot be said."""
-    return "" if math.isnan(estimate.low) else interval_range(estimate.low, estimate.high, metric)
 
 
 def counted(share: Share, task: Task) -> str:
@@ -190,8 +185,16 @@ def intro(task: Task) -> str:
     words = task.words
     return (
         f"How clinicians and the AI compare in the cases saved here. Several cases of one {words.subject} all count; "
-        f"intervals are 95 %, by bootstrap over {words.subjects}, and no rate is given for fewer than {MIN_LESIONS} "
+        f"intervals are 95 %, by {words.subject}, and no rate is given for fewer than {MIN_LESIONS} "
         f"{words.subjects}. {words.subjects.capitalize()} of one patient count as independent."
+    )
+
+
+def unreadable(count: int) -> str:
+    """Where some cases are in no figure, since their rows in the log cannot be read."""
+    return (
+        f"**{plural(count, 'case')} cannot be read and {'is' if count == 1 else 'are'} in no figure below.** Tell "
+        "whoever runs LesionLens, who can check the log on the Audit page and restore a backup."
     )
 
 

@@ -23,8 +23,12 @@ from data.cases.case import Actor
 from data.cases.database import CaseLogUnavailable
 from data.cases.tables import AuditHeadRow, AuditRow
 
-Action = Literal["sign-in", "sign-out", "view", "save", "change", "export", "delete"]
-FaultKind = Literal["changed", "missing", "reordered", "cut off", "forged"]
+Action = Literal["sign-in", "sign-out", "view", "save", "change", "export", "delete", "seal", "new key"]
+FaultKind = Literal[
+    "changed", "missing", "reordered", "cut off", "forged", "case changed", "case missing", "case put in"
+]
+# What `data.cases.seals` finds.
+CASE_FAULTS: tuple[FaultKind, ...] = ("case changed", "case missing", "case put in")
 _AT_ONCE = 1000  # entries in memory while the chain is read
 
 
@@ -56,7 +60,7 @@ class AuditEntry:
 
 @dataclass(frozen=True)
 class AuditFault:
-    """The first thing wrong with the trail: at which entry, of what kind, and in plain words."""
+    """The first thing wrong with the trail or with a case: at which entry, of what kind, and in plain words."""
 
     number: int
     kind: FaultKind
@@ -65,17 +69,24 @@ class AuditFault:
 
 @dataclass(frozen=True)
 class AuditReport:
-    """What a check of the whole trail found.
+    """What a check of the whole trail found, and of the cases by it.
 
     Attributes:
         entries: how many were read and in order.
         last_hash: of the last of them; written down elsewhere, it proves later that nothing was put back.
-        fault: None if the trail is whole.
+        fault: None if all is whole.
+        cases: how many are as they were last saved; 0 where the trail is not whole, since nothing tells then.
+        sealed_at: when the cases that there were then were sealed as they were found; None where each was from the
+            first.
+        is_proven: False where the log was opened without its key: entries follow one another, and that is all.
     """
 
     entries: int
     last_hash: str
     fault: AuditFault | None
+    cases: int = 0
+    sealed_at: datetime | None = None
+    is_proven: bool = True
 
 
 @dataclass(frozen=True)
@@ -97,12 +108,16 @@ class AuditTrail:
 
     def log_id(self, session: Session) -> UUID:
         """Whose trail it is; raises `CaseLogUnavailable` where it was made with another key."""
+        return self.head(session).log_id
+
+    def head(self, session: Session) -> AuditHeadRow:
+        """The head as it is; raises as `log_id`."""
         head = session.scalars(select(AuditHeadRow)).one()
         if not _is_same(head.key_check, self._mac("key", head.log_id)):
             raise CaseLogUnavailable(
                 "expected the key that this case log was made with, received another; set CASE_KEY to that key"
             )
-        return head.log_id
+        return head
 
     def append(
         self,
@@ -111,9 +126,13 @@ class AuditTrail:
         action: Action,
         case_id: UUID | None = None,
         details: Mapping[str, Any] | None = None,
-    ) -> None:
-        """Add an entry; the transaction must be one that no other writer runs beside."""
-        head = session.scalars(select(AuditHeadRow)).one()
+    ) -> int:
+        """Add an entry; its number. The transaction must be one that no other writer runs beside.
+
+        Raises:
+            CaseLogUnavailable: the log has been given another key since it was opened.
+        """
+        head = self.head(session)
         # Sealing a head that somebody moved would hide it for ever. So work goes on, and the fault stays to be found.
         is_sealed = _is_same(head.seal, self._seal(head))
         entry = AuditEntry(
@@ -133,6 +152,32 @@ class AuditTrail:
         head.number, head.hash = entry.number, entry.hash
         head.seal = self._seal(head) if is_sealed else ""
         session.flush()
+        return entry.number
+
+    def hash_at(self, session: Session, number: int) -> str | None:
+        """The hash of an entry; None where there is none of that number."""
+        return session.scalar(select(AuditRow.hash).where(AuditRow.number == number))
+
+    def pass_on(self, session: Session, to: AuditTrail) -> None:
+        """Make every entry's hash and the head anew with another trail's key; the triggers must be off."""
+        last_hash, number = "", 0
+        head = self.head(session)
+        statement = select(AuditRow).order_by(AuditRow.number).limit(_AT_ONCE)
+        while rows := session.scalars(statement.where(AuditRow.number > number)).all():
+            for row in rows:
+                row.previous_hash = last_hash
+                row.hash = last_hash = to._hash(_entry_of(row))
+                number = row.number
+            session.flush()
+            for row in rows:
+                session.expunge(row)
+        head.key_check, head.hash = to._mac("key", head.log_id), last_hash
+        head.seal = to._seal(head)
+        session.flush()
+
+    def times(self, session: Session, action: Action) -> list[datetime]:
+        """When something was done, oldest first, by whomever."""
+        return list(session.scalars(select(AuditRow.at).where(AuditRow.action == action).order_by(AuditRow.number)))
 
     def latest(self, session: Session, organisation: str, limit: int) -> list[AuditEntry]:
         """The newest entries of an organisation, newest first."""
@@ -205,6 +250,18 @@ class AuditTrail:
     def _mac(self, what: str, value: Any) -> str:
         message = json.dumps([what, value], sort_keys=True, separators=(",", ":"), default=str)
         return hmac.new(self.key, message.encode(), hashlib.sha256).hexdigest()
+
+
+def follow(session: Session) -> AuditReport:
+    """What can be said of the trail without the key: whether its entries are numbered on and name one another."""
+    number, last_hash = 0, ""
+    columns = AuditRow.number, AuditRow.previous_hash, AuditRow.hash
+    for found, previous, own in session.execute(select(*columns).order_by(AuditRow.number)):
+        if (found, previous) != (number + 1, last_hash):
+            fault = AuditFault(number + 1, "missing", f"entry {found} does not follow entry {number}")
+            return AuditReport(number, last_hash, fault, is_proven=False)
+        number, last_hash = found, own
+    return AuditReport(number, last_hash, None, is_proven=False)
 
 
 def _is_same(found: str, expected: str) -> bool:

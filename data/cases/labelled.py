@@ -21,12 +21,13 @@ import zipfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import UUID
 
 import pandas as pd
 from PIL import Image
 
 from data.cases.case import LOCAL_ACTOR, Actor, Case
-from data.cases.database import CaseLogUnavailable, sqlite_file
+from data.cases.database import CaseLogUnavailable
 from data.cases.log import CaseLog, open_case_log
 from data.cases.queries import CaseQuery
 from data.cases.storage import ImageAltered, ImageMissing, StorageUnavailable, open_image_store
@@ -53,7 +54,7 @@ class LabelledSet:
         contradictory: cases of lesions whose biopsies differ; a lesion of a training set has one dx.
         refused: cases of images that the model refused, which may show anything.
         other: cases whose biopsy found what is none of the task's classes, which a training set has no dx for.
-        unreadable: cases whose image is missing or was altered.
+        unreadable: cases whose image is missing or was altered, or whose row cannot be read.
     """
 
     images: int
@@ -105,7 +106,8 @@ def export_labelled(log: CaseLog, actor: Actor, task: Task, write: Write) -> Lab
         CaseLogUnavailable, NotAllowed, StorageUnavailable: as the log does.
     """
     query = CaseQuery(task=task.key, has_biopsy=True, is_descending=False)
-    found = labelled_cases(log.cases(query, actor))
+    unreadable: list[UUID] = []
+    found = labelled_cases(log.cases(query, actor, unreadable))
     if not found.cases:
         raise DatasetError(
             f"expected cases with a biopsy result among {', '.join(task.codes)}, found none; enter results on the "
@@ -123,7 +125,7 @@ def export_labelled(log: CaseLog, actor: Actor, task: Task, write: Write) -> Lab
         contradictory=found.contradictory,
         refused=found.refused,
         other=found.other,
-        unreadable=len(found.cases) - len(rows),
+        unreadable=len(unreadable) + len(found.cases) - len(rows),
     )
 
 
@@ -208,16 +210,14 @@ def main() -> None:
         f"{arguments.output}: {written.images:,} images of {written.lesions:,} lesions; left out: "
         f"{written.contradictory:,} with differing biopsies of one lesion, {written.other:,} of another diagnosis, "
         f"{written.refused:,} of refused images, "
-        f"{written.unreadable:,} without readable image; next: python -m model.train --extra {arguments.output}"
+        f"{written.unreadable:,} that cannot be read or have no readable image; "
+        f"next: python -m model.train --extra {arguments.output}"
     )
 
 
 def _run(arguments: argparse.Namespace) -> LabelledSet:
-    file = sqlite_file(arguments.database)
-    if file is not None and not file.is_file():
-        raise ValueError(f"expected the file of a case log, found none at {file}; check --database")
     images = open_image_store(arguments.images, arguments.images_endpoint)
-    log = open_case_log(arguments.database, images, arguments.key_file.read_bytes().strip())
+    log = open_case_log(arguments.database, images, arguments.key_file.read_bytes().strip(), is_there=True)
     with contextlib.closing(log):
         actor = Actor("data.cases.labelled", arguments.organisation, "admin")
         return labelled_folder(log, actor, TASKS[arguments.task], arguments.output)

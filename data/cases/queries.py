@@ -11,7 +11,8 @@ from sqlalchemy import ColumnElement, Row, Select, and_, func, or_, select
 from sqlalchemy.orm import aliased
 
 from data.cases.case import FOLLOW_UP
-from data.cases.tables import CaseRow, SearchKeys, content_hash, reference_hash, searchable
+from data.cases.tables import CaseRow, SearchKeys, check_codes, content_hash, reference_hash, searchable
+from data.tasks.known import TASKS
 
 # What a list can be sorted by.
 ORDERS: tuple[str, ...] = (
@@ -26,6 +27,8 @@ ORDERS: tuple[str, ...] = (
 )
 
 
+# Characters of a search: SQLite takes at most 1,000 conditions of words, and a pattern of 50,000 bytes.
+MAX_SEARCH = 500
 _MAY_BE_NONE = ("age", "prediction", "p_positive")
 
 
@@ -35,7 +38,7 @@ class CaseQuery:
 
     Attributes:
         text: words that must all occur in the note, the file name or what stands beside `OTHER`, in any case; or a
-            whole patient reference.
+            whole patient reference; at most `MAX_SEARCH` characters.
         patient_reference: the whole reference, with or without capitals, spaces and hyphens; found by its hash.
         content_sha256: of an uploaded file, hexadecimal; found by its keyed hash, of cases since migration 0003.
         task: key of one; cases of tasks that this program does not know are found as well.
@@ -76,6 +79,8 @@ class CaseQuery:
     def __post_init__(self) -> None:
         if self.order_by not in ORDERS:
             raise ValueError(f"expected an order ({', '.join(ORDERS)}), received {self.order_by!r}")
+        if len(self.text) > MAX_SEARCH:
+            raise ValueError(f"expected a search of at most {MAX_SEARCH} characters, received {len(self.text)}")
         if self.offset < 0 or (self.limit is not None and self.limit < 0):
             raise ValueError(f"expected limit and offset of at least 0, received {self.limit} and {self.offset}")
 
@@ -132,6 +137,11 @@ def summaries_statement(query: CaseQuery, organisation: str, keys: SearchKeys) -
     return _ordered(select(*_SUMMARY).where(*_conditions(query, organisation, keys)), query)
 
 
+def summary_statement(case_id: UUID) -> Select[Any]:
+    """One line of a list."""
+    return select(*_SUMMARY).where(CaseRow.case_id == case_id)
+
+
 def ids_statement(query: CaseQuery, organisation: str, keys: SearchKeys) -> Select[UUID]:
     """The case ids of a list, in its order."""
     return _ordered(select(CaseRow.case_id).where(*_conditions(query, organisation, keys)), query)
@@ -148,8 +158,11 @@ def tasks_statement(organisation: str) -> Select[str]:
 
 
 def summary_of(row: Row[Any]) -> CaseSummary:
-    """A row of `summaries_statement`."""
+    """A row of `summaries_statement`; raises `CaseUnreadable` for codes that its task does not have."""
     values = row._asdict()
+    if values["task"] in TASKS:  # of another task a list says nothing but how many there are
+        codes = (values[name] for name in ("own_dx", "dx", "prediction", "biopsy_dx"))
+        check_codes(TASKS[values["task"]], *codes)
     is_flagged = values["is_flagged"]
     return CaseSummary(**values | {"is_flagged": None if is_flagged is None else bool(is_flagged)})
 

@@ -31,7 +31,7 @@ from data.cases.case import (
     StoredImage,
 )
 from data.tasks.known import TASKS
-from data.tasks.task import Task
+from data.tasks.task import OTHER, Task
 
 _SHA256 = String(64)  # hexadecimal
 # Soft hyphen, hyphen bullet and minus sign, which Unicode does not count as dashes.
@@ -40,8 +40,15 @@ _MORE_HYPHENS = "\u00ad\u2043\u2212"
 DERIVED = ("reference_hash", "search_text")
 
 
+# What reading a value of SQLite ends in that is none of its column's type: it keeps any value in any column.
+GARBLED: tuple[type[Exception], ...] = (TypeError, ValueError, LookupError, AttributeError)
+
+
 class CaseUnreadable(Exception):
-    """A case of a task, or with classes, that this version of the program does not know."""
+    """A case of a task, or with classes, that this version of the program does not know, or a row that is none."""
+
+
+UNREADABLE: tuple[type[Exception], ...] = (CaseUnreadable, *GARBLED)
 
 
 class UtcTime(TypeDecorator[datetime]):
@@ -150,6 +157,16 @@ class CaseRow(Base):
     )
 
 
+class CaseSealRow(Base):
+    """What a case row was when the program last wrote it (`data.cases.seals`)."""
+
+    __tablename__ = "case_seals"
+
+    case_id: Mapped[UUID] = mapped_column(primary_key=True)
+    number: Mapped[int]  # of the audit entry that stands for that writing
+    seal: Mapped[str] = mapped_column(_SHA256)
+
+
 class ShownAnswerRow(Base):
     """That an actor has seen the answer to a file, known by its keyed hash; nothing of the file itself."""
 
@@ -159,6 +176,15 @@ class ShownAnswerRow(Base):
     actor: Mapped[str] = mapped_column(primary_key=True)
     content_hash: Mapped[str] = mapped_column(_SHA256, primary_key=True)
     shown_at: Mapped[datetime]
+
+
+class EndedSignInRow(Base):
+    """A sign-in that was ended before its time, known by a hash of what its token says; it holds for nobody."""
+
+    __tablename__ = "ended_sign_ins"
+
+    sign_in: Mapped[str] = mapped_column(_SHA256, primary_key=True)
+    holds_until: Mapped[datetime]
 
 
 class AuditRow(Base):
@@ -188,6 +214,7 @@ class AuditHeadRow(Base):
     number: Mapped[int]
     hash: Mapped[str] = mapped_column(_SHA256)
     seal: Mapped[str] = mapped_column(_SHA256)
+    kept_key: Mapped[str | None] = mapped_column(_SHA256)  # `data.cases.keys`; None until the log gets another key
 
 
 @dataclass(frozen=True)
@@ -286,6 +313,7 @@ def _set_search_text(row: CaseRow) -> None:
 
 def case_of(row: CaseRow) -> Case:
     """A row as a case; raises `CaseUnreadable`."""
+    check_codes(task_of(row), row.own_dx, row.dx, row.prediction, row.biopsy_dx)
     return Case(
         case_id=row.case_id,
         saved_at=row.saved_at,
@@ -343,6 +371,16 @@ def task_of(row: CaseRow) -> Task:
             "version of the program that saved it"
         )
     return task
+
+
+def check_codes(task: Task, *codes: str | None) -> None:
+    """Raises `CaseUnreadable` where one is neither None nor a class of the task, nor `OTHER`."""
+    unknown = [code for code in codes if code is not None and code not in (*task.codes, OTHER)]
+    if unknown:
+        raise CaseUnreadable(
+            f"expected classes of the task {task.key!r}, received {unknown[0]!r}; open the case with the version of "
+            "the program that saved it"
+        )
 
 
 def _result_of(row: CaseRow) -> ModelResult | Refusal:

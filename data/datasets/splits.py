@@ -15,6 +15,15 @@ FOLDS = 5
 # The seed of the locked test part. Changing it unlocks the test lesions: every artifact would have to be retrained.
 SPLIT_SEED = 20180804
 TEST = "test"
+LEFT_OUT = "left out"
+# Lesions of HAM10000 that one patient was given two ids for: pairs of the same dx, age, sex and site whose images are
+# nearly the same (correlation of fine detail, then looked at side by side). The first is what the second shows as well.
+SAME_LESION: dict[str, str] = {
+    "HAM_0004919": "HAM_0000140",
+    "HAM_0004604": "HAM_0006469",
+    "HAM_0007525": "HAM_0001109",
+    "HAM_0000955": "HAM_0007604",
+}
 
 
 def split_by_lesion(
@@ -33,7 +42,8 @@ def split_by_lesion(
         folds: number of folds the other lesions are dealt into.
 
     Returns:
-        Series aligned with `metadata`: `test`, or `fold0` to `fold<folds - 1>`.
+        Series aligned with `metadata`: `test`, or `fold0` to `fold<folds - 1>`. A lesion of `SAME_LESION` is in the
+        fold of the other one; where that one is locked it is `left out`, so that the locked lesions stay the same.
 
     Raises:
         ValueError: a lesion carries two diagnoses.
@@ -49,6 +59,9 @@ def split_by_lesion(
         tests = int(np.ceil(test_share * len(shuffled)))
         part_of |= dict.fromkeys(shuffled[:tests], TEST)
         part_of |= {lesion: f"fold{i % folds}" for i, lesion in enumerate(shuffled[tests:])}
+    for lesion, other in SAME_LESION.items():
+        if {lesion, other} <= part_of.keys() and part_of[lesion] != TEST:
+            part_of[lesion] = LEFT_OUT if part_of[other] == TEST else part_of[other]
     return metadata["lesion_id"].map(part_of).rename("split")
 
 
@@ -59,7 +72,15 @@ def locked_test_files(dataset: Path, seed: int, codes: Sequence[str]) -> pd.Data
         DatasetError: the folder is not HAM10000, or lacks an image.
     """
     metadata = load_metadata(dataset, codes)
-    rows = metadata[split_by_lesion(metadata, seed=seed) == TEST]
+    return with_files(metadata[split_by_lesion(metadata, seed=seed) == TEST], dataset)
+
+
+def with_files(rows: pd.DataFrame, dataset: Path) -> pd.DataFrame:
+    """Rows of the metadata of a folder shaped like HAM10000, with a column `path`.
+
+    Raises:
+        DatasetError: the folder lacks an image.
+    """
     paths = [image_path(dataset, image_id) for image_id in rows["image_id"]]
     missing = next((name for name, path in zip(rows["image_id"], paths, strict=True) if path is None), None)
     if missing is not None:

@@ -14,14 +14,17 @@ RETINA = Task(
     name="Diabetic retinopathy",
     # Grey, then Okabe & Ito's colours from cool to warm as the disease advances.
     classes=(
-        TaskClass("dr0", "No apparent retinopathy", "no retinopathy", "#999999", "No abnormalities."),
-        TaskClass("dr1", "Mild nonproliferative retinopathy", "mild retinopathy", "#56B4E9", "Microaneurysms only."),
+        TaskClass("dr0", "No apparent retinopathy", "no retinopathy", "#999999", "No abnormalities.", ("0",)),
+        TaskClass(
+            "dr1", "Mild nonproliferative retinopathy", "mild retinopathy", "#56B4E9", "Microaneurysms only.", ("1",)
+        ),
         TaskClass(
             "dr2",
             "Moderate nonproliferative retinopathy",
             "moderate retinopathy",
             "#0072B2",
             "More than microaneurysms only, but less than severe.",
+            ("2",),
         ),
         TaskClass(
             "dr3",
@@ -29,6 +32,7 @@ RETINA = Task(
             "severe retinopathy",
             "#E69F00",
             "Many haemorrhages, venous beading or vessel anomalies, without new vessels.",
+            ("3",),
         ),
         TaskClass(
             "dr4",
@@ -36,6 +40,7 @@ RETINA = Task(
             "proliferative retinopathy",
             "#D55E00",
             "New vessels, or bleeding before the retina.",
+            ("4",),
         ),
     ),
     is_ordinal=True,
@@ -68,5 +73,7 @@ RETINA = Task(
         labels="grades",
         instrument="fundus camera",
         around="retina",
+        action="referral",
+        actions="referrals",
     ),
 )

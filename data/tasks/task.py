@@ -7,7 +7,7 @@ at hand) and knows no class by name. Adding a task is adding a value.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 # What may be known beside the image. A task names those that its clinical terms can use.
@@ -15,6 +15,11 @@ AGE, SITE = "age", "site"
 # What a person may name beside the classes: something that is none of them. No class of a task has this code.
 OTHER = "other"
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+
+
+def _spelling(text: str) -> str:
+    """What is compared of a name: letters and figures, in lower case."""
+    return "".join(character for character in text.casefold() if character.isalnum())
 
 
 @dataclass(frozen=True)
@@ -27,6 +32,7 @@ class TaskClass:
         plural: how a sentence speaks of several: `of the images show nevi`.
         colour: `#rrggbb`, the same on every page.
         summary: one plain sentence for a reader who is not of the field.
+        synonyms: what tables of other people call it, besides code, name and plural.
     """
 
     code: str
@@ -34,6 +40,7 @@ class TaskClass:
     plural: str
     colour: str
     summary: str
+    synonyms: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -100,6 +107,7 @@ class Words:
         around: what lies around the subject in an image, for example `skin`.
         shown: what an image shows, where a text is about images that show something else, for example `dermoscopic
             lesion`; empty: the image.
+        action, actions: what a flag may lead to, for example `excision`.
     """
 
     subject: str
@@ -111,6 +119,8 @@ class Words:
     instrument: str
     around: str
     shown: str = ""
+    action: str = "intervention"
+    actions: str = "interventions"
 
 
 @dataclass(frozen=True)
@@ -219,6 +229,18 @@ class Task:
         """Positions of codes; raises ValueError for any other text."""
         return tuple(self.index(code) for code in codes)
 
+    def code_of(self, text: str) -> str | None:
+        """The code of the class that a text names, however written: `MEL`, `Melanoma`; None where it names none."""
+        return self._code_by_spelling.get(_spelling(text))
+
+    @cached_property
+    def _code_by_spelling(self) -> dict[str, str]:
+        return {
+            _spelling(text): one.code
+            for one in self.classes
+            for text in (*one.synonyms, one.plural, one.name, one.code)
+        }
+
     def named(self, code: str) -> TaskClass:
         """The class of a code; raises ValueError for any other text."""
         return self.classes[self.index(code)]
@@ -234,3 +256,43 @@ class Task:
     def side(self, code: str) -> str:
         """The question's word for a class: `malignant` or `benign`; raises ValueError for any other text."""
         return self.question.positive if self.is_positive(code) else self.question.negative
+
+
+def side_code(task: Task, code: str) -> str:
+    """What `asked_alone` calls the side of the question that a class is on; raises ValueError for any other text."""
+    return f"{'is' if task.is_positive(code) else 'not'}_{task.question.key}"
+
+
+def asked_alone(task: Task) -> Task:
+    """A task of two classes, the sides of another's question: `not_malignant` and `is_malignant`.
+
+    For networks that are compared with those of the task itself; none is served.
+    """
+    negative, positive = f"not_{task.question.key}", f"is_{task.question.key}"
+    commonest = task.dataset.commonest and side_code(task, task.dataset.commonest)
+
+    def side(code: str, adjective: str, looks_like: str) -> TaskClass:
+        name = f"{adjective.capitalize()} {task.words.subject}"
+        return TaskClass(
+            code,
+            name,
+            f"{adjective} {task.words.subjects}",
+            task.named(looks_like).colour,
+            f"{name}: one side of the question.",
+        )
+
+    benign = next(code for code in reversed(task.codes) if not task.is_positive(code))
+    return replace(
+        task,
+        key=f"{task.key}_{task.question.key}",
+        name=f"{task.name}, {task.question.positive} or {task.question.negative}",
+        classes=(
+            side(negative, task.question.negative, benign),
+            side(positive, task.question.positive, task.gravest),
+        ),
+        is_ordinal=False,
+        question=replace(task.question, positives=(positive,)),
+        gravest=positive,
+        look_alike=negative,
+        dataset=replace(task.dataset, commonest=commonest, counts=""),
+    )

@@ -19,6 +19,7 @@ from model.explain.stability import heatmap_stability
 from model.images.decoding import open_image
 from model.images.dicom import DicomFacts
 from model.images.framing import Framing, to_network_input
+from model.images.reading import OpenedImage
 from model.images.rejection import MAX_BYTES, Remark, RgbImage
 from model.inference.classifier import Classifier, NetworkOutput, Prediction, predict
 from model.inference.clinical import NO_FACTS, NO_TERMS, PatientFacts
@@ -94,7 +95,16 @@ class Analyzer:
                 that can be read but not judged is no exception: it comes back without answer.
         """
         started = time.perf_counter()
-        opened = open_image(content, max_bytes)
+        return self.analyse(open_image(content, max_bytes), content, started)
+
+    def analyse(self, opened: OpenedImage, content: bytes, started: float) -> Analysis:
+        """Analyse an upload that is decoded already.
+
+        Args:
+            opened: the upload, decoded.
+            content: its bytes.
+            started: when `time.perf_counter` began to count for it.
+        """
         image = opened.image
         network_input, framing = to_network_input(image, self.artifact.height, self.artifact.width)
         forward_started = time.perf_counter()

@@ -25,9 +25,10 @@ from model.analysis.analyzer import Analysis
 from model.analysis.quality import Issue, Quality, advice
 from model.explain.maps import overlay
 from model.images.rejection import Remark
-from model.inference.artifact import Artifact, MeasuredRate, OperatingPoint
+from model.inference.artifact import Artifact
 from model.inference.classifier import NetworkOutput, Prediction
 from model.inference.clinical import NO_FACTS, PatientFacts
+from model.inference.measured import ExternalResult, MeasuredRate, OperatingPoint
 
 Heatmap = Literal["none", "png", "maps"]
 
@@ -81,14 +82,30 @@ class Rate:
 
 
 @dataclass(frozen=True)
+class Elsewhere:
+    """What became of the positive images of other clinics, `source`, where a threshold did worst; end to end, so that
+    the three shares sum to 1."""
+
+    source: str
+    flagged: Rate
+    not_flagged: Rate
+    not_answered: Rate
+
+
+@dataclass(frozen=True)
 class Flag:
-    """Whether one operating point flags the image: the positive side's probability is at or above its threshold."""
+    """Whether one operating point flags the image: the positive side's probability is at or above its threshold.
+
+    `sensitivity` and `specificity` hold for the locked test lesions; `elsewhere` is null where nothing was measured at
+    other clinics.
+    """
 
     name: str
     threshold: float
     is_flagged: bool
     sensitivity: Rate
     specificity: Rate
+    elsewhere: Elsewhere | None = None
 
 
 @dataclass(frozen=True)
@@ -312,7 +329,7 @@ def _predicted(answer: Answer, prediction: Prediction, artifact: Artifact) -> An
         p_positive=prediction.p_positive,
         member_p_positive=tuple(prediction.member_p_positive.tolist()),
         conformal_set=ConformalSet(artifact.conformal.level, artifact.conformal.method, prediction.conformal_set),
-        operating_points=tuple(_flag(point, prediction) for point in artifact.operating_points),
+        operating_points=tuple(_flag(point, prediction, artifact) for point in artifact.operating_points),
     )
 
 
@@ -328,14 +345,21 @@ def _quality(quality: Quality, artifact: Artifact) -> QualityFacts:
     )
 
 
-def _flag(point: OperatingPoint, prediction: Prediction) -> Flag:
+def _flag(point: OperatingPoint, prediction: Prediction, artifact: Artifact) -> Flag:
+    other = artifact.elsewhere(point.name, point.threshold)
     return Flag(
         name=point.name,
         threshold=point.threshold,
         is_flagged=prediction.p_positive >= point.threshold,
         sensitivity=_rate(point.sensitivity),
         specificity=_rate(point.specificity),
+        elsewhere=None if other is None else _elsewhere(other),
     )
+
+
+def _elsewhere(other: ExternalResult) -> Elsewhere:
+    fates = other.positives
+    return Elsewhere(other.source, _rate(fates.flagged), _rate(fates.not_flagged), _rate(fates.not_answered))
 
 
 def _rate(rate: MeasuredRate) -> Rate:

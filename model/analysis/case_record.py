@@ -17,8 +17,9 @@ from model.explain.maps import explain
 from model.images.decoding import decode_image
 from model.images.framing import PREPROCESSING_VERSION, to_network_input
 from model.images.rejection import MAX_STORED_BYTES, RgbImage
-from model.inference.artifact import Artifact, MeasuredRate, OperatingPoint
+from model.inference.artifact import Artifact
 from model.inference.classifier import NetworkOutput, Prediction
+from model.inference.measured import MeasuredRate, OperatingPoint
 
 # Of a forward pass, what a screen shows (some networks find no lesion); embedding and texture serve searches in the
 # model's own version only.

@@ -9,8 +9,10 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import time
 import traceback
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -116,11 +118,46 @@ class TextFormatter(logging.Formatter):
         return " ".join([super().formatMessage(record), *(f"{name}={value}" for name, value in fields.items())])
 
 
+class SeldomLines(logging.Filter):
+    """Lets so many lines of one place in the code pass a minute, and says with the next one how many it kept back.
+
+    What strangers can cause again and again, such as requests that are none, would fill a disk.
+    """
+
+    def __init__(self, most: int = 20, seconds: float = 60.0, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._most, self._seconds, self._clock = most, seconds, clock
+        self._kinds: dict[tuple[str, int], _Passed] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        kind = (record.pathname, record.lineno)
+        passed = self._kinds.setdefault(kind, _Passed(self._clock()))
+        if self._clock() - passed.since >= self._seconds:
+            if passed.count > self._most:
+                record.msg = f"{record.getMessage()} (and {passed.count - self._most} more like it before)"
+                record.args = ()
+            passed.since, passed.count = self._clock(), 0
+        passed.count += 1
+        return passed.count <= self._most
+
+
+@dataclass
+class _Passed:
+    since: float
+    count: int = 0
+
+
 def log_to_stdout(formatter: logging.Formatter) -> None:
-    """Send the log of this process, from level info, to standard output; replaces what was configured before."""
+    """Send the log of this process, from level info, to standard output; replaces what was configured before.
+
+    Of lines that strangers can cause at any rate it takes few: see `SeldomLines`.
+    """
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(formatter)
     logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
+    for name in ("uvicorn.error", "asyncio"):
+        logger = logging.getLogger(name)
+        logger.filters[:] = [SeldomLines()]
 
 
 def where(error: BaseException) -> dict[str, Any]:

@@ -3,6 +3,9 @@
 LiteRT's interpreters serve one thread at a time and let the others run meanwhile, so each worker thread owns one; what
 comes before (decoding) and after (overlay) runs in the same thread, since more threads than cores would only make
 every answer later. Images are not joined into batches: the exported network takes one at a time.
+
+What is not surely cheap to decode waits in a queue of its own, and comes to the networks as pixels: files that cost
+seconds keep nobody else waiting.
 """
 
 from __future__ import annotations
@@ -17,6 +20,10 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from model.analysis.analyzer import Analysis, Analyzer
+from model.images.decoder import MAX_SECONDS
+from model.images.decoding import open_image
+from model.images.ordinary import is_ordinary
+from model.images.reading import OpenedImage
 from model.inference.artifact import Artifact
 from model.inference.classifier import Classifier
 from model.inference.clinical import NO_FACTS, PatientFacts
@@ -67,31 +74,57 @@ class AnalyzerPool:
         for _ in range(workers):
             self._idle.put(Analyzer(_warm(make_classifier(artifact))))
         self._executor = ThreadPoolExecutor(workers, thread_name_prefix="analyzer")
+        self._unusual = ThreadPoolExecutor(1, thread_name_prefix="unusual")
 
-    def submit(self, content: bytes, finish: Finish[Value], facts: PatientFacts = NO_FACTS) -> Future[Finished[Value]]:
+    def submit(
+        self, content: bytes, finish: Finish[Value], facts: PatientFacts = NO_FACTS, seconds: float = MAX_SECONDS
+    ) -> Future[Finished[Value]]:
         """Queue the bytes of an uploaded image.
 
         Args:
             content: of a file, see `model.images.decoding.decode_image`.
             finish: called in the worker with the analysis, also where the image is refused.
             facts: what is known of the patient.
+            seconds: after so many by the clock the decoding of an unusual file is ended, whether it had begun or not.
 
         Returns:
             What comes of it; raises `ImageRejected` where the bytes cannot be read. Cancelling it before its turn
             takes it out of the queue.
         """
-        return self._executor.submit(self._run, content, finish, facts, time.perf_counter())
+        submitted = time.perf_counter()
+        if is_ordinary(content):
+            return self._executor.submit(self._run, content, finish, facts, submitted)
+        return self._unusual.submit(self._run_unusual, content, finish, facts, submitted, seconds)
 
     def close(self) -> None:
         """Drop what waits; what runs is finished."""
-        self._executor.shutdown(wait=False, cancel_futures=True)
+        for executor in (self._unusual, self._executor):
+            executor.shutdown(wait=False, cancel_futures=True)
 
-    def _run(self, content: bytes, finish: Finish[Value], facts: PatientFacts, submitted: float) -> Finished[Value]:
-        wait = time.perf_counter() - submitted
+    def _run_unusual(
+        self, content: bytes, finish: Finish[Value], facts: PatientFacts, submitted: float, seconds: float
+    ) -> Finished[Value]:
+        started = time.perf_counter()
+        # Whoever asked is answered by then.
+        opened = open_image(content, seconds=max(0.0, submitted + seconds - started))
+        decoding = time.perf_counter() - started
+        return self._executor.submit(self._run, content, finish, facts, submitted, opened, decoding).result()
+
+    def _run(
+        self,
+        content: bytes,
+        finish: Finish[Value],
+        facts: PatientFacts,
+        submitted: float,
+        opened: OpenedImage | None = None,
+        decoding: float = 0.0,
+    ) -> Finished[Value]:
+        wait = time.perf_counter() - submitted - decoding
         analyzer = self._idle.get()
         try:
-            started = time.perf_counter()
-            analysis = analyzer.with_facts(analyzer.run(content), facts)
+            started = time.perf_counter() - decoding
+            analysis = analyzer.analyse(opened or open_image(content), content, started)
+            analysis = analyzer.with_facts(analysis, facts)
             analysed = time.perf_counter()
             value = finish(analysis)
             answered = time.perf_counter()

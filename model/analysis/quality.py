@@ -15,22 +15,28 @@ from model.images.rejection import RgbImage
 from model.inference.artifact import QualityLimits
 
 Array = NDArray[np.float64]
-Issue = Literal["too_dark", "too_bright", "no_contrast", "blurred", "out_of_distribution"]
+Issue = Literal["too_dark", "too_bright", "no_contrast", "too_blurred", "out_of_distribution", "blurred", "at_the_edge"]
 
-# Refused: nothing in such an image can be read, or the network was never shown anything like it. A blurred image is
-# answered with an amber warning instead, since a clinician may have no better one.
-REFUSED: frozenset[Issue] = frozenset(("too_dark", "too_bright", "no_contrast", "out_of_distribution"))
+# Refused: nothing in such an image can be read, or the network was never shown anything like it. A blurred image that
+# still resembles what it was shown is answered with an amber warning instead, since a clinician may have no better one;
+# so is one at the edge of that.
+REFUSED: frozenset[Issue] = frozenset(("too_dark", "too_bright", "no_contrast", "too_blurred", "out_of_distribution"))
 # Templates of `Task.worded`.
 _ADVICE: Mapping[Issue, str] = {
     "too_dark": "The image is too dark. Check that the {instrument}'s light is on and take it again.",
     "too_bright": "The image is over-exposed. Lower the exposure, avoid reflections, and take it again.",
     "no_contrast": "The image shows almost no structure. Focus on the {subject} and take it again.",
+    "too_blurred": (
+        "The image is too blurred to be judged. Use a {instrument}, hold it still, focus on the {subject}, and take it "
+        "again."
+    ),
     "out_of_distribution": (
         "This does not look like the {images} the model knows, so any answer would be a guess. "
         "Use a {instrument}, fill the frame with one {subject}, and take it again. Photographs without a {instrument}, "
         "other parts of the body, documents and drawings cannot be judged."
     ),
     "blurred": "The image is blurred. The answer is less certain than its numbers say; take a sharper image.",
+    "at_the_edge": "The image is unlike most of those the model was trained on. Fill the frame with one {subject}.",
 }
 
 
@@ -132,13 +138,17 @@ def assess(network_input: RgbImage, ood_score: float, limits: QualityLimits) -> 
         limits: from the manifest.
     """
     sharpness, brightness, contrast = measure(network_input)
+    # Written so that a score that is not a number is refused, not let through. A blurred lesion is far from the sharp
+    # ones: what is wrong with it is the blur.
+    is_foreign, is_blurred = not ood_score <= limits.max_ood_score, sharpness < limits.min_sharpness
     found: dict[Issue, bool] = {
         "too_dark": brightness < limits.min_brightness,
         "too_bright": brightness > limits.max_brightness,
         "no_contrast": contrast < limits.min_contrast,
-        # Written so that a score that is not a number is refused, not let through.
-        "out_of_distribution": not ood_score <= limits.max_ood_score,
-        "blurred": sharpness < limits.min_sharpness,
+        "out_of_distribution": is_foreign and not is_blurred,
+        "too_blurred": is_foreign and is_blurred,
+        "blurred": is_blurred and not is_foreign,
+        "at_the_edge": limits.edge_ood_score < ood_score <= limits.max_ood_score,
     }
     return Quality(
         sharpness, brightness, contrast, ood_score, tuple(issue for issue, is_found in found.items() if is_found)

@@ -1,4 +1,4 @@
-"""Age and body site of the images of a batch, from a CSV table beside them.
+"""Age and body site of the images of a batch, from a table beside them, as spreadsheets and scripts write it.
 
     image,age,site
     ISIC_0027419.jpg,80,scalp
@@ -9,12 +9,13 @@ HAM10000's metadata is such a table: `image_id` names an image without its endin
 from __future__ import annotations
 
 import csv
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from model.batch.sources import Source, source_of
-from model.batch.table import source_text, valid_text
+from data.datasets.tables import separator_of, text_encoding
+from model.batch.names import ImageNames
+from model.batch.sources import Source
 from model.inference.clinical import UNKNOWN, PatientFacts
 
 _IMAGE = "image"
@@ -30,16 +31,28 @@ class FactsUnreadable(Exception):
     """A table of facts that cannot be used; the message names the file, the row and what to do."""
 
 
-def read_facts(path: Path, sources: Sequence[Source]) -> dict[Source, PatientFacts]:
+@dataclass(frozen=True)
+class FactsTable:
     """What a table says of the images of a batch.
 
-    Args:
-        path: CSV with a column `image` (path, file name, or file name without ending) and `age`, `site` or both;
-            other columns are left alone, an empty cell is unknown.
-        sources: the images; rows of others are checked and not used.
+    Attributes:
+        by_image: facts of the images that have a row.
+        unused: names of the rows that fit no image, as they are written, each with its line.
+    """
 
-    Returns:
-        Facts by image; an image without a row is not among them.
+    by_image: Mapping[Source, PatientFacts]
+    unused: Sequence[tuple[str, int]]
+
+
+def read_facts(path: Path, sources: Sequence[Source]) -> FactsTable:
+    """The rows of a table and whose they are.
+
+    Args:
+        path: commas, semicolons or tabs, UTF-8 or UTF-16 with its mark; a column `image` (path, file name, or file name
+            without ending) and `age`, `site` or both. Other columns are left alone, an empty cell is unknown. Names
+            are the same in any case, with either slash, and whichever way their accents are encoded; where several
+            images fit so, the one that is spelled alike is meant.
+        sources: the images; rows of others are checked and not used.
 
     Raises:
         OSError: the file cannot be read.
@@ -47,53 +60,44 @@ def read_facts(path: Path, sources: Sequence[Source]) -> dict[Source, PatientFac
             a row already.
     """
     found: dict[Source, PatientFacts] = {}
-    index = _Index(sources)
+    unused: list[tuple[str, int]] = []
+    index = ImageNames(sources)
     for row, name, facts in _rows(path):
         meant = index.named(name)
+        if not meant:
+            unused.append((name, row))
         if len(meant) > 1:
             raise _unreadable(path, row, f"a name of one image, received {name}, which fits {len(meant)}; write paths")
         for source in meant:
             if source in found:
                 raise _unreadable(path, row, f"one row an image, received another of {name}; remove one")
             found[source] = facts
-    return found
-
-
-class _Index:
-    """Images by path, by file name and by file name without ending."""
-
-    def __init__(self, sources: Sequence[Source]) -> None:
-        self._by_path: dict[str, list[Source]] = defaultdict(list)
-        self._by_name: dict[str, list[Source]] = defaultdict(list)
-        self._by_stem: dict[str, list[Source]] = defaultdict(list)
-        for source in sources:
-            self._by_path[source_text(source)].append(source)
-            self._by_name[valid_text(source.name)].append(source)
-            self._by_stem[valid_text(source.stem)].append(source)
-
-    def named(self, name: str) -> Sequence[Source]:
-        if "/" in name:
-            return self._by_path.get(source_text(source_of(name)), [])
-        return self._by_name.get(name, self._by_stem.get(name, []))
+    return FactsTable(found, unused)
 
 
 def _rows(path: Path) -> Iterator[tuple[int, str, PatientFacts]]:
     """Line number, image and facts of each row."""
-    # Excel puts a byte-order mark first.
-    with path.open(newline="", encoding="utf-8-sig") as file:
+    with path.open(newline="", encoding=text_encoding(path)) as file:
         try:
-            reader = csv.DictReader(file)
-            columns = _columns(path, reader.fieldnames or ())
+            separator = separator_of(file.readline(), _NAMES[_IMAGE])
+            file.seek(0)
+            reader = csv.DictReader(file, delimiter=separator)
+            reader.fieldnames = [column.strip().lower() for column in reader.fieldnames or ()]
+            columns = _columns(path, reader.fieldnames)
             for cells in reader:
                 if None in cells or None in cells.values():
                     raise _unreadable(path, reader.line_num, "as many cells as the first row, received others")
+                if not any(cells.values()):
+                    continue  # spreadsheets write rows that were emptied
                 values = {field: cells[column].strip() for field, column in columns.items()}
                 if not values[_IMAGE]:
                     raise _unreadable(path, reader.line_num, "a name of an image, received nothing")
+                if separator != ",":
+                    values["age"] = values.get("age", "").replace(",", ".")
                 yield reader.line_num, values[_IMAGE], _facts(path, reader.line_num, values)
         # Bytes that are no text are a ValueError.
         except (csv.Error, ValueError) as error:
-            raise FactsUnreadable(f"{path}: expected a CSV table in UTF-8, received something else") from error
+            raise FactsUnreadable(f"{path}: expected a table in UTF-8, received something else") from error
 
 
 def _columns(path: Path, header: Sequence[str]) -> dict[str, str]:
@@ -107,7 +111,8 @@ def _columns(path: Path, header: Sequence[str]) -> dict[str, str]:
             columns[field] = found[0]
     if _IMAGE not in columns or len(columns) == 1:
         raise FactsUnreadable(
-            f"{path}: expected a column {_IMAGE} and age, site or both, separated by commas, received others"
+            f"{path}: expected a column {_IMAGE} and age, site or both, separated by commas, semicolons or tabs, "
+            "received others"
         )
     return columns
 

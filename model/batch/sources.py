@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path, PurePath, PurePosixPath
 from typing import Any
 
+from data.cases.stores.calls import Redirected, refuse_redirects, seconds_for, within
 from model.images.decoding import IMAGE_SUFFIXES
 from model.images.dicom import is_dicom
 from model.images.rejection import MAX_BYTES
@@ -151,32 +152,39 @@ def copies_in(places: Sequence[str]) -> list[Path]:
 def _keys(bucket: str, prefix: str) -> Iterator[str]:
     from botocore.exceptions import BotoCoreError, ClientError
 
+    pages = iter(_client().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix))
     try:
-        for page in _client().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+        while (page := within(seconds_for(), lambda: next(pages, None))) is not None:
             yield from (found["Key"] for found in page.get("Contents", ()))
-    except (BotoCoreError, ClientError) as error:
+    except (BotoCoreError, ClientError, Redirected, TimeoutError) as error:
         raise _unavailable(bucket, error) from error
 
 
 def _read_object(source: S3Object) -> bytes:
     from botocore.exceptions import BotoCoreError, ClientError
 
+    # Made before the clock starts: what takes long here is this machine, not the store.
+    client = _client()
     try:
-        body = _client().get_object(Bucket=source.bucket, Key=source.key)["Body"]
-        content = bytearray()
-        # To the end, where boto3 checks that nothing is missing, or to the limit.
-        for chunk in body.iter_chunks(1024 * 1024):
-            content += chunk
-            if len(content) > MAX_BYTES:
-                body.close()
-                break
-        return bytes(content)
+        answer = within(seconds_for(), lambda: client.get_object(Bucket=source.bucket, Key=source.key))
+        return within(seconds_for(MAX_BYTES), lambda: _content(answer["Body"]))
     except ClientError as error:
         if error.response.get("Error", {}).get("Code") in _GONE:
             raise FileNotFoundError(2, "No such object") from error
         raise _unavailable(source.bucket, error) from error
-    except BotoCoreError as error:
+    except (BotoCoreError, Redirected, TimeoutError) as error:
         raise _unavailable(source.bucket, error) from error
+
+
+def _content(body: Any) -> bytes:
+    """To the end, where boto3 checks that nothing is missing, or to the limit."""
+    content = bytearray()
+    for chunk in body.iter_chunks(1024 * 1024):
+        content += chunk
+        if len(content) > MAX_BYTES:
+            body.close()
+            break
+    return bytes(content)
 
 
 @cache
@@ -187,7 +195,9 @@ def _client() -> Any:
 
     retries = {"total_max_attempts": _ATTEMPTS, "mode": "standard"}
     config = Config(connect_timeout=_CONNECT_SECONDS, read_timeout=_READ_SECONDS, retries=retries)  # type: ignore[arg-type]
-    return boto3.Session().client("s3", config=config)
+    client = boto3.Session().client("s3", config=config)
+    refuse_redirects(client)
+    return client
 
 
 def _unavailable(bucket: str, error: Any) -> SourceUnavailable:

@@ -171,7 +171,7 @@ def _drift(days: int | None, table: pd.DataFrame, reference: Reference, resample
     predicted = [table["prediction"] == dx for dx in reference.task.codes]
     is_blurred = table["quality"].str.split("|").map(lambda remarks: BLURRED in remarks).astype(bool)
     *class_shares, blurred = measure_shares(
-        table, [(is_hit, table["prediction"].notna()) for is_hit in (*predicted, is_blurred)], weights
+        table, [(is_hit, table["prediction"].notna()) for is_hit in (*predicted, is_blurred)]
     )
     return Drift(
         days=days,
@@ -222,8 +222,7 @@ def _distance_estimate(value: float, resampled: Array) -> Estimate:
     """A distance with its basic interval: noise only adds to a distance, so the percentile interval lies too high.
 
     Source:
-        Davison & Hinkley 1997, section 5.2, doi:10.1017/CBO9780511802843; see
-        `model.measures.intervals.calibration_estimate`.
+        Davison & Hinkley 1997, section 5.2, doi:10.1017/CBO9780511802843.
     """
     low, high = percentile_interval(resampled)
     return Estimate(value, float(np.clip(2 * value - high, 0, value)), float(np.clip(2 * value - low, value, 1)))

@@ -4,24 +4,35 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 
 from data.tasks.task import Task
+from model.measures.calibration import CalibrationError
 from model.measures.intervals import Estimate
 
 Section = Mapping[str, Any]
 
 
 def text_of(estimate: Estimate) -> str:
-    """An estimate as `0.802 (0.764 to 0.836)`; `-` for what cannot be said."""
+    """An estimate as `0.802 (0.764 to 0.836)`; `-` for what cannot be said.
+
+    Of an area of too few groups stands the value alone, of a calibration error what chance alone gives.
+    """
     if math.isnan(estimate.value):
         return "-"
+    if isinstance(estimate, CalibrationError):
+        return f"{estimate.value:.3f} (by chance {estimate.chance_median:.3f}, up to {estimate.chance_high:.3f})"
+    if math.isnan(estimate.low):
+        return f"{estimate.value:.3f} (too few to say)"
     return f"{estimate.value:.3f} ({estimate.low:.3f} to {estimate.high:.3f})"
 
 
 def estimate_text(stored: Section) -> str:
     """The same of an estimate as a manifest holds it, with None for NaN."""
-    return text_of(Estimate(*(math.nan if stored[name] is None else stored[name] for name in ("value", "low", "high"))))
+    kind = CalibrationError if "chance_median" in stored else Estimate
+    names = [field.name for field in fields(kind)]
+    return text_of(kind(**{name: math.nan if stored[name] is None else stored[name] for name in names}))
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -39,7 +50,11 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def metric_name(key: str, task: Task) -> str:
     """A metric's key as a table says it: `positive_auroc` is `malignant auroc` of skin lesions."""
-    words = {"positive_auroc": f"{task.question.key} auroc", "gravest_auroc": f"{_gravest(task)} auroc"}
+    words = {
+        "positive_auroc": f"{task.question.key} auroc",
+        "gravest_auroc": f"{_gravest(task)} auroc",
+        "brier_score": "Brier score",
+    }
     return words.get(key, key.replace("_", " "))
 
 
@@ -80,11 +95,12 @@ def gate_table(section: Section, task: Task) -> str:
             row["source"],
             f"{row['images']:,}",
             estimate_text(row["refused"]),
+            estimate_text(row["at_the_edge"]) if "at_the_edge" in row else "",
             "refused" if row["should_be_refused"] else "answered",
         )
         for row in section["sources"]
     ]
-    return table(("Quality gate", "images", "share refused", "should be"), rows)
+    return table(("Quality gate", "images", "share refused", "at the edge", "should be"), rows)
 
 
 def _heatmaps(section: Section, task: Task) -> str:
@@ -93,7 +109,39 @@ def _heatmaps(section: Section, task: Task) -> str:
         (row["method"], str(row["images"]), *(estimate_text(row["measures"][name]) for name in names))
         for row in section["methods"]
     ]
-    return table(("Heatmaps against lesion masks", "images", *(name.replace("_", " ") for name in names)), rows)
+    methods = table(("Heatmaps against lesion masks", "images", *(name.replace("_", " ") for name in names)), rows)
+    checks = heatmap_checks(section)
+    return f"{methods}\n\n{checks}" if checks else methods
+
+
+def heatmap_checks(section: Section) -> str:
+    """How far a heatmap changes under noise, and how alike that of a randomised network is; as far as measured.
+
+    Artifacts from before there were these checks have neither: empty.
+    """
+    parts = []
+    if section.get("noise"):
+        noise = section["noise"]
+        parts.append(
+            f"Largest change under noise of up to {noise['levels']} of 255 levels, {noise['samples']} copies, "
+            f"{noise['images']:,} images: {estimate_text(noise['change'])}"
+        )
+    if section.get("randomisation"):
+        names = ("rank_correlation", "absolute_rank_correlation", "correlation")
+        images, stages = section["randomisation"]["images"], section["randomisation"]["stages"]
+        rows = [
+            (_stage_name(stage), str(stage["without_evidence"]), *(estimate_text(stage[name]) for name in names))
+            for stage in stages
+        ]
+        header = (f"Network randomised, {images:,} images", "map empty", *(name.replace("_", " ") for name in names))
+        parts.append(table(header, rows))
+    return "\n\n".join(parts)
+
+
+def _stage_name(stage: Section) -> str:
+    if stage["part"] == "backbone":
+        return f"and {stage['backbone_share']:.1%} of the backbone's layers"
+    return {"output": "output layer", "head": "and all above the backbone"}[stage["part"]]
 
 
 def robustness_table(section: Section, task: Task) -> str:
@@ -155,6 +203,69 @@ def clinical_table(section: Section, task: Task) -> str:
     return table(("Age and body site", "image alone", "with what is known", "gain"), rows)
 
 
+def external_tables(sections: Sequence[Section], task: Task) -> str:
+    """What was measured at other clinics: a source below the other, each with its thresholds end to end."""
+    return "\n\n".join(_external(section, task) for section in sections)
+
+
+def _external(section: Section, task: Task) -> str:
+    kinds = {"positive": task.question.positive, "gravest": task.named(task.gravest).name, "negative": "others"}
+    if "positive_auroc" in section:
+        kinds["negative"] = task.question.negative
+    fates = ("flagged", "not_flagged", "not_answered")
+    rows = [
+        (f"{point['name']}: {kinds[kind]}", f"{outcome['flagged']['n']:,}", *(estimate_text(outcome[f]) for f in fates))
+        for point in section["points"]
+        for kind, outcome in point["outcomes"].items()
+    ]
+    rows += [
+        (f"{point['name']}: {name} of the answered", f"{rate['n']:,}", estimate_text(rate), "", "")
+        for point in section["points"]
+        for name, rate in point["answered"].items()
+    ]
+    header = (f"{section['name']}, {section['images']:,} images", "n", *(fate.replace("_", " ") for fate in fates))
+    figures = [
+        (metric_name(key.removesuffix("_with_refused"), task) + suffix, estimate_text(section[key]))
+        for key, suffix in (
+            ("gravest_auroc", ", answered"),
+            ("gravest_auroc_with_refused", ", refused ones too"),
+            ("positive_auroc", ", answered"),
+            ("positive_auroc_with_refused", ", refused ones too"),
+        )
+        if key in section
+    ]
+    if section["calibration_error"] is not None:
+        figures.append(("calibration error", estimate_text(section["calibration_error"])))
+    sets = section["sets"]
+    figures.append((f"mean size of the {sets['level']:.0%} sets", estimate_text(sets["mean_size"])))
+    figures += [
+        (f"coverage, {row['dx']} (n = {row['coverage']['n']:,})", estimate_text(row["coverage"]))
+        for row in sets["coverage"]
+    ]
+    figures += [
+        (f"refused, {row['dx']} (n = {row['refused']['n']:,})", estimate_text(row["refused"]))
+        for row in section["refused"]
+    ]
+    return f"{table(header, rows)}\n{table((section['model'], 'value'), figures)}"
+
+
+def repeatability_table(section: Section, task: Task) -> str:
+    """How far two photographs of one lesion differ, by level of the probability of one and of the mean of both."""
+    rows = [
+        (
+            f"{name} {level['low']:.2f} to {level['high']:.2f}",
+            f"{level['pairs']:,}",
+            f"{level['lesions']:,}",
+            estimate_text(level["median"]),
+            estimate_text(level["largest"]),
+        )
+        for key, name in (("of_one", "one"), ("of_mean", "mean"))
+        for level in section[key]
+    ]
+    header = (f"Two images of one {task.words.subject}: p({task.question.key})", "pairs", task.words.subjects)
+    return table((*header, "half differ by at most", f"{section['share']:.0%} differ by at most"), rows)
+
+
 def _reliability(section: Section, task: Task) -> str:
     bins = section["top_class"]
     rows = [
@@ -172,6 +283,8 @@ _SECTIONS: dict[str, tuple[str, str, Callable[[Any, Task], str]]] = {
     "gate": ("Quality gate", "python -m model.studies.gate", gate_table),
     "heatmaps": ("Heatmaps", "python -m model.studies.heatmaps", _heatmaps),
     "robustness": ("Robustness", "python -m model.studies.robustness", robustness_table),
+    "external": ("Other clinics", "python -m model.studies.external", external_tables),
+    "repeatability": ("Repeatability", "python -m model.studies.repeatability", repeatability_table),
     "retrieval": ("Similar cases", "python -m model.export", _retrieval),
     "subgroups": ("Subgroups", "python -m model.export", _subgroups),
 }

@@ -10,18 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.evaluation.predictions import Cohort
+from model.measures.areas import auroc_estimate, macro_auroc_estimate
+from model.measures.calibration import CalibrationError, calibration_error
 from model.measures.intervals import (
     BOOTSTRAP_SEED,
     RESAMPLES,
     Estimate,
     Weights,
     bootstrap_weights,
-    calibration_estimate,
     estimate_of,
     percentile_interval,
-    rate_estimates,
-    share_estimates,
-    weighted_auroc,
     weighted_balanced_accuracy,
     weighted_confusion_matrices,
     weighted_sensitivity_at,
@@ -29,14 +27,14 @@ from model.measures.intervals import (
 from model.measures.metrics import (
     Array,
     Booleans,
-    auroc,
     balanced_accuracy,
     confusion_matrix,
-    macro_auroc,
     mean_of_finite,
+    reliability,
     roc_curve,
 )
 from model.measures.ordinal import kappa_of, quadratic_weighted_kappa
+from model.measures.shares import rate_estimates, share_estimates
 
 MACRO = "macro"
 ROC_GRID = np.linspace(0, 1, 101)
@@ -62,11 +60,11 @@ class Evaluation:
 
     Attributes:
         images, lesions: how many were measured.
-        resamples, seed: of the bootstrap by lesion.
+        resamples, seed: of the bootstrap by lesion (balanced accuracy, kappa), and of what chance gives.
         balanced_accuracy: mean per-class sensitivity of the predicted class.
         macro_auroc: mean one-against-rest AUROC.
         positive_auroc: of the summed probability of the question's positive classes (malignant).
-        calibration_error: of the highest probability, 15 bins.
+        calibration_error: of the highest probability, 15 bins, beside what chance alone gives.
         per_class: one a class, in class order.
         confusion: (C, C) int64 images, row reference, column predicted class.
         weighted_kappa: quadratic weighted kappa of grades, at most 1; None for classes that are names.
@@ -80,7 +78,7 @@ class Evaluation:
     balanced_accuracy: Estimate
     macro_auroc: Estimate
     positive_auroc: Estimate
-    calibration_error: Estimate
+    calibration_error: CalibrationError
     per_class: tuple[ClassMetrics, ...]
     confusion: NDArray[np.int64]
     weighted_kappa: Estimate | None = None
@@ -88,7 +86,8 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class RocCurve:
-    """One ROC curve with its pointwise 95 % band; NaN where a group is empty.
+    """One ROC curve with its pointwise 95 % band; NaN where a group is empty, the band also where the area has no
+    interval.
 
     Attributes:
         name: a code (against the rest), `macro`, or the question's key (`malignant`).
@@ -125,26 +124,21 @@ def evaluate(cohort: Cohort, resamples: int = RESAMPLES, seed: int = BOOTSTRAP_S
     """
     weights = bootstrap_weights(cohort.lesion_ids, resamples, seed)
     truth, predicted, classes = cohort.dx_true, cohort.dx_predicted, len(cohort.task.classes)
-    areas = np.array([weighted_auroc(truth == k, cohort.probabilities[:, k], weights) for k in range(classes)])
-    per_class = tuple(_class_metrics(cohort, index, areas[index], weights) for index in range(classes))
     is_correct = (truth == predicted)[:, np.newaxis]
     return Evaluation(
         images=len(truth),
         lesions=len(np.unique(cohort.lesion_ids)),
         resamples=resamples,
         seed=seed,
-        accuracy=share_estimates(is_correct, np.ones_like(is_correct), cohort.lesion_ids, weights)[0],
+        accuracy=share_estimates(is_correct, np.ones_like(is_correct), cohort.lesion_ids)[0],
         balanced_accuracy=estimate_of(
             balanced_accuracy(truth, predicted, classes),
             weighted_balanced_accuracy(truth, predicted, weights, classes),
         ),
-        macro_auroc=estimate_of(macro_auroc(truth, cohort.probabilities), mean_of_finite(areas)),
-        positive_auroc=estimate_of(
-            auroc(cohort.is_positive, cohort.p_positive),
-            weighted_auroc(cohort.is_positive, cohort.p_positive, weights),
-        ),
-        calibration_error=calibration_estimate(truth, cohort.probabilities, weights),
-        per_class=per_class,
+        macro_auroc=macro_auroc_estimate(truth, cohort.probabilities, cohort.lesion_ids),
+        positive_auroc=auroc_estimate(cohort.is_positive, cohort.p_positive, cohort.lesion_ids),
+        calibration_error=calibration_error(truth, cohort.probabilities, cohort.lesion_ids, resamples, seed),
+        per_class=tuple(_class_metrics(cohort, index) for index in range(classes)),
         confusion=confusion_matrix(truth, predicted, classes),
         weighted_kappa=_weighted_kappa(cohort, weights) if cohort.task.is_ordinal else None,
     )
@@ -158,10 +152,10 @@ def _weighted_kappa(cohort: Cohort, weights: Weights) -> Estimate:
     )
 
 
-def _class_metrics(cohort: Cohort, index: int, areas: Array, weights: Weights) -> ClassMetrics:
+def _class_metrics(cohort: Cohort, index: int) -> ClassMetrics:
     is_class = cohort.dx_true == index
     is_called = cohort.dx_predicted == index
-    sensitivity, specificity, ppv, npv, _ = rate_estimates(is_class, is_called, cohort.lesion_ids, weights)
+    sensitivity, specificity, ppv, npv, _ = rate_estimates(is_class, is_called, cohort.lesion_ids)
     return ClassMetrics(
         dx=cohort.task.codes[index],
         images=int(is_class.sum()),
@@ -170,7 +164,7 @@ def _class_metrics(cohort: Cohort, index: int, areas: Array, weights: Weights) -
         specificity=specificity,
         ppv=ppv,
         npv=npv,
-        auroc=estimate_of(auroc(is_class, cohort.probabilities[:, index]), areas),
+        auroc=auroc_estimate(is_class, cohort.probabilities[:, index], cohort.lesion_ids),
     )
 
 
@@ -180,7 +174,7 @@ def roc_curves(cohort: Cohort, resamples: int = RESAMPLES, seed: int = BOOTSTRAP
     Args:
         cohort: the images.
         resamples: bootstrap samples of lesions, at least 1.
-        seed: of the bootstrap; the same as in `evaluate` gives the same intervals of the areas.
+        seed: of the bootstrap.
 
     Raises:
         ValueError: fewer than one resample.
@@ -192,9 +186,14 @@ def roc_curves(cohort: Cohort, resamples: int = RESAMPLES, seed: int = BOOTSTRAP
     drawn = bootstrap_weights(cohort.lesion_ids, resamples, seed)
     weights = np.vstack([np.ones((1, drawn.shape[1]), dtype=np.float32), drawn])
     sensitivities = np.array([weighted_sensitivity_at(*question[1:], weights, ROC_GRID) for question in questions])
-    areas = np.array([weighted_auroc(*question[1:], weights) for question in questions])
     curves = [
-        _roc_curve(name, roc_curve(is_positive, score), sensitivities[i], areas[i], _group_sizes(is_positive))
+        _roc_curve(
+            name,
+            roc_curve(is_positive, score),
+            sensitivities[i],
+            auroc_estimate(is_positive, score, cohort.lesion_ids),
+            _group_sizes(is_positive),
+        )
         for i, (name, is_positive, score) in enumerate(questions)
     ]
     *per_class, of_question = curves
@@ -205,7 +204,7 @@ def roc_curves(cohort: Cohort, resamples: int = RESAMPLES, seed: int = BOOTSTRAP
         # The grid starts at the top of the rise at false-positive rate 0; the drawn curve starts at its foot.
         (np.array([0, *ROC_GRID]), np.array([0, *mean_sensitivities[0]]), np.full(len(ROC_GRID) + 1, np.nan)),
         mean_sensitivities,
-        mean_of_finite(areas[: len(per_class)]),
+        macro_auroc_estimate(cohort.dx_true, cohort.probabilities, cohort.lesion_ids),
         (sum(positives for positives, _ in usable), sum(negatives for _, negatives in usable)),
     )
     return (*per_class, macro, of_question)
@@ -216,10 +215,29 @@ def _group_sizes(is_positive: Booleans) -> tuple[int, int]:
 
 
 def _roc_curve(
-    name: str, points: tuple[Array, Array, Array], sensitivities: Array, areas: Array, sizes: tuple[int, int]
+    name: str, points: tuple[Array, Array, Array], sensitivities: Array, area: Estimate, sizes: tuple[int, int]
 ) -> RocCurve:
-    low, high = percentile_interval(sensitivities[1:])
-    return RocCurve(name, *points, ROC_GRID, low, high, estimate_of(areas[0], areas[1:]), *sizes)
+    has_band = not math.isnan(area.low)
+    low, high = percentile_interval(sensitivities[1:] if has_band else np.full_like(sensitivities[1:], np.nan))
+    return RocCurve(name, *points, ROC_GRID, low, high, area, *sizes)
+
+
+def reliability_bins(cohort: Cohort) -> dict[str, dict[str, NDArray[Any]]]:
+    """Stated probability against observed share: of the most probable class (`top_class`), and of p(positive).
+
+    Returns:
+        For each of the two: `stated` (mean probability), `observed` (share) and `images` of each bin; NaN where a bin
+        holds none.
+    """
+    top = cohort.probabilities.argmax(axis=1)
+    questions = {
+        "top_class": (top == cohort.dx_true, cohort.probabilities.max(axis=1)),
+        "positive": (cohort.is_positive, cohort.p_positive),
+    }
+    return {
+        name: dict(zip(("stated", "observed", "images"), reliability(*question), strict=True))
+        for name, question in questions.items()
+    }
 
 
 def evaluation_to_dict(evaluation: Evaluation) -> dict[str, Any]:

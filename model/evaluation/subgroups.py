@@ -11,21 +11,19 @@ import pandas as pd
 
 from data.tasks.task import Task
 from model.evaluation.predictions import Cohort, cohort_of
+from model.inference.clinical import AGE_BANDS, AGE_LIMITS, UNKNOWN
+from model.measures.areas import auroc_estimate
 from model.measures.intervals import (
     BOOTSTRAP_SEED,
     RESAMPLES,
-    BinaryThresholds,
     Estimate,
     bootstrap_weights,
     estimate_of,
-    weighted_auroc,
     weighted_balanced_accuracy,
 )
-from model.measures.metrics import auroc, balanced_accuracy
+from model.measures.metrics import balanced_accuracy
+from model.measures.shares import BinaryThresholds
 
-AGE_LIMITS: tuple[int, ...] = (30, 45, 60, 75)
-AGE_BANDS: tuple[str, ...] = ("under 30", "30 to 44", "45 to 59", "60 to 74", "75 and older")
-UNKNOWN = "unknown"
 # A convention of ours: fewer lesions than this make no rate. Even 9 of 9 lesions could come from a rate of 0.66 (exact
 # 95 % bound), so groups that small can hardly be told apart.
 MIN_LESIONS = 10
@@ -46,7 +44,8 @@ class Subgroup:
         positive_lesions, negative_lesions: by the task's question, malignant and benign.
         classes: number of classes that have images.
         balanced_accuracy: mean sensitivity over those classes, so it compares groups with the same classes only.
-        positive_auroc: of the summed probability of the positive classes; needs positive and negative lesions.
+        positive_auroc: of the summed probability of the positive classes; needs positive and negative lesions, and
+            more of them for an interval (`model.measures.areas.FEWEST_GROUPS`).
         sensitivity: share of the positive images at or above the threshold; needs positive lesions.
         specificity: share of the negative images below the threshold; needs negative lesions.
         is_too_small: fewer than `MIN_LESIONS` positive or negative lesions: at least one metric is NaN.
@@ -89,7 +88,7 @@ def measure_subgroups(
         raise ValueError(f"expected a threshold from 0 to 1, received {threshold}")
     return tuple(
         _measure(attribute, group, cohort_of(rows, task), threshold, resamples, seed)
-        for attribute, group, rows in _parts(predictions)
+        for attribute, group, rows in parts(predictions)
     )
 
 
@@ -99,8 +98,8 @@ def age_bands(ages: pd.Series) -> pd.Series:
     return pd.Series(bands, index=ages.index, name=ages.name).where(ages.notna(), UNKNOWN)
 
 
-def _parts(predictions: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
-    """Attribute, group and rows of every part."""
+def parts(predictions: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
+    """Attribute, group and rows of every part that has images, in the order of `measure_subgroups`."""
     groupings = {
         "age": age_bands(predictions["age"]),
         "sex": predictions["sex"],
@@ -121,15 +120,12 @@ def _measure(attribute: str, group: str, cohort: Cohort, threshold: float, resam
     positive = len(np.unique(cohort.lesion_ids[cohort.is_positive]))
     negative = len(np.unique(cohort.lesion_ids[~cohort.is_positive]))
     classes = len(cohort.task.classes)
-    at_threshold = BinaryThresholds(cohort.is_positive, cohort.p_positive, cohort.lesion_ids, weights).at(threshold)
+    at_threshold = BinaryThresholds(cohort.is_positive, cohort.p_positive, cohort.lesion_ids).at(threshold)
     mean_sensitivity = estimate_of(
         balanced_accuracy(cohort.dx_true, cohort.dx_predicted, classes),
         weighted_balanced_accuracy(cohort.dx_true, cohort.dx_predicted, weights, classes),
     )
-    area = estimate_of(
-        auroc(cohort.is_positive, cohort.p_positive),
-        weighted_auroc(cohort.is_positive, cohort.p_positive, weights),
-    )
+    area = auroc_estimate(cohort.is_positive, cohort.p_positive, cohort.lesion_ids)
     return Subgroup(
         attribute=attribute,
         group=group,

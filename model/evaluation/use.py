@@ -1,6 +1,6 @@
 """What use teaches: how clinician and model agree, who moved whom, and who was right where a biopsy says.
 
-Cases of one lesion are not independent, so every interval draws whole lesions (`model.measures.intervals`); cases are
+Cases of one lesion are not independent, so every interval is by lesion (`model.measures`); cases are
 counted all, also several of one lesion. Lesions of one patient count as independent, since a patient need not be named.
 Biopsied cases are chosen for looking suspicious: sensitivity comes out too high and specificity too low of them
 (verification bias, Begg & Greenes, Biometrics 1983;39:207, doi:10.2307/2530820).
@@ -21,19 +21,19 @@ import pandas as pd
 from data.cases.case import Case
 from data.tasks.task import OTHER, Task
 from model.evaluation.subgroups import MIN_LESIONS
+from model.measures.calibration import CalibrationError, calibration_error
 from model.measures.intervals import (
     BOOTSTRAP_SEED,
     RESAMPLES,
     Estimate,
     Weights,
     bootstrap_weights,
-    calibration_estimate,
     estimate_of,
-    share_estimates,
     weighted_balanced_accuracy,
     weighted_confusion_matrices,
 )
 from model.measures.metrics import Array, Booleans, Indices, balanced_accuracy, bin_of_probability, confusion_matrix
+from model.measures.shares import share_estimates
 
 READERS: tuple[str, ...] = ("model", "own_read", "decision")
 # Column of the table that holds a reader's dx code.
@@ -59,6 +59,7 @@ COLUMNS: tuple[str, ...] = (
 # Fewer than the 15 bins of the test set: a clinic has tens of biopsies, not thousands, and a bin needs lesions.
 LIVE_BINS = 5
 NOTHING = Estimate(math.nan, math.nan, math.nan)
+NO_ERROR = CalibrationError(math.nan, math.nan, math.nan, math.nan, math.nan)
 
 
 @dataclass(frozen=True)
@@ -158,7 +159,7 @@ class LiveCalibration:
     stated: Estimate
     observed: Share
     difference: Estimate
-    calibration_error: Estimate
+    calibration_error: CalibrationError
     bins: tuple[CalibrationBin, ...]
 
 
@@ -266,36 +267,33 @@ def measure_use(table: pd.DataFrame, task: Task, resamples: int = RESAMPLES, see
         biopsied_cases=len(biopsied),
         biopsied_lesions=biopsied["lesion_id"].nunique(),
         other_biopsies=int(is_other.sum()),
-        other=_share_of_all(table, table["decision_dx"] == OTHER, weights),
-        flagged=_share_of_all(table, table["is_flagged"], weights),
+        other=_share_of_all(table, table["decision_dx"] == OTHER),
+        flagged=_share_of_all(table, table["is_flagged"]),
         before=_agreement(table, task, "own_read", weights),
         after=_agreement(table, task, "decision", weights),
-        switches=_switches(table, weights),
+        switches=_switches(table),
         rates=tuple(_reader_rates(biopsied, task, reader, biopsied_weights) for reader in READERS),
-        calibration=_calibration(biopsied, task, biopsied_weights),
+        calibration=_calibration(biopsied, task, biopsied_weights, resamples, seed),
     )
 
 
-def measure_shares(
-    table: pd.DataFrame, questions: Sequence[tuple[pd.Series, pd.Series]], weights: Weights
-) -> tuple[Share, ...]:
+def measure_shares(table: pd.DataFrame, questions: Sequence[tuple[pd.Series, pd.Series]]) -> tuple[Share, ...]:
     """A share for each question.
 
     Args:
         table: N rows with lesion_id.
         questions: which rows are hits, and which are counted, each (N,) bool.
-        weights: (B, N) of `bootstrap_weights`.
     """
     hits, counted = (np.column_stack([np.asarray(part[i], dtype=bool) for part in questions]) for i in (0, 1))
-    estimates = share_estimates(hits, counted, _lesions(table), weights)
+    estimates = share_estimates(hits, counted, _lesions(table))
     return tuple(
         _share(estimate, hits[:, k] & counted[:, k], table["lesion_id"][counted[:, k]])
         for k, estimate in enumerate(estimates)
     )
 
 
-def _share_of_all(table: pd.DataFrame, is_hit: pd.Series, weights: Weights) -> Share:
-    return measure_shares(table, [(is_hit, is_hit | True)], weights)[0]
+def _share_of_all(table: pd.DataFrame, is_hit: pd.Series) -> Share:
+    return measure_shares(table, [(is_hit, is_hit | True)])[0]
 
 
 def _share(estimate: Estimate, is_hit: Booleans, lesions: pd.Series) -> Share:
@@ -310,7 +308,7 @@ def _given_from(lesions: int, estimate: Estimate) -> Estimate:
 def _agreement(table: pd.DataFrame, task: Task, reader: str, weights: Weights) -> Agreement:
     dx = table[DX_COLUMNS[reader]]
     has_read = dx.notna()
-    share = measure_shares(table, [(dx == table["prediction"], has_read)], weights)[0]
+    share = measure_shares(table, [(dx == table["prediction"], has_read)])[0]
     read = table[has_read]
     first, second = _indices(read[DX_COLUMNS[reader]], task), _indices(read["prediction"], task)
     classes = len(task.classes) + 1
@@ -339,7 +337,7 @@ def cohens_kappa(matrices: Array) -> Array:
     return (observed - by_chance) / np.where(by_chance < 1 - 1e-9, 1 - by_chance, np.nan)
 
 
-def _switches(table: pd.DataFrame, weights: Weights) -> Switches:
+def _switches(table: pd.DataFrame) -> Switches:
     own, decision, prediction, biopsy = (table[name] for name in ("own_dx", "decision_dx", "prediction", "biopsy_dx"))
     has_read, is_known = own.notna(), own.notna() & biopsy.notna()
     agreed, was_right = own == prediction, own == biopsy
@@ -354,7 +352,6 @@ def _switches(table: pd.DataFrame, weights: Weights) -> Switches:
                 (decision == biopsy, is_known & ~was_right),
                 (decision != biopsy, is_known & was_right),
             ],
-            weights,
         )
     )
 
@@ -366,7 +363,7 @@ def _reader_rates(biopsied: pd.DataFrame, task: Task, reader: str, weights: Weig
     is_called = read["is_flagged"] if reader == "model" else read[DX_COLUMNS[reader]].isin(task.question.positives)
     is_correct = is_positive == is_called
     sensitivity, specificity, ppv, npv = measure_shares(
-        read, [(is_correct, has_side & of) for of in (is_positive, ~is_positive, is_called, ~is_called)], drawn
+        read, [(is_correct, has_side & of) for of in (is_positive, ~is_positive, is_called, ~is_called)]
     )
     truth, predicted = _indices(read["biopsy_dx"], task), _indices(read[DX_COLUMNS[reader]], task)
     accuracy = estimate_of(
@@ -378,22 +375,24 @@ def _reader_rates(biopsied: pd.DataFrame, task: Task, reader: str, weights: Weig
     return ReaderRates(reader, len(read), lesions, classes, sensitivity, specificity, ppv, npv, mean_sensitivity)
 
 
-def _calibration(biopsied: pd.DataFrame, task: Task, weights: Weights) -> LiveCalibration:
+def _calibration(biopsied: pd.DataFrame, task: Task, weights: Weights, resamples: int, seed: int) -> LiveCalibration:
     is_positive, stated = biopsied["biopsy_dx"].isin(task.question.positives), biopsied["p_positive"]
     lesions = biopsied["lesion_id"].nunique()
     bin_of = pd.Series(bin_of_probability(stated.to_numpy(), LIVE_BINS), index=biopsied.index)
     filled = sorted(bin_of.unique())
     observed, *of_bins = measure_shares(
-        biopsied, [(is_positive, bin_of >= 0), *((is_positive, bin_of == number) for number in filled)], weights
+        biopsied, [(is_positive, bin_of >= 0), *((is_positive, bin_of == number) for number in filled)]
     )
     means = (_mean_estimate(values.to_numpy(dtype=float), weights) for values in (stated, is_positive - stated))
-    error = calibration_estimate(_indices(biopsied["biopsy_dx"], task), biopsied[list(task.codes)].to_numpy(), weights)
-    mean_stated, difference, calibration_error = (_given_from(lesions, each) for each in (*means, error))
+    mean_stated, difference = (_given_from(lesions, each) for each in means)
+    truth, probabilities = _indices(biopsied["biopsy_dx"], task), biopsied[list(task.codes)].to_numpy()
+    error = calibration_error(truth, probabilities, _lesions(biopsied), resamples, seed)
     bins = [
         CalibrationBin(float(stated[bin_of == number].mean()), share)
         for number, share in zip(filled, of_bins, strict=True)
     ]
-    return LiveCalibration(mean_stated, observed, difference, calibration_error, tuple(bins))
+    given = error if lesions >= MIN_LESIONS else NO_ERROR
+    return LiveCalibration(mean_stated, observed, difference, given, tuple(bins))
 
 
 def _mean_estimate(values: Array, weights: Weights) -> Estimate:

@@ -9,6 +9,7 @@ port, and the child ends when its parent does, because its input closes.
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import os
 import struct
@@ -33,6 +34,11 @@ METHODS: tuple[str, ...] = ("Grad-CAM", "Grad-CAM++", "Score-CAM", "SmoothGrad s
 TIMEOUT_SECONDS = 180.0
 
 _ROOT = Path(__file__).resolve().parents[2]
+
+
+def is_installed() -> bool:
+    """Whether what the child needs is there; the container image without TensorFlow leaves it out. Loads none of it."""
+    return all(importlib.util.find_spec(name) is not None for name in ("tensorflow", "keras", "tf_keras_vis"))
 
 
 class WorkerFailed(Exception):

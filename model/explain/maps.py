@@ -188,22 +188,6 @@ def overlay(image: RgbImage, heatmap: Heatmap, framing: Framing, opacity: float 
     return blended
 
 
-def evidence_layer(heatmap: Heatmap, framing: Framing, max_side: int) -> NDArray[np.uint8]:
-    """The overlay alone, to be laid over the image by whoever draws it.
-
-    Args:
-        heatmap: (h, w) float32 in [0, 1] at network resolution.
-        framing: where on the image the map lies.
-        max_side: the layer is at most so many pixels long; a heatmap has no finer detail to lose.
-
-    Returns:
-        (H, W, 4) uint8 RGBA, not premultiplied, in the image's aspect. Drawn over the image at opacity o it gives
-        `overlay(image, heatmap, framing, o)`.
-    """
-    evidence = np.clip(to_image_pixels(heatmap, framing.scaled(max_side)), 0, 1)
-    return np.dstack([colour(evidence), np.rint(evidence * 255).astype(np.uint8)])
-
-
 # Ends of the two-sided scale of contrast maps: vermilion and blue of the Okabe-Ito palette, told apart by everyone.
 FOR_COLOUR, AGAINST_COLOUR = (213, 94, 0), (0, 114, 178)
 

@@ -115,7 +115,17 @@ class NeighbourIndex:
         """
         if count < 1:
             raise ValueError(f"expected at least 1 neighbour, received {count}")
-        distances = self._distances(embedding)
+        return self._first_lesions(self._distances(embedding), count, excluded_lesion)
+
+    def like(self, image_id: str, count: int) -> tuple[Neighbour, ...]:
+        """The other lesions nearest to one of the images of the index, as `nearest`; none where it does not hold it."""
+        found = np.flatnonzero(self.image_id == image_id)
+        if not len(found):
+            return ()
+        distances = np.clip(1 - self.vectors @ self.vectors[found[0]], 0, 2)
+        return self._first_lesions(distances, count, str(self.lesion_id[found[0]]))
+
+    def _first_lesions(self, distances: Floats, count: int, excluded_lesion: str | None) -> tuple[Neighbour, ...]:
         seen = {excluded_lesion}
         neighbours: list[Neighbour] = []
         for row in np.argsort(distances, kind="stable"):

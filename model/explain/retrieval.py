@@ -13,12 +13,11 @@ from model.measures.intervals import (
     RESAMPLES,
     Estimate,
     Groups,
-    Weights,
     bootstrap_weights,
     estimate_of,
-    share_estimates,
 )
-from model.measures.metrics import Array, Booleans, Indices, check_aligned, mean_of_finite
+from model.measures.metrics import Array, Indices, check_aligned, mean_of_finite
+from model.measures.shares import share_estimates
 
 NEIGHBOURS_MEASURED = 10
 
@@ -76,7 +75,7 @@ def precision_at(
     """Share of the nearest lesions that have the image's diagnosis: each class's mean, and the mean of the classes.
 
     An image's own lesion is never among its neighbours. The intervals speak of other images to ask about, with the
-    index as it is. A class whose shares are all 0 or all 1 gets the exact bound of `share_estimates`.
+    index as it is.
 
     Args:
         index: the training images.
@@ -107,6 +106,7 @@ def precision_at(
     means = (drawn @ (is_class * shares[:, np.newaxis])) / np.where(images > 0, images, np.nan)
     chances = _shares_of_lesions(index)
     macro = mean_of_finite(means, axis=1)
+    precisions = share_estimates(np.repeat(shares[:, np.newaxis], len(index.codes), axis=1), is_class, lesion_ids)
     return RetrievalMetrics(
         count=count,
         images=len(dx_true),
@@ -120,7 +120,7 @@ def precision_at(
                 dx=dx,
                 images=int(is_class[:, k].sum()),
                 lesions=len(np.unique(lesion_ids[is_class[:, k]])),
-                precision=_precision(shares, is_class[:, k], means[:, k], lesion_ids, weights),
+                precision=precisions[k],
                 chance=float(chances[k]),
             )
             for k, dx in enumerate(index.codes)
@@ -145,10 +145,3 @@ def _shares_of_lesions(index: NeighbourIndex) -> Array:
     """Each class's share of the lesions in the index, (C,); a lesion counts by its first image."""
     _, first_of_lesion = np.unique(index.lesion_id, return_index=True)
     return np.mean(index.dx[first_of_lesion][:, np.newaxis] == np.array(index.codes), axis=0)
-
-
-def _precision(shares: Array, is_class: Booleans, means: Array, lesion_ids: Groups, weights: Weights) -> Estimate:
-    if means[0] in (0.0, 1.0):
-        is_alike = (shares == 1)[:, np.newaxis]
-        return share_estimates(is_alike, is_class[:, np.newaxis], lesion_ids, weights)[0]
-    return estimate_of(means[0], means[1:])

@@ -55,6 +55,8 @@ _KEYWORDS = (
 ).split()
 # A deflated file may hold the largest image that is accepted, and a megabyte of words.
 _MAX_INFLATED = MAX_PIXELS * 3 + 2**20
+# File meta information takes some hundred bytes; pydicom takes seconds for megabytes of it.
+_MAX_META = 64 * 2**10
 _PER_YEAR = {"Y": 1.0, "M": 12.0, "W": 365.25 / 7, "D": 365.25}
 _SEXES = {"F": "female", "M": "male"}
 _MAX_AGE = 120  # years, as in data.cases.case
@@ -112,7 +114,7 @@ def read_dicom(content: bytes) -> DicomImage:
 def _damage_said() -> Iterator[None]:
     try:
         yield
-    except ImageRejected:
+    except (ImageRejected, MemoryError):
         raise
     # What a broken file makes pydicom, Pillow and numpy raise is an open list: values that are missing or doubled,
     # lengths beyond the end, frames that are none, endless nesting.
@@ -132,13 +134,13 @@ def _read(content: bytes) -> tuple[Dataset, str]:
 
     # Warnings on values would carry them into the log.
     config.settings.reading_validation_mode = config.IGNORE
-    file = io.BytesIO(content)
-    file.seek(132)
-    meta = read_dataset(file, False, True, stop_when=lambda tag, vr, length: tag >> 16 != 2)
+    head = io.BytesIO(content[132 : 132 + _MAX_META])
+    meta = read_dataset(head, False, True, stop_when=lambda tag, vr, length: tag >> 16 != 2)
+    rest = content[132 + head.tell() :]
     syntax = str(meta.TransferSyntaxUID)
     if syntax not in _COLOURS:
         raise _unsupported("pixels as they are, or in RLE, JPEG baseline or JPEG 2000", "another encoding")
-    body = _inflated(file.read()) if syntax == DEFLATED else file.read()
+    body = _inflated(rest) if syntax == DEFLATED else rest
     tags: list[BaseTag | int] = [Tag(tag) for tag in map(tag_for_keyword, _KEYWORDS) if tag is not None]
     return read_dataset(io.BytesIO(body), syntax == IMPLICIT, True, specific_tags=tags), syntax
 

@@ -11,6 +11,8 @@ from __future__ import annotations
 import struct
 import zlib
 
+from model.images.colour_spaces import named_by_code_points
+
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # Size, palette, transparency, pixels, end; which way up.
 _KEPT = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"eXIf")
@@ -34,26 +36,29 @@ def without_metadata(content: bytes) -> tuple[bytes, bytes | None]:
         content: of a file that begins as a PNG does; what is broken in it stays as it is, for the decoder to say so.
 
     Returns:
-        The file; and the ICC profile as it is, empty where it cannot be unpacked, None where there is none.
+        The file; and the ICC profile of its colours: of its cICP chunk, which goes first, or as it is in the file.
+        Empty where neither can be used, None where there is neither.
 
     Raises:
         TooManyChunks: see `MAX_CHUNKS`.
     """
-    kept, profile, position, chunks = [SIGNATURE], None, len(SIGNATURE), 0
+    kept, position, chunks = [SIGNATURE], len(SIGNATURE), 0
+    profiles: dict[bytes, bytes] = {}
     while position + 8 <= len(content):
         length, kind = struct.unpack_from(">I4s", content, position)
         end = position + 12 + length
         chunks += 1
         if chunks > MAX_CHUNKS:
             raise TooManyChunks(f"expected at most {MAX_CHUNKS:,} chunks")
-        if kind == b"iCCP" and profile is None:
-            profile = _unpacked(content[position + 8 : end - 4])
+        if kind in (b"cICP", b"iCCP") and kind not in profiles:
+            chunk = content[position + 8 : end - 4]
+            profiles[kind] = _unpacked(chunk) if kind == b"iCCP" else named_by_code_points(chunk) or b""
         elif kind in _KEPT:
             kept.append(content[position:end])
         position = end
         if kind == b"IEND":
             break
-    return b"".join(kept), profile
+    return b"".join(kept), profiles.get(b"cICP") or profiles.get(b"iCCP", profiles.get(b"cICP"))
 
 
 def _unpacked(chunk: bytes) -> bytes:
@@ -65,3 +70,12 @@ def _unpacked(chunk: bytes) -> bytes:
     except zlib.error:
         return b""
     return b"" if unpacker.unconsumed_tail else profile
+
+
+def is_profile_longer(chunk: bytes, size: int) -> bool:
+    """Whether a colour profile, packed as it stands in its chunk, has more than so many bytes."""
+    _, _, packed = chunk.partition(b"\0")
+    try:
+        return len(zlib.decompressobj().decompress(packed[1:], size + 1)) > size
+    except zlib.error:
+        return False

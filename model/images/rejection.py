@@ -25,7 +25,7 @@ class ImageRejected(Exception):
 
     Attributes:
         reason: a code for logs and tables: `empty`, `too_many_bytes`, `not_an_image`, `too_many_pixels`, `too_narrow`,
-            `too_small`, `damaged`, of TIFF files `unsupported_tiff`, of DICOM files `burnt_in_text` or
+            `too_small`, `damaged`, `too_costly`, of TIFF files `unsupported_tiff`, of DICOM files `burnt_in_text` or
             `unsupported_dicom`.
     """
 

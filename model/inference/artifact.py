@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,9 +15,32 @@ from pydantic import ValidationError
 from data.tasks.known import TASKS
 from data.tasks.task import Task
 from model.inference.calibration import Calibration
-from model.inference.clinical import NO_TERMS, ClinicalTerms
+from model.inference.clinical import NO_TERMS, UNKNOWN, ClinicalTerms, PatientFacts
 from model.inference.conformal import ConformalSets
-from model.inference.manifest import SCHEMA_VERSION, Description, Point, Rate, Serving, Terms, upgraded
+from model.inference.manifest import (
+    SCHEMA_VERSION,
+    CalledSection,
+    Description,
+    ExternalPoint,
+    Point,
+    Rate,
+    RepeatabilitySection,
+    Serving,
+    Terms,
+    upgraded,
+)
+from model.inference.measured import (
+    Called,
+    EdgeResult,
+    ExternalResult,
+    GroupRate,
+    MeasuredRate,
+    OperatingPoint,
+    Outcome,
+    Repeats,
+    at_level,
+    lowest_threshold,
+)
 from model.measures.intervals import Estimate
 
 MANIFEST_FILE = "manifest.json"
@@ -26,6 +49,8 @@ KERAS_FILE = "model.keras"
 HISTORY_FILE = "history.csv"
 TEST_PREDICTIONS_FILE = "test_predictions.csv"
 OUT_OF_FOLD_FILE = "out_of_fold_predictions.csv"
+# Of images of other clinics that calibration and sets were chosen on, where there were some.
+ELSEWHERE_FILE = "elsewhere_predictions.csv"
 GATE_FILE = "gate.npz"
 NEIGHBOURS_FILE = "neighbours.npz"
 # Name of the LiteRT file's one signature: `image` to what `model.inference.classifier.NetworkOutput` holds.
@@ -35,53 +60,24 @@ SERVING_FILES: tuple[str, ...] = (LITERT_FILE, GATE_FILE, NEIGHBOURS_FILE)
 DEFAULT_ARTIFACT = Path(__file__).resolve().parents[1] / "weights" / "skin"
 
 
+HISTOPATHOLOGY = "histo"
+
+
 class ArtifactMismatch(Exception):
     """A weights folder that is incomplete, altered, or made for other classes; the message says which."""
 
 
 @dataclass(frozen=True)
-class MeasuredRate(Estimate):
-    """A share measured on named images, its 95 % interval by lesion, and n, the images it is a share of (NaN if 0)."""
-
-    n: int
-
-    @property
-    def of_others(self) -> MeasuredRate:
-        """The share of the images that it does not count: missed of sensitivity, flagged of specificity."""
-        return MeasuredRate(1 - self.value, 1 - self.high, 1 - self.low, self.n)
-
-
-@dataclass(frozen=True)
-class OperatingPoint:
-    """A threshold on the probability of the question's positive side, and what it was measured to do on the locked test
-    images.
-
-    Attributes:
-        name: key in settings and on screen, for example `sensitivity_95`.
-        threshold: images with p(positive) >= threshold are flagged.
-        target_sensitivity: what the threshold was chosen for, on the out-of-fold images.
-        sensitivity, specificity, ppv, npv: measured on the locked test lesions.
-    """
-
-    name: str
-    threshold: float
-    target_sensitivity: float
-    sensitivity: MeasuredRate
-    specificity: MeasuredRate
-    ppv: MeasuredRate
-    npv: MeasuredRate
-
-
-@dataclass(frozen=True)
 class QualityLimits:
     """Limits of `model.analysis.quality`, measured on the training images; see `model.analysis.quality.Quality` for
-    the units."""
+    the units. Between `edge_ood_score` and `max_ood_score` an image lies at the edge of what the model knows."""
 
     min_sharpness: float
     min_brightness: float
     max_brightness: float
     min_contrast: float
     max_ood_score: float
+    edge_ood_score: float = math.inf
 
 
 @dataclass(frozen=True)
@@ -101,6 +97,11 @@ class Artifact:
         weights_sha256: hash of the serving file, hexadecimal.
         manifest: the whole manifest as read, brought to `SCHEMA_VERSION`: what was measured is in it.
         clinical: what age and body site add; nothing where `model.studies.clinical` has not been run.
+        external: what was measured at other clinics, a threshold and a source each.
+        edges: what a threshold was measured to do for images at the edge of what the model knows and for those inside,
+            one an operating point; none where it was not measured.
+        repeats_of_one, repeats_of_mean: how far repeat photographs differ, a level of the probability of one of them,
+            and of the mean of both, each; none where it was not measured.
     """
 
     folder: Path
@@ -117,6 +118,57 @@ class Artifact:
     manifest: dict[str, Any]
     task: Task
     clinical: ClinicalTerms = NO_TERMS
+    external: tuple[ExternalResult, ...] = ()
+    edges: tuple[EdgeResult, ...] = ()
+    repeats_of_one: tuple[Repeats, ...] = ()
+    repeats_of_mean: tuple[Repeats, ...] = ()
+
+    def elsewhere(self, point: str, threshold: float) -> ExternalResult | None:
+        """A threshold where it did worst: on the images of other clinics of whose positives it flags the fewest."""
+        measured = [
+            result
+            for result in self.external
+            if (result.point, result.threshold) == (point, threshold) and result.positives.flagged.n
+        ]
+        return min(measured, key=lambda result: result.positives.flagged.value, default=None)
+
+    def confirmed_specificity(self, point: str, threshold: float) -> Estimate | None:
+        """Specificity among the negative subjects that someone had excised (histopathology); their images are harder.
+
+        None where it was not measured, at this threshold, on enough of them.
+        """
+        groups = self._groups_at(point, threshold)
+        found = groups.get(("dx_type", HISTOPATHOLOGY))
+        return Estimate(**found["specificity"]) if found is not None and not found["is_too_small"] else None
+
+    def group_sensitivity(self, point: str, threshold: float, facts: PatientFacts) -> GroupRate | None:
+        """Sensitivity among patients of this age or lesions of this site, the lower of the two; None where neither was
+        measured, at this threshold, on enough of them."""
+        groups = self._groups_at(point, threshold)
+        stated = (("age", facts.age_band), ("site", facts.site))
+        rates = [
+            GroupRate(**one["sensitivity"], attribute=attribute, group=group, lesions=one["positive_lesions"])
+            for attribute, group in stated
+            if group != UNKNOWN
+            and (one := groups.get((attribute, group))) is not None
+            and one["sensitivity"]["value"] is not None
+        ]
+        return min(rates, key=lambda rate: rate.value, default=None)
+
+    def _groups_at(self, point: str, threshold: float) -> dict[tuple[str, str], dict[str, Any]]:
+        """What was measured of parts of the locked test images, by attribute and group; at the default threshold."""
+        default = self.operating_points[0] if self.operating_points else None
+        if default is None or (default.name, default.threshold) != (point, threshold):
+            return {}
+        return {(one["attribute"], one["group"]): one for one in self.manifest.get("subgroups", ())}
+
+    def repeats_at(self, p_positive: float) -> Repeats | None:
+        """How far another photograph may differ from one with this probability; None where too few were measured."""
+        return at_level(self.repeats_of_one, p_positive)
+
+    def repeats_around(self, mean: float) -> Repeats | None:
+        """How far repeat photographs with this mean differ; None where too few were measured."""
+        return at_level(self.repeats_of_mean, mean)
 
     @cached_property
     def description(self) -> Description:
@@ -149,6 +201,10 @@ class Artifact:
     @property
     def out_of_fold_path(self) -> Path:
         return self.folder / OUT_OF_FOLD_FILE
+
+    @property
+    def elsewhere_path(self) -> Path:
+        return self.folder / ELSEWHERE_FILE
 
     @property
     def test_predictions_path(self) -> Path:
@@ -271,7 +327,38 @@ def _parse(serving: Serving, manifest: dict[str, Any], folder: Path) -> Artifact
         manifest=manifest,
         task=task,
         clinical=NO_TERMS if serving.clinical is None else _terms(serving.clinical.terms, task),
+        external=tuple(
+            ExternalResult(source.name, point.name, point.threshold, _outcomes(point))
+            for source in serving.external
+            for point in source.points
+        ),
+        edges=tuple(
+            EdgeResult(edge.name, edge.threshold, _called(edge.inside), _called(edge.edge))
+            for edge in (() if serving.gate is None else serving.gate.edges)
+        ),
+        **({} if serving.repeatability is None else _repeats(serving.repeatability)),
     )
+
+
+def _repeats(stored: RepeatabilitySection) -> dict[str, Any]:
+    return {
+        f"repeats_{name}": tuple(
+            Repeats(level.low, level.high, stored.share, level.largest["value"] or 0.0, level.pairs)
+            for level in getattr(stored, name)
+        )
+        for name in ("of_one", "of_mean")
+    }
+
+
+def _outcomes(point: ExternalPoint) -> dict[str, Outcome]:
+    return {
+        kind: Outcome(_rate(stored.flagged), _rate(stored.not_flagged), _rate(stored.not_answered))
+        for kind, stored in point.outcomes.items()
+    }
+
+
+def _called(stored: CalledSection) -> Called:
+    return Called(_rate(stored.sensitivity), _rate(stored.specificity))
 
 
 def _terms(stored: Terms, task: Task) -> ClinicalTerms:
@@ -287,11 +374,6 @@ def _one_a_class(stored: tuple[float, ...], task: Task) -> tuple[float, ...]:
     if len(stored) != len(task.classes):
         raise ValueError(f"expected {len(task.classes)} numbers, one a class, received {len(stored)}")
     return stored
-
-
-def lowest_threshold(points: Sequence[OperatingPoint]) -> float:
-    """From which probability on an image is flagged at one operating point at least; 1 where there is none."""
-    return min((point.threshold for point in points), default=1.0)
 
 
 def _operating_point(point: Point) -> OperatingPoint:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,30 +36,63 @@ class Calibration:
         return softmax(np.asarray(logits, dtype=np.float64) / self.temperature + np.asarray(self.offsets))
 
 
+@dataclass(frozen=True)
+class LabelledLogits:
+    """Answers to labelled images of one source that no weight was trained on.
+
+    Attributes:
+        source: what the images are called.
+        logits: (N, C).
+        labels: (N, C): 1 for the class, 0 for those that the label tells it from, -1 for those that it leaves open
+            (`model.training.recipe.labels`).
+    """
+
+    source: str
+    logits: Array
+    labels: NDArray[np.floating]
+
+    def __post_init__(self) -> None:
+        if len(self.logits) < 2 or self.logits.shape != self.labels.shape:
+            raise ValueError(
+                f"expected logits and labels of the same images, at least 2, received shapes {self.logits.shape} and "
+                f"{self.labels.shape} of {self.source}; give more held-out images"
+            )
+
+    def log_loss(self, calibration: Calibration) -> float:
+        """Mean negative log-likelihood of the labels, each among the classes that it tells apart, nats."""
+        return self._log_loss(1 / calibration.temperature, np.asarray(calibration.offsets))
+
+    def _log_loss(self, scale: float, offsets: Array) -> float:
+        scaled = np.where(self.labels >= 0, self.logits * scale + offsets, -np.inf)
+        peak = scaled.max(axis=1, keepdims=True)
+        log_total = peak[:, 0] + np.log(np.exp(scaled - peak).sum(axis=1))
+        return float(np.mean(log_total - scaled[self.labels > 0]))
+
+
 def fit_calibration(
-    logits: Array, dx_true: NDArray[np.int64], training_prior: Array, prior: Array, population: str
+    held_out: Sequence[LabelledLogits], training_prior: Array, prior: Array, population: str
 ) -> Calibration:
     """Fit temperature and prior correction by maximum likelihood on images no weight was trained on.
 
+    Of several sources, the one that loses most by not having a fit of its own loses as little as possible: where an
+    image comes from is not known when it is uploaded.
+
     Args:
-        logits: (N, C) of held-out images with the population's class shares.
-        dx_true: (N,) class indices.
+        held_out: one a source, the first with the population's class shares.
         training_prior: (C,) class shares the network saw in training.
         prior: (C,) class shares of the population.
         population: its name for the screen.
 
     Raises:
-        ValueError: fewer than 2 images, lengths that differ, or a class share of 0.
+        ValueError: no source, or a class share of 0.
 
     Source:
         Guo et al., ICML 2017, arXiv:1706.04599 (temperature); Saerens, Latinne, Decaestecker, Neural Computation
-        2002;14:21, doi:10.1162/089976602753284446 (prior correction).
+        2002;14:21, doi:10.1162/089976602753284446 (prior correction); Agarwal and Zhang, COLT 2022, arXiv:2202.05436
+        (the smallest largest regret over sources).
     """
-    if len(dx_true) < 2 or len(dx_true) != len(logits):
-        raise ValueError(
-            f"expected logits and diagnoses of the same images, at least 2, received {len(logits)} and {len(dx_true)}; "
-            "give more held-out images"
-        )
+    if not held_out:
+        raise ValueError("expected held-out images of at least one source, received none")
     if np.any(training_prior <= 0) or np.any(prior <= 0):
         raise ValueError(
             f"expected every class to have a share above 0, received {training_prior} in training and {prior} in the "
@@ -68,16 +102,21 @@ def fit_calibration(
     from scipy.optimize import minimize
 
     log_ratio = np.log(prior) - np.log(training_prior)
-    rows = np.arange(len(dx_true))
 
-    def negative_log_likelihood(parameters: Array) -> float:
+    def losses(parameters: Array) -> Array:
         log_temperature, factor = parameters
-        scaled = logits / np.exp(log_temperature) + factor * log_ratio
-        peak = scaled.max(axis=1, keepdims=True)
-        log_total = peak[:, 0] + np.log(np.exp(scaled - peak).sum(axis=1))
-        return float(np.mean(log_total - scaled[rows, dx_true]))
+        return np.array([part._log_loss(np.exp(-log_temperature), factor * log_ratio) for part in held_out])
 
-    log_temperature, factor = minimize(negative_log_likelihood, x0=[0.0, 1.0], method="Nelder-Mead").x
+    alone = [
+        minimize(lambda parameters, part=part: losses(parameters)[part], x0=[0.0, 1.0], method="Nelder-Mead")
+        for part in range(len(held_out))
+    ]
+    fitted = alone[0].x
+    if len(alone) > 1:
+        lowest = np.array([fit.fun for fit in alone])
+        between = np.mean([fit.x for fit in alone], axis=0)
+        fitted = minimize(lambda parameters: (losses(parameters) - lowest).max(), between, method="Nelder-Mead").x
+    log_temperature, factor = fitted
     return Calibration(
         temperature=float(np.exp(log_temperature)),
         offsets=tuple(float(value) for value in factor * log_ratio),

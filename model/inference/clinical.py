@@ -10,6 +10,7 @@ was confirmed is known only afterwards.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -21,6 +22,9 @@ from model.measures.metrics import Array, Indices, is_positive, softmax
 
 UNKNOWN = "unknown"
 MAX_AGE = 120  # years
+# Bands in which measurements are given, lower end included.
+AGE_LIMITS: tuple[int, ...] = (30, 45, 60, 75)
+AGE_BANDS: tuple[str, ...] = ("under 30", "30 to 44", "45 to 59", "60 to 74", "75 and older")
 # Between them the effect of age is linear, beyond them it stays.
 AGE_KNOTS: tuple[float, ...] = (20.0, 35.0, 50.0, 65.0, 80.0)
 # HAM10000's two clinics divide the torso differently, so that its parts would tell the clinic, not the place.
@@ -55,6 +59,11 @@ class PatientFacts:
         """As a sentence would state them, empty where nothing is known: `age 60, lower extremity`."""
         age = [] if self.age is None else [f"age {self.age:g}"]
         return ", ".join([*age, *([self.site] if self.site != UNKNOWN else [])])
+
+    @property
+    def age_band(self) -> str:
+        """The band of `AGE_BANDS` that the age falls into; `unknown` without an age."""
+        return UNKNOWN if self.age is None else AGE_BANDS[bisect_right(AGE_LIMITS, self.age)]
 
 
 NO_FACTS = PatientFacts()

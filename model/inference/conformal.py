@@ -8,7 +8,7 @@ reaches a threshold; the method says what conformity is and whether each class h
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,13 +20,15 @@ from model.measures.intervals import (
     Groups,
     bootstrap_weights,
     estimate_of,
-    share_estimates,
 )
 from model.measures.metrics import Array, Booleans, Indices, check_aligned, is_positive, positive_probability
 from model.measures.ordinal import interval_conformity, without_gaps
+from model.measures.shares import share_estimates
 
 CLASS_CONDITIONAL, ADAPTIVE, PRIOR_WEIGHTED = "class-conditional", "adaptive", "prior-weighted"
 CONTIGUOUS = "contiguous"
+# Of the promise that one class is covered in every source, see `covering`.
+CONFIDENCE = 0.9
 # Of classes that are names, and of classes that are grades.
 METHODS: tuple[str, ...] = (CLASS_CONDITIONAL, ADAPTIVE, PRIOR_WEIGHTED)
 ORDINAL_METHODS: tuple[str, ...] = (CONTIGUOUS,)
@@ -211,6 +213,49 @@ def fit_sets(method: str, probabilities: Array, dx_true: Indices, groups: Groups
     return ConformalSets(method, float(level), tuple(thresholds))
 
 
+def covering(
+    sets: ConformalSets,
+    index: int,
+    held_out: Sequence[tuple[Array, Indices, Groups]],
+    confidence: float = CONFIDENCE,
+) -> ConformalSets:
+    """Sets whose threshold of one class is low enough to hold it at `level` wherever images come from.
+
+    The threshold of `fit_sets` keeps the level on average over draws of the held-out lesions; this one, in each source,
+    with a stated confidence in these lesions: of few, it leaves out fewer.
+
+    Args:
+        sets: with a threshold for each class, not grades.
+        index: of the class.
+        held_out: (N, C) calibrated probabilities, (N,) class indices and (N,) groups of each source, of images no
+            weight was trained on. A source with too few lesions of the class for any promise is left out.
+        confidence: probability that the promise holds, in (0, 1).
+
+    Returns:
+        The same sets, where necessary with a lower threshold of the class.
+
+    Raises:
+        ValueError: the method has no thresholds by class.
+
+    Source:
+        Vovk 2012, arXiv:1209.2673, section 3 (validity conditional on the training lesions).
+    """
+    if sets.method not in (CLASS_CONDITIONAL, PRIOR_WEIGHTED):
+        raise ValueError(f"expected sets with a threshold for each class, received {sets.method}")
+    # Imported here, as in `model.inference.calibration`.
+    from scipy.stats import binom
+
+    thresholds = list(sets.thresholds)
+    for probabilities, dx_true, groups in held_out:
+        is_class = dx_true == index
+        lesions = len(np.unique(groups[is_class]))
+        left_out = np.flatnonzero(binom.cdf(np.arange(lesions + 1), lesions, 1 - sets.level) <= 1 - confidence)
+        if len(left_out):
+            kept = _kept_from(probabilities[is_class, index], groups[is_class], lesions - int(left_out[-1]))
+            thresholds[index] = min(thresholds[index], kept)
+    return replace(sets, thresholds=tuple(thresholds))
+
+
 def cross_fit(
     method: str, probabilities: Array, dx_true: Indices, groups: Groups, folds: NDArray, level: float
 ) -> Booleans:
@@ -280,7 +325,7 @@ def measure_sets(
     # The first column counts every image, the others those of a class.
     is_counted = np.column_stack([np.ones(len(dx_true), dtype=bool), is_class])
     is_covered = contained[np.arange(len(dx_true)), dx_true]
-    coverages = share_estimates(np.column_stack([is_covered] * is_counted.shape[1]), is_counted, groups, weights)
+    coverages = share_estimates(np.column_stack([is_covered] * is_counted.shape[1]), is_counted, groups)
     drawn = weights.sum(axis=1, dtype=np.float64)
     return SetMetrics(
         images=len(dx_true),
@@ -321,11 +366,16 @@ def _share_weights(dx_true: Indices, classes: int) -> Array:
 
 def _threshold(conformity: Array, groups: Groups, level: float) -> float:
     """The highest conformity that keeps level * (n + 1) of n lesions, 0 where there are not that many."""
+    return _kept_from(conformity, groups, level * (len(np.unique(groups)) + 1))
+
+
+def _kept_from(conformity: Array, groups: Groups, lesions: float) -> float:
+    """The highest conformity from which on so many lesions lie, 0 where there are not that many."""
     _, lesion_of, images = np.unique(groups, return_inverse=True, return_counts=True)
     order = np.argsort(-conformity)
     kept = np.cumsum((1 / images)[lesion_of][order])
     # 1e-9: three images of a third must make a whole lesion.
-    position = np.searchsorted(kept, level * (len(images) + 1) - 1e-9)
+    position = np.searchsorted(kept, lesions - 1e-9)
     return float(conformity[order[position]]) if position < len(order) else 0.0
 
 

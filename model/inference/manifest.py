@@ -69,7 +69,7 @@ class Rate(Section):
 
 
 class Point(Section):
-    """A threshold and what it was measured to do, see `model.inference.artifact.OperatingPoint`."""
+    """A threshold and what it was measured to do, see `model.inference.measured.OperatingPoint`."""
 
     name: str
     threshold: float
@@ -78,6 +78,68 @@ class Point(Section):
     specificity: Rate
     ppv: Rate
     npv: Rate
+
+
+class OutcomeSection(Section):
+    """See `model.inference.measured.Outcome`."""
+
+    flagged: Rate
+    not_flagged: Rate
+    not_answered: Rate
+
+
+class ExternalPoint(Section):
+    """A stored threshold on images of other clinics; `outcomes` by kind of image."""
+
+    name: str
+    threshold: float
+    outcomes: Mapping[str, OutcomeSection]
+
+
+class ExternalSection(Section):
+    """What `model.studies.external` measured on one labelled folder."""
+
+    name: str
+    points: tuple[ExternalPoint, ...]
+
+
+class CalledSection(Section):
+    """See `model.inference.measured.Called`."""
+
+    sensitivity: Rate
+    specificity: Rate
+
+
+class EdgePoint(Section):
+    """A stored threshold for images inside and at the edge of what the model knows."""
+
+    name: str
+    threshold: float
+    inside: CalledSection
+    edge: CalledSection
+
+
+class GateSection(Section):
+    """What `model.studies.gate` measured; `edges` since images at the edge are told from others."""
+
+    edges: tuple[EdgePoint, ...] = ()
+
+
+class RepeatLevel(Section):
+    """How far two photographs of one subject differ whose probability lies in [low, high)."""
+
+    low: float
+    high: float
+    pairs: int
+    largest: Mapping[str, float | None]
+
+
+class RepeatabilitySection(Section):
+    """What `model.studies.repeatability` measured; `share` of the pairs stay within `largest`."""
+
+    share: float
+    of_one: tuple[RepeatLevel, ...]
+    of_mean: tuple[RepeatLevel, ...]
 
 
 class Sets(Section):
@@ -138,6 +200,9 @@ class Serving(Section):
     evidence: Evidence
     quality: QualitySection
     clinical: ClinicalSection | None = None
+    external: tuple[ExternalSection, ...] = ()
+    gate: GateSection | None = None
+    repeatability: RepeatabilitySection | None = None
 
 
 # --- How the weights came about ---------------------------------------------------------------------------------------
@@ -166,11 +231,12 @@ class ChosenCalibration(Section):
 
 
 class Network(Section):
-    """The networks; `backbone` is one name where all have one."""
+    """The networks; `backbone` is one name where all have one; each sees so many views of an image."""
 
     backbone: str
     members: int
     parameters: int
+    views: int = 1
 
 
 class RecipeFacts(Section):
@@ -179,6 +245,7 @@ class RecipeFacts(Section):
     init: str
     sampling: str
     averaged_epochs: int
+    init_share: float = 0.0
     seed: int
     lesion_weight: float
     map_weight: float

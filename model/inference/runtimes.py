@@ -20,12 +20,17 @@ class LiteRTClassifier:
     """The exported network on the CPU through LiteRT: no TensorFlow in the process, about 3 ms an image on one core.
 
     One interpreter, used by one thread at a time: waiting a few milliseconds costs less than an interpreter a session.
+
+    Args:
+        artifact: gives classes, input size and calibration.
+        threads: of the interpreter.
+        serving_file: other weights for them, such as one member's; the artifact's own where None.
     """
 
-    def __init__(self, artifact: Artifact, threads: int = 1) -> None:
+    def __init__(self, artifact: Artifact, threads: int = 1, serving_file: Path | None = None) -> None:
         self.artifact = artifact
         self._lock = threading.Lock()
-        self._runner = _signature_runner(artifact.litert_path, threads)
+        self._runner = _signature_runner(serving_file or artifact.litert_path, threads)
 
     def forward(self, network_input: RgbImage) -> NetworkOutput:
         batch = _as_batch(network_input, self.artifact)

@@ -1,4 +1,6 @@
-"""95 % intervals: draw whole groups with replacement, and compute each metric under all draws at once.
+"""95 % intervals by bootstrap: draw whole groups with replacement, and compute each metric under all draws at once.
+
+For means, differences and agreement; shares have intervals in `model.measures.shares`, areas in `model.measures.areas`.
 
 A group holds the images that are not independent of each other: those of one lesion, or of one eye.
 
@@ -15,18 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from model.measures.metrics import (
-    CALIBRATION_BINS,
-    Array,
-    BinaryCounts,
-    Booleans,
-    Indices,
-    bin_of_probability,
-    binary_counts,
-    check_aligned,
-    expected_calibration_error,
-    mean_of_finite,
-)
+from model.measures.metrics import Array, Booleans, Indices, check_aligned, mean_of_finite
 
 Weights = NDArray[np.float32]
 Groups = NDArray[np.str_]
@@ -40,34 +31,14 @@ _BLOCK = 64
 
 @dataclass(frozen=True)
 class Estimate:
-    """A measured value and its 95 % interval by a bootstrap of groups; NaN where it cannot be said.
+    """A measured value and its 95 % interval by group; NaN where it cannot be said, an interval also by itself.
 
-    The interval speaks of other groups (lesions, eyes) from the same source, not of other clinics or cameras. Shares of
-    0 or 1 get an exact bound (`share_estimates`); an AUROC of 0 or 1 does not, its interval has no width.
+    The interval speaks of other groups (lesions, eyes) from the same source, not of other clinics or cameras.
     """
 
     value: float
     low: float
     high: float
-
-
-@dataclass(frozen=True)
-class ThresholdMetrics:
-    """What calling every score at or above a threshold does.
-
-    Attributes:
-        threshold: images with score >= threshold are called positive.
-        counts: the four counts, in images.
-        sensitivity, specificity, ppv, npv, accuracy: in [0, 1]; NaN where their denominator is empty.
-    """
-
-    threshold: float
-    counts: BinaryCounts
-    sensitivity: Estimate
-    specificity: Estimate
-    ppv: Estimate
-    npv: Estimate
-    accuracy: Estimate
 
 
 def bootstrap_weights(groups: Groups, resamples: int = RESAMPLES, seed: int = BOOTSTRAP_SEED) -> Weights:
@@ -128,96 +99,6 @@ def estimate_of(value: float, resampled: Array) -> Estimate:
     return Estimate(float(value), float(low), float(high))
 
 
-def share_estimates(is_hit: Booleans, is_counted: Booleans, groups: Groups, weights: Weights) -> tuple[Estimate, ...]:
-    """Share of the counted images that are hits, for K pairs of columns: every rate of a yes/no decision is one.
-
-    When all or none of the images are hits, so are those of every bootstrap sample, and the percentile interval would
-    have no width, however few the groups. The exact binomial bound with the groups as trials takes its place:
-    11 of 11 groups is 1 (0.72 to 1).
-
-    Args:
-        is_hit: (N, K) bool.
-        is_counted: (N, K) bool, the denominators.
-        groups: (N,) group of each image.
-        weights: (B, N) of `bootstrap_weights`.
-
-    Returns:
-        K shares in [0, 1]; NaN when nothing is counted.
-
-    Raises:
-        ValueError: lengths differ.
-
-    Source:
-        Clopper & Pearson, Biometrika 1934;26:404, doi:10.1093/biomet/26.4.404 (exact bound).
-    """
-    check_aligned(is_hit, is_counted)
-    check_aligned(is_hit, groups)
-    # One product for all columns: under load, each call costs more than its arithmetic.
-    hits, counted = np.split(_weigh(weights, np.hstack([is_hit & is_counted, is_counted])), 2, axis=1)
-    low, high = percentile_interval(hits / np.where(counted > 0, counted, np.nan))
-    images = is_counted.sum(axis=0)
-    shares = (is_hit & is_counted).sum(axis=0) / np.where(images > 0, images, np.nan)
-    return tuple(
-        _exact_estimate(share, groups[is_counted[:, k]])
-        if share in (0.0, 1.0)
-        else Estimate(float(share), float(low[k]), float(high[k]))
-        for k, share in enumerate(shares)
-    )
-
-
-def _exact_estimate(share: float, groups: Groups) -> Estimate:
-    bound = ((1 - LEVEL) / 2) ** (1 / len(np.unique(groups)))
-    return Estimate(1.0, bound, 1.0) if share == 1.0 else Estimate(0.0, 0.0, 1 - bound)
-
-
-def rate_estimates(
-    is_positive: Booleans, is_called: Booleans, groups: Groups, weights: Weights
-) -> tuple[Estimate, ...]:
-    """Sensitivity, specificity, PPV, NPV and accuracy of a yes/no decision, in this order; see `share_estimates`.
-
-    Args:
-        is_positive: (N,) bool, the reference.
-        is_called: (N,) bool, the decision.
-        groups: (N,) group of each image.
-        weights: (B, N) of `bootstrap_weights`.
-
-    Raises:
-        ValueError: lengths differ.
-    """
-    check_aligned(is_positive, is_called)
-    denominators = [is_positive, ~is_positive, is_called, ~is_called, np.ones_like(is_called)]
-    is_correct = np.column_stack([is_positive == is_called] * len(denominators))
-    return share_estimates(is_correct, np.column_stack(denominators), groups, weights)
-
-
-class BinaryThresholds:
-    """Scores of a yes/no question, ready to try many thresholds on: milliseconds each, as a slider needs.
-
-    Args:
-        is_positive: (N,) bool, the reference: one class against the rest, or one side of a question.
-        score: (N,), higher means more positive.
-        groups: (N,) group of each image.
-        weights: (B, N) of `bootstrap_weights`, where the caller has them; None draws them with the default seed, which
-            gives the same intervals.
-
-    Raises:
-        ValueError: lengths differ.
-    """
-
-    def __init__(self, is_positive: Booleans, score: Array, groups: Groups, weights: Weights | None = None) -> None:
-        check_aligned(is_positive, score)
-        check_aligned(is_positive, groups)
-        self._is_positive, self._score, self._groups = is_positive, score, groups
-        self._weights = bootstrap_weights(groups) if weights is None else weights
-
-    def at(self, threshold: float) -> ThresholdMetrics:
-        """What calling every score >= `threshold` positive does."""
-        is_called = self._score >= threshold
-        counts = binary_counts(self._is_positive, is_called)
-        rates = rate_estimates(self._is_positive, is_called, self._groups, self._weights)
-        return ThresholdMetrics(float(threshold), counts, *rates)
-
-
 def weighted_confusion_matrices(dx_true: Indices, dx_predicted: Indices, weights: Weights, classes: int) -> Array:
     """Confusion matrix of every bootstrap sample, (B, classes, classes) float64: row reference, column prediction.
 
@@ -259,7 +140,7 @@ def weighted_auroc(is_positive: Booleans, score: Array, weights: Weights) -> Arr
     # The trapezium rule joins the ends of a run of ties by a straight line, which is what counting ties half means.
     doubled = [
         np.einsum("bk,bk->b", np.diff(false, axis=1), true[:, 1:] + true[:, :-1]) / _pairs(true, false)
-        for true, false in _cumulative_counts(is_positive, score, weights)
+        for true, false in cumulative_counts(is_positive, score, weights)
     ]
     return np.concatenate(doubled) / 2
 
@@ -287,7 +168,7 @@ def weighted_sensitivity_at(
     """
     sensitivities = np.full((len(weights), len(false_positive_rates)), np.nan)
     row = 0
-    for true, false in _cumulative_counts(is_positive, score, weights):
+    for true, false in cumulative_counts(is_positive, score, weights):
         is_usable = np.isfinite(_pairs(true, false))
         for i in np.flatnonzero(is_usable):
             sensitivities[row + i] = np.interp(false_positive_rates, false[i] / false[i, -1], true[i] / true[i, -1])
@@ -295,68 +176,12 @@ def weighted_sensitivity_at(
     return sensitivities
 
 
-def weighted_calibration_error(
-    dx_true: Indices, probabilities: Array, weights: Weights, bins: int = CALIBRATION_BINS
-) -> Array:
-    """Expected calibration error of every bootstrap sample, (B,); see
-    `model.measures.metrics.expected_calibration_error`.
-
-    Args:
-        dx_true: (N,) class indices, the reference.
-        probabilities: (N, C) in class order.
-        weights: (B, N).
-        bins: number of equal-width bins.
-
-    Returns:
-        (B,) in [0, 1]; NaN without images.
-
-    Raises:
-        ValueError: lengths differ.
-    """
-    check_aligned(dx_true, probabilities)
-    if not len(dx_true):
-        return np.full(len(weights), np.nan)
-    stated = probabilities.max(axis=1)
-    is_in_bin = bin_of_probability(stated, bins)[:, np.newaxis] == np.arange(bins)
-    gap = stated - (probabilities.argmax(axis=1) == dx_true)
-    # |sum of stated - sum of observed| of a bin is its count times the gap of the means.
-    gaps = np.abs(_weigh(weights, is_in_bin * gap[:, np.newaxis]))
-    return gaps.sum(axis=1) / weights.sum(axis=1, dtype=np.float64)
-
-
-def calibration_estimate(dx_true: Indices, probabilities: Array, weights: Weights) -> Estimate:
-    """Expected calibration error with its interval.
-
-    The error is a sum of absolute gaps, so noise only adds to it: that of bootstrap samples is too high, and the
-    percentile interval can lie above the value. The basic interval mirrors the excess to the other side; it is
-    widened to hold the value and ends at 0. Noise lifts the value itself too, the more the fewer the images: that of a
-    perfectly calibrated model is not 0.
-
-    Args:
-        dx_true: (N,) class indices, the reference.
-        probabilities: (N, C) in class order.
-        weights: (B, N) of `bootstrap_weights`.
-
-    Returns:
-        Error in [0, 1]; NaN without images.
-
-    Raises:
-        ValueError: lengths differ.
-
-    Source:
-        Davison & Hinkley 1997, section 5.2 (basic interval), doi:10.1017/CBO9780511802843.
-    """
-    value = expected_calibration_error(dx_true, probabilities)
-    low, high = percentile_interval(weighted_calibration_error(dx_true, probabilities, weights))
-    return Estimate(value, float(np.clip(2 * value - high, 0, value)), float(np.clip(2 * value - low, value, 1)))
-
-
 def _weigh(weights: Weights, values: NDArray) -> Array:
     """Sum of values over images in every bootstrap sample; exact for counts below 2**24, where float32 ends."""
     return (weights @ values.astype(np.float32)).astype(np.float64)
 
 
-def _cumulative_counts(is_positive: Booleans, score: Array, weights: Weights) -> Iterator[tuple[Array, Array]]:
+def cumulative_counts(is_positive: Booleans, score: Array, weights: Weights) -> Iterator[tuple[Array, Array]]:
     """True and false positives at every distinct threshold, from none to all, in blocks of bootstrap samples."""
     check_aligned(is_positive, score)
     order = np.argsort(-score, kind="stable")

@@ -281,6 +281,27 @@ def expected_calibration_error(dx_true: Indices, probabilities: Array, bins: int
     return float(np.sum(counts[filled] * np.abs(stated - observed)[filled]) / counts.sum())
 
 
+def squared_errors(dx_true: Indices, probabilities: Array) -> Array:
+    """Squared distance of each image's probabilities from certainty of its class, (N,) in [0, 2]; their mean is Brier's
+    score.
+
+    It is proper: no other probabilities than the true ones are expected to score lower.
+
+    Args:
+        dx_true: (N,) class indices, the reference.
+        probabilities: (N, C) in class order.
+
+    Raises:
+        ValueError: lengths differ, or an index is not in 0 to C - 1.
+
+    Source:
+        Brier, Monthly Weather Review 1950;78:1, doi:10.1175/1520-0493(1950)078<0001:VOFEIT>2.0.CO;2.
+    """
+    check_aligned(dx_true, probabilities)
+    _check_indices(dx_true, probabilities.shape[1])
+    return ((probabilities - np.eye(probabilities.shape[1])[dx_true]) ** 2).sum(axis=1)
+
+
 def threshold_for_sensitivity(is_positive: Booleans, score: Array, target: float) -> float:
     """The highest threshold at which at least `target` of the positives are called (score >= threshold).
 

@@ -19,7 +19,7 @@ from model.networks.architecture import (
     has_layer,
     with_classifier,
 )
-from model.networks.backbones import IMAGE_LAYER
+from model.networks.backbones import BACKBONES, IMAGE_LAYER
 
 
 @keras.saving.register_keras_serializable("lesionlens")
@@ -156,3 +156,28 @@ def member_of(ensemble: keras.Model, number: int) -> keras.Model:
         ValueError: the ensemble has no member of that number.
     """
     return fix_input_size(classifier_of(ensemble.get_layer(f"member{number}")), None, None)
+
+
+def some_of(ensemble: keras.Model, numbers: Sequence[int], views: int = 1) -> keras.Model:
+    """The ensemble of some members alone, with the same input size: for images that these were not trained on.
+
+    The given ensemble is not changed, and no weights are shared with it.
+
+    Args:
+        ensemble: of `build_ensemble`, also loaded from a file.
+        numbers: of the members, from 0.
+        views: as the ensemble has.
+
+    Raises:
+        ValueError: the ensemble has no member of a number.
+    """
+    given = [ensemble.get_layer(f"member{number}") for number in numbers]
+    members = [fix_input_size(classifier_of(member), *member.inputs[0].shape[1:3]) for member in given]
+    height, width = ensemble.inputs[0].shape[1:3]
+    return build_ensemble(members, height, width, _texture_layers(members[0]), views)
+
+
+def _texture_layers(member: keras.Model) -> Sequence[str]:
+    """Those of the first of `BACKBONES` that has layers of such names."""
+    known = [backbone.texture_layers for backbone in BACKBONES.values()]
+    return next(names for names in known if all(has_layer(member, name) for name in names))

@@ -1,7 +1,7 @@
-"""Losses that teach a network where the lesion is, beside the one on the diagnosis.
+"""The loss on the diagnosis, which respects what a label does not say, and those that teach where the lesion is.
 
-Both take the lesion masks that HAM10000's authors published, brought to the network's positions. They shape the
-heatmaps: without them, maps of a network trained on diagnoses alone agree with the lesion worse than a spot in the
+The latter two take the lesion masks that HAM10000's authors published, brought to the network's positions. They shape
+the heatmaps: without them, maps of a network trained on diagnoses alone agree with the lesion worse than a spot in the
 middle of the image does. An empty mask says that the lesion's place is not known, and costs nothing: every image shows
 a lesion, and those of extra sets come without masks.
 """
@@ -13,6 +13,54 @@ from keras import ops
 
 # Cells added to both sides of a Dice ratio, so that an image without lesion does not divide by zero.
 SMOOTH = 1.0
+
+
+@keras.saving.register_keras_serializable("lesionlens")
+class ClassLoss(keras.losses.Loss):
+    """Cross-entropy of the labelled class among the classes that the label tells it from.
+
+    Takes (N, C) float32 labels, 1 for the class, 0 for those it is told from and -1 for those it is not, and (N, C)
+    float32 logits; gives (N,) float32 >= 0. What a label leaves open is neither rewarded nor punished. With every class
+    told apart it is the categorical cross-entropy with `label_smoothing`.
+    """
+
+    def __init__(
+        self,
+        label_smoothing: float,
+        name: str = "class_loss",
+        reduction: str = "sum_over_batch_size",
+        **options: object,
+    ) -> None:
+        super().__init__(name=name, reduction=reduction, **options)
+        self.label_smoothing = label_smoothing
+
+    def call(self, labels: keras.KerasTensor, logits: keras.KerasTensor) -> keras.KerasTensor:
+        is_told = ops.cast(labels >= 0, logits.dtype)
+        # Far below any other logit, yet finite, so that 0 times its log probability is 0.
+        log_probabilities = ops.log_softmax(logits + (is_told - 1) * 1e4, axis=-1)
+        shares = is_told / ops.sum(is_told, axis=-1, keepdims=True)
+        targets = (1 - self.label_smoothing) * ops.relu(labels) + self.label_smoothing * shares
+        return -ops.sum(targets * log_probabilities * is_told, axis=-1)
+
+    def get_config(self) -> dict[str, object]:
+        return {**super().get_config(), "label_smoothing": self.label_smoothing}
+
+
+@keras.saving.register_keras_serializable("lesionlens")
+class LabelAuroc(keras.metrics.AUC):
+    """Mean area under the ROC curves of labels as `ClassLoss` takes them; what one leaves open counts as not the class.
+
+    Takes logits, which only their differences give a meaning: taken one by one, all of an image may lie where a sigmoid
+    is 1, and no threshold tells them apart.
+    """
+
+    def __init__(self, multi_label: bool = True, name: str = "auc", **options: object) -> None:
+        super().__init__(multi_label=multi_label, name=name, **options)
+
+    def update_state(
+        self, labels: keras.KerasTensor, logits: keras.KerasTensor, sample_weight: keras.KerasTensor | None = None
+    ) -> None:
+        super().update_state(ops.relu(labels), ops.softmax(logits), sample_weight)
 
 
 @keras.saving.register_keras_serializable("lesionlens")

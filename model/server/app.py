@@ -19,6 +19,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.security import HTTPBearer
 from pydantic import TypeAdapter
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from data.tasks.task import Task
 from model.analysis.answers import (
@@ -32,7 +33,7 @@ from model.analysis.answers import (
 )
 from model.server.bodies import read_upload, request_body
 from model.server.contracts import sagemaker_routes, vertex_routes
-from model.server.dependencies import Client, RecordOf, ServiceOf, authorised_client, held, within_rate
+from model.server.dependencies import Client, RecordOf, ServiceOf, held, watcher, within_rate
 from model.server.facts import QueryFacts
 from model.server.metrics import MEDIA_TYPE
 from model.server.problems import Problem, Responses, problem_response, problem_responses
@@ -82,10 +83,10 @@ def readyz(service: ServiceOf) -> Response:
     tags=["operation"],
     response_class=Response,
     responses={**_TEXT, **problem_responses(401, 503)},
-    dependencies=[Depends(authorised_client)],
+    dependencies=[Depends(watcher)],
 )
 def metrics(service: ServiceOf) -> Response:
-    """Metrics in Prometheus's text format, for whoever may use the API."""
+    """Metrics in Prometheus's text format, for whoever may use the API; where that is anybody, for this machine."""
     return Response(service.metrics.text(), media_type=MEDIA_TYPE)
 
 
@@ -145,6 +146,19 @@ async def heatmap(request: Request, service: ServiceOf, record: RecordOf, facts:
     return Response(await service.overlay(upload.images[0], record), media_type="image/png")
 
 
+class UnderBasePath:
+    """ASGI middleware: routes also answer behind a base path, since some proxies take it off and some do not."""
+
+    def __init__(self, app: ASGIApp, base_path: str) -> None:
+        self._app = app
+        self._base_path = base_path
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # In place, since the recorder reads the route from the same scope.
+        scope["root_path"] = self._base_path
+        await self._app(scope, receive, send)
+
+
 def create_app(settings: ServerSettings, is_sagemaker: bool = False) -> FastAPI:
     """The API as an ASGI application, its model loaded.
 
@@ -155,12 +169,16 @@ def create_app(settings: ServerSettings, is_sagemaker: bool = False) -> FastAPI:
     service = Service(settings)
     # No pages of Swagger and ReDoc: they would load scripts from elsewhere.
     app = FastAPI(
-        title="LesionLens", version="1", description=_description(service.task), docs_url=None, redoc_url=None
+        title="LesionLens",
+        version="1",
+        description=_description(service.task),
+        docs_url=None,
+        redoc_url=None,
     )
     app.openapi = partial(_openapi, app, service.task, app.openapi)  # type: ignore[method-assign]
     app.state.service = service
     app.include_router(health_routes)
-    # For the OpenAPI document; `authorised_client` decides.
+    # For the OpenAPI document; `Service.authorization` decides.
     app.include_router(
         guarded_routes, dependencies=[] if settings.is_open else [Security(HTTPBearer(auto_error=False))]
     )
@@ -171,6 +189,8 @@ def create_app(settings: ServerSettings, is_sagemaker: bool = False) -> FastAPI:
     app.exception_handler(Problem)(_on_problem)
     app.exception_handler(HTTPException)(_on_http_exception)
     app.exception_handler(RequestValidationError)(_on_invalid_parameter)
+    if settings.base_path:
+        app.add_middleware(UnderBasePath, base_path=settings.base_path)
     app.add_middleware(RequestRecorder, metrics=service.metrics)
     return app
 

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from joserfc import jwt
 from joserfc.errors import JoseError
-from joserfc.jwk import KeySet
+from joserfc.jwk import Key, KeySet
 
 from model.server.problems import Problem
 from model.server.request_log import LOGGER
@@ -68,7 +68,8 @@ class OpenIdConnect:
     """Lets in whoever holds an unexpired JWT of the issuer for the audience."""
 
     def __init__(self, issuer: str, audience: str, clock: Callable[[], float] = time.time) -> None:
-        self._issuer = issuer
+        # Issuers name themselves with a slash at the end or without; settings are typed by people.
+        self._issuer = issuer.rstrip("/")
         self._audience = audience
         self._clock = clock
         self._keys = IssuerKeys(issuer)
@@ -95,7 +96,7 @@ class OpenIdConnect:
         registry = jwt.JWTClaimsRegistry(
             now=lambda: int(self._clock()),
             leeway=CLOCK_LEEWAY_SECONDS,
-            iss={"essential": True, "value": self._issuer},
+            iss={"essential": True, "values": [self._issuer, f"{self._issuer}/"]},
             exp={"essential": True},
         )
         registry.validate(claims)
@@ -150,7 +151,7 @@ class IssuerKeys:
         try:
             self._keys = fetch_keys(self._issuer)
         # A provider may be away, or answer with anything at all.
-        except (OSError, ValueError, KeyError, TypeError, JoseError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, JoseError) as error:
             LOGGER.warning("issuer's keys not fetched", extra={"fields": {"error": type(error).__name__}})
             return False
         return True
@@ -161,15 +162,31 @@ def fetch_keys(issuer: str) -> KeySet:
 
     Raises:
         OSError: it does not answer in time, or with an error.
-        ValueError, KeyError, TypeError, JoseError: it answers, but not as OpenID Connect Discovery says.
+        ValueError, KeyError, TypeError, AttributeError: it answers, but not as OpenID Connect Discovery says.
 
     Source:
         OpenID Connect Discovery 1.0, section 4.
     """
     document = _fetched(f"{issuer.rstrip('/')}/.well-known/openid-configuration")
-    if document["issuer"] != issuer:
+    if document["issuer"].rstrip("/") != issuer.rstrip("/"):
         raise ValueError("expected the discovery document of the issuer, received another's")
-    return KeySet.import_key_set(_fetched(document["jwks_uri"]))
+    keys = [key for data in _fetched(document["jwks_uri"])["keys"] if (key := _usable_key(data)) is not None]
+    if not keys:
+        raise ValueError("expected a key that can be used, received none")
+    return KeySet(keys)
+
+
+def _usable_key(data: Any) -> Key | None:
+    """A key of an issuer's set; None for one of another kind or curve, which the others do not suffer for.
+
+    Source:
+        RFC 7517, section 5.
+    """
+    try:
+        return KeySet.registry_cls.import_key(data)
+    # KeyError is a curve that is not known, AttributeError and TypeError are no key at all.
+    except (JoseError, ValueError, KeyError, TypeError, AttributeError):
+        return None
 
 
 def authorization_of(settings: ServerSettings) -> Authorization:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
-import os
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from model.images.decoder import MEMORY_LIMITS, memory_here
 from model.server.problems import Problem
 
 # Clients whose buckets are remembered; the one that was quiet longest is forgotten first, which gives it a full bucket.
@@ -19,18 +18,11 @@ MAX_CLIENTS = 10_000
 MAX_HELD_BYTES = 512 * 1024 * 1024
 # The rest is for the program, its networks and the images it decodes.
 HELD_SHARE_OF_MEMORY = 0.25
-# By control groups of version 2 and 1, as a container sees its own limit.
-MEMORY_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 
 
 def held_bytes(limits: Sequence[Path] = MEMORY_LIMITS) -> int:
     """How many bytes of requests may be held here: a quarter of the memory, at most `MAX_HELD_BYTES`."""
-    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    for path in limits:
-        # Without a limit, version 2 says "max", version 1 a number larger than any memory.
-        with contextlib.suppress(OSError, ValueError):
-            memory = min(memory, int(path.read_text(encoding="ascii")))
-    return min(MAX_HELD_BYTES, int(memory * HELD_SHARE_OF_MEMORY))
+    return min(MAX_HELD_BYTES, int(memory_here(limits) * HELD_SHARE_OF_MEMORY))
 
 
 class RateLimit:
@@ -77,7 +69,7 @@ class RateLimit:
 
 
 class Admission:
-    """Room for requests: so many at once, and so many bytes."""
+    """Room for requests: so many at once that have arrived, and so many bytes of any."""
 
     def __init__(self, max_requests: int, max_bytes: int) -> None:
         self._max_requests = max_requests
@@ -86,22 +78,47 @@ class Admission:
         self._bytes = 0
 
     @contextmanager
-    def held(self, size: int) -> Iterator[None]:
-        """Hold a request of at most `size` bytes.
+    def held(self) -> Iterator[Hold]:
+        """A hold for one request, empty until something arrives, and given back at the end.
 
         Raises:
-            Problem: `overloaded`, there is no room.
+            Problem: `overloaded`, there is no room for another request.
         """
-        if self._requests >= self._max_requests or self._bytes + size > self._max_bytes:
+        hold = Hold(self)
+        self._check(self._requests < self._max_requests)
+        try:
+            yield hold
+        finally:
+            self._bytes -= hold.size
+            self._requests -= hold.is_whole
+
+    def _check(self, has_room: bool) -> None:
+        if not has_room:
             raise Problem(
                 "overloaded",
                 f"expected at most {self._max_requests} requests at once, received more; come back in a second",
                 {"Retry-After": "1"},
             )
-        self._requests += 1
-        self._bytes += size
-        try:
-            yield
-        finally:
-            self._requests -= 1
-            self._bytes -= size
+
+
+class Hold:
+    """What one request takes of the room. What a client announces and does not send takes nothing."""
+
+    def __init__(self, admission: Admission) -> None:
+        self._admission = admission
+        self.size = 0
+        self.is_whole = False
+
+    def add(self, size: int) -> None:
+        """Count bytes that have arrived; raises Problem `overloaded` where there is no room for them."""
+        admission = self._admission
+        admission._check(admission._bytes + size <= admission._max_bytes)
+        admission._bytes += size
+        self.size += size
+
+    def end(self) -> None:
+        """Count the request, which has arrived whole; raises Problem `overloaded` where there is no room for it."""
+        admission = self._admission
+        admission._check(admission._requests < admission._max_requests)
+        admission._requests += 1
+        self.is_whole = True

@@ -42,6 +42,7 @@ PROBLEMS: Mapping[str, tuple[int, str]] = {
     "too_narrow": (422, "The image is a narrow strip"),
     "too_small": (422, "The image is too small to judge"),
     "damaged": (422, "The image file is damaged"),
+    "too_costly": (422, "The image takes too much to decode"),
     "burnt_in_text": (422, "The image may show who the patient is"),
     "unsupported_tiff": (422, "The TIFF file is of a kind that cannot be read"),
     "unsupported_dicom": (422, "The DICOM file is of a kind that cannot be read"),

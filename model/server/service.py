@@ -128,7 +128,9 @@ class Service:
         limit = self.settings.time_limit_seconds
         try:
             async with asyncio.timeout(limit):
-                finished = await asyncio.wrap_future(self._ready_pool().submit(image.content, finish, image.facts))
+                finished = await asyncio.wrap_future(
+                    self._ready_pool().submit(image.content, finish, image.facts, limit)
+                )
         except TimeoutError as error:
             raise Problem(
                 "time_limit",

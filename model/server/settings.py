@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Mapping
+from ipaddress import ip_network
 from typing import Annotated, ClassVar, Self
 from urllib.parse import urlsplit
 
@@ -37,6 +39,27 @@ def _token_hashes(value: object) -> object:
     return tuple(hash_token(token) for token in tokens)
 
 
+def _base_path(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    path = value.rstrip("/")
+    if path and not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", path):
+        raise ValueError(f"expected a path such as /lesions, received {value!r}; correct it or unset it")
+    return path
+
+
+def _addresses(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    addresses = tuple(address.strip() for address in value.split(",") if address.strip())
+    for address in addresses:
+        try:
+            ip_network(address)
+        except ValueError as error:
+            raise ValueError(f"expected addresses such as 10.0.0.5 or 10.0.0.0/16, received {address!r}") from error
+    return addresses
+
+
 class ServerSettings(ProgramSettings):
     """How the API serves.
 
@@ -61,6 +84,16 @@ class ServerSettings(ProgramSettings):
         False,
         validation_alias="ALLOW_ANONYMOUS",
         description="`1` serves the API to anyone beyond this machine without tokens.",
+    )
+    base_path: Annotated[str, BeforeValidator(_base_path)] = Field(
+        "",
+        validation_alias="API_BASE_PATH",
+        description="Path before the routes, such as `/lesions`, where a proxy or a domain has one.",
+    )
+    proxies: Annotated[tuple[str, ...], BeforeValidator(_addresses)] = Field(
+        (),
+        validation_alias="API_PROXIES",
+        description="Addresses or networks of proxies whose `X-Forwarded-For` says who asks, separated by commas.",
     )
     rate_per_minute: Annotated[int, whole_number(0)] = Field(
         600,
@@ -125,8 +158,9 @@ def read_server_settings(environ: Mapping[str, str]) -> ServerSettings:
         environ: variable names and values.
 
     Raises:
-        ServerSettingsError: a number out of range, a switch that is neither 0 nor 1, a token that is too short, an
-            issuer without audience or without https, tokens and issuer at once.
+        ServerSettingsError: a number out of range, a base path or an address of a proxy that is none, a switch that is
+            neither 0 nor 1, a token that is too short, an issuer without audience or without https, tokens and issuer
+            at once.
     """
     return ServerSettings.read(environ)
 

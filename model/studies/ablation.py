@@ -29,7 +29,7 @@ from data.datasets.ham10000 import load_metadata
 from data.tasks.task import Task
 from model.images.rejection import RgbImage
 from model.inference.artifact import SIGNATURE
-from model.inference.calibration import decide, fit_calibration
+from model.inference.calibration import LabelledLogits, decide, fit_calibration
 from model.measures.intervals import (
     Estimate,
     bootstrap_weights,
@@ -151,7 +151,8 @@ def compare(base: Sequence[HeldOut], variants: dict[str, Array], decisions: dict
     shown = np.mean([part.training_prior for part in base], axis=0)
     measured = {}
     for name, logits in {BASE: np.concatenate([part.views[0] for part in base]), **variants}.items():
-        calibration = fit_calibration(logits, dx_true, shown, base[0].prior, task.dataset.population)
+        answers_to = [LabelledLogits(name, logits, np.eye(classes)[dx_true])]
+        calibration = fit_calibration(answers_to, shown, base[0].prior, task.dataset.population)
         probabilities = calibration.probabilities(logits)
         answers = (
             probabilities.argmax(axis=1)

@@ -1,11 +1,13 @@
 r"""Measure what the quality gate refuses: images that are no dermoscopic lesions, and lesions that it should let pass.
 
     python -m model.studies.gate --dataset ../shared/ham10000 --outside ../shared/everyday_photos ../shared/aptos2019
+    python -m model.studies.gate ... --elsewhere data/raw/isic2017/locked    # labelled images of other clinics as well
 
 Each outside folder is halved by name: every second image, from the first on, was there for choosing how the gate looks
 at an image; the others, from the second on, are measured here. The gate's threshold itself comes from the out-of-fold
-images alone. Writes the section `gate` of the artifact's manifest, and what drift is measured against: the quality of
-the locked test images, which no network was trained on.
+images, and held-out ones of other clinics. Of the labelled images it also measures how much less surely those at the
+edge of what the model knows are judged. Writes the section `gate` of the artifact's manifest, and what drift is
+measured against: the quality of the locked test images, which no network was trained on.
 """
 
 from __future__ import annotations
@@ -13,24 +15,32 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from tqdm import tqdm
 
-from data.datasets.ham10000 import DatasetError
-from data.datasets.splits import locked_test_files
+from data.datasets.ham10000 import SOURCE, DatasetError, load_metadata
+from data.datasets.splits import locked_test_files, with_files
 from model.analysis.analyzer import Analyzer
-from model.analysis.quality import Quality
+from model.analysis.quality import Issue, Quality
 from model.batch.sources import has_image_name
 from model.evaluation.report import gate_table
 from model.evaluation.results import to_plain
-from model.inference.artifact import DEFAULT_ARTIFACT, load_artifact, write_section
+from model.inference.artifact import DEFAULT_ARTIFACT, Artifact, load_artifact, write_section
+from model.inference.measured import measured_rate
 from model.inference.runtimes import LiteRTClassifier
-from model.measures.intervals import Estimate, bootstrap_weights, share_estimates
+from model.measures.intervals import Estimate
+from model.measures.metrics import Booleans, positive_probability
+from model.measures.shares import share_estimates
 
 LOCKED_TEST = "HAM10000 locked test"
+EDGE: Issue = "at_the_edge"
+# Refused for their distance; of a blurred one, the blur is what is said.
+FOREIGN: frozenset[Issue] = frozenset(("out_of_distribution", "too_blurred"))
 QUANTILES = 101
 
 
@@ -44,6 +54,7 @@ class Refusals:
         images: how many were measured.
         refused: share that got no answer, whatever the reason.
         out_of_distribution: share refused for their distance from the training images.
+        at_the_edge: share answered with the remark that they lie at the edge of what the model knows.
     """
 
     source: str
@@ -51,6 +62,15 @@ class Refusals:
     images: int
     refused: Estimate
     out_of_distribution: Estimate
+    at_the_edge: Estimate
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One image: what the gate says, and the probability of the question's positive side, also where it is refused."""
+
+    quality: Quality
+    p_positive: float
 
 
 def final_half(folder: Path) -> list[Path]:
@@ -65,9 +85,9 @@ def final_half(folder: Path) -> list[Path]:
     return paths[1::2]
 
 
-def qualities_of(source: str, paths: Sequence[Path], quality_of: Callable[[bytes], Quality]) -> list[Quality]:
+def judge_all(source: str, paths: Sequence[Path], judge: Callable[[bytes], Judged]) -> list[Judged]:
     """Judge every file, with a progress bar."""
-    return [quality_of(path.read_bytes()) for path in tqdm(paths, desc=source, unit="image", mininterval=1.0)]
+    return [judge(path.read_bytes()) for path in tqdm(paths, desc=source, unit="image", mininterval=1.0)]
 
 
 def count_refusals(
@@ -83,10 +103,47 @@ def count_refusals(
     reasons = [quality.refusal for quality in qualities]
     names = np.array(groups, dtype=str)
     is_refused = np.array(
-        [[reason is not None for reason in reasons], [reason == "out_of_distribution" for reason in reasons]]
+        [
+            [reason is not None for reason in reasons],
+            [reason in FOREIGN for reason in reasons],
+            [EDGE in quality.issues and quality.refusal is None for quality in qualities],
+        ]
     ).T
-    estimates = share_estimates(is_refused, np.ones_like(is_refused), names, bootstrap_weights(names))
+    estimates = share_estimates(is_refused, np.ones_like(is_refused), names)
     return Refusals(source, should_be_refused, len(reasons), *estimates)
+
+
+def edge_section(judged: Sequence[Judged], rows: pd.DataFrame, artifact: Artifact) -> list[dict[str, Any]]:
+    """What each stored threshold does for answered images at the edge of what the model knows, and for those inside.
+
+    Args:
+        judged: one an image.
+        rows: aligned with it, `dx` and `lesion_id`.
+        artifact: whose thresholds are measured.
+
+    Returns:
+        One entry a threshold, plain numbers and text, see `model.inference.measured.EdgeResult`.
+    """
+    is_answered = np.array([one.quality.refusal is None for one in judged])
+    is_at_edge = np.array([EDGE in one.quality.issues for one in judged])
+    p_positive = np.array([one.p_positive for one in judged])
+    is_of_side = rows["dx"].isin(artifact.task.question.positives).to_numpy()
+    lesions = rows["lesion_id"].to_numpy(dtype=str)
+
+    def called(is_right: Booleans, is_counted: Booleans) -> dict[str, Any]:
+        return asdict(measured_rate(is_right, is_counted, lesions))
+
+    return [
+        {"name": point.name, "threshold": point.threshold}
+        | {
+            place: {
+                "sensitivity": called(p_positive >= point.threshold, is_there & is_of_side),
+                "specificity": called(p_positive < point.threshold, is_there & ~is_of_side),
+            }
+            for place, is_there in (("inside", is_answered & ~is_at_edge), ("edge", is_answered & is_at_edge))
+        }
+        for point in artifact.operating_points
+    ]
 
 
 def drift_reference(qualities: Sequence[Quality]) -> dict[str, Any]:
@@ -104,23 +161,41 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--artifact", type=Path, default=DEFAULT_ARTIFACT, help="weights folder")
     parser.add_argument("--dataset", type=Path, default=Path("data/raw/ham10000"), help="HAM10000 folder")
     parser.add_argument("--outside", type=Path, nargs="*", default=[], help="folders of images that are no lesions")
+    parser.add_argument(
+        "--elsewhere", type=Path, nargs="*", default=[], help="folders of labelled images of other clinics"
+    )
     arguments = parser.parse_args(argv)
     artifact = load_artifact(arguments.artifact)
     analyzer = Analyzer(LiteRTClassifier(artifact))
 
-    def quality_of(content: bytes) -> Quality:
-        return analyzer.run(content).quality
+    def judge(content: bytes) -> Judged:
+        analysis = analyzer.run(content)
+        probabilities = artifact.calibration.probabilities(analysis.output.logits.astype(np.float64))
+        return Judged(analysis.quality, float(positive_probability(probabilities, artifact.task.positives)))
 
-    lesions = locked_test_files(arguments.dataset, artifact.description.split.seed, artifact.task.codes)
-    known = qualities_of(LOCKED_TEST, list(lesions["path"]), quality_of)
-    rows = [count_refusals(LOCKED_TEST, False, known, list(lesions["lesion_id"]))]
+    labelled = {LOCKED_TEST: locked_test_files(arguments.dataset, artifact.description.split.seed, artifact.task.codes)}
+    for folder in arguments.elsewhere:
+        rows = with_files(load_metadata(folder, artifact.task.codes), folder)
+        labelled[f"{rows[SOURCE].iloc[0] if SOURCE in rows else folder.parent.name} {folder.name}"] = rows
+    judged = {source: judge_all(source, list(rows["path"]), judge) for source, rows in labelled.items()}
+    qualities = {source: [one.quality for one in found] for source, found in judged.items()}
+    sources = [
+        count_refusals(source, False, qualities[source], list(rows["lesion_id"])) for source, rows in labelled.items()
+    ]
     for folder in arguments.outside:
         paths = final_half(folder)
-        outside = qualities_of(folder.name, paths, quality_of)
-        rows.append(count_refusals(folder.name, True, outside, [path.name for path in paths]))
-    section = to_plain({"half": "every second image by name, from the second on", "sources": [asdict(r) for r in rows]})
+        outside = [one.quality for one in judge_all(folder.name, paths, judge)]
+        sources.append(count_refusals(folder.name, True, outside, [path.name for path in paths]))
+    section = to_plain(
+        {
+            "half": "every second image by name, from the second on",
+            "sources": [asdict(source) for source in sources],
+            "edges": edge_section(list(chain(*judged.values())), pd.concat(labelled.values()), artifact),
+        }
+    )
     write_section(arguments.artifact, "gate", section)
-    write_section(arguments.artifact, "quality", artifact.manifest["quality"] | drift_reference(known))
+    known = drift_reference(qualities[LOCKED_TEST])
+    write_section(arguments.artifact, "quality", artifact.manifest["quality"] | known)
     print(gate_table(section, artifact.task))
 
 

@@ -12,6 +12,7 @@ import pandas as pd
 from model.evaluation.report import text_of
 from model.evaluation.results import to_plain
 from model.explain.faithfulness import IOU_THRESHOLDS, STEPS, cross_fitted_iou, halves_by_lesion
+from model.explain.stability import NOISE_LEVELS, NOISE_SAMPLES
 from model.measures.intervals import (
     BOOTSTRAP_SEED,
     RESAMPLES,
@@ -19,20 +20,20 @@ from model.measures.intervals import (
     Weights,
     bootstrap_weights,
     estimate_of,
-    share_estimates,
 )
 from model.measures.metrics import Array, mean_of_finite
+from model.measures.shares import share_estimates
+from model.studies.held_out import STUDY_SEED
 
 GRAD_CAM, PREDICTED_LESION, SPOT, NOISE = "Grad-CAM", "Predicted lesion", "Centred Gaussian", "Random"
 KERAS_METHODS: tuple[str, ...] = ("Grad-CAM++", "Score-CAM")
+OUT_OF_FOLD = "out of fold"
 METHODS: tuple[str, ...] = (GRAD_CAM, PREDICTED_LESION, *KERAS_METHODS, SPOT, NOISE)
-# Of the draw of images, of the halves that thresholds are chosen on, and with an image's number of its noise.
-STUDY_SEED = 1
 
 
 @dataclass(frozen=True)
 class HeatmapMeasures:
-    """What one method's heatmap of one image was measured to be; see `model.explain.faithfulness`.
+    """What one method's heatmap of one image was measured to be; see `model.explain`, `faithfulness` and `stability`.
 
     Attributes:
         method: one of `METHODS`.
@@ -41,6 +42,7 @@ class HeatmapMeasures:
         points_inside: whether its maximum lies on the lesion.
         ious: (T,) overlap at each of `IOU_THRESHOLDS`.
         insertion, deletion: areas in [0, 1]; NaN where they were not measured.
+        noise_change: its max-sensitivity; NaN for a map of zeros, and where it was not measured.
     """
 
     method: str
@@ -51,6 +53,7 @@ class HeatmapMeasures:
     ious: Array
     insertion: float
     deletion: float
+    noise_change: float = float("nan")
 
 
 @dataclass(frozen=True)
@@ -111,6 +114,22 @@ class Comparison:
 
 
 @dataclass(frozen=True)
+class NoiseResult:
+    """How far Grad-CAM changes at most under faint noise (`model.explain.stability.max_sensitivity`).
+
+    Attributes:
+        images: on how many it was measured, one a lesion.
+        samples, levels: noisy copies of each, and the largest noise in levels of 255.
+        change: mean over the images of the largest change, relative to the map.
+    """
+
+    images: int
+    samples: int
+    levels: int
+    change: Estimate
+
+
+@dataclass(frozen=True)
 class HeatmapStudy:
     """Every method with its intervals, as it stands in the manifest.
 
@@ -121,6 +140,7 @@ class HeatmapStudy:
         resamples, bootstrap_seed: of the intervals.
         methods: one result each.
         comparisons: Grad-CAM with each other method; none where it was not measured.
+        noise: None where it was not measured.
     """
 
     images: int
@@ -131,6 +151,7 @@ class HeatmapStudy:
     bootstrap_seed: int
     methods: tuple[MethodResult, ...]
     comparisons: tuple[Comparison, ...]
+    noise: NoiseResult | None
 
 
 def summarise(measured: Sequence[HeatmapMeasures]) -> HeatmapStudy:
@@ -156,7 +177,16 @@ def summarise(measured: Sequence[HeatmapMeasures]) -> HeatmapStudy:
         bootstrap_seed=BOOTSTRAP_SEED,
         methods=tuple(_result_of(method, tables[method], thresholds[method]) for method in methods),
         comparisons=tuple(_compare(GRAD_CAM, other, tables[GRAD_CAM], tables[other]) for other in others),
+        noise=_noise_result([one for one in measured if np.isfinite(one.noise_change)]),
     )
+
+
+def _noise_result(measured: Sequence[HeatmapMeasures]) -> NoiseResult | None:
+    if not measured:
+        return None
+    weights = bootstrap_weights(np.array([one.lesion_id for one in measured]))
+    change = mean_estimate(np.array([one.noise_change for one in measured]), weights)
+    return NoiseResult(len(measured), NOISE_SAMPLES, NOISE_LEVELS, change)
 
 
 def _table_of(measured: Sequence[HeatmapMeasures]) -> tuple[pd.DataFrame, tuple[float, float]]:
@@ -185,7 +215,7 @@ def _result_of(method: str, table: pd.DataFrame, thresholds: tuple[float, float]
     lesion_ids = table["lesion_id"].to_numpy(dtype=str)
     weights = bootstrap_weights(lesion_ids)
     # A share, so that a method that never misses still gets an interval.
-    (pointing,) = share_estimates(is_pointing, np.ones_like(is_pointing), lesion_ids, weights)
+    (pointing,) = share_estimates(is_pointing, np.ones_like(is_pointing), lesion_ids)
     return MethodResult(
         method=method,
         images=len(table),
@@ -231,13 +261,13 @@ def mean_estimate(values: Array, weights: Weights) -> Estimate:
 
 def study_to_dict(study: HeatmapStudy) -> dict[str, Any]:
     """A study as the manifest holds it: plain numbers, text, lists and dicts, with None for NaN."""
-    return {"data": "HAM10000", "split": "locked test", **to_plain(asdict(study))}
+    return {"data": "HAM10000", "split": OUT_OF_FOLD, **to_plain(asdict(study))}
 
 
 def format_report(study: HeatmapStudy, title: str) -> str:
     """Both tables as text; a mean is followed by its 95 % interval, `-` stands for what cannot be said."""
     heading = [
-        f"{title}: heatmaps of the predicted class, {study.images:,} locked test images of {study.lesions:,} lesions, "
+        f"{title}: heatmaps of the predicted class, {study.images:,} images out of fold of {study.lesions:,} lesions, "
         "the classes in turn",
         f"Intervals: {study.resamples:,} bootstrap samples of lesions, seed {study.bootstrap_seed}",
     ]

@@ -37,6 +37,7 @@ from model.inference.artifact import DEFAULT_ARTIFACT, Artifact, ArtifactMismatc
 from model.inference.calibration import decide
 from model.inference.classifier import Classifier
 from model.inference.processes import classifier_of_process, mapped
+from model.measures.areas import auroc_estimate
 from model.measures.intervals import (
     BOOTSTRAP_SEED,
     RESAMPLES,
@@ -44,20 +45,17 @@ from model.measures.intervals import (
     Weights,
     bootstrap_weights,
     estimate_of,
-    rate_estimates,
-    share_estimates,
-    weighted_auroc,
     weighted_balanced_accuracy,
 )
 from model.measures.metrics import (
     Array,
     Booleans,
     Indices,
-    auroc,
     balanced_accuracy,
     is_positive,
     positive_probability,
 )
+from model.measures.shares import rate_estimates, share_estimates
 
 SECTION = "robustness"
 # Of the draw of images where not all are measured.
@@ -236,7 +234,7 @@ def summarise(lesions: pd.DataFrame, logits: Array, artifact: Artifact, locked_l
     effects = []
     for perturbation, after in zip(PERTURBATIONS, perturbed, strict=True):
         changes = np.column_stack([before.is_flagged != after.is_flagged, before.dx_predicted != after.dx_predicted])
-        decision_flips, class_changes = share_estimates(changes, np.ones_like(changes), lesion_ids, weights)
+        decision_flips, class_changes = share_estimates(changes, np.ones_like(changes), lesion_ids)
         effects.append(
             PerturbationEffect(
                 key=perturbation.key,
@@ -277,21 +275,17 @@ def _metrics(
     dx_true: Indices, answers: Answers, lesion_ids: np.ndarray, weights: Weights, task: Task
 ) -> RobustnessMetrics:
     is_of_side, classes = is_positive(dx_true, task.positives), len(task.classes)
-    sensitivity, specificity, *_ = rate_estimates(is_of_side, answers.is_flagged, lesion_ids, weights)
+    sensitivity, specificity, *_ = rate_estimates(is_of_side, answers.is_flagged, lesion_ids)
     return RobustnessMetrics(
         balanced_accuracy=estimate_of(
             balanced_accuracy(dx_true, answers.dx_predicted, classes),
             weighted_balanced_accuracy(dx_true, answers.dx_predicted, weights, classes),
         ),
-        gravest_auroc=_auroc(dx_true == task.index(task.gravest), answers.p_gravest, weights),
-        positive_auroc=_auroc(is_of_side, answers.p_positive, weights),
+        gravest_auroc=auroc_estimate(dx_true == task.index(task.gravest), answers.p_gravest, lesion_ids),
+        positive_auroc=auroc_estimate(is_of_side, answers.p_positive, lesion_ids),
         sensitivity=sensitivity,
         specificity=specificity,
     )
-
-
-def _auroc(is_of_side: Booleans, score: Array, weights: Weights) -> Estimate:
-    return estimate_of(auroc(is_of_side, score), weighted_auroc(is_of_side, score, weights))
 
 
 def study_to_dict(study: RobustnessStudy) -> dict[str, Any]:
@@ -306,7 +300,8 @@ def format_report(section: dict[str, Any], title: str, task: Task) -> str:
         (
             f"{title}: robustness on {section['images']:,} of {section['locked_lesions']:,} locked test lesions, "
             f"one image each; threshold {section['threshold']:.4f} ({section['operating_point']})",
-            f"Intervals: {section['resamples']:,} bootstrap samples of lesions, seed {section['bootstrap_seed']}",
+            f"Intervals by lesion: Wilson; of balanced accuracy, {section['resamples']:,} bootstrap samples, "
+            f"seed {section['bootstrap_seed']}",
             "",
             robustness_table(section, task),
         )

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import shlex
-import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +16,8 @@ import pandas as pd
 from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
-from data.datasets.ham10000 import load_metadata
-from data.datasets.splits import FOLDS, TEST, split_by_lesion
+from data.datasets.ham10000 import SOURCE, DatasetError, load_metadata
+from data.datasets.splits import FOLDS, LEFT_OUT, TEST, split_by_lesion
 from model.analysis.quality import Gate, fit_gate
 from model.evaluation.operating_points import choose_operating_points
 from model.evaluation.predictions import cohort_of
@@ -27,6 +25,7 @@ from model.evaluation.results import evaluate, evaluation_to_dict, to_plain
 from model.evaluation.subgroups import measure_subgroups
 from model.explain.neighbours import NeighbourIndex, fit_index
 from model.inference.artifact import (
+    ELSEWHERE_FILE,
     GATE_FILE,
     HISTORY_FILE,
     KERAS_FILE,
@@ -44,7 +43,9 @@ from model.inference.manifest import SCHEMA_VERSION
 from model.networks.backbones import BACKBONES
 from model.networks.ensemble import build_ensemble
 from model.training.card import card_of
-from model.training.history import write_history
+from model.training.environment import created_by
+from model.training.history import lineage, write_history
+from model.training.limits import quality_section
 from model.training.recipe import RunMismatch, class_indices, read_run, select_rows, task_of, training_prior
 from model.training.scoring import Scored, joined, predictions_table, score
 from model.training.sections import (
@@ -62,7 +63,6 @@ from model.training.sections import (
     network_section,
     part_of,
     points_section,
-    quality_section,
     reliability_section,
     retrieval_section,
     split_section,
@@ -82,11 +82,15 @@ class Answers:
     Attributes:
         held_out: one a member, alone, on the fold it was not trained on.
         training, test: of all members together.
+        extra: of all members together, to the extra sets that the first was trained on.
+        elsewhere: of all members together, to held-out images of other clinics; None where there are none.
     """
 
     held_out: tuple[Scored, ...]
     training: Scored
     test: Scored
+    extra: tuple[Scored, ...] = ()
+    elsewhere: Scored | None = None
 
     @property
     def all_held_out(self) -> Scored:
@@ -100,14 +104,18 @@ class Fitted:
     Attributes:
         calibration: on the held-out answers.
         gate, index: on the training images.
+        training_prior: (C,) class shares that the members saw in training, on average.
         out_of_fold, predictions: tables of the held-out and the locked test answers.
+        elsewhere: the same of other clinics.
     """
 
     calibration: Calibration
+    training_prior: NDArray[np.float64]
     gate: Gate
     index: NeighbourIndex
     out_of_fold: pd.DataFrame
     predictions: pd.DataFrame
+    elsewhere: pd.DataFrame | None
 
 
 def export(
@@ -118,6 +126,7 @@ def export(
     dataset: Path | None,
     init_label: str | None,
     views: int = VIEWS,
+    elsewhere: Path | None = None,
 ) -> Path:
     """Write the artifact of finished runs; see the module docstring.
 
@@ -128,6 +137,8 @@ def export(
         dataset: HAM10000-shaped folder; the runs' own where None.
         init_label: how the manifest calls the initial weights; the file name where None.
         views: of each image that each network sees, see `build_ensemble`.
+        elsewhere: folder shaped like HAM10000 with images of other clinics that no run was trained on: calibration,
+            sets and gate are chosen to hold for them as well.
 
     Returns:
         `output`, after it was loaded once to check it.
@@ -137,7 +148,8 @@ def export(
         DatasetError: the dataset is not there, or lacks an image.
     """
     created = _provenance()  # before the first file is written, which would count as a change
-    finished = read_runs(runs, dataset)
+    finished = read_runs(runs, dataset, elsewhere)
+    _keep_what_runs_came_from(finished, output)
     output.mkdir(parents=True, exist_ok=True)
     members = [
         load_member(folder, recipe.height, recipe.width)
@@ -164,7 +176,16 @@ def export(
     return output
 
 
-def read_runs(folders: Sequence[Path], dataset: Path | None) -> Runs:
+def _keep_what_runs_came_from(runs: Runs, output: Path) -> None:
+    for folder in runs.folders:
+        start = Path(read_run(lineage(folder)[0]).init)
+        if start.is_dir() and start.resolve() == output.resolve():
+            raise RunMismatch(
+                f"{folder} went on from the artifact in {output}: give another --output, then move it there"
+            )
+
+
+def read_runs(folders: Sequence[Path], dataset: Path | None, elsewhere: Path | None = None) -> Runs:
     """The runs of these folders and their dataset, whose folder may have moved; raises as `export`."""
     recipes = tuple(read_run(folder) for folder in folders)
     for folder, recipe in zip(folders, recipes, strict=True):
@@ -172,9 +193,13 @@ def read_runs(folders: Sequence[Path], dataset: Path | None) -> Runs:
             first, other = getattr(recipes[0], what), getattr(recipe, what)
             if other != first:
                 raise RunMismatch(f"expected runs of one {what}, received {first} in {folders[0]}, {other} in {folder}")
+        if recipe.question_alone:
+            raise RunMismatch(f"{folder} tells only the sides of the question apart: it is compared, not served")
     place = dataset or Path(recipes[0].dataset)
     metadata = load_metadata(place, task_of(recipes[0]).codes)
-    return Runs(tuple(folders), recipes, place, metadata, split_by_lesion(metadata, seed=recipes[0].split_seed))
+    return Runs(
+        tuple(folders), recipes, place, metadata, split_by_lesion(metadata, seed=recipes[0].split_seed), elsewhere
+    )
 
 
 def _ensemble(runs: Runs, numbers: Sequence[int], members: Sequence[keras.Model], views: int) -> keras.Model:
@@ -197,16 +222,32 @@ def _score(runs: Runs, members: Sequence[keras.Model], views: int, serving_file:
         held_out.append(score(alone, rows, runs.task, runs.dataset, part))
     training = score(serving_file, runs.training_rows(), runs.task, runs.dataset, TRAINING)
     test = score(serving_file, runs.test_rows()[0], runs.task, runs.dataset, LOCKED_TEST)
-    return Answers(tuple(held_out), training, test)
+    extra = [score(serving_file, rows, runs.task, folder, folder.name) for folder, rows in runs.extra_rows()]
+    return Answers(tuple(held_out), training, test, tuple(extra), _score_elsewhere(runs, serving_file))
+
+
+def _score_elsewhere(runs: Runs, serving_file: bytes) -> Scored | None:
+    if runs.elsewhere is None:
+        return None
+    rows = load_metadata(runs.elsewhere, runs.task.codes)
+    for extra, trained in runs.extra_rows():
+        shared = np.intersect1d(rows["lesion_id"], trained["lesion_id"])
+        if len(shared):
+            raise DatasetError(
+                f"expected images that no run was trained on in {runs.elsewhere}, received {shared[0]} of {extra}"
+            )
+    if SOURCE not in rows:
+        rows = rows.assign(**{SOURCE: runs.elsewhere.name})
+    return score(serving_file, rows, runs.task, runs.elsewhere, str(rows[SOURCE].iloc[0]))
 
 
 def _fit(runs: Runs, answers: Answers) -> Fitted:
     held_out, training, codes = answers.all_held_out, answers.training, runs.task.codes
+    shown = np.mean([training_prior(recipe, runs.metadata) for recipe in runs.recipes], axis=0)
     calibration = fit_calibration(
-        held_out.logits,
-        held_out.class_indices,
-        np.mean([training_prior(recipe, runs.metadata) for recipe in runs.recipes], axis=0),
-        _class_shares(runs.metadata[runs.split != TEST], codes),
+        [part.labelled_logits for part in (held_out, answers.elsewhere) if part is not None],
+        shown,
+        _class_shares(runs.metadata[~runs.split.isin((TEST, LEFT_OUT))], codes),
         runs.task.dataset.population,
     )
     # The texture is the first member's: its own training images are what it is compared with.
@@ -215,13 +256,20 @@ def _fit(runs: Runs, answers: Answers) -> Fitted:
         fold=np.repeat(runs.folds, [len(part.rows) for part in answers.held_out])
     )
     out_of_fold[[f"logit_{code}" for code in codes]] = held_out.logits.round(4)
+    textures = [training.textures[training.rows["image_id"].isin(own).to_numpy()]]
     return Fitted(
         calibration=calibration,
-        gate=fit_gate(training.textures[training.rows["image_id"].isin(own).to_numpy()]),
+        training_prior=shown,
+        gate=fit_gate(np.concatenate([*textures, *(part.textures for part in answers.extra)])),
         index=fit_index(training.embeddings, training.rows, NEIGHBOUR_DIMENSIONS, codes),
         out_of_fold=out_of_fold,
         predictions=predictions_table(answers.test, calibration),
+        elsewhere=None if answers.elsewhere is None else _with_source(answers.elsewhere, calibration),
     )
+
+
+def _with_source(part: Scored, calibration: Calibration) -> pd.DataFrame:
+    return predictions_table(part, calibration).assign(**{SOURCE: part.rows[SOURCE].to_numpy()})
 
 
 def _class_shares(rows: pd.DataFrame, codes: Sequence[str]) -> NDArray[np.float64]:
@@ -235,6 +283,9 @@ def _write_beside(runs: Runs, fitted: Fitted, output: Path) -> None:
     fitted.index.save(output / NEIGHBOURS_FILE)
     fitted.out_of_fold.to_csv(output / OUT_OF_FOLD_FILE, index=False)
     fitted.predictions.to_csv(output / TEST_PREDICTIONS_FILE, index=False)
+    (output / ELSEWHERE_FILE).unlink(missing_ok=True)
+    if fitted.elsewhere is not None:
+        fitted.elsewhere.to_csv(output / ELSEWHERE_FILE, index=False)
 
 
 def _of_network(
@@ -260,13 +311,13 @@ def _of_answers(runs: Runs, answers: Answers, fitted: Fitted) -> dict[str, Any]:
     task, held_out = runs.task, answers.all_held_out
     points = choose_operating_points(cohort_of(fitted.out_of_fold, task), cohort_of(fitted.predictions, task))
     return {
-        "calibration": calibration_section(fitted.calibration, held_out),
+        "calibration": calibration_section(fitted.calibration, held_out, answers.elsewhere, fitted.training_prior),
         "decision": decision(task),
         "operating_points": points_section(points),
         "operating_points_chosen_on": part_of(held_out.rows, OUT_OF_FOLD),
-        "conformal": conformal_section(fitted.out_of_fold, fitted.predictions, task, points),
+        "conformal": conformal_section(fitted.out_of_fold, fitted.predictions, task, points, fitted.elsewhere),
         "evidence": evidence_section(fitted.calibration, held_out),
-        "quality": quality_section(answers.training, answers.held_out[0], fitted.gate),
+        "quality": quality_section(answers.training, answers.held_out[0], fitted.gate, answers.elsewhere),
         "retrieval": retrieval_section(fitted.index, answers.test, answers.training),
         "out_of_fold_metrics": evaluation_to_dict(evaluate(cohort_of(fitted.out_of_fold, task))),
         "metrics": metrics_section(fitted.predictions, task, runs.test_rows()[1]),
@@ -284,6 +335,7 @@ def _files(output: Path) -> dict[str, dict[str, str | int]]:
         HISTORY_FILE,
         OUT_OF_FOLD_FILE,
         TEST_PREDICTIONS_FILE,
+        *([ELSEWHERE_FILE] if (output / ELSEWHERE_FILE).is_file() else []),
     )
     return {name: {"sha256": sha256_of(output / name), "bytes": (output / name).stat().st_size} for name in names}
 
@@ -294,13 +346,5 @@ def _outputs(serving_file: bytes) -> dict[str, list[int]]:
 
 
 def _provenance() -> dict[str, str]:
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
-    changes = subprocess.run(
-        ["git", "status", "--porcelain", "--untracked-files=no"], capture_output=True, text=True, check=False
-    ).stdout.strip()
     arguments = [Path(argument).name if argument.startswith("/") else argument for argument in sys.argv[1:]]
-    return {
-        "utc": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": shlex.join(["python", "-m", "model.export", *arguments]),
-        "commit": f"{commit or 'unknown'}{' with changes' if changes else ''}",
-    }
+    return created_by(shlex.join(["python", "-m", "model.export", *arguments]))

@@ -16,6 +16,7 @@ from model.images.decoding import decode_image
 from model.images.framing import to_network_input
 from model.images.rejection import ImageRejected, RgbImage
 from model.networks.architecture import CLASS_MAPS_LAYER, FINE_STRIDE, LESION_LAYER, LOGITS_LAYER
+from model.training.recipe import Augmentation
 
 # Ranges of the augmentation, chosen once by looking at augmented dermoscopic images; not tuned on any result.
 MAX_ROTATION = np.pi / 2  # radians; with both flips this reaches every orientation
@@ -109,13 +110,13 @@ def _load_all(load: Callable[[int], None], count: int, description: str) -> None
 def training_batches(
     images: RgbImage,
     masks: NDArray[np.uint8] | None,
-    class_indices: NDArray[np.int64],
+    labels: NDArray[np.float32],
     rows: NDArray[np.int64],
     batch_size: int,
     seed: int,
     step: int,
-    classes: int,
     outputs: Collection[str],
+    augmentation: Augmentation = "all",
 ) -> tf.data.Dataset:
     """Augmented batches of one epoch from batch number `step` on.
 
@@ -124,58 +125,61 @@ def training_batches(
     Args:
         images: (N, H, W, 3) uint8 RGB, 0-255.
         masks: (N, H, W) uint8, 255 inside the lesion; None where no output needs them.
-        class_indices: (N,) of the images.
+        labels: (N, C) of the images, see `model.training.recipe.labels`.
         rows: numbers of the images to take, in this order.
         batch_size: B.
         seed: of the augmentation.
         step: number of the first batch to give.
-        classes: how many there are.
         outputs: of the training network, by name.
+        augmentation: how the images are varied, see `augment`.
 
     Returns:
-        Dataset of ((B, H, W, 3) float32 RGB 0-255, targets), the targets as a dict by output: `logits` (B, C) float32
-        one-hot, `lesion` (B, H / 16, W / 16, 1) float32, the share of each cell that is lesion, and `class_maps`
+        Dataset of ((B, H, W, 3) float32 RGB 0-255, targets), the targets as a dict by output: `logits` (B, C) float32,
+        the labels, `lesion` (B, H / 16, W / 16, 1) float32, the share of each cell that is lesion, and `class_maps`
         (B, H / 16, W / 16, C) float32, the same in the channel of the true class.
     """
     # Drawn in numpy: a tensor of all images would be captured by every epoch's graph and kept, a gigabyte each.
     count = len(rows) // batch_size if len(rows) >= batch_size else 1
     channels = 3 if masks is None else 4
 
-    def draw() -> Iterator[tuple[int, NDArray[np.uint8], NDArray[np.int64]]]:
+    def draw() -> Iterator[tuple[int, NDArray[np.uint8], NDArray[np.float32]]]:
         for number in range(step, count):
             batch = rows[number * batch_size : (number + 1) * batch_size]
             pixels = images[batch] if masks is None else np.concatenate([images[batch], masks[batch, ..., None]], -1)
-            yield number, pixels, class_indices[batch]
+            yield number, pixels, labels[batch]
 
-    def prepare(number: tf.Tensor, pixels: tf.Tensor, indices: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        varied, moved_masks = augment(pixels, tf.stack([tf.cast(seed, tf.int64), number]))
-        one_hot = tf.one_hot(indices, classes)
-        targets = {LOGITS_LAYER: one_hot}
+    def prepare(number: tf.Tensor, pixels: tf.Tensor, target: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        varied, moved_masks = augment(pixels, tf.stack([tf.cast(seed, tf.int64), number]), augmentation)
+        targets = {LOGITS_LAYER: target}
         if masks is not None:
             lesion = tf.nn.avg_pool2d(moved_masks / 255.0, FINE_STRIDE, FINE_STRIDE, "VALID")
-            targets |= {LESION_LAYER: lesion, CLASS_MAPS_LAYER: lesion * one_hot[:, None, None, :]}
+            targets |= {LESION_LAYER: lesion, CLASS_MAPS_LAYER: lesion * tf.nn.relu(target)[:, None, None, :]}
         return varied, {name: targets[name] for name in outputs}
 
     signature = (
         tf.TensorSpec((), tf.int64),
         tf.TensorSpec((None, *images.shape[1:3], channels), tf.uint8),
-        tf.TensorSpec((None,), tf.int64),
+        tf.TensorSpec((None, labels.shape[1]), tf.float32),
     )
     drawn = tf.data.Dataset.from_generator(draw, output_signature=signature)
     return drawn.map(prepare, num_parallel_calls=2).prefetch(2)
 
 
-def augment(images: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+def augment(images: tf.Tensor, seed: tf.Tensor, augmentation: Augmentation = "all") -> tuple[tf.Tensor, tf.Tensor]:
     """Vary a batch: rotation, zoom, aspect, shift, flips in one resampling; blur; light and colour; frame; JPEG.
 
     Args:
         images: (B, H, W, 3 + M) uint8 RGB, 0-255, and M mask channels, which only the resampling moves.
         seed: (2,) int64; the same seed gives the same batch.
+        augmentation: `all` of it, the `geometry` alone (the one resampling), or `none`: the images as they are.
 
     Returns:
         (B, H, W, 3) float32 RGB, 0-255, and (B, H, W, M) float32 masks, 0-255. What a rotation uncovers is filled by
         reflection.
     """
+    if augmentation == "none":
+        unchanged = tf.cast(images, tf.float32)
+        return unchanged[..., :3], unchanged[..., 3:]
     batch, height, width = tf.shape(images)[0], images.shape[1], images.shape[2]
     draws = tf.unstack(tf.random.stateless_uniform((23, batch), seed, -1.0, 1.0))
     moved = tf.raw_ops.ImageProjectiveTransformV3(
@@ -186,6 +190,8 @@ def augment(images: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         interpolation="BILINEAR",
         fill_mode="REFLECT",
     )
+    if augmentation == "geometry":
+        return moved[..., :3], moved[..., 3:]
     pixels = _blur(moved[..., :3], draws[14:16], height, width)
     pixels = _recolour(pixels, draws[8:14])
     pixels = _frame(pixels, draws[16:20], height, width)

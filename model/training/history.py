@@ -18,8 +18,13 @@ def write_history(runs: Sequence[Path], path: Path) -> None:
 
 
 def history_of(run: Path) -> pd.DataFrame:
-    """A run's history, after that of the earlier runs it went on from; epochs are numbered through."""
-    history = pd.concat([pd.read_csv(part / HISTORY_FILE) for part in lineage(run)], ignore_index=True)
+    """A run's history, after that of the earlier runs, or the artifact's network, it went on from; epochs are numbered
+    through."""
+    runs = lineage(run)
+    first = read_run(runs[0])
+    start = Path(first.init) / HISTORY_FILE
+    of_artifact = [pd.read_csv(start).query(f"fold == {first.validation_fold}")] if start.is_file() else []
+    history = pd.concat([*of_artifact, *(pd.read_csv(part / HISTORY_FILE) for part in runs)], ignore_index=True)
     return history.assign(epoch=range(1, len(history) + 1))
 
 

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from model.networks.backbones import IMAGE_LAYER
 from model.training.recipe import Recipe
 
-# Of the full side, to the next multiple of 32, so that positions at strides 16 and 32 fit onto each other: 96 x 128
-# and 160 x 224, a slightly wider crop, of 192 x 256.
-LOW_RESOLUTION = 0.5
+# Of the full side, to the next multiple of 32, so that positions at strides 16 and 32 fit onto each other: 160 x 224, a
+# slightly wider crop, of 192 x 256. Low resolution is the recipe's, by default 96 x 128, half of the side.
 MIDDLE_RESOLUTION = 0.85
 SIZE_STEP = 32
 HEAD = "head"
@@ -40,7 +39,7 @@ class Epoch:
 
 def plan_phases(recipe: Recipe) -> list[Phase]:
     """The phases of a run in order; a phase of 0 epochs is left out."""
-    low, middle = (_share_of_size(recipe, share) for share in (LOW_RESOLUTION, MIDDLE_RESOLUTION))
+    low, middle = (_share_of_size(recipe, share) for share in (recipe.low_resolution, MIDDLE_RESOLUTION))
     phases = [
         Phase("head", recipe.head_epochs, *low, HEAD, True, recipe.head_learning_rate),
         Phase(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from data.datasets.ham10000 import load_metadata
+from data.datasets.ham10000 import SOURCE, load_metadata
 from data.tasks.known import DEFAULT_TASK
 from model.images.rejection import RgbImage
 from model.inference.artifact import Artifact, load_artifact
@@ -34,7 +33,8 @@ from model.networks.architecture import (
 )
 from model.networks.backbones import BACKBONES
 from model.networks.ensemble import member_of
-from model.networks.losses import class_map_loss, lesion_loss
+from model.networks.losses import ClassLoss, LabelAuroc, class_map_loss, lesion_loss
+from model.training.averaging import average_epochs, average_with
 from model.training.batches import load_images, load_masks, training_batches
 from model.training.checkpoints import Checkpoints, Progress
 from model.training.phases import HEAD, Epoch, Phase, epochs_to_average, plan_epochs
@@ -44,11 +44,13 @@ from model.training.recipe import (
     RunMismatch,
     class_indices,
     draw_epoch,
-    extra_rows,
+    labelled_task,
+    labels,
     network_name,
     read_run,
     select_rows,
     task_of,
+    training_rows,
     uses_masks,
 )
 
@@ -58,11 +60,11 @@ HISTORY_FILE = "history.csv"
 
 @dataclass(frozen=True)
 class Part:
-    """Images of one part of the split at one size, with their class indices; an empty mask is one not known."""
+    """Images of one part of the split at one size, with their metadata; an empty mask is one not known."""
 
     images: RgbImage
     masks: NDArray[np.uint8] | None
-    class_indices: NDArray[np.int64]
+    rows: pd.DataFrame
 
 
 def loss_weights(recipe: Recipe) -> dict[str, float]:
@@ -110,7 +112,7 @@ def _network_of_run(folder: Path, recipe: Recipe) -> keras.Model:
             f"{folder} holds a network trained without fold {earlier.validation_fold}, not without fold "
             f"{recipe.validation_fold}"
         )
-    _expect_same_network(folder, recipe, network_name(earlier), earlier.task)
+    _expect_same_network(folder, recipe, network_name(earlier), task_of(earlier).key)
     return keras.models.load_model(folder / NETWORK_FILE, compile=False)
 
 
@@ -134,9 +136,10 @@ def _network_names(artifact: Artifact) -> list[str]:
 
 
 def _expect_same_network(folder: Path, recipe: Recipe, name: str, task: str) -> None:
-    if (name, task) != (network_name(recipe), recipe.task):
+    wanted = task_of(recipe).key
+    if (name, task) != (network_name(recipe), wanted):
         raise RunMismatch(
-            f"expected {network_name(recipe)} of task {recipe.task} in {folder}, found {name} of task {task}; train it "
+            f"expected {network_name(recipe)} of task {wanted} in {folder}, found {name} of task {task}; train it "
             "on with its own --backbone, --task and lesion branch"
         )
 
@@ -151,7 +154,7 @@ def compile_for(network: keras.Model, recipe: Recipe, phase: Phase, steps: int) 
     )
     weights, classes = loss_weights(recipe), len(task_of(recipe).classes)
     losses = {
-        LOGITS_LAYER: keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=recipe.label_smoothing),
+        LOGITS_LAYER: ClassLoss(recipe.label_smoothing),
         LESION_LAYER: lesion_loss,
         CLASS_MAPS_LAYER: class_map_loss,
     }
@@ -162,7 +165,7 @@ def compile_for(network: keras.Model, recipe: Recipe, phase: Phase, steps: int) 
         metrics={
             LOGITS_LAYER: [
                 "accuracy",
-                keras.metrics.AUC(multi_label=True, num_labels=classes, from_logits=True, name="auc"),
+                LabelAuroc(num_labels=classes),
             ]
         },
         jit_compile=False,  # XLA was seven times slower than oneDNN on a CPU: depthwise convolutions
@@ -184,16 +187,16 @@ class _BatchWatcher(keras.callbacks.Callback):
             self._checkpoints.save(self.model, self._progress)
 
 
-def validate(network: keras.Model, part: Part) -> dict[str, float]:
+def validate(network: keras.Model, images: RgbImage, class_indices: NDArray[np.int64]) -> dict[str, float]:
     """Loss, accuracy, macro AUROC and balanced accuracy (prior-corrected decisions are `model.evaluate`'s business)."""
-    logits = predict_logits(network, part.images)
+    logits = predict_logits(network, images)
     probabilities = softmax(logits)
-    likelihood = probabilities[np.arange(len(logits)), part.class_indices]
+    likelihood = probabilities[np.arange(len(logits)), class_indices]
     return {
         "val_loss": float(-np.log(np.maximum(likelihood, 1e-12)).mean()),
-        "val_accuracy": accuracy(part.class_indices, logits.argmax(axis=1)),
-        "val_auc": macro_auroc(part.class_indices, probabilities),
-        "val_balanced_accuracy": balanced_accuracy(part.class_indices, logits.argmax(axis=1), logits.shape[1]),
+        "val_accuracy": accuracy(class_indices, logits.argmax(axis=1)),
+        "val_auc": macro_auroc(class_indices, probabilities),
+        "val_balanced_accuracy": balanced_accuracy(class_indices, logits.argmax(axis=1), logits.shape[1]),
     }
 
 
@@ -203,7 +206,7 @@ def predict_logits(network: keras.Model, images: RgbImage, batch_size: int = 64)
     return np.concatenate([network.predict_on_batch(batch)[LOGITS_LAYER] for batch in batches]).astype(np.float64)
 
 
-def train(recipe: Recipe, folder: Path, is_resumed: bool, checkpoint_minutes: float) -> Path:
+def train(recipe: Recipe, folder: Path, is_resumed: bool, checkpoint_minutes: float, logs: Path | None = None) -> Path:
     """Run or resume a training; writes `network.keras`, `history.csv`, `run.json` into `folder`.
 
     Args:
@@ -211,18 +214,22 @@ def train(recipe: Recipe, folder: Path, is_resumed: bool, checkpoint_minutes: fl
         folder: run folder; created.
         is_resumed: go on from the folder's checkpoint; it must hold a run of the same recipe.
         checkpoint_minutes: at most so much work is lost by a kill.
+        logs: folder for TensorBoard: losses and measures of training and validation by epoch.
 
     Returns:
         Path of the trained network.
 
     Raises:
-        RunMismatch: the folder holds a run and `is_resumed` is false, or a run of another recipe; or see
-            `start_network`.
+        RunMismatch: the folder holds a run and `is_resumed` is false, or a run of another recipe; the network is to
+            keep a share of an earlier one and there is none; or see `start_network`.
         WeightsMismatch: see `start_network`.
         DatasetError: the dataset folder is not shaped like HAM10000, or an extra set cannot join it
             (`model.training.recipe.extra_rows`).
     """
-    rows = _rows_of(recipe)
+    if recipe.init_share and not Path(recipe.init).is_dir():
+        raise RunMismatch(f"expected an earlier run or an artifact to keep a share of, received init {recipe.init}")
+    metadata = load_metadata(Path(recipe.dataset), labelled_task(recipe).codes)
+    rows = training_rows(metadata, recipe), select_rows(metadata, recipe)[1]
     _refuse_another_run(folder, recipe, is_resumed)
     keras.utils.set_random_seed(recipe.seed)
     epochs = plan_epochs(recipe)
@@ -244,40 +251,20 @@ def train(recipe: Recipe, folder: Path, is_resumed: bool, checkpoint_minutes: fl
             if len(averaged) > 1 and epoch in averaged:
                 network.save_weights(folder / _epoch_file(epoch))
             checkpoints.save(network, progress)
+            if logs is not None:
+                _log_epoch(network, epoch, progress.history[-1], logs)
             bar.write(_describe(progress.history[-1]))
     pd.DataFrame(progress.history).to_csv(folder / HISTORY_FILE, index=False)
     if len(averaged) > 1:
         average_epochs(network, [folder / _epoch_file(epoch) for epoch in averaged])
+    if recipe.init_share:
+        average_with(network, start_network(recipe), recipe.init_share)
     classifier_of(network).save(folder / NETWORK_FILE, include_optimizer=False)
     return folder / NETWORK_FILE
 
 
-def _rows_of(recipe: Recipe) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Training rows, those of the extra sets last, and validation rows."""
-    metadata = load_metadata(Path(recipe.dataset), task_of(recipe).codes)
-    training, validation = select_rows(metadata, recipe)
-    return pd.concat([training, extra_rows(metadata, recipe)], ignore_index=True), validation
-
-
 def _epoch_file(epoch: Epoch) -> str:
     return f"epoch-{epoch.number + 1:03d}.weights.h5"
-
-
-def average_epochs(network: keras.Model, paths: Sequence[Path]) -> None:
-    """Give a network the mean of several epochs' weights, batch-norm statistics included. Changes `network`.
-
-    Epochs near the end of a run lie around the middle of a flat region of the loss; their mean overfits less than any
-    one of them, at no cost in serving.
-
-    Source:
-        Izmailov et al., UAI 2018, arXiv:1803.05407 (stochastic weight averaging).
-    """
-    sums: list[NDArray[np.float64]] = []
-    for path in paths:
-        network.load_weights(path)
-        weights = [weight.astype(np.float64) for weight in network.get_weights()]
-        sums = [total + weight for total, weight in zip(sums, weights, strict=True)] if sums else weights
-    network.set_weights([total / len(paths) for total in sums])
 
 
 def _refuse_another_run(folder: Path, recipe: Recipe, is_resumed: bool) -> None:
@@ -298,23 +285,25 @@ def _claim(folder: Path, recipe: Recipe) -> None:
 
 
 def _steps_per_epoch(training: pd.DataFrame, recipe: Recipe) -> int:
-    codes = task_of(recipe).codes
-    drawn = len(draw_epoch(class_indices(training, codes), recipe.sampling, recipe.seed, 0))
-    return max(drawn // recipe.batch_size, 1)
+    return max(len(_drawn(training, recipe, 0)) // recipe.batch_size, 1)
+
+
+def _drawn(training: pd.DataFrame, recipe: Recipe, epoch: int) -> NDArray[np.int64]:
+    classes, is_extra = class_indices(training, task_of(recipe).codes), (training[SOURCE] != "").to_numpy()
+    return draw_epoch(classes, recipe.sampling, recipe.seed, epoch, is_extra, recipe.extra_share)
 
 
 def _load_parts(rows: tuple[pd.DataFrame, pd.DataFrame], recipe: Recipe, phase: Phase) -> tuple[Part, Part]:
     dataset, size = Path(recipe.dataset), (phase.height, phase.width)
     training, validation = (list(part["image_id"]) for part in rows)
     extra = [Path(extra.folder) for extra in recipe.extra]
-    codes = task_of(recipe).codes
     return (
         Part(
             load_images(dataset, training, *size, extra),
             _load_masks(recipe, training, size) if uses_masks(recipe) else None,
-            class_indices(rows[0], codes),
+            rows[0],
         ),
-        Part(load_images(dataset, validation, *size), None, class_indices(rows[1], codes)),
+        Part(load_images(dataset, validation, *size), None, rows[1]),
     )
 
 
@@ -334,18 +323,18 @@ def _run_epoch(
     watcher: _BatchWatcher,
 ) -> None:
     training, validation = parts
-    started = time.monotonic()
-    drawn = draw_epoch(training.class_indices, recipe.sampling, recipe.seed, epoch.number)
+    started, processor_started = time.monotonic(), time.process_time()
+    codes = task_of(recipe).codes
     batches = training_batches(
         training.images,
         training.masks,
-        training.class_indices,
-        drawn,
+        labels(training.rows, codes),
+        _drawn(training.rows, recipe, epoch.number),
         recipe.batch_size,
         recipe.seed * 1000 + epoch.number,
         progress.step,
-        len(task_of(recipe).classes),
         tuple(loss_weights(recipe)),
+        recipe.augmentation,
     )
     fitted = network.fit(batches, epochs=1, verbose=0, shuffle=False, callbacks=[watcher]).history
     progress.history.append(
@@ -355,12 +344,22 @@ def _run_epoch(
             "height": epoch.phase.height,
             "width": epoch.phase.width,
             **_fitted(fitted),
-            **validate(network, validation),
+            **validate(network, validation.images, class_indices(validation.rows, codes)),
             "learning_rate": float(network.optimizer.learning_rate),
             "seconds": round(time.monotonic() - started, 1),
+            "processor_seconds": round(time.process_time() - processor_started, 1),
         }
     )
     progress.epoch, progress.step = epoch.number + 1, 0
+
+
+def _log_epoch(network: keras.Model, epoch: Epoch, row: dict[str, Any], logs: Path) -> None:
+    """One epoch for TensorBoard; the validation is ours, not that of `fit`, so its callback is told of both here."""
+    board = keras.callbacks.TensorBoard(logs, write_graph=False)
+    board.set_model(network)
+    told = ("phase", "epoch", "learning_rate")  # it adds the learning rate itself
+    board.on_epoch_end(epoch.number, {name: value for name, value in row.items() if name not in told})
+    board.on_train_end()
 
 
 def _fitted(fitted: dict[str, list[float]]) -> dict[str, float]:

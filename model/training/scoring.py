@@ -13,12 +13,13 @@ from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from data.datasets.ham10000 import SOURCE
 from data.tasks.task import Task
 from model.analysis.quality import measure
 from model.inference.artifact import SIGNATURE
-from model.inference.calibration import Calibration, decide
+from model.inference.calibration import Calibration, LabelledLogits, decide
 from model.training.batches import load_images
-from model.training.recipe import class_indices
+from model.training.recipe import class_indices, labels
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,12 @@ class Scored:
     textures: NDArray[np.float32]
     peaks: NDArray[np.float32]
     qualities: NDArray[np.float64]
+
+    @property
+    def labelled_logits(self) -> LabelledLogits:
+        """What a calibration is fitted on; of the rows' `source`, or the dataset's where they name none."""
+        named = self.rows[SOURCE].iloc[0] if SOURCE in self.rows and len(self.rows) else ""
+        return LabelledLogits(named or self.task.dataset.name, self.logits, labels(self.rows, self.task.codes))
 
     @property
     def class_indices(self) -> NDArray[np.int64]:

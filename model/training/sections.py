@@ -11,31 +11,41 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from data.datasets.ham10000 import DatasetError, image_path
+from data.datasets.ham10000 import SOURCE, DatasetError, image_path, load_metadata
 from data.datasets.splits import FOLDS, TEST, TEST_SHARE
 from data.tasks.task import Task
-from model.analysis.quality import Gate
 from model.evaluation.predictions import cohort_of
-from model.evaluation.results import evaluate, evaluation_to_dict
+from model.evaluation.results import evaluate, evaluation_to_dict, reliability_bins
 from model.explain.neighbours import NeighbourIndex
 from model.explain.retrieval import precision_at
 from model.images.decoding import decode_image
-from model.inference.artifact import OperatingPoint, QualityLimits, lowest_threshold
-from model.inference.calibration import Calibration, decide
-from model.inference.conformal import CONTIGUOUS, ORDINAL_METHODS, PRIOR_WEIGHTED, cross_fit, fit_sets, measure_sets
+from model.inference.calibration import Calibration, decide, fit_calibration
+from model.inference.conformal import (
+    CONFIDENCE,
+    CONTIGUOUS,
+    ORDINAL_METHODS,
+    PRIOR_WEIGHTED,
+    ConformalSets,
+    SetMetrics,
+    covering,
+    cross_fit,
+    fit_sets,
+    measure_sets,
+)
 from model.inference.conformal import METHODS as CONFORMAL_METHODS
-from model.measures.metrics import reliability
+from model.inference.measured import OperatingPoint, lowest_threshold
+from model.measures.metrics import Array
 from model.training.history import epochs_by_phase, lineage
 from model.training.recipe import Recipe, network_name, read_run, select_rows, task_of
 from model.training.scoring import Scored
 
-GATE_ACCEPTANCE = 0.97
 # A class map that peaks below all but so many of the predicted classes' maps shows no positive evidence.
 WEAK_EVIDENCE_SHARE = 0.01
 CONFORMAL_LEVEL = 0.90
 OUT_OF_FOLD = "out of fold"
 TRAINING = "training"
 LOCKED_TEST = "locked test"
+CHOOSING = "choosing"
 
 
 class Part(TypedDict):
@@ -95,6 +105,8 @@ class Runs:
         dataset: folder.
         metadata: all rows of the dataset.
         split: aligned with `metadata`, see `split_by_lesion`.
+        elsewhere: folder shaped like HAM10000 with images of other clinics, none of them trained on, that what is
+            chosen has to hold for as well; None where there is none.
     """
 
     folders: tuple[Path, ...]
@@ -102,6 +114,7 @@ class Runs:
     dataset: Path
     metadata: pd.DataFrame
     split: pd.Series
+    elsewhere: Path | None = None
 
     @property
     def task(self) -> Task:
@@ -122,6 +135,11 @@ class Runs:
         """Rows that at least one member was trained on."""
         rows = pd.concat([select_rows(self.metadata, recipe)[0] for recipe in self.recipes])
         return rows[~rows["image_id"].duplicated()]
+
+    def extra_rows(self) -> list[tuple[Path, pd.DataFrame]]:
+        """Folder and rows of each extra set that the first member was trained on."""
+        folders = [Path(extra.folder) for extra in self.recipes[0].extra]
+        return [(folder, load_metadata(folder, self.task.codes)) for folder in folders]
 
     def test_rows(self) -> tuple[pd.DataFrame, str]:
         """Rows of the locked test, and what to call them: a trial run tests on some of them."""
@@ -210,34 +228,30 @@ def source_pixels(dataset: Path, rows: pd.DataFrame) -> list[int]:
     return [image.shape[1], image.shape[0]]
 
 
-def choose_limits(training: Scored, held_out: Scored, gate: Gate) -> QualityLimits:
-    """Limits of a usable image: just outside what the training images show; the gate accepts 97 % of the held-out ones.
-
-    Sharpness is limited at the training images' 0.1 % quantile. Brightness and contrast are limited at half of theirs
-    (towards white, halfway to it): these limits are for black, white and empty pictures only.
-    """
-    sharpness, brightness, contrast = np.quantile(training.qualities, 0.001, axis=0)
-    brightest = np.quantile(training.qualities[:, 1], 0.999)
-    return QualityLimits(
-        min_sharpness=float(sharpness),
-        min_brightness=float(brightness / 2),
-        max_brightness=float((brightest + 255) / 2),
-        min_contrast=float(contrast / 2),
-        max_ood_score=float(np.quantile(gate.score(held_out.textures), GATE_ACCEPTANCE)),
-    )
+def elsewhere_part(rows: pd.DataFrame) -> Part:
+    """Images of other clinics that something was chosen on, by their source."""
+    return part_of(rows, f"{rows[SOURCE].iloc[0]}, {CHOOSING}")
 
 
-def quality_section(training: Scored, held_out: Scored, gate: Gate) -> dict[str, Any]:
-    """Limits of a usable image; `held_out` is the first member's, whose texture the gate looks at."""
+def calibration_section(
+    calibration: Calibration, held_out: Scored, elsewhere: Scored | None, training_prior: Array
+) -> dict[str, Any]:
+    """What was fitted, and what each source loses by not having a fit of its own."""
+    sources = [part.labelled_logits for part in (held_out, elsewhere) if part is not None]
+    prior, population = np.asarray(calibration.prior), calibration.population
     return {
-        "chosen_on": [part_of(training.rows, TRAINING), part_of(held_out.rows, OUT_OF_FOLD)],
-        "gate_acceptance": GATE_ACCEPTANCE,
-        "limits": asdict(choose_limits(training, held_out, gate)),
+        "chosen_on": part_of(held_out.rows, OUT_OF_FOLD),
+        **asdict(calibration),
+        "sources": [
+            {
+                "source": source.source,
+                "images": len(source.logits),
+                "log_loss": source.log_loss(calibration),
+                "lowest_log_loss": source.log_loss(fit_calibration([source], training_prior, prior, population)),
+            }
+            for source in sources
+        ],
     }
-
-
-def calibration_section(calibration: Calibration, held_out: Scored) -> dict[str, Any]:
-    return {"chosen_on": part_of(held_out.rows, OUT_OF_FOLD), **asdict(calibration)}
 
 
 def evidence_section(calibration: Calibration, held_out: Scored) -> Evidence:
@@ -253,7 +267,11 @@ def evidence_section(calibration: Calibration, held_out: Scored) -> Evidence:
 
 
 def conformal_section(
-    out_of_fold: pd.DataFrame, test: pd.DataFrame, task: Task, points: Sequence[OperatingPoint]
+    out_of_fold: pd.DataFrame,
+    test: pd.DataFrame,
+    task: Task,
+    points: Sequence[OperatingPoint],
+    elsewhere: pd.DataFrame | None = None,
 ) -> dict[str, Any]:
     """The section on prediction sets: what was chosen on which images, and what it covers on others.
 
@@ -262,6 +280,7 @@ def conformal_section(
         test: the locked test lesions' predictions; measured is what is served, with the reasons to flag an image.
         task: grades have sets without gaps.
         points: where an image is flagged.
+        elsewhere: predictions for images of other clinics; with them, the sets hold the gravest class in each source.
     """
     chosen, methods = (CONTIGUOUS, ORDINAL_METHODS) if task.is_ordinal else (PRIOR_WEIGHTED, CONFORMAL_METHODS)
     held_out, locked = cohort_of(out_of_fold, task), cohort_of(test, task)
@@ -278,13 +297,32 @@ def conformal_section(
         for method in (methods if has_folds else ())
     }
     sets = fit_sets(chosen, held_out.probabilities, held_out.dx_true, held_out.lesion_ids, CONFORMAL_LEVEL)
-    served = replace(sets, positives=task.positives, flagged_from=lowest_threshold(points))
-    measured = measure_sets(served.contains(locked.probabilities), locked.dx_true, locked.lesion_ids, task.codes)
+
+    def measured(chosen_sets: ConformalSets) -> SetMetrics:
+        served = replace(chosen_sets, positives=task.positives, flagged_from=lowest_threshold(points))
+        return measure_sets(served.contains(locked.probabilities), locked.dx_true, locked.lesion_ids, task.codes)
+
+    raised: dict[str, Any] = {}
+    if elsewhere is not None and chosen != CONTIGUOUS:
+        cohorts = [held_out, cohort_of(elsewhere, task)]
+        without = measured(sets).mean_size
+        sets = covering(
+            sets,
+            task.index(task.gravest),
+            [(cohort.probabilities, cohort.dx_true, cohort.lesion_ids) for cohort in cohorts],
+        )
+        raised["held_everywhere"] = {
+            "dx": task.gravest,
+            "confidence": CONFIDENCE,
+            "chosen_on": [part_of(out_of_fold, OUT_OF_FOLD), elsewhere_part(elsewhere)],
+            "mean_size_without": asdict(without),
+        }
     return {
         "chosen_on": part_of(out_of_fold, OUT_OF_FOLD),
         "sets": {"method": sets.method, "level": sets.level, "thresholds": sets.thresholds},
         "tried_out_of_fold": {method: asdict(metrics) for method, metrics in tried.items()},
-        "measured": asdict(measured),
+        "measured": asdict(measured(sets)),
+        **raised,
     }
 
 
@@ -308,14 +346,4 @@ def metrics_section(predictions: pd.DataFrame, task: Task, split_name: str) -> d
 
 def reliability_section(predictions: pd.DataFrame, task: Task) -> dict[str, dict[str, NDArray[Any]]]:
     """Mean probability, observed share and images of each bin: of the most probable class, and of p(positive)."""
-    cohort = cohort_of(predictions, task)
-    top = cohort.probabilities.argmax(axis=1)
-    questions = {
-        "top_class": (top == cohort.dx_true, cohort.probabilities.max(axis=1)),
-        "positive": (cohort.is_positive, cohort.p_positive),
-    }
-    measured = {name: reliability(*question) for name, question in questions.items()}
-    return {
-        name: {"stated": stated, "observed": observed, "images": images}
-        for name, (stated, observed, images) in measured.items()
-    }
+    return reliability_bins(cohort_of(predictions, task))

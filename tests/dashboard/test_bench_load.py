@@ -20,14 +20,16 @@ from dashboard.bench_load import (
     alone,
     api_load,
     arithmetic,
+    compared,
     dashboard_load,
     descendants,
     main,
     memory_and_descriptors,
+    processor_seconds,
     unlike_any,
 )
 from dashboard.review.decision_wording import OWN_READ_HEADING
-from dashboard.review.wording import INTENDED_USE_BUTTON
+from dashboard.review.wording import INTENDED_USE_BUTTON, OPEN_HEADING
 from dashboard.serving.streamlit_session import SessionFailed, StreamlitSession
 from tests.support.server import running_server, sample
 from tests.support.servers.ports import free_port
@@ -36,13 +38,36 @@ pytest_plugins = ("tests.support.servers.browser_server",)
 
 
 def test_row_holds_percentiles_rate_and_errors() -> None:
-    load = Load(4, [float(value) for value in range(101)], seconds=10.0, memory=1234.4, descriptors=56)
+    samples = [float(value) for value in range(101)]
+    load = Load(4, samples, seconds=10.0, processor_seconds=20.2, memory=1234.4, descriptors=56)
     load.errors["status 503"] = 2
-    assert load.row() == "| 4 | 101 | 10.1 | 50 | 95 | 99 | 2 status 503 | 1,234 | 56 |"
+    assert load.row() == "| 4 | 101 | 10.1 | 50 | 95 | 99 | 0.200 | 2 status 503 | 1,234 | 56 |"
 
 
 def test_row_without_any_answer_has_no_percentiles() -> None:
-    assert Load(4).row() == "| 4 | 0 | 0.0 | - | - | - | 0 | 0 | 0 |"
+    assert Load(4).row() == "| 4 | 0 | 0.0 | - | - | - | - | 0 | 0 | 0 |"
+
+
+def test_cost_of_an_answer_is_compared_where_both_are_known() -> None:
+    page, api = Load(10, [1.0] * 4, processor_seconds=1.0), Load(5, [1.0] * 10, processor_seconds=1.0)
+    assert compared(page, api) == (
+        "An answer of the dashboard took 0.250 processor seconds with 10 users, one of the API 0.100 with 5: 2.5 times "
+        "as much."
+    )
+    assert compared(page, Load(5, [1.0])) == compared(Load(10), api) == ""
+
+
+def test_processor_time_is_that_of_a_process_and_of_its_ended_children() -> None:
+    work = "import time\nwhile time.process_time() < 0.5: pass"
+    code = "import subprocess, sys; {}; print(1, flush=True); input()"
+    child = code.format(f"subprocess.run([sys.executable, '-c', {work!r}], check=True)")
+    busy = subprocess.Popen([sys.executable, "-c", child], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert busy.stdout is not None
+    busy.stdout.readline()
+    used = processor_seconds([busy.pid])
+    busy.communicate(b"\n")
+    assert used >= 0.5
+    assert processor_seconds([busy.pid]) == 0
 
 
 def test_arithmetic_within_what_the_cores_can_do() -> None:
@@ -144,7 +169,8 @@ def test_real_api_answers_its_users(capsys: pytest.CaptureFixture[str]) -> None:
         assert main([*command, "--supervisor", str(process.pid)]) == 0
     out = capsys.readouterr().out
     row = next(line for line in out.splitlines() if line.startswith("| 2 |"))
-    assert row.split("|")[7].strip() == "0"
+    assert row.split("|")[8].strip() == "0"
+    assert float(row.split("|")[7]) > 0
     assert "One answer alone takes" in out
 
 
@@ -157,7 +183,8 @@ def test_real_session_uploads_and_a_missing_widget_is_told(address: str) -> None
                 await session.click("No such button")
             await session.click(INTENDED_USE_BUTTON)
             await session.upload("Dermoscopic images", "lesion.jpg", sample())
-            assert session.shows(OWN_READ_HEADING)
+            # The image joined a page that stands: nothing around it is sent again.
+            assert session.shows(OWN_READ_HEADING) and not session.shows(OPEN_HEADING)
         finally:
             await session.close()
 

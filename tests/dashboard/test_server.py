@@ -17,12 +17,17 @@ from starlette.middleware import Middleware
 from starlette.responses import Response
 from starlette.routing import Route
 
-from dashboard.server import HEADERS, RefuseStrangers, SecureResponses, health, main
+from dashboard.server import HEADERS, HEALTH_CHECK, RefuseStrangers, SecureResponses, _works, health, main
+from dashboard.shell import resources
 from data.cases.database import CaseLogUnavailable
 from data.cases.log import CaseLog
+from data.cases.orphans import TooManyOrphans
 from tests.support.case_log import case_log_of
 from tests.support.dashboard import environment, write_artifact
+from tests.support.servers.misbehaving import SilentDatabase
 from tests.support.servers.oidc_provider import Dashboard, launched_chromium, opened_page, running_laptop
+
+pytest_plugins = ("tests.support.servers.postgres_server",)
 
 PATIENCE = 60_000  # milliseconds
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,16 +40,16 @@ def cookie_setter(request: object) -> Response:
     return answer
 
 
-def get(url: str, **headers: str) -> httpx.Response:
-    """The answer of a server that listens on the address in the URL, with our middleware."""
+def get(url: str, client: str = "127.0.0.1", **headers: str) -> httpx.Response:
+    """The answer of a server that listens on the address in the URL, with our middleware, to who asks from `client`."""
     app = Starlette(
         routes=[Route("/healthz", health), Route("/{path:path}", cookie_setter)],
         middleware=[Middleware(SecureResponses), Middleware(RefuseStrangers)],
     )
 
     async def ask() -> httpx.Response:
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app)) as client:
-            return await client.get(url, headers=headers)
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app, client=(client, 1))) as asking:
+            return await asking.get(url, headers=headers)
 
     return asyncio.run(ask())
 
@@ -98,6 +103,22 @@ def test_strangers_are_answered_where_a_setting_says_so(tmp_path: Path, monkeypa
         assert get("http://192.0.2.1").status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("client", "headers", "status"),
+    [
+        ("127.0.0.1", {}, 200),
+        ("192.0.2.1", {}, 404),
+        ("127.0.0.1", {"X-Forwarded-For": "127.0.0.1"}, 404),  # through a proxy, which anybody may use
+    ],
+)
+def test_metrics_are_for_this_computer(
+    monkeypatch: pytest.MonkeyPatch, client: str, headers: dict[str, str], status: int
+) -> None:
+    with environment(monkeypatch, ALLOW_ANONYMOUS="1"):  # type: ignore[arg-type]
+        assert get("http://192.0.2.9/_stcore/metrics", client, **headers).status_code == status
+        assert get("http://192.0.2.9/", client, **headers).status_code == 200
+
+
 # --- Health ----------------------------------------------------------------------------------------------------------
 
 
@@ -113,6 +134,32 @@ def test_unhealthy_without_the_case_log(laptop: str, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(CaseLog, "count", away)
     answer = get(f"{laptop}/healthz")
     assert (answer.status_code, answer.json()) == (503, {"model": "ok", "case log": "unavailable"})
+
+
+def test_unhealthy_soon_where_the_case_log_hangs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, postgres_url: str, postgres_socket: Path
+) -> None:
+    monkeypatch.setattr("dashboard.server.HEALTH_SECONDS", 0.2)  # below every limit of the database itself
+    silent = SilentDatabase(postgres_socket)
+    where = {"DATABASE_URL": silent.url(postgres_url), "MODEL_DIR": write_artifact(tmp_path / "model")}
+    with case_log_of(tmp_path, monkeypatch, **where):
+        resources.case_log().record_sign_in(HEALTH_CHECK)
+        silent.is_silent.set()
+        answer = get("http://127.0.0.1/healthz")
+        silent.is_silent.clear()
+    silent.close()
+    assert (answer.status_code, answer.json()["case log"]) == (503, "unavailable")
+
+
+@pytest.mark.parametrize(
+    "error", [KeyError("LastModified"), TooManyOrphans("expected"), CaseLogUnavailable("expected")]
+)
+def test_threads_that_go_on_for_ever_outlive_any_error(error: Exception, caplog: pytest.LogCaptureFixture) -> None:
+    def fail() -> None:
+        raise error
+
+    assert not _works("sweep of the case log", fail)
+    assert "sweep of the case log" in caplog.text and "LastModified" not in caplog.text
 
 
 def test_unhealthy_without_the_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -119,10 +119,13 @@ def test_address_of_the_dashboard_s_health_is_the_image_s() -> None:
 
 
 def test_image_is_as_the_templates_take_it() -> None:
-    assert "USER 10001" in DOCKERFILE
     assert "HOME=/tmp" in DOCKERFILE
     assert "PORT=8080" in DOCKERFILE
-    assert "ENTRYPOINT" not in DOCKERFILE  # the container `prepare` gives another command
+    stages = dict(re.findall(r"^FROM \S+ AS ([\w-]+)\n(.*?)(?=^FROM |\Z)", DOCKERFILE, flags=re.MULTILINE | re.DOTALL))
+    for target in ("dashboard", "dashboard-slim", "api"):
+        assert "USER 10001" in stages[target], target
+    # The container `prepare` gives another command; a training job is started by its service, with arguments.
+    assert [name for name, stage in stages.items() if "ENTRYPOINT" in stage] == ["train"]
 
 
 def test_readme_makes_the_stacks_in_order() -> None:

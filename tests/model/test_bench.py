@@ -28,6 +28,7 @@ def test_every_serving_step_is_measured(artifact: Artifact, capsys: pytest.Captu
     figures = measure_serving(artifact, SAMPLE.read_bytes(), runs=2)
     assert [figure.name for figure in figures] == [
         "decode",
+        "decode, as TIFF",
         "preprocess",
         "whole answer, all networks, all heatmaps",
         "similar cases",

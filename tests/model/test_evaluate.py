@@ -23,8 +23,9 @@ from model.evaluation.predictions import (
     prediction_columns,
 )
 from model.evaluation.results import Evaluation, evaluate, evaluation_to_dict, roc_curves
-from model.measures.intervals import BinaryThresholds, Estimate
+from model.measures.intervals import Estimate
 from model.measures.metrics import reweigh_ppv_npv
+from model.measures.shares import BinaryThresholds
 
 # lesion, dx, prediction, and the probabilities that are not 0. Seven images of six lesions.
 ROWS: tuple[tuple[str, str, str, dict[str, float]], ...] = (
@@ -173,8 +174,12 @@ def test_the_evaluation_by_hand(cohort: Cohort) -> None:
     # 0.8 (right), 0.6 (mel, wrong), 0.9 (right). Bins of 1/15: 0.5 | 0.6, 0.6 | 0.8 | 0.9 three times:
     # |0.5 - 1| + |1.2 - 0| + |0.8 - 1| + |2.7 - 2| = 2.6 over 7 images.
     assert evaluation.calibration_error.value == pytest.approx(2.6 / 7)
-    overall = (evaluation.accuracy, evaluation.balanced_accuracy, evaluation.macro_auroc, evaluation.calibration_error)
+    overall = (evaluation.accuracy, evaluation.balanced_accuracy)
     assert all(0 <= estimate.low <= estimate.value <= estimate.high <= 1 for estimate in overall)
+    # Two, four and one lesions a class: too few for an interval of areas.
+    assert math.isnan(evaluation.macro_auroc.low) and math.isnan(evaluation.positive_auroc.low)
+    error = evaluation.calibration_error
+    assert math.isnan(error.low) and 0 < error.chance_median <= error.chance_high <= 1
     expected = np.zeros((7, 7), dtype=int)
     expected[[1, 4, 4, 5, 5], [1, 4, 5, 5, 4]] = [1, 2, 1, 2, 1]
     assert evaluation.confusion.tolist() == expected.tolist()
@@ -194,8 +199,9 @@ def test_a_class_without_images_is_nan_where_it_must_be(cohort: Cohort) -> None:
     df = evaluate(cohort, resamples=50).per_class[SKIN.index("df")]
     assert (df.images, df.lesions) == (0, 0)
     assert all(is_nan(estimate) for estimate in (df.sensitivity, df.ppv, df.auroc))
-    # Nobody was called df, and rightly so; six lesions leave room for doubt: 0.025 ** (1 / 6) = 0.541.
-    assert df.specificity == Estimate(1.0, pytest.approx(0.541, abs=1e-3), 1.0)
+    # Nobody was called df, and rightly so; seven images of six lesions, two of one, leave room for doubt: they are
+    # worth 49 / 9 trials, 0.025 ** (9 / 49) = 0.508.
+    assert df.specificity == Estimate(1.0, pytest.approx(0.508, abs=1e-3), 1.0)
     assert df.npv.value == 1.0
 
 
@@ -228,8 +234,18 @@ def test_roc_curves(cohort: Cohort) -> None:
     assert malignant.sensitivity == pytest.approx([0, 0.25, 0.25, 0.5, 0.75, 0.75, 1])
     assert malignant.false_positive_rate == pytest.approx([0, 0, 1 / 3, 1 / 3, 1 / 3, 2 / 3, 1])
     assert malignant.band_grid.shape == malignant.band_low.shape == malignant.band_high.shape == (101,)
+    # Where the area has no interval, the curve has no band.
+    assert np.isnan(malignant.band_low).all() and np.isnan(curves["df"].band_low).all()
+
+
+def test_curves_of_enough_lesions_have_a_band(table: pd.DataFrame) -> None:
+    copies = [table.assign(**{name: table[name] + f"_{k}" for name in ("image_id", "lesion_id")}) for k in range(25)]
+    curves = {curve.name: curve for curve in roc_curves(cohort_of(pd.concat(copies), SKIN), resamples=50)}
+    malignant = curves["malignant"]
+    assert malignant.auroc.low < malignant.auroc.value < malignant.auroc.high
     assert (malignant.band_low <= malignant.band_high).all()
-    assert np.isnan(curves["df"].band_low).all()
+    # 25 lesions are of bcc.
+    assert math.isnan(curves["bcc"].auroc.low) and np.isnan(curves["bcc"].band_low).all()
 
 
 def test_the_macro_curve_is_the_mean_of_the_classes_that_have_one(cohort: Cohort) -> None:
@@ -347,3 +363,84 @@ def test_the_command_line_refuses_wrong_numbers(wrong: list[str], capsys: pytest
         main(wrong)
     assert stopped.value.code == 2
     assert wrong[0] in capsys.readouterr().err
+
+
+# --- Two models on the same images -----------------------------------------------------------------------------------
+
+
+def as_theirs(table: pd.DataFrame) -> pd.DataFrame:
+    """The same probabilities as an ISIC submission, with the highest one as the decision."""
+    columns = {code: code.upper() for code in SKIN.codes}
+    return table[["image_id", *SKIN.codes]].rename(columns={"image_id": "image", **columns})
+
+
+def test_the_command_line_compares_two_files(
+    table: pd.DataFrame, predictions_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    theirs, labels, output = tmp_path / "theirs.csv", tmp_path / "labels.csv", tmp_path / "compared.json"
+    as_theirs(table)[:6].to_csv(theirs, index=False)
+    table[["image_id", "dx", "lesion_id"]].to_csv(labels, index=False)
+    files = ["--predictions", str(predictions_path), "--against", str(theirs), "--labels", str(labels)]
+    assert main([*files, "--resamples", "20", "--output", str(output)]) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith("First: predictions.csv. Second: theirs.csv. Labels: labels.csv.\n6 images of 5 lesions")
+    written = json.loads(output.read_text())
+    named = next(row for row in written["rows"] if row["metric"] == "balanced_accuracy")
+    # The decision of the second melanoma is not its highest probability: 2 of 3 found against 1 of 3; nevi 2 of 3.
+    assert (named["first"], named["second"]) == (pytest.approx(2 / 3), pytest.approx(1 / 2))
+    assert named["difference"] == pytest.approx(1 / 6)
+    decided = next(row for row in written["rows"] if row["metric"] == "mcnemar_all")
+    assert (decided["only_first"], decided["only_second"], decided["p_exact"]) == (1, 0, 1.0)
+    # Labels of the table itself say the same.
+    assert main([*files[:4], "--resamples", "20"]) == 0
+    assert capsys.readouterr().out.replace("Labels: predictions.csv", "Labels: labels.csv") == printed
+
+
+def test_the_command_line_compares_an_artifact_s_own_predictions(
+    table: pd.DataFrame, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    artifact, theirs = tmp_path / "mine", tmp_path / "theirs.csv"
+    artifact.mkdir()
+    table.to_csv(artifact / "test_predictions.csv", index=False)
+    (artifact / "manifest.json").write_text(json.dumps({"operating_points": [{"name": "p", "threshold": 0.4}]}))
+    as_theirs(table).to_csv(theirs, index=False)
+    assert main(["--against", str(theirs), "--artifact", str(artifact), "--resamples", "5"]) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith("First: mine. Second: theirs.csv. Labels: locked test images of mine.\n")
+    assert "sensitivity at 0.4000 (n = 4)" in printed
+    # Labels of another file count, where there are some.
+    labels = tmp_path / "labels.csv"
+    table.assign(dx="nv")[["image_id", "dx"]].to_csv(labels, index=False)
+    assert main(["--against", str(theirs), "--artifact", str(artifact), "--labels", str(labels)]) == 0
+    assert "(n = 0)" in capsys.readouterr().out
+
+
+def test_the_command_line_measures_foreign_predictions_with_labels(
+    table: pd.DataFrame, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    theirs, labels = tmp_path / "theirs.csv", tmp_path / "labels.csv"
+    as_theirs(table).assign(MEL="much").to_csv(theirs, index=False)
+    table.to_csv(labels, index=False)
+    files = ["--predictions", str(theirs), "--labels", str(labels)]
+    assert main([*files, "--resamples", "5"]) == 2
+    assert "row 2, I0: expected a number in MEL, received much" in capsys.readouterr().err
+    partly = as_theirs(table).astype(object)
+    partly.loc[2, "MEL"] = "much"
+    partly.to_csv(theirs, index=False)
+    assert main([*files, "--resamples", "5"]) == 1
+    captured = capsys.readouterr()
+    assert captured.out.startswith("theirs.csv, labels of labels.csv: 6 images of 5 lesions\n")
+    assert captured.err == (
+        "theirs.csv, row 4, I2: expected a number in MEL, received much\ntheirs.csv: 1 rows left out\n"
+    )
+
+
+def test_the_command_line_refuses_tables_without_common_images(
+    table: pd.DataFrame, predictions_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    theirs = tmp_path / "theirs.csv"
+    as_theirs(table).assign(image="other").to_csv(theirs, index=False)
+    assert main(["--predictions", str(predictions_path), "--against", str(theirs)]) == 2
+    assert "expected predictions of images that have a reference" in capsys.readouterr().err
+    assert main(["--predictions", str(predictions_path), "--against", str(tmp_path / "absent.csv")]) == 2
+    assert "could not read it" in capsys.readouterr().err

@@ -22,13 +22,16 @@ from model.batch.challenge import write_challenge
 from model.batch.rows import score
 from model.batch.sources import find_images
 from model.batch.table import columns_of
-from model.images.decoding import OpenedImage, decode_image, open_image
+from model.images.decoder import Decoder
+from model.images.decoding import decode_image, open_image
 from model.images.framing import to_network_input
+from model.images.reading import OpenedImage
 from model.images.rejection import MAX_BYTES
 from model.inference.artifact import DEFAULT_ARTIFACT, Artifact, QualityLimits, load_artifact
 from model.inference.runtimes import LiteRTClassifier
 from model.predict import main
 from tests.support.dicom import dicom_file
+from tests.support.files import costly
 
 Rows = list[dict[str, str]]
 ANYTHING = QualityLimits(0, 0, 255, 0, float("inf"))
@@ -138,6 +141,22 @@ def test_bad_file_is_a_row_with_its_reason_and_exit_code_1(tolerant: Artifact, t
     }.items():
         assert_unanswered(by_name[name], reason)
         assert by_name[name]["ood_score"] == by_name[name]["runtime_ms"] == ""
+
+
+def test_file_that_costs_minutes_is_a_row_and_the_batch_goes_on(
+    tolerant: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoder = Decoder(cpu_seconds=1)
+    monkeypatch.setattr("model.images.decoding._DECODER", decoder)
+    lesion = draw_lesion(tmp_path / "images" / "z.png")
+    (tmp_path / "images" / "a.png").write_bytes(costly.png_strip())
+    (tmp_path / "images" / "b.png").write_bytes(costly.png_with_profile(costly.profile_of_many_steps()))
+    code, rows = run_main(tmp_path / "rows.csv", [lesion.parent])
+    decoder.close()
+    assert code == 1
+    assert_unanswered(rows[0], "too_narrow")
+    assert_unanswered(rows[1], "too_costly")
+    assert_answered(rows[2])
 
 
 def test_readable_image_that_cannot_be_judged_is_a_row_with_its_reason(tmp_path: Path) -> None:

@@ -1,5 +1,5 @@
 """What every test of a page shares."""
 
-from tests.support.dashboard import packages_scanned_once
+from tests.support.dashboard import packages_scanned_once, steps_draw_the_whole_page
 
-__all__ = ["packages_scanned_once"]
+__all__ = ["packages_scanned_once", "steps_draw_the_whole_page"]

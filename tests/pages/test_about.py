@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard.evaluation.trust_wording import SECTIONS, not_measured, section_of
+from dashboard.evaluation.studies.trust_wording import STUDIES, not_measured, study_of
 from dashboard.shell import resources
 from dashboard.shell.formats import percent
 from data.tasks.skin import SKIN
@@ -71,4 +71,4 @@ def test_study_that_was_not_run_names_its_command(monkeypatch: pytest.MonkeyPatc
     with environment(monkeypatch, MODEL_DIR=write_artifact(tmp_path)):
         text = shown_text(run_page("about"))
     for study in LATER_STUDIES:
-        assert f"- **{section_of(SKIN, study).heading}:** {not_measured(SECTIONS[study].command)}" in text
+        assert f"- **{study_of(SKIN, study).heading}:** {not_measured(STUDIES[study].command)}" in text

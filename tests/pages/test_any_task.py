@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard.evaluation import trust_wording
+from dashboard.evaluation.studies import trust_wording
 from dashboard.shell import resources
 from dashboard.shell.formats import RESEARCH_USE
 from data.datasets.ham10000 import METADATA_FILE
@@ -20,6 +20,7 @@ from tests.support.dashboard import (
     ROOT,
     TIMEOUT,
     environment,
+    run_evaluation,
     run_page,
     shown_text,
     write_artifact,
@@ -55,42 +56,43 @@ def foreign_words(page: AppTest) -> set[str]:
 
 
 def test_evaluation_speaks_of_the_task_at_hand(toy_model: Path) -> None:
-    page = run_page("evaluation")
-    assert not page.exception and not page.error
-    text = shown_text(page)
-    assert "locked test leaves of Orchard, 27 images, 18 leaves" in text
-    assert "Weighted kappa" in [metric.label for metric in page.metric]
-    assert "Blighted AUROC" in [metric.label for metric in page.metric]
-    assert all(one.colour in text for one in TOY.classes)
+    sections = run_evaluation()
+    for section in sections.values():
+        assert not section.exception and not section.error
+        assert "locked test leaves of Orchard, 27 images, 18 leaves" in shown_text(section)
+        assert foreign_words(section) == set()
+    metrics = [metric.label for metric in sections["summary"].metric]
+    assert "Weighted kappa" in metrics and "Blighted AUROC" in metrics
+    assert all(one.colour in shown_text(sections["discrimination"]) for one in TOY.classes)
+    assert "neighbours of the most likely grade" in shown_text(sections["calibration"])
+    page = sections["decisions"]
     assert page.selectbox(key="evaluation_question").options == [
         "Blighted against sound",
         *(f"{one.code} · {one.name}" for one in TOY.classes),
     ]
-    assert "neighbours of the most likely grade" in text
-    assert foreign_words(page) == set()
     page.selectbox(key="evaluation_question").select("high").run()
     assert "of 9 high" in shown_text(page) and not page.exception
 
 
 def test_missing_sections_are_said_and_facts_that_are_never_taken(toy_model: Path) -> None:
-    text = shown_text(run_page("evaluation"))
+    text = "\n".join(map(shown_text, run_evaluation().values()))
     assert (
         "nothing that is known of the patient moves the probabilities of the grades" in " ".join(text.split()).lower()
     )
     assert "model.studies.clinical" not in text
-    studies = [key for key in trust_wording.SECTIONS if key not in ("conformal", "clinical")]
+    studies = [key for key in trust_wording.STUDIES if key not in ("conformal", "clinical")]
     assert text.count("Not measured for this model yet") == len(studies)
 
 
 def test_every_study_of_another_task_is_drawn(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     studies = [*EXPORTED_STUDIES, "robustness", "gate", "heatmaps"]
     with environment(monkeypatch, MODEL_DIR=write_artifact(tmp_path / "toy", studies, TOY, "toy")):
-        page = run_page("evaluation")
+        sections = run_evaluation()
         about = run_page("about")
-    assert not page.exception and not about.exception
-    text = shown_text(page)
-    assert "Wholly blighted AUROC" in text and "n = 40 (20 / 15)" in text
-    assert foreign_words(page) == set()
+    assert not any(page.exception for page in (*sections.values(), about))
+    assert "Wholly blighted AUROC" in shown_text(sections["robustness"])
+    assert "n = 40 (20 / 15)" in shown_text(sections["subgroups"])
+    assert [foreign_words(page) for page in sections.values()] == [set()] * len(sections)
     assert "least for wholly blighted, 68 % (58 to 78 %, n = 9)" in shown_text(about)
 
 
@@ -138,7 +140,7 @@ def test_dataset_folder_of_the_task_s_codes_is_counted(monkeypatch: pytest.Monke
         assert not page.exception and not page.error
         text = shown_text(page)
         assert "6 images · 3 leaves" in text and "Blighted share of images" in text
-        assert len(page.get("plotly_chart")) == 6 and len(page.get("image")) == 5
+        assert len(page.get("plotly_chart")) == 8 and len(page.get("image")) == 5
         assert page.multiselect(key="dataset_dx").options == [f"{one.code} · {one.name}" for one in TOY.classes]
         assert foreign_words(page) == set()
 
@@ -152,7 +154,9 @@ def test_samples_are_those_of_the_task(toy_model: Path) -> None:
 
 def dashboard() -> AppTest:
     app = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=TIMEOUT).run()
-    return app.switch_page("../pages/evaluation.py").run()
+    app.switch_page("../pages/evaluation.py")
+    app.query_params["section"] = "decisions"
+    return app.run()
 
 
 def test_one_model_is_no_choice(toy_model: Path) -> None:

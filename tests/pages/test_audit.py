@@ -17,7 +17,7 @@ from dashboard.shell import resources
 from data.cases.case import LOCAL_ACTOR, Actor
 from data.cases.database import CaseLogUnavailable
 from data.cases.log import CaseLog
-from tests.support.case_log import case_log_of
+from tests.support.case_log import case_log_of, made_up_draft, made_up_image
 from tests.support.dashboard import run_page
 
 CASE = UUID("00000000-0000-4000-8000-000000000001")
@@ -53,6 +53,7 @@ def test_whole_trail_gives_its_seal(log: CaseLog) -> None:
     seal = log.audit_entries(LOCAL_ACTOR, 1)[0].hash
     assert "1 entries" not in page.info[0].value
     assert "The trail is whole: 1 entry" in page.info[0].value and seal in page.info[0].value
+    assert "0 cases are as they were saved." in page.info[0].value
     assert not page.error
 
 
@@ -64,6 +65,16 @@ def test_changed_trail_is_an_error(log: CaseLog, tmp_path: Path) -> None:
     page = run_page("audit")
     page.button(key="audit_check").click().run()
     assert "The trail is not whole: entry 1 was changed" in page.error[0].value
+
+
+def test_changed_case_is_an_error(log: CaseLog, tmp_path: Path) -> None:
+    case = log.save(made_up_draft(), made_up_image(), LOCAL_ACTOR)
+    with closing(sqlite3.connect(tmp_path / "cases.sqlite3")) as database, database:
+        database.execute("UPDATE cases SET note = 'another'")
+    page = run_page("audit")
+    page.button(key="audit_check").click().run()
+    said = page.error[0].value
+    assert "The trail is whole, but the cases are not" in said and str(case.case_id) in said
 
 
 def test_log_away_is_told(log: CaseLog, monkeypatch: pytest.MonkeyPatch) -> None:

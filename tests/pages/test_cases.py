@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 from PIL import Image
-from sqlalchemy import update
+from sqlalchemy import text, update
 from streamlit.testing.v1 import AppTest
 
 from dashboard.answer import saved
@@ -29,7 +29,7 @@ from dashboard.cases.forms import NEW_LESION
 from dashboard.shell import errors, resources, times
 from dashboard.shell.formats import escape, percent
 from data.cases.case import LOCAL_ACTOR, Actor, Biopsy, Case, Decision, Lesion, Patient, Read
-from data.cases.database import CaseLogUnavailable
+from data.cases.database import CaseLogReadOnly, CaseLogUnavailable
 from data.cases.log import CaseLog, CaseNotFound
 from data.cases.queries import CaseQuery
 from data.cases.tables import CaseRow, CaseUnreadable
@@ -242,6 +242,24 @@ def test_searches(three_cases: None, key: str, value: str, expected: list[str]) 
     assert listed(page) == expected
 
 
+@pytest.mark.parametrize("text", ["growing " * 3000, "growing " + "x" * 60_000])
+def test_long_search_is_cut_and_says_so(three_cases: None, text: str) -> None:
+    page = open_page()
+    page.text_input(key="cases_text").set_value(text).run()
+    assert wording.SEARCH_TOO_LONG in [warning.value for warning in page.warning]
+    if "x" in text:
+        assert wording.NOTHING_FOUND_TITLE in shown(page)
+    else:
+        assert listed(page) == ["Anna"]
+
+
+def test_what_was_pasted_with_a_nul_is_found(three_cases: None) -> None:
+    page = open_page()
+    page.text_input(key="cases_text").set_value("Anna\0").run()
+    assert not page.exception and not page.error
+    assert listed(page) == ["Anna"]
+
+
 def test_days_are_included_on_both_sides(three_cases: None) -> None:
     page = open_page()
     today = kept_today()
@@ -274,6 +292,38 @@ def test_ticked_rows_are_what_is_exported(three_cases: None) -> None:
     assert "2 selected cases" in shown(page)
     assert [button.label for button in page.get("download_button")] == ["CSV", "JSON", "Images (ZIP)"]
     assert not any(button.disabled for button in page.get("download_button"))
+
+
+def test_one_case_that_cannot_be_read_is_told_and_the_others_are_listed(three_cases: None) -> None:
+    broken, *_ = resources.case_log().cases(CaseQuery(), LOCAL_ACTOR)
+    with resources.case_log()._database.writing() as session:
+        session.execute(text("UPDATE cases SET saved_at = 'yesterday' WHERE case_id = :id"), {"id": broken.case_id.hex})
+    page = open_page()
+    assert len(rows_of(page)) == 2 and not page.exception
+    assert [error.value for error in page.error] == [wording.unreadable_cases([broken.case_id])]
+
+
+def test_log_without_its_key_can_be_read_and_no_more(
+    case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = actions()
+    with case_log_of(tmp_path, monkeypatch, CASE_KEY="k" * 32, CASE_LOG_READ_ONLY="1"):
+        banner = AppTest.from_function(_banner).run()
+        assert "Nothing proves that cases and audit trail are unchanged." in banner.warning[0].value
+        assert listed(open_page()) == ["PAT-17"]
+        page = open_page(case.case_id)
+        assert "growing" in shown(page)
+        with pytest.raises(CaseLogReadOnly):
+            resources.case_log().delete(case.case_id, LOCAL_ACTOR)
+        assert actions() == before
+    with case_log_of(tmp_path, monkeypatch):
+        assert not AppTest.from_function(_banner).run().warning
+
+
+def _banner() -> None:
+    from dashboard.shell.widgets import read_only_banner
+
+    read_only_banner()
 
 
 def test_images_of_too_many_cases_are_not_offered(monkeypatch: pytest.MonkeyPatch, three_cases: None) -> None:
@@ -503,7 +553,7 @@ def test_case_is_shown_as_it_was_saved(case: Case) -> None:
     assert not page.error
     for dx, probability in zip(SKIN.codes, case.result.probabilities, strict=True):
         assert f"({dx})' aria-valuemin='0' aria-valuemax='100' aria-valuenow='{probability * 100:.1f}'" in text
-    assert saved.saved_verdict(case.result) in text and saved.saved_meaning(case.result) in text
+    assert saved.saved_verdict(case.result, saved.facts_of(case)) in text and saved.saved_meaning(case.result) in text
     assert "90 % set: " in text and wording.saved_model(case.result) in text
     assert "Melanocytic nevus (nv)</td><td>fairly sure</td><td>follow-up" in text
     assert "Melanoma (mel)</td><td></td><td>excision</td><td>asymmetric" in text
@@ -589,7 +639,7 @@ def test_missing_or_altered_image_is_said_and_the_facts_stay(
         page = open_page(case.case_id)
     (error,) = page.error
     assert title in error.value
-    assert saved.saved_verdict(case.result) in shown(page) and "role='meter'" in shown(page)
+    assert saved.saved_verdict(case.result, saved.facts_of(case)) in shown(page) and "role='meter'" in shown(page)
     # Without an image there is no report.
     assert not page.get("download_button")
     assert "PAT-17" not in caplog.text and "growing" not in caplog.text and case.captured_name not in caplog.text

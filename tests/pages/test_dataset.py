@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from dashboard.answer.cohort import dropped
 from dashboard.dataset import wording as dataset_wording
-from dashboard.dataset.widgets import FILTERS, IMAGES_PER_PAGE
+from dashboard.dataset.filters import FILTERS
+from dashboard.dataset.widgets import IMAGES_PER_PAGE
 from dashboard.shell import errors, formats
 from data.datasets.ham10000 import METADATA_FILE, DatasetError, load_counts
 from data.tasks.skin import SKIN
@@ -27,7 +29,7 @@ def test_page_shows_the_whole_dataset_first(page: AppTest) -> None:
     text = shown_text(page)
     assert "10,015 images · 7,470 lesions" in text
     assert "10.1038/sdata.2018.161" in text and "CC BY-NC 4.0" in text
-    assert len(page.get("plotly_chart")) == 6
+    assert len(page.get("plotly_chart")) == 8
     assert dataset_wording.no_dataset_folder(SKIN) in text
 
 
@@ -36,7 +38,7 @@ def test_filters_act_on_every_chart(page: AppTest) -> None:
     counts = load_counts()
     mel = counts[counts["dx"] == "mel"]
     expected = f"{mel['images'].sum():,} images · {mel['lesions'].sum():,} lesions"
-    assert shown_text(page).count(f"HAM10000, filtered: {expected}") == 5  # the diagnosis chart still offers the others
+    assert shown_text(page).count(f"HAM10000, filtered: {expected}") == 8  # the diagnosis chart still offers all
     assert not page.exception
 
 
@@ -72,11 +74,11 @@ def test_filters_outlive_a_run_in_which_they_are_not_drawn(monkeypatch: pytest.M
     def script() -> None:
         import streamlit as st
 
-        from dashboard.dataset import widgets as dataset_widgets
+        from dashboard.dataset import filters
         from dashboard.shell import resources
 
         if st.checkbox("on this page", value=True):
-            dataset_widgets.cohort_filters(resources.task(), resources.counts())
+            filters.cohort_filters(resources.task(), resources.counts())
 
     with environment(monkeypatch):
         page = AppTest.from_function(script, default_timeout=TIMEOUT).run()
@@ -89,6 +91,34 @@ def test_filters_outlive_a_run_in_which_they_are_not_drawn(monkeypatch: pytest.M
     assert page.slider(key="dataset_age").value == (20, 60)
 
 
+def test_filters_stand_in_the_address(page: AppTest) -> None:
+    assert page.query_params == {}
+    page.multiselect(key="dataset_dx").set_value(["mel", "bcc"]).run()
+    page.slider(key="dataset_age").set_value((20, 60)).run()
+    page.checkbox(key="dataset_keeps_unknown_age").uncheck().run()
+    page.segmented_control(key="dataset_unit").set_value("lesions").run()
+    assert page.query_params == {"dx": ["mel", "bcc"], "age": "20-60", "unknown_age": "no", "count": "lesions"}
+    next(button for button in page.button if button.label == "Reset").click().run()
+    assert page.query_params == {"count": "lesions"}
+
+
+def test_an_opened_address_filters_and_what_it_asks_in_vain_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    with environment(monkeypatch):
+        page = AppTest.from_file(str(ROOT / "pages" / "dataset.py"), default_timeout=TIMEOUT)
+        page.query_params.update({"dx": ["mel", "wart"], "sex": "male", "age": "7-9", "count": "lesions", "other": "1"})
+        page.run()
+        assert not page.exception
+        assert page.multiselect(key="dataset_dx").value == ["mel"]
+        assert page.segmented_control(key="dataset_unit").value == "lesions"
+        counts = load_counts()
+        kept = counts[(counts["dx"] == "mel") & (counts["sex"] == "male")]
+        assert f"{kept['images'].sum():,} images · {kept['lesions'].sum():,} lesions" in shown_text(page)
+        assert [info.value for info in page.info] == [dropped(["dx=wart", "age=7-9"])]
+        assert page.query_params == {"dx": "mel", "sex": "male", "count": "lesions", "other": "1"}
+        page.multiselect(key="dataset_dx").set_value(["nv"]).run()
+        assert not page.info and page.query_params["dx"] == "nv"
+
+
 def test_images_of_a_dataset_folder_are_paged(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     with environment(monkeypatch, DATASET_DIR=write_dataset(tmp_path, images=IMAGES_PER_PAGE + 6)):
         page = run_page("dataset")
@@ -99,6 +129,22 @@ def test_images_of_a_dataset_folder_are_paged(monkeypatch: pytest.MonkeyPatch, t
         page.multiselect(key="dataset_dx").set_value(["nv"]).run()
         assert len(page.get("image")) == IMAGES_PER_PAGE // 2 + 2  # one file of the folder is missing
         assert f"no readable file for ISIC_{IMAGES_PER_PAGE + 5:07d}" in shown_text(page)
+
+
+def test_an_image_opens_with_its_lesions_other_images_and_what_is_like_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with environment(monkeypatch, DATASET_DIR=write_dataset(tmp_path, images=6)):
+        page = run_page("dataset")
+        page.button(key="dataset_open_ISIC_0000002").click().run()
+        assert not page.exception and not page.error
+        text = shown_text(page)
+        assert "96 x 72 px" in text and "Other images of this lesion** (1)" in text and "ISIC_0000003" in text
+        # These made-up images are none of the model's.
+        assert SKIN.worded(dataset_wording.NOT_IN_INDEX) in text
+        # The next step closes it.
+        page.multiselect(key="dataset_dx").set_value(["mel"]).run()
+        assert "Other images of this lesion" not in shown_text(page)
 
 
 @pytest.mark.parametrize("content", [b"<html>moved</html>", b"", b"\xff\xd8\xff\xe0 cut short"])
@@ -135,5 +181,5 @@ def test_wrong_setting_is_explained_by_the_frame(monkeypatch: pytest.MonkeyPatch
 
 
 def test_caption_says_unknown_for_what_is_missing() -> None:
-    caption = dataset_wording.image_caption("ISIC_1", "mel", "histo", float("nan"), "unknown", "unknown")
-    assert caption.splitlines() == ["**mel** · histopathology  ", "age unknown, sex unknown, site unknown  ", "ISIC_1"]
+    caption = dataset_wording.image_caption("mel", "histo", float("nan"), "unknown", "unknown")
+    assert caption.splitlines() == ["**mel** · histopathology  ", "age unknown, sex unknown, site unknown"]

@@ -10,12 +10,13 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from dashboard.access import tab
 from dashboard.answer.fields import REFERENCE_LABEL
 from dashboard.review import decision_wording as wording
-from dashboard.review import state
+from dashboard.review import state, widgets
 from dashboard.review import wording as review_wording
 from dashboard.shell import identity, resources
 from dashboard.shell.times import shown_day
@@ -172,6 +173,18 @@ def test_refresh_brings_back_queue_reads_and_what_was_typed(monkeypatch: pytest.
     button(again, wording.SAVE).click().run()
     (case,) = resources.case_log().cases(CaseQuery(), LOCAL_ACTOR)
     assert (case.lesion.note, case.patient.reference, case.decision.dx) == ("two colours", "Q-9", "df")
+
+
+def test_refresh_during_an_analysis_comes_back_to_the_image_that_was_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    page = upload(accepted(opened_app(monkeypatch)), FIRST, SECOND)
+    give_own_read(page)
+    with monkeypatch.context() as slow:
+        # What follows is not reached before the refresh.
+        slow.setattr(widgets, "analyse", lambda upload: st.stop())
+        button(page, "Next").click().run()
+    again = opened_app(monkeypatch)
+    assert not again.exception and "2 of 2" in shown(again)
+    assert listed(again) == ["1. first.jpg: read", "2. second.jpg: open"]
 
 
 def test_another_tab_and_another_user_get_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

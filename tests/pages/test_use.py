@@ -13,6 +13,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from sqlalchemy import text
 from streamlit.testing.v1 import AppTest
 
 from dashboard.shell import identity, resources
@@ -77,6 +78,15 @@ def test_empty_log_says_what_to_do_first(folder: Path) -> None:
     page = run_page("use")
     assert not page.exception
     assert wording.empty_log(SKIN) in page.info[0].value and not page.metric
+
+
+def test_case_that_cannot_be_read_is_in_no_figure_and_told(folder: Path) -> None:
+    save(12, "mel", "mel", "mel")
+    with resources.case_log()._database.writing() as session:
+        session.execute(text("UPDATE cases SET dx = 'none' WHERE case_id = (SELECT min(case_id) FROM cases)"))
+    page = run_page("use")
+    assert [error.value for error in page.error] == [wording.unreadable(1)] and not page.exception
+    assert "11" in shown_text(page)
 
 
 def test_few_cases_make_no_rate(folder: Path) -> None:

@@ -56,7 +56,7 @@ KEY = "0123456789abcdef0123456789abcdef"
 def case_log_of(folder: Path, monkeypatch: pytest.MonkeyPatch, **variables: Any) -> Iterator[None]:
     """Settings with an empty SQLite log and image folder below `folder`; further variables as given."""
     store: dict[str, Any] = {"DATABASE_URL": f"sqlite:///{folder / 'cases.sqlite3'}", "IMAGE_STORE": folder / "images"}
-    with environment(monkeypatch, **store, CASE_KEY=KEY, **variables):
+    with environment(monkeypatch, **store | {"CASE_KEY": KEY} | variables):
         yield
 
 

@@ -17,6 +17,8 @@ from PIL import Image
 from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
+from dashboard.access import redraw
+from dashboard.evaluation.sections import SECTIONS
 from dashboard.shell.settings import Settings, settings
 from data.datasets.ham10000 import METADATA_FILE
 from data.tasks.skin import SKIN
@@ -43,7 +45,7 @@ ROOT = Path(__file__).resolve().parents[2]
 LESIONS_PER_CLASS = 6
 # Sections of the manifest that an export writes, and those of studies that are run on an artifact.
 EXPORTED_STUDIES = ("reliability", "conformal", "subgroups", "retrieval")
-LATER_STUDIES = ("clinical", "robustness", "gate", "heatmaps")
+LATER_STUDIES = ("clinical", "robustness", "gate", "external", "heatmaps")
 TIMEOUT = 60  # seconds; other work may share the processors
 # What Streamlit must be told of a provider of sign-ins.
 SIGN_IN_SECRETS: dict[str, str] = {
@@ -63,6 +65,17 @@ def packages_scanned_once() -> Iterator[None]:
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(manifest_scanner, "scan_component_manifests", cache(manifest_scanner.scan_component_manifests))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def steps_draw_the_whole_page() -> Iterator[None]:
+    """AppTest knows only what was drawn last, so that a step which draws a part would hide the rest from it.
+
+    tests/pages/test_review_cost.py and the tests with a browser draw parts.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(redraw, "part", lambda *fragments: redraw.whole())
         yield
 
 
@@ -113,6 +126,11 @@ def made_up_estimate(value: float | None, half_width: float = 0.1) -> dict[str, 
     return {"value": value, "low": value - half_width, "high": value + half_width}
 
 
+def made_up_rate(value: float, n: int) -> dict[str, float]:
+    """A share with its interval and n."""
+    return {**made_up_estimate(value), "n": n}
+
+
 def made_up_sets(coverage: float, task: Task = SKIN) -> dict[str, Any]:
     """What prediction sets were measured to do: the gravest class is covered least, `df` of skin has no images."""
     by_dx = {dx: None if dx == "df" else coverage for dx in task.codes} | {task.gravest: coverage - 0.2}
@@ -149,6 +167,11 @@ def made_up_subgroup(attribute: str, group: str, value: float | None, positive_l
     }
 
 
+def made_up_calibration_error(value: float) -> dict[str, float | None]:
+    """A calibration error, which has no interval, beside what a perfectly calibrated model would show."""
+    return {"value": value, "low": None, "high": None, "chance_median": 0.05, "chance_high": 0.08}
+
+
 def made_up_gain() -> dict[str, Any]:
     """The same images without and with age and site: 1.5 points more of everything, of which two were paired."""
     names = ("balanced_accuracy", "macro_auroc", "positive_auroc", "accuracy", "calibration_error")
@@ -156,8 +179,10 @@ def made_up_gain() -> dict[str, Any]:
         "images": 63,
         "lesions": 42,
         "image_alone": dict.fromkeys(names, made_up_estimate(0.7))
+        | {"calibration_error": made_up_calibration_error(0.04)}
         | {"sets": {"coverage": made_up_estimate(0.88), "mean_size": made_up_estimate(1.5)}},
         "with_facts": dict.fromkeys(names, made_up_estimate(0.715))
+        | {"calibration_error": made_up_calibration_error(0.03)}
         | {"sets": {"coverage": made_up_estimate(0.9), "mean_size": made_up_estimate(1.4)}},
         "gain": dict.fromkeys(names[:2], made_up_estimate(0.015, 0.01)),
     }
@@ -176,6 +201,8 @@ def made_up_studies(task: Task = SKIN) -> dict[str, Any]:
         for number, method in enumerate(("Grad-CAM", "Centred Gaussian"))
     ]
     difference = dict.fromkeys(measures, made_up_estimate(0.05)) | {"iou": made_up_estimate(0.25)}
+    stages = [("output", 0.0, 0.7), ("head", 0.0, 0.3), ("backbone", 0.5, 0.2), ("backbone", 1.0, 0.05)]
+    alike = ("rank_correlation", "absolute_rank_correlation", "correlation")
     return {
         "reliability": {"top_class": bins, "positive": bins},
         "conformal": {
@@ -207,6 +234,16 @@ def made_up_studies(task: Task = SKIN) -> dict[str, Any]:
                 {"method": "Grad-CAM", "other": "Centred Gaussian", "images": 8, "faithfulness_images": 4}
                 | {"measures": difference}
             ],
+            "split": "out of fold",
+            "noise": {"images": 8, "samples": 10, "levels": 5, "change": made_up_estimate(0.06, 0.02)},
+            "randomisation": {
+                "images": 7,
+                "stages": [
+                    {"part": part, "backbone_share": share, "without_evidence": 1}
+                    | dict.fromkeys(alike, made_up_estimate(value))
+                    for part, share, value in stages
+                ],
+            },
         },
         "robustness": {
             "images": 42,
@@ -230,6 +267,35 @@ def made_up_studies(task: Task = SKIN) -> dict[str, Any]:
                 for source, is_outside, share in (("locked test", False, 0.03), ("photographs", True, 0.98))
             ],
         },
+        "external": [
+            {
+                "name": "A clinic by the sea",
+                "model": "made-up 1.0",
+                "images": 60,
+                "lesions": 50,
+                "refused": [{"dx": "all", "refused": made_up_rate(0.05, 60)}],
+                "gravest_auroc": made_up_estimate(0.7),
+                "gravest_auroc_with_refused": made_up_estimate(0.72),
+                "positive_auroc": made_up_estimate(0.71),
+                "positive_auroc_with_refused": made_up_estimate(0.73),
+                "calibration_error": made_up_calibration_error(0.06),
+                "sets": {"level": 0.9, "coverage": [{"dx": task.gravest, "coverage": made_up_rate(0.79, 20)}]},
+                "points": [
+                    {
+                        "name": "sensitivity_95",
+                        "threshold": 0.25,
+                        "outcomes": {
+                            kind: {
+                                "flagged": made_up_rate(flagged, n),
+                                "not_flagged": made_up_rate(0.9 - flagged, n),
+                                "not_answered": made_up_rate(0.1, n),
+                            }
+                            for kind, flagged, n in (("gravest", 0.77, 20), ("negative", 0.44, 40))
+                        },
+                    }
+                ],
+            }
+        ],
         "retrieval": {
             "count": 10,
             "index": {"part": "training", "images": 100, "lesions": 90},
@@ -336,7 +402,7 @@ def write_dataset(folder: Path, images: int = 30, codes: tuple[str, str] = ("mel
     (folder / "images").mkdir(parents=True, exist_ok=True)
     ids = [f"ISIC_{number:07d}" for number in range(images)]
     for image_id in ids[:-1]:
-        Image.new("RGB", (64, 48), (120, 110, 100)).save(folder / "images" / f"{image_id}.jpg")
+        Image.new("RGB", (96, 72), (120, 110, 100)).save(folder / "images" / f"{image_id}.jpg")
     pd.DataFrame(
         {
             "lesion_id": [f"HAM_{number // 2:07d}" for number in range(images)],
@@ -383,10 +449,16 @@ def cells_of(page: AppTest, column: str) -> list[list[str]]:
     return [row["cells"][index]["lines"] for row in table["rows"]]
 
 
-def run_page(name: str) -> AppTest:
-    """A page after its first run."""
+def run_page(name: str, **address: str) -> AppTest:
+    """A page after its first run, by choice with parameters in its address."""
     page = AppTest.from_file(str(ROOT / "pages" / f"{name}.py"), default_timeout=TIMEOUT)
+    page.query_params.update(address)
     return page.run()
+
+
+def run_evaluation() -> dict[str, AppTest]:
+    """Every section of the Evaluation page after its first run, by its key."""
+    return {section.key: run_page("evaluation", section=section.key) for section in SECTIONS}
 
 
 def shown_text(page: AppTest) -> str:

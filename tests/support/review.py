@@ -77,6 +77,12 @@ def sent(page: AppTest) -> str:
     return "\n".join(str(node.proto) for node in page if hasattr(node, "proto"))
 
 
+def open_panel(page: AppTest, key: str) -> AppTest:
+    """Open one of the panels whose content is made when they are opened; AppTest cannot press them."""
+    page.session_state[key] = True
+    return page.run()
+
+
 def noise_png(seed: int = 0) -> bytes:
     buffer = io.BytesIO()
     noise = np.random.default_rng(seed).integers(0, 256, (240, 320, 3), dtype=np.uint8)

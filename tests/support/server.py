@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import io
 import os
+import resource
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -83,12 +84,19 @@ def assert_problem(response: httpx.Response, status: int, reason: str) -> dict[s
 
 
 @contextmanager
-def running_server(*arguments: str, **environ: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """`python -m model.server` on a free port, answering; the process and its address."""
+def running_server(
+    *arguments: str, module: str = "model.server", descriptors: int | None = None, **environ: str
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """`python -m` of the API, or of the dashboard, on a free port, answering; the process and its address.
+
+    Args:
+        descriptors: how many it may open; as many as this process where none is given.
+    """
     port = free_port()
     process = subprocess.Popen(
-        [sys.executable, "-m", "model.server", "--port", str(port), *arguments],
+        [sys.executable, "-m", module, "--port", str(port), *arguments],
         cwd=ROOT, env=os.environ | environ, text=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        preexec_fn=descriptors and (lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))),
     )  # fmt: skip
     address = f"http://127.0.0.1:{port}"
     try:
@@ -117,6 +125,16 @@ def half_sent(address: str, content: bytes) -> socket.socket:
     head = f"POST /v1/predict HTTP/1.1\r\nHost: x\r\nContent-Type: image/jpeg\r\nContent-Length: {len(content)}\r\n\r\n"
     connection.sendall(head.encode() + content[:1000])
     return connection
+
+
+def many_half_sent(address: str, many: int) -> Iterator[socket.socket]:
+    """Connections on which the headers of a request have begun and never end."""
+    parts = urlsplit(address)
+    for _ in range(many):
+        connection = socket.create_connection((parts.hostname, parts.port), timeout=END_SECONDS)
+        with suppress(ConnectionError):  # turned away already
+            connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Slow: ")
+        yield connection
 
 
 def in_flight(address: str) -> float:

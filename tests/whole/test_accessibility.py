@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from dashboard.access import wording as access_wording
+from dashboard.doors import wording as door_wording
+from dashboard.evaluation.sections import PARAMETER, SECTIONS
 from tests.support.servers.axe import findings
 from tests.support.servers.browser_server import PATIENCE, SAMPLE, choose_files, open_review
 from tests.support.servers.oidc_provider import opened_page, running_dashboard, running_provider
@@ -26,6 +27,13 @@ FOCUSED = """() => {
   const isUsed = element.matches('a, button, summary');
   return [element.outerHTML.slice(0, 160), isUsed, outlineStyle, outlineWidth, outlineColor];
 }"""
+# A plain page in both themes' colours whose one sentence is drawn as the style says.
+SENTENCE = """<html lang="en"><head><title>A sentence</title><style>
+  :root {{ color-scheme: light dark }}
+  body {{ background: light-dark(rgb(252, 252, 251), rgb(20, 24, 27)); color: light-dark(black, white) }}
+  @keyframes appear {{ from {{ opacity: 0.3 }} to {{ opacity: 1 }} }}
+  p {{ {style} }}
+</style></head><body><main><h1>A sentence</h1><p>It can be read.</p></main></body></html>"""
 STOPS = 40  # of the Tab key: past the navigation and well into the page
 
 
@@ -33,6 +41,19 @@ def unfold(page: Page) -> None:
     """Open everything that is folded, and wait for what it draws."""
     page.evaluate(UNFOLD)
     page.wait_for_timeout(1000)
+
+
+@pytest.mark.parametrize(
+    ("style", "is_found"),
+    [
+        ("", False),
+        ("opacity: 0.3", True),
+        ("animation: appear 4s linear", False),
+    ],
+)
+def test_what_stays_faint_is_found_and_what_fades_in_is_not(page: Page, style: str, is_found: bool) -> None:
+    page.set_content(SENTENCE.format(style=style))
+    assert bool(findings(page)) == is_found
 
 
 def test_refusal_in_a_queue(page: Page, address: str, tmp_path: Path) -> None:
@@ -45,13 +66,16 @@ def test_refusal_in_a_queue(page: Page, address: str, tmp_path: Path) -> None:
     assert findings(page) == []
 
 
-@pytest.mark.parametrize("path", ["use", "dataset", "evaluation", "audit", "about"])
+EVALUATION = [f"evaluation?{PARAMETER}={section.key}" for section in SECTIONS]
+
+
+@pytest.mark.parametrize("path", ["use", "dataset", *EVALUATION, "audit", "about"])
 def test_page(page: Page, address: str, path: str) -> None:
     page.goto(f"{address}/{path}")
     expect(page.get_by_role("heading", level=1)).to_be_visible(timeout=PATIENCE)
     expect(page.locator("[data-testid=stStatusWidget]")).to_have_count(0, timeout=PATIENCE)
-    if path in ("dataset", "evaluation"):
-        expect(page.locator(".stPlotlyChart .main-svg").first).to_be_visible(timeout=PATIENCE)
+    for drawn in page.locator(".stPlotlyChart").all():
+        expect(drawn.locator(".main-svg").first).to_be_visible(timeout=PATIENCE)
     unfold(page)
     assert findings(page) == []
 
@@ -60,7 +84,7 @@ def test_sign_in_page(browser: Browser, tmp_path: Path) -> None:
     with running_provider(tmp_path) as provider, running_dashboard(tmp_path, provider) as dashboard:
         with opened_page(browser) as page:
             page.goto(dashboard.url)
-            expect(page.get_by_role("button", name=access_wording.SIGN_IN)).to_be_visible(timeout=PATIENCE)
+            expect(page.get_by_role("link", name=door_wording.SIGN_IN)).to_be_visible(timeout=PATIENCE)
             assert findings(page) == []
 
 

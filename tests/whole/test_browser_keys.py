@@ -86,8 +86,10 @@ def test_list_opens_by_its_key_and_the_switch_silences_single_keys(page: Page, a
     wait_for_answer(page)
     page.keyboard.press("h")
     expect(page.get_by_role("button", name="Hide heatmap")).to_be_visible()
+    # The form stands below the answer and is drawn after it.
+    expect(page.get_by_role("button", name=decision_wording.SAVE)).to_be_enabled(timeout=PATIENCE)
     page.keyboard.press("Control+s")
-    expect(page.get_by_text("This image is not saved a second time")).to_be_visible()
+    expect(page.get_by_text("This image is not saved a second time")).to_be_visible(timeout=PATIENCE)
     page.get_by_role("link", name="Dataset").click()
     expect(page.get_by_role("heading", level=1, name="Dataset")).to_be_visible()
     expect(page.locator(".st-key-shell_keys_place")).to_be_attached()

@@ -126,6 +126,11 @@ def dashboard(podman: Podman) -> str:
     return built(podman, "dashboard")
 
 
+@pytest.fixture(scope="module")
+def slim(podman: Podman) -> str:
+    return built(podman, "dashboard-slim")
+
+
 @contextmanager
 def running(podman: Podman, image: str, *options: str, command: str | None = None) -> Iterator[Container]:
     """A container as a careful host runs it: read-only root, no capabilities, limits; healthy."""
@@ -198,8 +203,20 @@ def test_nobody_is_let_in_without_a_setting_that_says_so(
     assert advice in ended.stdout and "Traceback" not in ended.stdout
 
 
-def test_dashboard_takes_an_upload_and_ends(podman: Podman, dashboard: str) -> None:
-    with running(podman, dashboard, "--volume=/app/data/local") as container:
+def test_slim_dashboard_has_no_tensorflow_and_knows_it(podman: Podman, slim: str) -> None:
+    code = (
+        "import importlib.util as i; from model.explain.keras_worker import is_installed; "
+        "print(is_installed(), *map(i.find_spec, ('tensorflow', 'keras', 'tf_keras_vis')))"
+    )
+    said = podman.run("run", "--rm", "--network=host", slim, "python", "-c", code).stdout
+    assert said.split()[-4:] == ["False", "None", "None", "None"]
+    # Bytes of all layers, unpacked; 2.3 GB with TensorFlow.
+    assert int(podman.run("image", "inspect", "--format", "{{.Size}}", slim).stdout) < 1_300_000_000
+
+
+@pytest.mark.parametrize("target", ["dashboard", "slim"])
+def test_dashboard_takes_an_upload_and_ends(podman: Podman, target: str, request: pytest.FixtureRequest) -> None:
+    with running(podman, request.getfixturevalue(target), "--volume=/app/data/local") as container:
         assert_confined(container)
         assert httpx.get(f"{container.address}/healthz", timeout=60).json() == {"model": "ok", "case log": "ok"}
         assert asyncio.run(reaches_own_read(container.address, PATIENCE_SECONDS))

@@ -27,6 +27,12 @@ from tests.support.servers.oidc_provider import (
     sign_in,
 )
 
+# So that a test can cut the connection, as a network does.
+KEEP_SOCKETS = """
+window.sockets = [];
+const Socket = WebSocket;
+window.WebSocket = class extends Socket { constructor(...given) { super(...given); sockets.push(this); } };
+"""
 PATIENCE = 60_000  # milliseconds; machines under test are slow, and nothing here measures time
 
 
@@ -119,7 +125,7 @@ def page(browser: Browser) -> Iterator[Page]:
 def enter(page: Page, dashboard: Dashboard, subject: str) -> None:
     """Sign in by the button and the provider's form."""
     page.goto(dashboard.url)
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("link", name="Sign in").click()
     page.locator("input[name=sub]").fill(subject)
     page.get_by_role("button", name="Authorize", exact=True).click()
 
@@ -173,9 +179,11 @@ def test_researcher_meets_no_cases_also_by_address(page: Page, dashboard: Dashbo
 def test_user_without_a_role_is_told_whom_to_ask(page: Page, dashboard: Dashboard) -> None:
     enter(page, dashboard, "stranger")
     heading(page, "No role was given to you")
-    expect(page.get_by_text("stranger@elsewhere.org")).to_be_visible()
-    page.get_by_role("button", name="Sign out").wait_for()
-    assert page.locator("[data-testid=stTopNavLink]").count() == 0
+    expect(page.get_by_text("You are signed in as stranger@elsewhere.org")).to_be_visible()
+    assert page.locator("[data-testid=stApp]").count() == 0
+    page.get_by_role("link", name="Sign out").click()
+    page.get_by_role("button", name="End session").click()
+    heading(page, "Sign in to LesionLens")
 
 
 @pytest.mark.browser
@@ -183,7 +191,21 @@ def test_nobody_sees_a_page_without_signing_in(page: Page, dashboard: Dashboard)
     for address in ("", "cases", "dataset", "audit"):
         page.goto(f"{dashboard.url}/{address}")
         heading(page, "Sign in to LesionLens")
-        assert page.locator("[data-testid=stTopNavLink], [data-testid=stFileUploader]").count() == 0
+        assert page.locator("[data-testid=stApp], script").count() == 0
+
+
+@pytest.mark.browser
+def test_a_tab_that_connects_again_after_its_sign_in_ended_gets_to_the_sign_in_page(
+    page: Page, dashboard: Dashboard
+) -> None:
+    page.add_init_script(KEEP_SOCKETS)
+    enter(page, dashboard, "researcher")
+    heading(page, "Dataset")
+    copied = {cookie["name"]: cookie["value"] for cookie in page.context.cookies(dashboard.url)}
+    httpx.get(f"{dashboard.url}/auth/logout", cookies=copied)
+    page.evaluate("sockets.at(-1).close()")
+    heading(page, "Sign in to LesionLens")
+    expect(page.get_by_text("Your sign-in has ended")).to_be_visible(timeout=PATIENCE)
 
 
 @pytest.mark.browser

@@ -13,7 +13,7 @@ import pytest
 
 from dashboard.answer import patient as patient_wording
 from dashboard.answer import saved
-from dashboard.answer.wording import of_100, prediction_set
+from dashboard.answer.wording import beyond_repeats, confirmed, elsewhere, missed, of_100, prediction_set
 from dashboard.cases import wording
 from dashboard.reports import wording as report_wording
 from dashboard.shell import errors, resources
@@ -29,7 +29,7 @@ from data.cases.tables import CaseUnreadable, SearchKeys, case_of, row_of
 from data.tasks.known import TASKS
 from data.tasks.retina import RETINA
 from data.tasks.skin import SKIN
-from model.inference.artifact import MeasuredRate
+from model.inference.measured import MeasuredRate
 from tests.support.case_log import made_up_draft, made_up_image, made_up_result, sample_result
 
 # p(malignant) = 0.1 + 0.05 + 0.15 = 0.3 against the threshold 0.25.
@@ -103,7 +103,7 @@ def test_flagged_and_not_flagged_say_what_was_measured() -> None:
     assert "flags 95 of 100 malignant images and 20 of 100 benign images" in saved.saved_meaning(FLAGGED)
 
 
-def test_measured_rates_carry_interval_and_n() -> None:
+def test_measured_rates_carry_interval_and_n(monkeypatch: pytest.MonkeyPatch) -> None:
     result = sample_result()
     sensitivity, specificity = (
         getattr(resources.artifact().operating_points[0], name) for name in ("sensitivity", "specificity")
@@ -111,9 +111,30 @@ def test_measured_rates_carry_interval_and_n() -> None:
     flagged = MeasuredRate(1 - specificity.value, 1 - specificity.high, 1 - specificity.low, specificity.n)
     for text in (saved.saved_meaning(result), report_wording.measured_meaning(result)):
         assert f"flags {of_100(sensitivity, 'malignant images')} and {of_100(flagged, 'benign images')}" in text
-    missed = saved.saved_missed(result)
-    low, high = (f"{(1 - bound) * 100:.0f}" for bound in (sensitivity.high, sensitivity.low))
-    assert f"(95 % interval {low} to {high}, n = {sensitivity.n:,})" in missed
+    # In the words of Review, and like there with an interval that is rounded outwards: 0.25 to 5.25 of 100 are 0 to 6.
+    assert saved.saved_missed(result) == missed(SKIN, sensitivity)
+    other = resources.artifact().elsewhere(result.operating_point, result.threshold)
+    assert elsewhere(SKIN, other, is_flagged=False) in saved.saved_verdict(replace(result, p_positive=0.0))
+    flagged = saved.saved_meaning(replace(result, p_positive=1.0))
+    assert elsewhere(SKIN, other, is_flagged=True) in flagged
+    excised = resources.artifact().confirmed_specificity(result.operating_point, result.threshold)
+    assert excised is not None and confirmed(SKIN, excised) in flagged
+    assert "At other clinics (ISIC 2017, locked part)" in report_wording.verdict(replace(result, p_positive=0.0))
+    rates = (MeasuredRate(0.97, 0.9475, 0.9975, 290), specificity)
+    monkeypatch.setattr(saved, "recorded_rates", lambda result: rates)
+    assert "3 of 100 malignant test images (95 % interval 0 to 6, n = 290)" in saved.saved_missed(result)
+
+
+def test_two_visits_are_compared_with_repeat_photographs_of_the_present_model_alone() -> None:
+    result = sample_result()
+    earlier, later = replace(result, p_positive=0.01), replace(result, p_positive=0.9)
+    measured = resources.artifact().repeats_around(0.455)
+    assert saved.saved_beyond_repeats(earlier, later) == (
+        f"The change of the malignant probability is {beyond_repeats(0.01, 0.9, measured)}."
+    )
+    assert "beyond" in saved.saved_beyond_repeats(earlier, later)
+    assert "within" in saved.saved_beyond_repeats(later, replace(later, p_positive=0.88))
+    assert saved.saved_beyond_repeats(replace(earlier, artifact_sha256="0" * 64), later) == ""
 
 
 def test_rates_of_an_older_case_are_those_of_its_model_or_said_to_be_missing() -> None:

@@ -1,4 +1,4 @@
-"""Filters and counts, against tables small enough to count by hand."""
+"""Counts, against tables small enough to count by hand."""
 
 from __future__ import annotations
 
@@ -10,58 +10,35 @@ import pytest
 
 from dashboard.dataset.cohort import (
     AGE_LABELS,
-    CohortFilter,
     CohortSize,
+    Unit,
     age_labels,
     cohort_size,
     count_by_dx,
     cross_count,
-    filter_rows,
+    lesions_by_images,
+    missing_values,
     page_of,
     positive_share,
-    wilson_interval,
 )
-from data.datasets.ham10000 import load_counts
+from data.datasets.ham10000 import count_images_and_lesions, load_counts
 from data.tasks.skin import SKIN
+from model.measures.shares import share_estimates
 
 COUNTS = pd.DataFrame(
     [
-        ("mel", "histo", 50.0, "male", "back", 4, 2),
-        ("mel", "histo", np.nan, "unknown", "face", 1, 1),
-        ("nv", "follow_up", 30.0, "female", "back", 6, 5),
-        ("nv", "histo", 50.0, "female", "trunk", 2, 0),
-        ("bcc", "histo", 85.0, "male", "face", 3, 3),
+        ("mel", "histo", 50.0, "male", "back", 2, 4, 2),
+        ("mel", "histo", np.nan, "unknown", "face", 1, 1, 1),
+        ("nv", "follow_up", 30.0, "female", "back", 2, 6, 5),
+        ("nv", "histo", 50.0, "female", "trunk", 2, 2, 0),
+        ("bcc", "histo", 85.0, "male", "face", 1, 3, 3),
     ],
-    columns=["dx", "dx_type", "age", "sex", "localization", "images", "lesions"],
+    columns=["dx", "dx_type", "age", "sex", "localization", "images_of_lesion", "images", "lesions"],
 )
 
 
-@pytest.mark.parametrize(
-    ("wanted", "images"),
-    [
-        (CohortFilter(), 16),
-        (CohortFilter(dx=("mel",)), 5),
-        (CohortFilter(dx=("mel", "bcc"), sex=("male",)), 7),
-        (CohortFilter(localization=("face",), dx_type=("histo",)), 4),
-        (CohortFilter(min_age=50), 10),
-        (CohortFilter(min_age=50, keeps_unknown_age=False), 9),
-        (CohortFilter(min_age=50, max_age=50, keeps_unknown_age=False), 6),
-        (CohortFilter(keeps_unknown_age=False), 15),
-        (CohortFilter(dx=("df",)), 0),
-    ],
-)
-def test_filter_keeps_the_rows_it_names(wanted: CohortFilter, images: int) -> None:
-    assert filter_rows(COUNTS, wanted)["images"].sum() == images
-
-
-def test_filter_can_leave_out_one_column() -> None:
-    wanted = CohortFilter(dx=("mel",), sex=("male",))
-    assert filter_rows(COUNTS, wanted, ignoring="dx")["images"].sum() == 7
-
-
-def test_filter_leaves_its_table_alone() -> None:
+def test_counting_leaves_its_table_alone() -> None:
     before = COUNTS.copy()
-    filter_rows(COUNTS, CohortFilter(dx=("mel",)))
     cross_count(SKIN, COUNTS, "age", "images")
     pd.testing.assert_frame_equal(COUNTS, before)
 
@@ -103,11 +80,42 @@ def test_positive_share_is_counted_by_hand() -> None:
     shares = positive_share(SKIN, COUNTS, "localization", "images")
     assert shares.loc["back", "share"] == pytest.approx(4 / 10)
     assert shares.loc["face", "share"] == 1.0
-    assert shares.loc["back", "lesions"] == 7
-    # The interval takes lesions as its n: 7, not 10.
-    low, high = wilson_interval(np.array([0.4]), np.array([7.0]))
-    assert shares.loc["back", "low"] == pytest.approx(low[0])
-    assert shares.loc["back", "high"] == pytest.approx(high[0])
+    assert shares.loc["back", ["positive", "n", "lesions"]].tolist() == [4, 10, 7]
+
+
+@pytest.mark.parametrize("unit", ["images", "lesions"])
+def test_interval_of_a_share_is_that_of_the_images_themselves(unit: Unit) -> None:
+    generator = np.random.default_rng(4)
+    sizes = generator.integers(1, 5, 60)
+    lesion = np.repeat(np.arange(60), sizes)
+    metadata = pd.DataFrame(
+        {
+            "lesion_id": lesion,
+            "image_id": np.arange(len(lesion)),
+            "dx": np.array(["mel", "nv", "bkl"])[lesion % 3],
+            "dx_type": "histo",
+            "age": 5.0 * (lesion % 4),
+            "sex": "female",
+            "localization": np.array(["back", "face"])[lesion // 40],
+        }
+    )
+    shares = positive_share(SKIN, count_images_and_lesions(metadata), "localization", unit)
+    for site, row in shares.iterrows():
+        rows = metadata[metadata["localization"] == site]
+        rows = rows.drop_duplicates("lesion_id") if unit == "lesions" else rows
+        is_positive = (rows["dx"] == "mel").to_numpy()[:, np.newaxis]
+        (expected,) = share_estimates(is_positive, np.ones_like(is_positive), rows["lesion_id"].to_numpy(dtype=str))
+        assert (row["share"], row["low"], row["high"]) == pytest.approx(tuple(vars(expected).values()))
+
+
+def test_lesions_by_images_and_missing_values_are_counted_by_hand() -> None:
+    table = lesions_by_images(SKIN, COUNTS)
+    assert list(table.index) == [1, 2] and tuple(table.columns) == SKIN.codes
+    assert table.loc[1, ["mel", "nv", "bcc"]].tolist() == [1, 0, 3]
+    assert table.loc[2, ["mel", "nv", "bcc"]].tolist() == [2, 5, 0]
+    missing = missing_values(COUNTS)
+    assert missing["missing"].to_dict() == {"age": 1, "sex": 1, "localization": 0, "dx_type": 0}
+    assert set(missing["images"]) == {16}
 
 
 def test_positive_share_without_a_first_image_has_no_interval() -> None:
@@ -118,18 +126,6 @@ def test_positive_share_without_a_first_image_has_no_interval() -> None:
 
 def test_positive_share_leaves_out_empty_ages() -> None:
     assert list(positive_share(SKIN, COUNTS, "age", "images").index) == ["30", "50", "85", "unknown"]
-
-
-def test_wilson_interval_matches_the_published_example() -> None:
-    # Newcombe 1998, Statistics in Medicine 17:857, table I: 81 of 263 gives 0.2553 to 0.3662; 0 of 20, 0 to 0.1611.
-    low, high = wilson_interval(np.array([81 / 263, 0.0]), np.array([263.0, 20.0]))
-    np.testing.assert_allclose(low, [0.2553, 0.0], atol=5e-5)
-    np.testing.assert_allclose(high, [0.3662, 0.1611], atol=5e-5)
-
-
-def test_wilson_interval_of_nothing_is_nan() -> None:
-    low, high = wilson_interval(np.array([0.0]), np.array([0.0]))
-    assert np.isnan(low).all() and np.isnan(high).all()
 
 
 def test_pages_cut_a_table() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -287,6 +288,46 @@ def test_scripts_of_the_font_are_printed_as_they_are() -> None:
     # PDFium splits the joined letters of Devanagari when it copies them.
     assert set("हिन्दी") <= set(text)
     assert SPELLED_NOTE not in text
+
+
+def boxes_of_note(note: str) -> list[tuple[str, float, float]]:
+    """Letters of a note of one line, from left to right, with their left and right edges in points."""
+    page = pages(printed(made_up_case(lesion=Lesion(made_up_case().lesion.lesion_id, note=note))))[0].get_textpage()
+    label = page.get_charbox(page.get_text_range().index("Note"))
+    found = []
+    for index in range(page.count_chars()):
+        left, bottom, right, _ = page.get_charbox(index)
+        if abs(bottom - label[1]) < 5 and left > label[2] + 50:
+            found.append((page.get_text_range(index, 1), left, right))
+    return sorted(((one, left, right) for one, left, right in found if one.strip()), key=lambda box: box[1:])
+
+
+@pytest.mark.parametrize(
+    ("note", "from_left"),
+    [
+        ("seen שלום 12 (בדיקה) today", "seen)הקידב)12םולשtoday"),
+        ("by محمد علي, seen", "byيلعدمحم,seen"),
+        ("שלום nevus 12:30 left", "nevus12:30leftםולש"),
+    ],
+)
+def test_arabic_and_hebrew_inside_an_english_line_run_from_right_to_left(note: str, from_left: str) -> None:
+    assert "".join(one for one, _, _ in boxes_of_note(note)) == from_left
+
+
+def test_arabic_letters_inside_an_english_line_are_joined() -> None:
+    gaps = {}
+    for name, word in {"joined": "محمد", "apart": "م\u200cح\u200cم\u200cد"}.items():
+        letters = [box for box in boxes_of_note(f"by {word} seen") if box[0] in "محد"]
+        gaps[name] = max(after[1] - before[2] for before, after in itertools.pairwise(letters))
+    assert gaps["joined"] < 0 < gaps["apart"]
+
+
+def test_names_from_right_to_left_leave_the_words_around_them_in_place() -> None:
+    report = printed(made_up_case(saved_by="محمد", organisation="מרפאה 7"))
+    page = pages(report)[0].get_textpage()
+    text = page.get_text_range()
+    left = {letter: page.get_charbox(text.index(letter, text.index("UTC by")))[0] for letter in "מمהد7"}
+    assert left["د"] < left["م"] < left["7"] < left["ה"] < left["מ"]
 
 
 def test_letters_that_the_font_lacks_are_spelled_and_marked() -> None:

@@ -80,3 +80,20 @@ def test_same_content_is_one_image_of_the_queue() -> None:
     give("one", "two")
     state.take_files({"other id": lambda: ("renamed.jpg", CONTENT["two"])})
     assert [upload.name for upload in state.uploads()] == ["one.jpg", "two.jpg"] and shown() == "two"
+
+
+def test_there_is_room_for_so_many_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(state.stored_uploads, "MOST_BYTES", len("onetwo"))
+    assert give("one", "two", "three") == ["one", "two"] and state.without_room() == ["three.jpg"]
+    assert give("two", "three") == ["two"] and state.without_room() == ["three.jpg"]  # 8 bytes
+    assert give("three") == ["three"] and state.without_room() == []
+
+
+def test_uploads_that_are_listed_no_more_are_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    given_back: list[str] = []
+    monkeypatch.setattr(state.stored_uploads, "forget", given_back.extend)
+    give("one", "two")
+    give("two")
+    assert given_back == ["id of one"]
+    give(is_changed=False)  # another page was looked at
+    assert given_back == ["id of one", "id of two"] and [upload.name for upload in state.uploads()] == ["two.jpg"]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dashboard.answer import wording as answer_wording
-from dashboard.evaluation.trust_wording import SET_METHODS
+from dashboard.evaluation.studies.trust_wording import SET_METHODS
 from dashboard.review import wording
 from dashboard.review.state import Progress
 from dashboard.shell.formats import escape, one_decimal, percent
@@ -17,10 +17,11 @@ from data.tasks.retina import RETINA
 from data.tasks.skin import SKIN
 from model.explain.maps import explanation_of
 from model.images.framing import Framing
-from model.inference.artifact import MeasuredRate, OperatingPoint
 from model.inference.calibration import Calibration
 from model.inference.classifier import Prediction
 from model.inference.conformal import ADAPTIVE, CLASS_CONDITIONAL, METHODS, ConformalSets
+from model.inference.measured import ExternalResult, GroupRate, MeasuredRate, OperatingPoint, Outcome, Repeats
+from model.measures.intervals import Estimate
 from tests.support.artifacts import artifact_with
 
 RATE = MeasuredRate(0.9, 0.85, 0.95, 100)
@@ -45,17 +46,69 @@ def test_just_below_the_threshold_is_not_three_percent_against_three() -> None:
 
 
 def test_missing_none_is_said_with_its_upper_bound() -> None:
-    text = wording.missed(SKIN, MeasuredRate(1.0, 0.96, 1.0, 50))
+    text = answer_wording.missed(SKIN, MeasuredRate(1.0, 0.96, 1.0, 50))
     assert "fewer than 1 of 100 malignant test images (95 % interval 0 to 4, n = 50)" in text
     assert "n = 50" in text
-    assert "10 of 100 malignant test images (95 % interval 5 to 15, n = 100)" in wording.missed(
+    assert "10 of 100 malignant test images (95 % interval 5 to 15, n = 100)" in answer_wording.missed(
         SKIN, MeasuredRate(0.9, 0.85, 0.95, 100)
     )
 
 
+def other_clinic(positives: int = 123) -> ExternalResult:
+    """Of 123 melanomas 101 flagged, 14 not, 8 not answered."""
+    rates = MeasuredRate(0.821, 0.748, 0.890, 123), MeasuredRate(0.114, 0.061, 0.175, 123)
+    melanomas = Outcome(*rates, MeasuredRate(8 / 123, 0.024, 0.112, 123))
+    positive = Outcome(*(replace(rate, n=positives) for rate in vars(melanomas).values()))
+    benign = Outcome(MeasuredRate(0.56, 0.519, 0.6, 518), RATE, RATE)
+    return ExternalResult(
+        "ISIC 2017", "sensitivity_95", 0.034, dict(gravest=melanomas, positive=positive, negative=benign)
+    )
+
+
+def test_promise_is_about_the_patient_s_own_group_where_it_was_measured() -> None:
+    unflagged = prediction(mel=0.031, nv=0.969)
+    by_age = GroupRate(0.913, 0.7, 0.983, attribute="age", group="30 to 44", lesions=15)
+    assert wording.verdict(unflagged, point(RATE), group=by_age).endswith(
+        "at this threshold, of 100 malignant test images of this age (30 to 44), 9 (95 % interval 1 to 30, n = 15 "
+        "lesions) were not flagged either."
+    )
+    by_site = replace(by_age, attribute="site", group="back")
+    assert "malignant test images of this site (back), 9 (" in wording.verdict(unflagged, point(RATE), group=by_site)
+    none_missed = replace(by_site, value=1.0, low=0.88, high=1.0)
+    text = wording.verdict(unflagged, point(RATE), group=none_missed)
+    assert "of this site (back), fewer than 1 (95 % interval 0 to 12, n = 15 lesions) were not flagged" in text
+
+
+def test_promise_says_beside_it_what_other_clinics_saw() -> None:
+    not_flagged = wording.verdict(prediction(mel=0.031, nv=0.969), point(RATE), other_clinic())
+    assert not_flagged.endswith(
+        "were not flagged either. At other clinics (ISIC 2017), of 100 melanomas, 11 (95 % interval 6 to 18) were not "
+        "flagged and 7 (95 % interval 2 to 12) got no answer (n = 123)."
+    )
+    excised = Estimate(0.294, 0.242, 0.343)
+    flagged = wording.measured_meaning(SKIN, point(RATE), excised, other_clinic(positives=130))
+    assert flagged.endswith(
+        "Of benign lesions that were biopsied or excised it flagged 71 of 100 (95 % interval 65 to 76). "
+        "At other clinics (ISIC 2017) it flagged 82 of 100 malignant images (95 % interval 75 to 89, n = 130) and 56 "
+        "of 100 benign images (95 % interval 52 to 60, n = 518)."
+    )
+    for text in (wording.verdict(prediction(nv=1.0), point(RATE)), wording.measured_meaning(SKIN, point(RATE))):
+        assert text.endswith(".") and "other clinics" not in text
+
+
+def test_repeat_photographs_are_rounded_up_and_named_where_they_were_measured() -> None:
+    measured = Repeats(0.0, 0.02, 0.95, 0.1341, 367)
+    assert answer_wording.repeats(SKIN, measured) == (
+        "At this level, 95 of 100 repeat photographs of one lesion differ by up to 14 points (n = 367 comparisons)."
+    )
+    assert answer_wording.repeats(SKIN, None) == answer_wording.beyond_repeats(0.1, 0.9, None) == ""
+    assert answer_wording.beyond_repeats(0.1, 0.2, measured) == "within what repeat photographs show (up to 14 points)"
+    assert answer_wording.beyond_repeats(0.3, 0.1, measured) == "beyond what repeat photographs show (up to 14 points)"
+
+
 def test_what_could_not_be_measured_is_said() -> None:
     nan = float("nan")
-    assert "could not be measured" in wording.missed(SKIN, MeasuredRate(nan, nan, nan, 0))
+    assert "could not be measured" in answer_wording.missed(SKIN, MeasuredRate(nan, nan, nan, 0))
     assert "nan of" not in wording.verdict(prediction(nv=1.0), point(MeasuredRate(nan, nan, nan, 0)))
 
 

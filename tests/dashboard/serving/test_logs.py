@@ -37,7 +37,7 @@ def test_setting_chooses_the_format() -> None:
 
 def test_containers_of_the_dashboard_write_json() -> None:
     stages = re.split(r"^FROM \S+ AS ", (ROOT / "Dockerfile").read_text(), flags=re.MULTILINE)
-    assert [stage.split()[0] for stage in stages if "JSON_LOGS=1" in stage] == ["dashboard"]
+    assert [stage.split()[0] for stage in stages if "JSON_LOGS=1" in stage] == ["dashboard-runtime"]
 
 
 # --- Everybody's lines -----------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from uuid import UUID
 
 import httpx
@@ -50,9 +51,9 @@ def test_configuration_has_a_stand_in_for_each_dashboard() -> None:
     groups = dict(re.findall(r"upstream (\w+) \{\n(.*?)\n\}", text, flags=re.DOTALL))
     lines = {name: [line.strip() for line in body.splitlines()] for name, body in groups.items()}
     assert lines == {
-        "dashboards": ["server 127.0.0.1:20000;", "server 127.0.0.1:20003;"],
-        "dashboard1": ["server 127.0.0.1:20000;", "server 127.0.0.1:20003 backup;"],
-        "dashboard2": ["server 127.0.0.1:20003;", "server 127.0.0.1:20000 backup;"],
+        "dashboards": ["server 127.0.0.1:20000 max_fails=0;", "server 127.0.0.1:20003 max_fails=0;"],
+        "dashboard1": ["server 127.0.0.1:20000 max_fails=0;", "server 127.0.0.1:20003 max_fails=0 backup;"],
+        "dashboard2": ["server 127.0.0.1:20003 max_fails=0;", "server 127.0.0.1:20000 max_fails=0 backup;"],
         "api": ["server 127.0.0.1:20001;", "keepalive 32;"],
     }
     assert '"~127.0.0.1:20003$" dashboard2;' in text
@@ -245,3 +246,13 @@ def test_end_leaves_nobody_behind(running: Running) -> None:
     assert not [name for name, process_id in processes.items() if is_alive(process_id)]
     assert not answers(f"{running.address}/_stcore/health")
     assert "Traceback" not in running.log.read_text()
+
+
+# --- Below a path -----------------------------------------------------------------------------------------------------
+
+
+def test_folder_it_is_started_in_may_put_it_below_a_path(tmp_path: Path) -> None:
+    with running_serve(tmp_path, base_path="lesions") as running:
+        assert running.address.endswith("/lesions")
+        assert httpx.get(f"{running.address}/healthz").status_code == 200
+        assert asyncio.run(reaches_own_read(running.address, PATIENCE_SECONDS))

@@ -13,7 +13,9 @@ from dashboard.dataset import charts as dataset_charts
 from dashboard.dataset.cohort import count_by_dx, cross_count, positive_share
 from dashboard.dataset.wording import CONFIRMATION_NAMES
 from dashboard.evaluation import charts as evaluation_charts
+from dashboard.evaluation import curves as curves_of
 from dashboard.evaluation.tables import (
+    benefit_frame,
     confusion_frame,
     per_class_frame,
     published,
@@ -26,14 +28,17 @@ from dashboard.shell import charts
 from dashboard.shell.colours import DX_TYPE_COLOURS, SEX_COLOURS, translucent
 from dashboard.shell.formats import SEX_NAMES
 from dashboard.shell.glossary import metric_of
-from dashboard.shell.metrics import interval_range
+from dashboard.shell.metrics import interval, interval_range, with_chance, with_interval
 from data.datasets.ham10000 import DX_TYPES, load_counts
 from data.tasks.retina import RETINA
 from data.tasks.skin import SKIN
+from model.evaluation.precision_recall import precision_recall_curves
 from model.evaluation.predictions import Cohort, cohort_of
 from model.evaluation.questions import question_scores, questions_of
 from model.evaluation.results import MACRO, evaluate, roc_curves
-from model.measures.intervals import BinaryThresholds
+from model.measures.calibration import CalibrationError
+from model.measures.intervals import Estimate
+from model.measures.shares import BinaryThresholds
 from tests.support.dashboard import made_up_history, made_up_predictions
 
 COUNTS = load_counts()
@@ -113,9 +118,11 @@ def test_site_heatmap_columns_add_up_to_one_and_cells_say_counts() -> None:
 
 
 def test_roc_draws_band_curve_and_marks(cohort: Cohort) -> None:
-    curves = roc_curves(cohort, resamples=20)
+    once = made_up_predictions()
+    copies = [once.assign(**{name: once[name] + f"_{n}" for name in ("image_id", "lesion_id")}) for n in range(15)]
+    curves = roc_curves(cohort_of(pd.concat(copies), SKIN), resamples=20)
     current = BinaryThresholds(*question_scores(cohort, "mel"), cohort.lesion_ids).at(0.3)
-    figure = evaluation_charts.roc(SKIN, curves, ["malignant", "mel"], (), "mel", current)
+    figure = curves_of.roc(SKIN, curves, ["malignant", "mel"], (), "mel", current)
     names = [trace.name for trace in figure.data if trace.name]
     assert [name.split()[0] for name in names] == ["mel", "malignant", "threshold"]
     bands = [trace for trace in figure.data if trace.fill == "toself"]
@@ -124,20 +131,59 @@ def test_roc_draws_band_curve_and_marks(cohort: Cohort) -> None:
     assert figure.data[-1].x[0] == pytest.approx(1 - current.specificity.value)
 
 
+def test_roc_of_too_few_lesions_says_so_and_has_no_band(cohort: Cohort) -> None:
+    figure = curves_of.roc(SKIN, roc_curves(cohort, resamples=5), ["mel"])
+    assert next(trace.name for trace in figure.data if trace.name).endswith(" (too few to say)")
+    assert not [trace for trace in figure.data if trace.fill]
+
+
 def test_roc_of_many_curves_has_no_bands(cohort: Cohort) -> None:
-    figure = evaluation_charts.roc(SKIN, roc_curves(cohort, resamples=5), list(questions_of(SKIN)))
+    figure = curves_of.roc(SKIN, roc_curves(cohort, resamples=5), list(questions_of(SKIN)))
     assert len(figure.data) == 1 + len(questions_of(SKIN))
     assert not [trace for trace in figure.data if trace.fill]
 
 
 def test_roc_of_no_curve_is_the_diagonal(cohort: Cohort) -> None:
-    assert len(evaluation_charts.roc(SKIN, roc_curves(cohort, resamples=5), []).data) == 1
+    assert len(curves_of.roc(SKIN, roc_curves(cohort, resamples=5), []).data) == 1
+
+
+def test_precision_recall_draws_band_curve_guessing_and_marks(cohort: Cohort) -> None:
+    once = made_up_predictions()
+    copies = [once.assign(**{name: once[name] + f"_{n}" for name in ("image_id", "lesion_id")}) for n in range(15)]
+    curves = precision_recall_curves(cohort_of(pd.concat(copies), SKIN), resamples=20)
+    current = BinaryThresholds(*question_scores(cohort, "mel"), cohort.lesion_ids).at(0.3)
+    figure = curves_of.precision_recall(SKIN, curves, ["malignant", "mel"], (), "mel", current)
+    names = [trace.name for trace in figure.data if trace.name]
+    assert [name.split()[0] for name in names] == ["malignant", "mel", "threshold"]
+    assert len([trace for trace in figure.data if trace.fill == "toself"]) == 2
+    guessing = [trace.y[0] for trace in figure.data if trace.line.dash == "dot"]
+    assert guessing == pytest.approx([27 / 63, 9 / 63])
+    assert (figure.data[-1].x[0], figure.data[-1].y[0]) == (current.sensitivity.value, current.ppv.value)
+
+
+def test_precision_recall_of_too_few_lesions_says_so_and_has_no_band(cohort: Cohort) -> None:
+    figure = curves_of.precision_recall(SKIN, precision_recall_curves(cohort, resamples=5), ["mel"])
+    assert next(trace.name for trace in figure.data if trace.name).endswith(" (too few to say)")
+    assert not [trace for trace in figure.data if trace.fill]
+
+
+def test_decision_curve_is_worked_out_by_hand() -> None:
+    is_positive = np.array([True] * 10 + [False] * 10)
+    score = np.array([0.9] * 8 + [0.1] * 2 + [0.9] * 4 + [0.1] * 6)  # sensitivity 0.8, specificity 0.6 at 20 %
+    rates = [BinaryThresholds(is_positive, score, np.arange(20).astype(str)).at(threshold) for threshold in (0.0, 0.2)]
+    table = benefit_frame(rates, 0.1)
+    # At 20 % an unneeded action weighs a quarter: 80 - 360 / 4, and of all 100 - 900 / 4.
+    assert table["benefit"].tolist() == pytest.approx([100, -10])
+    assert table["of_all"].tolist() == pytest.approx([100, -125])
+    model, of_all, none = (trace for trace in curves_of.decision_curve(table, "malignant", 0.2).data if trace.name)
+    assert (list(model.y), list(of_all.y)) == (table["benefit"].tolist(), table["of_all"].tolist())
+    assert list(none.y) == [0, 0]
 
 
 def test_corners_keep_the_shape_of_a_curve() -> None:
     x = np.array([0.0, 0.0, 0.0, 0.5, 1.0])
     y = np.array([0.0, 0.5, 1.0, 1.0, 1.0])
-    assert evaluation_charts._corners(x, y).tolist() == [True, False, True, False, True]
+    assert curves_of._corners(x, y).tolist() == [True, False, True, False, True]
 
 
 def test_confusion_matrix_shows_shares_or_counts() -> None:
@@ -150,6 +196,11 @@ def test_confusion_matrix_shows_shares_or_counts() -> None:
     assert text.text[5 * 7 + 4] == "<1"
     assert evaluation_charts.confusion_matrix(SKIN, confusion, shows_counts=True).data[1].text[5 * 7 + 5] == "200"
     assert heatmap.y[5] == "nv  n 201"
+
+
+def test_training_curve_without_a_measure_in_training_shows_validation_alone() -> None:
+    figure = evaluation_charts.training_curve(made_up_history().drop(columns="auc"), "auc", "AUC (area)")
+    assert {line.name for line in figure.data} == {"validation"}
 
 
 def test_training_curve_marks_the_phases() -> None:
@@ -209,12 +260,11 @@ def test_questions_are_the_groups_and_the_classes(cohort: Cohort) -> None:
         question_scores(cohort, MACRO)
 
 
-def test_reweighed_counts_of_1000_are_worked_out_by_hand() -> None:
+def test_predictive_values_elsewhere_are_worked_out_by_hand() -> None:
     is_positive = np.array([True] * 10 + [False] * 10)
     score = np.array([0.9] * 8 + [0.1] * 2 + [0.9] * 4 + [0.1] * 6)  # sensitivity 0.8, specificity 0.6
     metrics = BinaryThresholds(is_positive, score, np.arange(20).astype(str)).at(0.5)
     result = reweighed(metrics, 0.1)
-    assert (result.flagged, result.found, result.missed) == (440, 80, 20)
     assert result.ppv == pytest.approx(80 / 440)
     assert result.npv == pytest.approx(540 / 560)
     frame = threshold_frame("malignant", metrics, result)
@@ -264,6 +314,17 @@ def test_numbers_are_written_for_a_reader() -> None:
     assert interval_range(0.75, 0.831, metric_of("ppv", SKIN)) == "75 to 83 %"
     assert interval_range(0.97, 0.999, metric_of("ppv", SKIN)) == "97 to > 99 %"
     assert interval_range(float("nan"), 1.0, metric_of("ppv", SKIN)) == "–"
+
+
+def test_value_without_interval_says_why() -> None:
+    nan, area, error = float("nan"), metric_of("auroc", SKIN), metric_of("calibration_error", SKIN)
+    assert interval(Estimate(0.91, nan, nan), area, 18) == "too few to say, n = 18"
+    assert with_interval(area, 0.91, nan, nan, 18) == "0.91 (too few to say, n = 18)"
+    assert interval(Estimate(nan, nan, nan), area, 0) == "–, n = 0"
+    measured = CalibrationError(0.0263, nan, nan, 0.019, 0.0274)
+    assert interval(measured, error, 1502) == "if perfectly calibrated: 1.9 %, up to 2.7 %, n = 1,502"
+    assert with_chance(error, 0.0263, 0.019, 0.0274) == "2.6 % (if perfectly calibrated: 1.9 %, up to 2.7 %)"
+    assert with_chance(error, 0.0263, nan, nan, 9) == "2.6 % (n = 9)"
 
 
 def test_shares_of_a_figure_read_as_on_the_rest_of_the_screen() -> None:

@@ -97,13 +97,72 @@ def test_of_several_roles_the_one_that_may_do_most_counts(role: object, expected
         {"role": {"admin": False}},
         {"organisation": None},
         {"organisation": ""},
-        {"organisation": ["Clinic"]},
+        {"organisation": ["Clinic", "Hospital"]},
+        {"organisation": {"clinic": {}, "hospital": {}}},
+        {"organisation": [{"name": "Clinic"}]},
+        {"organisation": []},
         {"email": None, "sub": None},
     ],
 )
 def test_without_role_organisation_or_name_nobody_gets_in(changed: dict[str, Any]) -> None:
     with pytest.raises(RoleMissing, match="ask the administrator"):
         actor_of(claims(**changed), SETTINGS, NOW)
+
+
+def claims_as(settings: dict[str, Any], **given: Any) -> Actor:
+    """Who it is by other settings; the claims beside these are those of Ben."""
+    names = {"auth_role_claim": "role", "auth_organisation_claim": "organisation"}
+    return actor_of(claims(**given), Settings(auth="oidc", case_key=b"k" * 32, **names | settings), NOW)
+
+
+@pytest.mark.parametrize(
+    ("path", "given"),
+    [
+        ("realm_access.roles", {"realm_access": {"roles": ["offline_access", "clinician"]}}),
+        ("resource_access.lesion.lens.roles", {"resource_access": {"lesion.lens": {"roles": ["clinician"]}}}),
+        ("https://clinic.org/role", {"https://clinic.org/role": "clinician"}),
+        ("https://clinic.org/app.role", {"https://clinic.org/app": {"role": "clinician"}}),
+        ("a.b", {"a.b": "clinician", "a": {"b": "admin"}}),
+    ],
+)
+def test_a_claim_may_lie_inside_others_and_its_name_hold_dots(path: str, given: dict[str, Any]) -> None:
+    assert claims_as({"auth_role_claim": path}, **given).role == "clinician"
+
+
+@pytest.mark.parametrize("given", [{"realm_access": "admin"}, {"realm_access": {"roles": {"admin": True}}}, {}])
+def test_where_a_path_leads_nowhere_there_is_no_role(given: dict[str, Any]) -> None:
+    with pytest.raises(RoleMissing):
+        claims_as({"auth_role_claim": "realm_access.roles"}, role="admin", **given)
+
+
+def test_roles_go_by_the_names_of_the_provider_and_then_by_no_others() -> None:
+    names = {"/lesionlens/doctors": "clinician", "5c2a1f00-0000-4000-8000-000000000001": "admin"}
+    renamed = {"auth_role_claim": "groups", "auth_role_names": names}
+    assert claims_as(renamed, groups=["/other/admin", "/lesionlens/doctors"]).role == "clinician"
+    assert claims_as(renamed, groups=["5c2a1f00-0000-4000-8000-000000000001", "/lesionlens/doctors"]).role == "admin"
+    for groups in (["admin"], ["doctors"], ["/lesionlens/doctors/interns"], ["/Lesionlens/Doctors"], []):
+        with pytest.raises(RoleMissing):
+            claims_as(renamed, groups=groups)
+
+
+@pytest.mark.parametrize("organisation", ["north", ["north"], {"north": {"id": "42", "city": ["Kiel"]}}])
+def test_an_organisation_is_a_text_or_a_list_or_map_of_one(organisation: object) -> None:
+    assert claims_as({"auth_organisation_claim": "organization"}, organization=organisation).organisation == "north"
+
+
+def test_another_claim_may_name_the_user() -> None:
+    named = {"auth_identity_claim": "preferred_username", "auth_users": (ANNA,)}
+    assert claims_as(named, preferred_username="Anna@Clinic.org", email=None) == ANNA
+    assert claims_as(named, preferred_username="Ben@Tenant.example").name == "ben@tenant.example"
+    assert claims_as(named, preferred_username=None, email="anna@clinic.org").name == "17"
+
+
+def test_a_user_is_listed_by_subject_where_no_address_names_them() -> None:
+    listed = Actor("sub:AbC_17", "Clinic", "admin")
+    assert claims_as({"auth_users": (listed,)}, sub="AbC_17", email=None) == Actor("AbC_17", "Clinic", "admin")
+    assert claims_as({"auth_users": (listed,)}, sub="AbC_17") == Actor("ben@clinic.org", "Clinic", "admin")
+    for other in ({"sub": "abc_17"}, {"sub": "sub:AbC_17"}, {"email": "sub:AbC_17"}, {"sub": 17}):
+        assert claims_as({"auth_users": (listed,)}, **other).role == "researcher"
 
 
 def test_without_claim_settings_claims_count_for_nothing() -> None:
@@ -239,6 +298,7 @@ def test_a_user_without_role_is_told_and_can_leave() -> None:
     app = signed_in("surgeon")
     assert [title.value for title in app.title] == ["No role was given to you"]
     assert "ben@clinic.org" in app.text[0].value
+    assert app.code[0].value == "ben@clinic.org=clinician@Organisation"
     assert buttons(app) == ["Sign out"]
 
 

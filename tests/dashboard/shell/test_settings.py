@@ -61,13 +61,16 @@ def test_everything_is_read() -> None:
             "DATABASE_URL": "postgresql://anna:hush@db/cases",
             "IMAGE_STORE": "s3://bucket/cases",
             "IMAGE_STORE_ENDPOINT": "https://storage.googleapis.com",
+            "IMAGE_STORE_ENCRYPTION": "none",
             "READ_FIRST": "0",
             "PORT": "8600",
             "AUTH": "oidc",
             "ALLOW_ANONYMOUS": "1",
             "AUTH_ROLE_CLAIM": "role",
             "AUTH_ORGANISATION_CLAIM": "iss",
-            "AUTH_USERS": "Anna@Clinic.org=clinician@Clinic, ben@clinic.org = admin @ North Clinic,",
+            "AUTH_USERS": "Anna@Clinic.org=clinician@Clinic, ben@clinic.org = admin @ North Clinic, sub:aB==admin@C=D,",
+            "AUTH_ROLE_NAMES": "cn=doctors,ou=groups=clinician, /it = boss=admin,",
+            "AUTH_IDENTITY_CLAIM": "upn",
             "CASE_KEY": KEY,
         }
     )
@@ -76,6 +79,7 @@ def test_everything_is_read() -> None:
         "s3://bucket/cases",
         "https://storage.googleapis.com",
     )
+    assert read.image_store_encryption == "none"
     assert (read.is_read_first, read.port, read.auth, read.allow_anonymous) == (
         False,
         8600,
@@ -86,8 +90,16 @@ def test_everything_is_read() -> None:
     assert read.auth_users == (
         ANNA,
         Actor("ben@clinic.org", "North Clinic", "admin"),
+        Actor("sub:aB=", "C=D", "admin"),
     )
+    assert read.auth_role_names == {"cn=doctors,ou=groups": "clinician", "/it = boss": "admin"}
+    assert read.auth_identity_claim == "upn"
     assert read.case_key == KEY.encode()
+
+
+def test_lost_key_is_not_asked_for() -> None:
+    read = read_settings({"DATABASE_URL": "postgresql://db/cases", "CASE_LOG_READ_ONLY": "1"})
+    assert read.is_case_log_read_only and read.case_key is None
 
 
 def test_no_secret_and_no_user_can_slip_into_a_log() -> None:
@@ -103,6 +115,7 @@ def test_no_secret_and_no_user_can_slip_into_a_log() -> None:
         ({"DATABASE_URL": "sqlite://"}, "DATABASE_URL: expected sqlite"),
         ({"IMAGE_STORE": "gs://bucket"}, "IMAGE_STORE: expected a folder or s3://bucket/prefix"),
         ({"IMAGE_STORE": "s3://"}, "IMAGE_STORE: expected a folder or s3://bucket/prefix"),
+        ({"IMAGE_STORE_ENCRYPTION": "AES"}, "IMAGE_STORE_ENCRYPTION: expected AES256, aws:kms, none, received 'AES'"),
         ({"READ_FIRST": "yes"}, "READ_FIRST: expected 0 or 1, received 'yes'"),
         ({"ALLOW_ANONYMOUS": "true"}, "ALLOW_ANONYMOUS: expected 0 or 1"),
         ({"PORT": "0"}, "PORT: expected a number from 1 to 65535, received '0'"),
@@ -111,6 +124,9 @@ def test_no_secret_and_no_user_can_slip_into_a_log() -> None:
         ({"AUTH_USERS": "anna@clinic.org"}, "AUTH_USERS: expected name=role@organisation"),
         ({"AUTH_USERS": "anna@clinic.org=surgeon@Clinic"}, "AUTH_USERS: .* role of clinician, researcher, admin"),
         ({"AUTH_USERS": "anna@clinic.org=admin"}, "AUTH_USERS: expected name=role@organisation"),
+        ({"AUTH_ROLE_NAMES": "doctors=surgeon"}, "AUTH_ROLE_NAMES: expected name=role"),
+        ({"AUTH_ROLE_NAMES": "a=admin, doctors"}, "AUTH_ROLE_NAMES: expected name=role"),
+        ({"AUTH_ROLE_NAMES": "=admin"}, "AUTH_ROLE_NAMES: expected name=role"),
         ({"CASE_KEY": "short"}, "CASE_KEY: expected a secret of at least 32 characters, received 5"),
         ({"DATABASE_URL": "postgresql://db/cases"}, "CASE_KEY: expected a secret with AUTH=oidc or PostgreSQL"),
         ({"AUTH": "oidc", "AUTH_USERS": "a=admin@b"}, "CASE_KEY: expected a secret with AUTH=oidc or PostgreSQL"),
@@ -214,6 +230,12 @@ def test_a_missing_folder_is_named(variable: str, tmp_path: Path) -> None:
     missing = str(tmp_path / "nowhere")
     with pytest.raises(SettingsError, match=f"{variable}: expected an existing folder, received .*nowhere"):
         read_settings({variable: missing})
+
+
+def test_a_dataset_may_lie_in_a_bucket() -> None:
+    assert read_settings({"DATASET_DIR": "s3://bucket/ham"}).dataset_dir == "s3://bucket/ham"
+    with pytest.raises(SettingsError, match="DATASET_DIR: expected an existing folder"):
+        read_settings({"DATASET_DIR": "s3:///ham"})
 
 
 def test_a_file_is_no_folder(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
+import os
 import stat
 import threading
 from collections.abc import Iterator
@@ -38,9 +39,16 @@ from data.cases.case import (
 )
 from data.cases.database import CaseLogUnavailable
 from data.cases.log import CaseLog, CaseNotFound, open_case_log
-from data.cases.queries import ORDERS, CaseQuery
+from data.cases.queries import MAX_SEARCH, ORDERS, CaseQuery
 from data.cases.rules import NotAllowed
-from data.cases.storage import ImageAltered, ImageMissing, StorageUnavailable, open_image_store, stored_image
+from data.cases.storage import (
+    ImageAltered,
+    ImageMissing,
+    ImageStore,
+    StorageUnavailable,
+    open_image_store,
+    stored_image,
+)
 from data.cases.tables import CaseRow, CaseUnreadable, reference_hash
 from data.tasks.retina import RETINA
 from data.tasks.skin import SKIN
@@ -122,7 +130,7 @@ def actions(log: CaseLog) -> list[str]:
 
 
 def files(folder: Path) -> list[Path]:
-    return sorted(folder.iterdir()) if folder.is_dir() else []
+    return sorted(path for path in folder.iterdir() if path.is_file()) if folder.is_dir() else []
 
 
 def rows(log: CaseLog) -> int:
@@ -171,6 +179,19 @@ def test_any_text_is_kept_and_found(log: CaseLog, words: str) -> None:
     found = log.find(CaseQuery(patient_reference=words), ANNA)
     assert [one.patient_reference for one in found] == [words]
     assert log.find(CaseQuery(saved_by=words, site=words, dx=words, prediction=words), ANNA) == []
+
+
+@pytest.mark.parametrize("text", [("a " * MAX_SEARCH)[:MAX_SEARCH], "%" * MAX_SEARCH, "\U0001f52c" * MAX_SEARCH])
+def test_longest_searches_are_answered(log: CaseLog, text: str) -> None:
+    """Conditions of many words are nested, and a pattern of one long word is longer once its signs are escaped."""
+    case = save(log, lesion=replace(draft_with().lesion, note=text))
+    save(log, lesion=replace(draft_with().lesion, note="b"))
+    assert [one.case_id for one in log.find(CaseQuery(text=text), ANNA)] == [case.case_id]
+
+
+def test_a_longer_search_is_refused_before_the_database_is_asked() -> None:
+    with pytest.raises(ValueError, match="at most 500 characters, received 6000"):
+        CaseQuery(text="a " * 3000)
 
 
 @pytest.mark.parametrize(
@@ -332,6 +353,13 @@ def test_deleted_image_that_the_store_cannot_remove_yet_is_swept(
                 raise StorageUnavailable("away")
             self.store.delete(key)
 
+        @property
+        def quarantine(self) -> ImageStore:
+            return self.store.quarantine
+
+        def move(self, key: str, to: ImageStore) -> None:
+            self.store.move(key, to)
+
     store: Any = Stubborn()
     log = open_case_log(sqlite_url, store, KEY)
     case = save(log)
@@ -339,7 +367,7 @@ def test_deleted_image_that_the_store_cannot_remove_yet_is_swept(
     assert rows(log) == 0 and len(files(images)) == 1
     assert "next sweep" in caplog.text and str(case.case_id) not in caplog.text
     store.is_away = False
-    assert log.sweep(timedelta(0)) == 1 and files(images) == []
+    assert log.sweep(timedelta(0)).set_aside == 1 and files(images) == []
     log.close()
 
 
@@ -348,19 +376,6 @@ def test_altered_image_is_not_given(log: CaseLog, images: Path) -> None:
     (images / case.image_key).write_bytes(b"another")
     with pytest.raises(ImageAltered):
         log.image(case, ANNA)
-
-
-def test_sweep_removes_old_orphans_of_this_log_only(log: CaseLog, images: Path, tmp_path: Path) -> None:
-    case = save(log)
-    orphan, foreign = log._new_image_key(), f"{uuid4()}.png"
-    for key in (orphan, foreign):
-        open_image_store(str(images)).put(key, IMAGE)
-    assert log.sweep() == 0, "younger than an hour"
-    assert log.sweep(timedelta(0)) == 1
-    assert sorted(path.name for path in files(images)) == sorted([case.image_key, foreign])
-    other = open_case_log(f"sqlite:///{tmp_path}/other.db", open_image_store(str(images)), KEY)
-    assert other.sweep(timedelta(0)) == 0
-    other.close()
 
 
 # --- Finding ---------------------------------------------------------------------------------------------------------
@@ -923,7 +938,12 @@ def test_command_verifies(
     save(log)
     where = ("--database", database_url, "--key-file", key_file)
     assert run(monkeypatch, "verify", *where) == 0
-    assert "1 entries, whole and in order" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "1 entries, whole and in order" in said and "1 cases, as they were saved" in said
+    with log._database.writing() as session:
+        session.execute(text("UPDATE cases SET dx = 'mel'"))
+    assert run(monkeypatch, "verify", *where) == 1
+    assert capsys.readouterr().out.startswith("case changed: case ")
     drop = "audit_entries_keep" + ("" if database_url.startswith("sqlite") else " ON audit_entries")
     with log._database.writing() as session:
         session.execute(text(f"DROP TRIGGER {drop}"))
@@ -951,11 +971,17 @@ def test_command_sweeps(
     sqlite_url: str, images: Path, key_file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     log = open_case_log(sqlite_url, open_image_store(str(images)), KEY)
-    monkeypatch.setattr(CaseLog, "sweep", lambda self: len(list(self._images.keys(datetime.now(UTC)))))
     save(log)
+    for _ in range(51):
+        key = log._new_image_key()
+        open_image_store(str(images)).put(key, IMAGE)
+        os.utime(images / key, (0, 0))
     log.close()
-    assert run(monkeypatch, "sweep", "--database", sqlite_url, "--key-file", key_file, "--images", images) == 0
-    assert "1 removed" in capsys.readouterr().out
+    where = ("--database", sqlite_url, "--key-file", key_file, "--images", images)
+    assert run(monkeypatch, "sweep", *where) == 2
+    assert "expected at most 50 images that no case names, received 51" in capsys.readouterr().err
+    assert run(monkeypatch, "sweep", *where, "--any-number") == 0
+    assert "51 set aside for 30 days" in capsys.readouterr().out
 
 
 def test_command_refuses_wrong_usage(
@@ -964,6 +990,11 @@ def test_command_refuses_wrong_usage(
     missing = f"sqlite:///{tmp_path / 'missing.db'}"
     assert run(monkeypatch, "verify", "--database", missing, "--key-file", key_file) == 2
     assert "found none" in capsys.readouterr().err and not (tmp_path / "missing.db").exists()
+    copied = tmp_path / "copied.db"
+    copied.touch()
+    for command in ("verify", "list-audit"):
+        assert run(monkeypatch, command, "--database", f"sqlite:///{copied}", "--key-file", key_file) == 2
+        assert "expected the tables of a case log, found none" in capsys.readouterr().err
     assert run(monkeypatch, "sweep", "--database", missing, "--key-file", key_file) == 2
     assert "--images" in capsys.readouterr().err
     assert run(monkeypatch, "verify", "--database", "nonsense", "--key-file", key_file) == 2

@@ -58,7 +58,15 @@ def test_migrations_make_what_the_tables_say(database: Database) -> None:
     with database.engine.connect() as connection:
         names = set(inspect(connection).get_table_names())
         assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
-    assert names == {"cases", "shown_answers", "audit_entries", "audit_head", "alembic_version"}
+    assert names == {
+        "cases",
+        "case_seals",
+        "shown_answers",
+        "ended_sign_ins",
+        "audit_entries",
+        "audit_head",
+        "alembic_version",
+    }
 
 
 def test_comparison_would_see_a_difference(database: Database) -> None:

@@ -6,11 +6,15 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import hashlib
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import asdict, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -21,8 +25,10 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, inspect, text
 
+from data.cases.backup import Backup, BackupError, restore
 from data.cases.case import LOCAL_ACTOR, Actor, Biopsy, Case, Decision, Patient, Read
 from data.cases.database import MIGRATIONS, CaseLogUnavailable, open_database
+from data.cases.keys import fingerprint
 from data.cases.log import CaseLog, open_case_log
 from data.cases.queries import CaseQuery
 from data.cases.storage import open_image_store
@@ -142,12 +148,44 @@ def test_old_cases_hold_a_read_that_was_skipped_and_a_biopsy() -> None:
 
 def test_trail_verifies_and_goes_on(log: CaseLog) -> None:
     before = log.verify(NORTH)
-    assert before.fault is None and before.entries == len(ROWS["audit_entries"])
-    assert before.last_hash == ROWS["audit_entries"][-1]["hash"]
+    assert before.fault is None and before.entries == len(ROWS["audit_entries"]) + 1
+    # The one entry says that the cases were sealed as they were found; it follows the last one of then.
+    with log._database.reading() as session:
+        sealing = session.execute(text("SELECT action, details, previous_hash FROM audit_entries ORDER BY number"))
+        *_, (action, details, previous) = sealing
+    assert (action, details) == ("seal", json.dumps({"cases": len(ROWS["cases"])}))
+    assert previous == ROWS["audit_entries"][-1]["hash"]
+    assert before.cases == len(ROWS["cases"]) and before.sealed_at is not None
     (case,) = [case for case in cases_of(log).values() if case.biopsy]
     log.decide(case.case_id, Decision("nv", "follow-up"), NORTH)
     after = log.verify(NORTH)
     assert after.fault is None and after.entries == before.entries + 1
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_backup_of_an_older_version_is_restored_and_brought_up_to_date(old_url: str, tmp_path: Path) -> None:
+    folder, new = tmp_path / "backup", tmp_path / "new.db"
+    folder.mkdir()
+    with (
+        contextlib.closing(sqlite3.connect(old_url.removeprefix("sqlite:///"))) as one,
+        contextlib.closing(sqlite3.connect(folder / "cases.db")) as other,
+    ):
+        one.backup(other)
+    entries = ROWS["audit_entries"]
+    backup = Backup(
+        format=1, made_at="2026-01-01T00:00:00+00:00", database="sqlite", revision="0001", log_id="", cases=len(ROWS),
+        key_fingerprint=fingerprint(KEY), entries=len(entries), last_hash=entries[-1]["hash"], images=None, lacking=(),
+        fault=None,
+    )  # fmt: skip
+    (folder / "backup.json").write_text(json.dumps(asdict(backup)))
+    digest = hashlib.sha256((folder / "cases.db").read_bytes()).hexdigest()
+    (folder / "SHA256SUMS").write_text(f"{digest}  cases.db\n")
+    restored, report = restore(folder, f"sqlite:///{new}", None, KEY)
+    assert restored == backup
+    assert (report.fault, report.cases, report.entries) == (None, len(ROWS["cases"]), len(entries) + 1)
+    (folder / "backup.json").write_text(json.dumps(asdict(replace(backup, last_hash="0" * 64))))
+    with pytest.raises(BackupError, match="do not use this database"):
+        restore(folder, f"sqlite:///{tmp_path}/other.db", None, KEY)
 
 
 def test_trail_that_was_changed_before_is_still_found_out(old_url: str, tmp_path: Path) -> None:
@@ -228,7 +266,7 @@ def test_processes_that_open_an_old_log_at_once_migrate_it_once(old_url: str, tm
         process.stdin.flush()
     assert [process.communicate(timeout=60)[1] for process in processes] == ["", ""]
     log = open_case_log(old_url, open_image_store(str(tmp_path)), KEY)
-    assert log.verify(NORTH).entries == len(ROWS["audit_entries"]) + 2 and log.verify(NORTH).fault is None
+    assert log.verify(NORTH).entries == len(ROWS["audit_entries"]) + 1 + 2 and log.verify(NORTH).fault is None
     assert len(cases_of(log)) == len(ROWS["cases"])
     log.close()
 

@@ -25,7 +25,7 @@ from data.tasks.skin import SKIN
 
 
 @pytest.mark.parametrize("name", METADATA_FILES)
-@pytest.mark.parametrize("separator", [",", "\t"])
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
 def test_metadata_are_read_under_each_name_and_separator(
     tmp_path: Path, tiny_metadata: pd.DataFrame, name: str, separator: str
 ):
@@ -73,12 +73,77 @@ def test_an_unknown_code_is_named_with_its_row(tiny_metadata: pd.DataFrame, colu
         check_metadata(tiny_metadata, source="table.csv")
 
 
+def test_source_and_what_a_label_leaves_open_are_kept(tiny_metadata: pd.DataFrame):
+    wider = tiny_metadata.assign(source="elsewhere", not_told_from="")
+    wider.loc[3, ["source", "not_told_from"]] = [None, "bkl df"]
+    checked = check_metadata(wider, source="table.csv")
+    assert tuple(checked.columns) == (*METADATA_COLUMNS, "source", "not_told_from")
+    assert checked["not_told_from"].tolist() == ["", "", "", "bkl df"] + [""] * 6 and checked.at[3, "source"] == ""
+    wider.loc[5, "not_told_from"] = "bkl, df"
+    with pytest.raises(DatasetError, match=r"row 7: expected codes of .* in not_told_from, received 'bkl, df'"):
+        check_metadata(wider, source="table.csv")
+
+
 def test_a_byte_order_mark_and_empty_cells_are_read(tmp_path: Path, tiny_metadata: pd.DataFrame):
-    tiny_metadata.loc[3, ["age", "sex", "localization"]] = None
+    tiny_metadata.loc[3, ["age", "sex", "localization", "dx_type"]] = None
     tiny_metadata.to_csv(tmp_path / METADATA_FILES[0], index=False, encoding="utf-8-sig")
     read = load_metadata(tmp_path)
     assert list(read.columns) == list(METADATA_COLUMNS)
     assert np.isnan(read.at[3, "age"]) and (read.at[3, "sex"], read.at[3, "localization"]) == ("unknown", "unknown")
+    assert read.at[3, "dx_type"] == "unknown"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_a_table_as_a_spreadsheet_writes_it_is_read(tmp_path: Path, separator: str, encoding: str):
+    rows = [
+        ["lesion_id", "image_id", "dx", "dx_type", "age", "sex", "localization"],
+        ["17", "0101.JPG", "mel", "histo", "80,0", "male", "back"],
+        ["", "", "", "", "", "", ""],
+        ["18", " 0102.jpeg ", "nv", "", "", "", ""],
+        ["18", "0103", "nv", "follow_up", "unknown", "female", "face"],
+    ]
+    text = "\r\n".join(separator.join(row) for row in rows)
+    (tmp_path / METADATA_FILES[0]).write_bytes(text.encode(encoding))
+    read = load_metadata(tmp_path)
+    assert read["image_id"].tolist() == ["0101", "0102", "0103"] and read["lesion_id"].tolist() == ["17", "18", "18"]
+    assert read["age"].iloc[0] == 80.0 and read["age"].iloc[1:].isna().all()
+    assert read.loc[1, ["dx_type", "sex", "localization"]].tolist() == ["unknown", "unknown", "unknown"]
+    assert read.index.tolist() == [0, 1, 2]
+
+
+def test_a_quoted_decimal_comma_is_read_between_commas(tmp_path: Path, tiny_metadata: pd.DataFrame):
+    tiny_metadata.assign(age="80,5").to_csv(tmp_path / METADATA_FILES[0], index=False)
+    assert set(load_metadata(tmp_path)["age"]) == {80.5}
+
+
+@pytest.mark.parametrize("age", ["old", "-5", "inf", "800"])
+def test_an_age_that_is_none_is_named_with_its_row(tiny_metadata: pd.DataFrame, age: str):
+    ages = tiny_metadata["age"].astype(object)
+    ages[3] = age
+    with pytest.raises(DatasetError, match=f"a table, row 5: expected an age in years, received '{age}'"):
+        check_metadata(tiny_metadata.assign(age=ages), "a table")
+
+
+def test_row_numbers_count_empty_lines(tmp_path: Path, tiny_metadata: pd.DataFrame):
+    lines = tiny_metadata.assign(dx="wart").to_csv(index=False).splitlines()
+    (tmp_path / METADATA_FILES[0]).write_text("\n".join([lines[0], "", *lines[1:]]))
+    with pytest.raises(DatasetError, match="row 3: expected dx in"):
+        load_metadata(tmp_path)
+
+
+def test_two_ids_that_differ_in_their_ending_are_one_image(tiny_metadata: pd.DataFrame):
+    tiny_metadata.loc[4, "image_id"] = "ISIC_01.jpg"
+    with pytest.raises(DatasetError, match="row 6: image_id ISIC_01 stands twice"):
+        check_metadata(tiny_metadata, "a table")
+
+
+def test_columns_without_a_single_value_are_unknown(tmp_path: Path, tiny_metadata: pd.DataFrame):
+    empty = tiny_metadata.assign(age=None, sex=None, localization=None, dx_type=None, not_told_from=None)
+    empty.to_csv(tmp_path / METADATA_FILES[0], index=False)
+    read = load_metadata(tmp_path)
+    assert set(read["sex"]) == set(read["localization"]) == set(read["dx_type"]) == {"unknown"}
+    assert read["age"].isna().all() and set(read["not_told_from"]) == {""}
 
 
 @pytest.mark.parametrize("column", ["lesion_id", "image_id"])
@@ -99,6 +164,10 @@ def test_images_are_found_in_either_part(tmp_path: Path):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / name).touch()
     (tmp_path / "ISIC_3.jpg").touch()
+    (tmp_path / "ISIC_5.JPG").touch()
+    (tmp_path / "ISIC_6.jpeg").touch()
+    assert image_path(tmp_path, "ISIC_5") == tmp_path / "ISIC_5.JPG"
+    assert image_path(tmp_path, "ISIC_6") == tmp_path / "ISIC_6.jpeg"
     assert image_path(tmp_path, "ISIC_1") == tmp_path / "HAM10000_images_part_1" / "ISIC_1.jpg"
     assert image_path(tmp_path, "ISIC_2") == tmp_path / "HAM10000_images_part_2" / "ISIC_2.jpg"
     assert image_path(tmp_path, "ISIC_3") == tmp_path / "ISIC_3.jpg"

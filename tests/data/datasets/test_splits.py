@@ -2,11 +2,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from data.datasets.ham10000 import load_metadata
-from data.datasets.splits import FOLDS, TEST, split_by_lesion
+from data.datasets.splits import FOLDS, LEFT_OUT, SAME_LESION, TEST, split_by_lesion
 from data.tasks.skin import SKIN
 
 # 20 nevi: ceil(0.15 * 20) = 3 are locked, 17 are dealt into five folds. 7 melanomas: ceil(1.05) = 2. One df: itself.
@@ -82,8 +83,33 @@ def test_the_locked_test_part_of_ham10000(ham10000_folder: Path):
     metadata = load_metadata(ham10000_folder)
     lesions = parts_of_lesions(metadata, split_by_lesion(metadata))
     assert len(lesions) == 7_470
-    assert set(lesions["split"]) == {TEST, *(f"fold{i}" for i in range(FOLDS))}
+    assert set(lesions["split"]) == {TEST, LEFT_OUT, *(f"fold{i}" for i in range(FOLDS))}
     tests = lesions[lesions["split"] == TEST]
     assert set(tests["dx"]) == set(SKIN.codes)
     # At most one lesion a class more than 15 %.
     assert 0.15 * 7_470 <= len(tests) < 0.15 * 7_470 + len(SKIN.codes)
+
+
+def test_lesion_with_two_ids_is_never_on_two_sides() -> None:
+    ids = [lesion for pair in SAME_LESION.items() for lesion in pair]
+    others = [f"HAM_x{number:04d}" for number in range(200)]
+    metadata = pd.DataFrame({"lesion_id": ids + others, "dx": "nv"})
+    seen = set()
+    for seed in range(30):
+        parts = dict(zip(metadata["lesion_id"], split_by_lesion(metadata, seed=seed), strict=True))
+        for lesion, other in SAME_LESION.items():
+            pair = parts[lesion], parts[other]
+            seen.add((pair[0] == TEST, pair[1] == TEST))
+            assert TEST not in pair or pair[0] == TEST or pair[0] == LEFT_OUT
+            assert TEST in pair or pair[0] == pair[1]
+    assert (False, True) in seen and (False, False) in seen, "the seeds try neither side"
+
+
+def test_locked_lesions_are_what_they_were(ham10000_folder: Path) -> None:
+    metadata = load_metadata(ham10000_folder)
+    split = split_by_lesion(metadata)
+    root = Path(__file__).resolve().parents[3]
+    locked = pd.read_csv(root / "model" / "weights" / "skin" / "test_predictions.csv")["image_id"]
+    assert set(metadata["image_id"][split == TEST]) == set(locked)
+    assert set(metadata["lesion_id"][split == LEFT_OUT]) == {"HAM_0000955"}
+    assert not np.intersect1d(metadata["lesion_id"][split == TEST], metadata["lesion_id"][split != TEST]).size

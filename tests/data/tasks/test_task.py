@@ -7,7 +7,7 @@ import pytest
 from data.tasks.known import DEFAULT_TASK, TASKS
 from data.tasks.retina import RETINA
 from data.tasks.skin import SKIN
-from data.tasks.task import OTHER, Task
+from data.tasks.task import OTHER, Task, asked_alone, side_code
 
 
 def test_tasks_are_found_by_their_key() -> None:
@@ -75,3 +75,14 @@ def test_words_of_one_text_alone_can_be_given_to_it() -> None:
 def test_classes_need_codes_of_their_own() -> None:
     with pytest.raises(ValueError, match="codes of their own"):
         replace(SKIN, classes=(*SKIN.classes, SKIN.classes[0]))
+
+
+def test_question_alone_is_a_task_of_two_sides() -> None:
+    alone = asked_alone(SKIN)
+    assert alone.codes == ("not_malignant", "is_malignant") and alone.positives == (1,)
+    assert alone.key == "skin_malignant" and not alone.is_ordinal and alone.dataset.commonest == "not_malignant"
+    assert [alone.side(side_code(SKIN, dx)) for dx in SKIN.codes] == [SKIN.side(dx) for dx in SKIN.codes]
+    grades = asked_alone(RETINA)
+    assert [grades.index(side_code(RETINA, code)) for code in RETINA.codes] == [0, 0, 1, 1, 1]
+    with pytest.raises(ValueError, match="received 'x'"):
+        side_code(SKIN, "x")

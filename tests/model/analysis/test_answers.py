@@ -26,9 +26,10 @@ from model.analysis.answers import (
     to_json,
 )
 from model.analysis.quality import Issue, advice
-from model.inference.artifact import DEFAULT_ARTIFACT, Artifact, MeasuredRate, load_artifact
+from model.inference.artifact import DEFAULT_ARTIFACT, Artifact, load_artifact
 from model.inference.classifier import NetworkOutput, predict
 from model.inference.clinical import PatientFacts
+from model.inference.measured import MeasuredRate
 from model.inference.runtimes import LiteRTClassifier
 from tests.support.artifacts import artifact_with_terms
 from tests.support.server import black_image, sample
@@ -68,6 +69,18 @@ def test_answer_says_what_the_analysis_says(artifact: Artifact) -> None:
     assert (answer.population, answer.runtime_ms) == (prediction.population, analysis.runtime_ms)
     assert (answer.refusal, answer.quality.issues, answer.quality.advice) == (None, (), None)
     assert (answer.overlay, answer.network) == (None, None)
+
+
+def test_flag_says_what_its_threshold_did_elsewhere(artifact: Artifact) -> None:
+    flag, *_ = answer_of(analysed(sample()), artifact).operating_points
+    other = artifact.elsewhere(flag.name, flag.threshold)
+    assert other is not None and flag.elsewhere is not None
+    assert flag.elsewhere.source == "ISIC 2017, locked part"
+    assert flag.elsewhere.not_flagged.value == other.positives.not_flagged.value
+    fates = flag.elsewhere.flagged, flag.elsewhere.not_flagged, flag.elsewhere.not_answered
+    assert sum(rate.value or 0.0 for rate in fates) == pytest.approx(1.0)
+    alone, *_ = answer_of(analysed(sample()), replace(artifact, external=())).operating_points
+    assert alone.elsewhere is None
 
 
 def test_operating_points_flag_from_their_threshold_on(artifact: Artifact) -> None:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import threading
 from concurrent.futures import CancelledError
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from model.analysis import pool as pool_module
 from model.analysis.analyzer import Analysis, Analyzer
 from model.analysis.pool import AnalyzerPool
+from model.images.decoding import open_image
+from model.images.reading import OpenedImage
 from model.images.rejection import ImageRejected, RgbImage
 from model.inference.artifact import DEFAULT_ARTIFACT, Artifact, load_artifact
 from model.inference.classifier import NetworkOutput
@@ -164,3 +169,44 @@ def test_stages_are_measured(artifact: Artifact) -> None:
     assert seconds.wait >= 0 and seconds.image > 0 and seconds.network > 0 and seconds.answer >= 0
     # The analysis itself is decoding, network and judging.
     assert (seconds.image + seconds.network) * 1000 >= finished.analysis.runtime_ms
+
+
+def test_what_is_costly_to_decode_keeps_nobody_else_waiting(
+    artifact: Artifact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As many files that never end as there are networks, and one more: ordinary images are answered meanwhile."""
+    may_end = threading.Event()
+
+    def opened(content: bytes, **arguments: float) -> OpenedImage:
+        if content.startswith(b"II"):
+            assert may_end.wait(WAIT)
+        return open_image(content)
+
+    monkeypatch.setattr(pool_module, "open_image", opened)
+    file = io.BytesIO()
+    Image.open(io.BytesIO(sample())).save(file, "TIFF")
+    pool = AnalyzerPool(artifact, 2)
+    unusual = [pool.submit(file.getvalue(), output_of) for _ in range(3)]
+    ordinary = pool.submit(sample(), output_of).result(WAIT).analysis
+    assert not any(future.done() for future in unusual)
+    may_end.set()
+    for future in unusual:
+        answered = future.result(WAIT).analysis.answered.prediction
+        np.testing.assert_array_equal(answered.probabilities, ordinary.answered.prediction.probabilities)
+    pool.close()
+
+
+def test_decoding_ends_with_the_time_of_the_answer(artifact: Artifact, monkeypatch: pytest.MonkeyPatch) -> None:
+    left: list[float] = []
+
+    def opened(content: bytes, seconds: float) -> OpenedImage:
+        left.append(seconds)
+        raise ImageRejected("too_costly", "expected an image that takes less")
+
+    monkeypatch.setattr(pool_module, "open_image", opened)
+    pool = AnalyzerPool(artifact, 1)
+    for seconds in (7.0, 0.0):
+        with pytest.raises(ImageRejected):
+            pool.submit(b"II*\0", output_of, seconds=seconds).result(WAIT)
+    pool.close()
+    assert 0 < left[0] <= 7 and left[1] == 0

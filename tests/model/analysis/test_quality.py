@@ -14,7 +14,9 @@ from model.images.rejection import RgbImage
 from model.inference.artifact import DEFAULT_ARTIFACT, QualityLimits, load_artifact
 from model.inference.runtimes import LiteRTClassifier
 
-LIMITS = QualityLimits(min_sharpness=3, min_brightness=50, max_brightness=230, min_contrast=4, max_ood_score=2)
+LIMITS = QualityLimits(
+    min_sharpness=3, min_brightness=50, max_brightness=230, min_contrast=4, max_ood_score=2, edge_ood_score=1.5
+)
 
 
 def filled(level: int) -> RgbImage:
@@ -63,10 +65,23 @@ def test_grey_weighs_the_channels_as_luma() -> None:
         (filled(120), 1.0, ("no_contrast", "blurred"), "no_contrast"),
         (ramp(), 1.0, ("blurred",), None),
         (checkerboard(100, 140), 2.1, ("out_of_distribution",), "out_of_distribution"),
-        (ramp(), 9.0, ("out_of_distribution", "blurred"), "out_of_distribution"),
-        (filled(0), 9.0, ("too_dark", "no_contrast", "out_of_distribution", "blurred"), "too_dark"),
+        (ramp(), 9.0, ("too_blurred",), "too_blurred"),
+        (filled(0), 9.0, ("too_dark", "no_contrast", "too_blurred"), "too_dark"),
+        (checkerboard(100, 140), 1.6, ("at_the_edge",), None),
+        (ramp(), 1.6, ("blurred", "at_the_edge"), None),
     ],
-    ids=["usable", "black", "white", "flat", "blurred", "foreign", "foreign and blurred", "black and foreign"],
+    ids=[
+        "usable",
+        "black",
+        "white",
+        "flat",
+        "blurred",
+        "foreign",
+        "foreign and blurred",
+        "black and foreign",
+        "at the edge",
+        "at the edge and blurred",
+    ],
 )
 def test_issues_worst_first(image: RgbImage, ood_score: float, issues: tuple[str, ...], refusal: str | None) -> None:
     before = image.copy()
@@ -89,6 +104,13 @@ def test_a_value_on_its_limit_is_no_issue() -> None:
     assert assess(checkerboard(100, 140), 1.5, replace(on_the_limit, max_ood_score=1.49)).issues == (
         "out_of_distribution",
     )
+
+
+def test_edge_begins_above_its_limit_and_nowhere_for_older_models() -> None:
+    assert assess(checkerboard(100, 140), 1.5, LIMITS).issues == ()
+    assert assess(checkerboard(100, 140), 2.0, LIMITS).issues == ("at_the_edge",)
+    without_edge = QualityLimits(3, 50, 230, 4, 2)
+    assert assess(checkerboard(100, 140), 2.0, without_edge).issues == ()
 
 
 def test_score_that_is_not_a_number_is_refused() -> None:

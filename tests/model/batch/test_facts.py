@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -25,10 +25,10 @@ IMAGES: list[Source] = [Path("/in/a.jpg"), Path("/in/b.jpg"), Path("/in/c.tiff")
 COLUMNS = columns_of(SKIN)
 
 
-def facts_of(folder: Path, table: str, sources: Sequence[Source] = IMAGES) -> dict[Source, PatientFacts]:
+def facts_of(folder: Path, table: str, sources: Sequence[Source] = IMAGES) -> Mapping[Source, PatientFacts]:
     path = folder / "facts.csv"
     path.write_text(table, encoding="utf-8")
-    return read_facts(path, sources)
+    return read_facts(path, sources).by_image
 
 
 # Which row is whose
@@ -63,7 +63,51 @@ def test_whole_metadata_of_ham10000_is_read(ham10000_folder: Path) -> None:
     path = ham10000_folder / "HAM10000_metadata.csv"
     with path.open(newline="", encoding="utf-8") as file:
         names = [row["image_id"] for row in csv.DictReader(file)]
-    assert len(read_facts(path, [Path(f"/in/{name}.jpg") for name in names])) == len(names) > 10_000
+    facts = read_facts(path, [Path(f"/in/{name}.jpg") for name in names])
+    assert len(facts.by_image) == len(names) > 10_000 and not facts.unused
+
+
+@pytest.mark.parametrize(
+    "name", ["M\u00fcller.jpg", "mu\u0308ller.JPG", "MU\u0308LLER", "IN\\m\u00fcller.jpg", "In/Mu\u0308ller.jpg"]
+)
+@pytest.mark.parametrize("file", ["M\u00fcller.jpg", "Mu\u0308ller.jpg"])
+def test_names_are_the_same_in_any_case_encoding_of_accents_and_slash(
+    tmp_path: Path, name: str, file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    source = Path("in") / file
+    assert facts_of(tmp_path, f"image,age\n{name},60\n", [source]) == {source: PatientFacts(60)}
+
+
+def test_of_images_that_differ_in_case_only_the_one_spelled_alike_is_meant(tmp_path: Path) -> None:
+    sources = [Path("/in/a.jpg"), Path("/in/A.jpg")]
+    facts = facts_of(tmp_path, "image,age\nA.jpg,2\na.jpg,1\n", sources)
+    assert facts == {sources[0]: PatientFacts(1), sources[1]: PatientFacts(2)}
+    with pytest.raises(FactsUnreadable, match="fits 2"):
+        facts_of(tmp_path, "image,age\na.JPG,2\n", sources)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_tables_of_spreadsheets_are_read(tmp_path: Path, separator: str, encoding: str) -> None:
+    rows = [["Image", " Age", "Site", "note"], ["a.jpg", "60.5", "back", ""], ["b.jpg", "", "ear", "x"], [""] * 4]
+    path = tmp_path / "facts.csv"
+    path.write_text("".join(separator.join(row) + "\r\n" for row in rows), encoding=encoding, newline="")
+    assert read_facts(path, IMAGES).by_image == {
+        IMAGES[0]: PatientFacts(60.5, "back"),
+        IMAGES[1]: PatientFacts(site="ear"),
+    }
+
+
+def test_age_with_a_decimal_comma_is_read_where_commas_separate_nothing(tmp_path: Path) -> None:
+    assert facts_of(tmp_path, "image;age\na.jpg;60,5\n") == {IMAGES[0]: PatientFacts(60.5)}
+
+
+def test_rows_that_fit_no_image_are_told_with_their_lines(tmp_path: Path) -> None:
+    (tmp_path / "facts.csv").write_text("image,age\nz.jpg,1\na.jpg,2\nC:\\in\\b.jpg,3\n")
+    facts = read_facts(tmp_path / "facts.csv", IMAGES)
+    assert facts.by_image == {IMAGES[0]: PatientFacts(2)}
+    assert facts.unused == [("z.jpg", 2), ("C:\\in\\b.jpg", 4)]
 
 
 # What is refused
@@ -75,7 +119,7 @@ def test_whole_metadata_of_ham10000_is_read(ham10000_folder: Path) -> None:
         ("", "expected a column image and age, site or both"),
         ("image,note\na.jpg,x\n", "expected a column image and age, site or both"),
         ("age,site\n60,back\n", "expected a column image and age, site or both"),
-        ("image;age\na.jpg;60\n", "separated by commas"),
+        ("image|age\na.jpg|60\n", "separated by commas, semicolons or tabs"),
         ("image,image_id,age\na.jpg,a,60\n", "expected one column image, received image, image_id"),
         ("image,site,localization\na.jpg,back,back\n", "expected one column site, received site, localization"),
         ("image,age,age\na.jpg,1,2\n", "expected one column age, received age, age"),
@@ -178,6 +222,22 @@ def test_each_row_takes_its_own_facts_into_account(
         assert row["prediction"] == prediction.dx
     assert [row["prediction"] for row in rows] == ["mel", "mel", "bcc", "mel"]
     assert (len({row["bcc"] for row in rows}), len({row["p_malignant"] for row in rows})) == (3, 1)
+
+
+def test_rows_of_facts_that_fit_no_image_are_named(
+    folder: Path, table: Path, artifact_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = (folder, "--artifact", artifact_folder, "--facts", table, "--output", folder.parent / "out.csv")
+    table.write_text("image,age\nb,80\nlost.jpg,70\n")
+    assert run(*arguments) == 0
+    assert "1 row of facts fits no image: lost.jpg (line 3)\n" in capsys.readouterr().err
+    table.write_text("image,age\n" + "".join(f"lost {number}.jpg,70\n" for number in range(12)))
+    assert run(*arguments) == 0
+    told = capsys.readouterr().err
+    assert (
+        "12 rows of facts fit no image: lost 0.jpg (line 2), " in told and "lost 9.jpg (line 11) and 2 more\n" in told
+    )
+    assert "facts given for 0 of 4 images" in told
 
 
 def test_heatmap_is_of_the_class_predicted_with_the_facts(folder: Path, table: Path, artifact_folder: Path) -> None:

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import boto3
@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 from pyarrow import parquet
 
+from data.cases.stores import calls
 from data.tasks.skin import SKIN
 from model import predict
 from model.analysis.analyzer import Analyzer
@@ -29,6 +30,7 @@ from model.inference.artifact import DEFAULT_ARTIFACT, Artifact, load_artifact
 from model.inference.clinical import PatientFacts
 from model.inference.runtimes import LiteRTClassifier
 from model.predict import main
+from tests.support.servers.misbehaving import Request, store_that
 from tests.support.servers.s3_server import make_bucket
 
 pytest_plugins = ("tests.support.servers.s3_server",)
@@ -323,6 +325,28 @@ def test_two_processes_read_a_bucket(bucket: str, tmp_path: Path) -> None:
 def test_object_that_vanished_is_a_row_with_its_reason(bucket: str, artifact: Artifact) -> None:
     row = score(Analyzer(LiteRTClassifier(artifact)), S3Object(bucket, "gone.jpg"), None)
     assert row["quality"] == "unreadable: No such object"
+
+
+@pytest.mark.parametrize(
+    ("answer", "received"),
+    [
+        (lambda request: request.say(301, Location="http://127.0.0.1:1/"), "Redirected"),
+        (lambda request: request.drip(b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * 100_000), "TimeoutError"),
+    ],
+    ids=["redirect", "drip"],
+)
+def test_bucket_that_misbehaves_is_named_and_given_up(
+    aws_credentials: None, monkeypatch: pytest.MonkeyPatch, answer: Callable[[Request], None], received: str
+) -> None:
+    if received == "TimeoutError":
+        monkeypatch.setattr(calls, "_CALL_SECONDS", 0.5)
+    with store_that(answer) as url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", url)
+        batch_sources._client.cache_clear()
+        for call in (lambda: read_source(S3Object("lesions", "a.jpg")), lambda: find_sources(["s3://lesions"])):
+            with pytest.raises(SourceUnavailable, match=f"expected the bucket lesions to be read, received {received}"):
+                call()
+    batch_sources._client.cache_clear()
 
 
 def test_no_more_of_a_huge_object_is_read_than_is_needed(bucket: str, moto_url: str) -> None:

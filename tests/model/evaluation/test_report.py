@@ -75,3 +75,30 @@ def test_robustness_shows_the_unperturbed_first() -> None:
     first = next(number for number, line in enumerate(lines) if line.startswith("Robustness, 9 images"))
     assert lines[first + 1].startswith("unperturbed") and lines[first + 2].startswith("Ink")
     assert lines[first + 2].count("0.500 (0.250 to 0.750)") == 5
+
+
+def test_heatmaps_are_followed_by_noise_and_randomised_networks_where_these_were_measured() -> None:
+    names = ("energy_inside", "pointing", "iou", "insertion", "deletion", "faithfulness")
+    older = {"methods": [{"method": "Grad-CAM", "images": 8, "measures": dict.fromkeys(names, HALF)}]}
+    alike = {"rank_correlation": NOTHING, "absolute_rank_correlation": HALF, "correlation": HALF}
+    stages = [("output", 0.0), ("head", 0.0), ("backbone", 0.375), ("backbone", 1.0)]
+    newer = older | {
+        "noise": {"images": 1234, "samples": 10, "levels": 5, "change": HALF},
+        "randomisation": {
+            "images": 8,
+            "stages": [
+                {"part": part, "backbone_share": share, "without_evidence": 2} | alike for part, share in stages
+            ],
+        },
+    }
+    text = format_sections({"heatmaps": newer}, SKIN)
+    assert "under noise of up to 5 of 255 levels, 10 copies, 1,234 images: 0.500 (0.250 to 0.750)" in text
+    lines = text.splitlines()
+    values = ["2", "-", *("0.500 (0.250 to 0.750)".split() * 2)]
+    for name in ("output layer", "and all above the backbone", "and 37.5% of the backbone's layers"):
+        (line,) = [line for line in lines if line.startswith(name)]
+        assert line.removeprefix(name).split() == values
+    assert (
+        format_sections({"heatmaps": older}, SKIN)
+        == text.split("\n\nLargest change")[0] + text[text.index("\n\nRobu") :]
+    )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from data.tasks.skin import SKIN
 from model.explain.maps import (
@@ -13,7 +12,6 @@ from model.explain.maps import (
     colour,
     contrast,
     contrast_overlay,
-    evidence_layer,
     explain,
     explanation_of,
     normalise,
@@ -184,30 +182,6 @@ def test_tall_image_is_blended_without_seams() -> None:
     image = np.full((700, 525, 3), 100, dtype=np.uint8)
     laid_over = overlay(image, np.full((6, 8), 0.5, dtype=np.float32), frame(700, 525, 192, 256))
     assert (laid_over == (125, 86, 107)).all()
-
-
-@pytest.mark.parametrize(("height", "width"), [(90, 120), (120, 90), (120, 120), (90, 160), (64, 300)])
-@pytest.mark.parametrize("opacity", [0.3, 0.6, 1.0])
-def test_evidence_layer_drawn_over_the_image_is_the_overlay(height: int, width: int, opacity: float) -> None:
-    image, heatmap, framing = image_of_noise(height, width), smooth_map(), frame(height, width, 192, 256)
-    layer = evidence_layer(heatmap, framing, max_side=1024)
-    assert (layer.shape, layer.dtype) == ((height, width, 4), np.uint8)
-    assert layer[..., 3].max() > 200
-    # What a browser does with an RGBA image of CSS opacity o.
-    drawn = Image.fromarray(layer)
-    drawn.putalpha(Image.fromarray(np.rint(layer[..., 3] * opacity).astype(np.uint8)))
-    composited = Image.alpha_composite(Image.fromarray(image).convert("RGBA"), drawn).convert("RGB")
-    expected = overlay(image, heatmap, framing, opacity)
-    assert np.abs(np.asarray(composited).astype(int) - expected).max() <= 2
-
-
-def test_evidence_layer_is_no_longer_than_asked() -> None:
-    layer = evidence_layer(smooth_map(), frame(900, 1200, 192, 256), max_side=400)
-    assert layer.shape == (300, 400, 4)
-
-
-def test_evidence_layer_of_nothing_is_invisible() -> None:
-    assert (evidence_layer(np.zeros((6, 8), dtype=np.float32), FRAMING, 1024)[..., 3] == 0).all()
 
 
 # Contrast and place

@@ -92,6 +92,14 @@ def test_the_excluded_lesion_never_comes(index: NeighbourIndex) -> None:
     assert lesions_of(index.nearest(QUERY, 1, excluded_lesion="elsewhere")) == ["east"]
 
 
+def test_what_is_like_an_image_of_the_index_is_never_its_own_lesion(index: NeighbourIndex) -> None:
+    found = index.like("I0", 3)
+    assert lesions_of(found)[-1] == "west" and set(lesions_of(found)) == {"north", "south", "west"}
+    assert [each.distance for each in found] == pytest.approx([1, 1, 2], abs=1e-3)
+    assert index.like("I0", 3) == index.nearest(EMBEDDINGS[0], 3, excluded_lesion="east")
+    assert index.like("elsewhere", 3) == ()
+
+
 def test_fewer_images_than_dimensions(rows: pd.DataFrame) -> None:
     # Four images vary in at most three directions, whatever was asked for.
     index = fit_index(np.hstack([EMBEDDINGS, np.zeros((4, 3), dtype=np.float32)]), rows, 64, SKIN.codes)

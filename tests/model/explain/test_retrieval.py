@@ -14,12 +14,18 @@ from model.evaluation.results import to_plain
 from model.explain.neighbours import NeighbourIndex, fit_index
 from model.explain.retrieval import precision_at
 from model.measures.intervals import Estimate
+from model.measures.shares import wilson_interval
 from tests.support.tiny_dataset import EMBEDDINGS, QUERY, four_directions, rows_of
 
 
 @pytest.fixture
 def index() -> NeighbourIndex:
     return fit_index(EMBEDDINGS, four_directions(), 2, SKIN.codes)
+
+
+def wilson(share: float, n: float) -> Estimate:
+    low, high = wilson_interval(np.array(share), np.array(n))
+    return Estimate(pytest.approx(share), pytest.approx(float(low)), pytest.approx(float(high)))
 
 
 def indices(*codes: str) -> np.ndarray:
@@ -35,9 +41,9 @@ def test_precision_by_hand(index: NeighbourIndex) -> None:
     of_class = {each.dx: each for each in metrics.per_class}
     assert tuple(of_class) == SKIN.codes
     assert (of_class["nv"].images, of_class["mel"].images, of_class["mel"].lesions) == (1, 2, 2)
-    assert of_class["nv"].precision == Estimate(0.5, 0.5, 0.5)
-    # One of two is mel, then none: 0.25; bootstrap samples hold b alone, c alone, or both.
-    assert of_class["mel"].precision == Estimate(0.25, 0.0, 0.5)
+    assert of_class["nv"].precision == wilson(0.5, 1)
+    # One of two is mel, then none: 0.25, with squares about it of 0.125, times 2: 3 / 16 x 4 / 0.25 is 3 trials.
+    assert of_class["mel"].precision == wilson(0.25, 3)
     assert [of_class[dx].chance for dx in ("nv", "mel", "bcc", "df")] == [0.5, 0.25, 0.25, 0.0]
     assert metrics.macro.value == pytest.approx((0.5 + 0.25) / 2)
     assert (metrics.macro.low, metrics.macro.high) == (0.0, 0.5)
@@ -68,7 +74,8 @@ def test_shares_all_or_none_have_an_exact_bound(index: NeighbourIndex) -> None:
     lesion_ids = np.array(["a", "a", "b", "c"])
     metrics = precision_at(index, embeddings, indices("nv", "nv", "nv", "df"), lesion_ids, count=1)
     of_class = {each.dx: each.precision for each in metrics.per_class}
-    assert asdict(of_class["nv"]) == pytest.approx({"value": 1, "low": 0.025**0.5, "high": 1})
+    # Two images of one and one of the other are worth 9 / 5 trials.
+    assert asdict(of_class["nv"]) == pytest.approx({"value": 1, "low": 0.025 ** (5 / 9), "high": 1})
     assert asdict(of_class["df"]) == pytest.approx({"value": 0, "low": 0, "high": 0.975})
 
 
@@ -79,12 +86,12 @@ def test_own_lesion_is_left_out_of_the_neighbours(index: NeighbourIndex) -> None
     assert (own.macro.value, other.macro.value) == (0.0, 1.0)
 
 
-def test_images_of_a_lesion_are_drawn_together(index: NeighbourIndex) -> None:
-    # Lesion a: 1 and 0; lesion b: 1. Together 2 / 3; a alone 1 / 2, b alone 1. No sample is below 1 / 2.
-    embeddings = np.array([[9, 1, 5], [1, 9, 5], [9, 2, 5]], dtype=np.float32)
+def test_images_of_a_lesion_that_agree_count_for_little_more_than_one(index: NeighbourIndex) -> None:
+    # Lesion a: 1 and 1; lesion b: 0. Sums about 2 / 3: 2 / 3 and -2 / 3; 2 / 9 x 9 over twice 8 / 9 is 9 / 8 trials.
+    embeddings = np.array([[9, 1, 5], [9, 2, 5], [1, 9, 5]], dtype=np.float32)
     metrics = precision_at(index, embeddings, indices("nv", "nv", "nv"), np.array(["a", "a", "b"]), count=1)
     precision = metrics.per_class[SKIN.index("nv")].precision
-    assert asdict(precision) == pytest.approx({"value": 2 / 3, "low": 0.5, "high": 1.0})
+    assert precision == wilson(2 / 3, 9 / 8)
 
 
 def test_chance_counts_lesions_not_images() -> None:

@@ -1,11 +1,11 @@
-"""Stability of heatmaps under shifts: a map that moves with the image, one that stays, one that is flat."""
+"""Stability of heatmaps under shifts and noise: a map that moves with the image, one that stays, one that is flat."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from model.explain.stability import SHIFTS, heatmap_stability
+from model.explain.stability import NOISE_LEVELS, SHIFTS, heatmap_stability, max_sensitivity
 from model.images.rejection import RgbImage
 from model.inference.calibration import Calibration
 from model.inference.classifier import NetworkOutput
@@ -52,3 +52,38 @@ def test_noise_that_ignores_the_image_is_not_stable(spot: RgbImage) -> None:
 
 def test_flat_map_has_no_stability(spot: RgbImage) -> None:
     assert np.isnan(heatmap_stability(FakeClassifier(), spot, FakeClassifier().forward(spot).maps, 2))
+
+
+def test_change_under_noise_by_hand() -> None:
+    image = np.full((2, 2, 3), 100, dtype=np.uint8)
+    shown = iter([[[0.0, 2.0]], [[0.0, 8.0]], [[1.0, 4.0]], [[3.0, 4.0]]])
+    seen: list[RgbImage] = []
+
+    def map_of(noisy: RgbImage) -> np.ndarray:
+        seen.append(noisy)
+        return np.array(next(shown), dtype=np.float32)
+
+    # Scaled by their maxima: (0, 1), then (0, 1), (0.25, 1) and (0.75, 1); the last is the largest change.
+    assert max_sensitivity(image, map_of, np.random.default_rng(0), samples=3, levels=2) == pytest.approx(0.75)
+    differences = np.stack(seen[1:]).astype(int) - 100
+    assert set(np.unique(differences)) == {-2, -1, 0, 1, 2}
+    assert (seen[0] == 100).all() and (image == 100).all()
+
+
+def test_noise_ends_at_black_and_white() -> None:
+    image = np.array([[[0, 255, 0]]], dtype=np.uint8)
+    seen: list[RgbImage] = []
+
+    def map_of(noisy: RgbImage) -> np.ndarray:
+        seen.append(noisy)
+        return np.ones((1, 1), dtype=np.float32)
+
+    assert max_sensitivity(image, map_of, np.random.default_rng(0), samples=20) == 0
+    assert np.abs(np.stack(seen).astype(int) - image).max() <= NOISE_LEVELS
+
+
+def test_map_of_zeros_has_no_change_and_no_copies_are_refused() -> None:
+    image, empty = np.zeros((2, 2, 3), dtype=np.uint8), np.zeros((2, 2), dtype=np.float32)
+    assert np.isnan(max_sensitivity(image, lambda _: empty, np.random.default_rng(0)))
+    with pytest.raises(ValueError, match="expected at least one noisy copy, received 0"):
+        max_sensitivity(image, lambda _: empty, np.random.default_rng(0), samples=0)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image, ImageCms
+from PIL import ExifTags, Image, ImageCms
 from PIL.PngImagePlugin import PngInfo
 from pydicom import uid
 from pydicom.encaps import encapsulate
@@ -57,9 +57,9 @@ def profile(space: bytes = b"RGB ") -> bytes:
     return (header + bytes(12) + b"acsp" + bytes(28) + white).ljust(128, b"\0") + rest
 
 
-def as_srgb(image: NDArray[np.uint8]) -> NDArray[np.float64]:
+def as_srgb(image: NDArray[np.uint8], primaries: NDArray[np.float64] = P3) -> NDArray[np.float64]:
     """What the profile means, worked out with the matrices."""
-    linear = (image / 255.0) ** GAMMA @ P3.T @ np.linalg.inv(SRGB).T
+    linear = (image / 255.0) ** GAMMA @ primaries.T @ np.linalg.inv(SRGB).T
     linear = np.clip(linear, 0, 1)
     return 255 * np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
 
@@ -130,18 +130,95 @@ def test_profile_that_cannot_be_used_is_ignored_with_a_remark(unusable: bytes, f
     opened = open_image(file_of(lesion(), file_format, icc_profile=unusable))
     np.testing.assert_array_equal(opened.image, lesion())
     assert opened.remarks == ("profile_ignored",)
-    (remark,) = warnings(Quality(9.0, 100.0, 50.0, 0.5, ()), 1.0, SKIN, opened.remarks)
+    (remark,) = warnings(Quality(9.0, 100.0, 50.0, 0.5, ()), 1.0, SKIN, None, opened.remarks)
     assert "colours are read as sRGB and may be off" in remark
 
 
 def test_profile_that_unpacks_to_gigabytes_is_not_unpacked() -> None:
     packed = zlib.compress(bytes(64 * 2**20))
-    chunk = b"iCCP" + b"made up\0\0" + packed
-    whole = file_of(lesion(), "PNG")
-    bomb = whole[:33] + struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk)) + whole[33:]
-    opened = open_image(bomb)
+    opened = open_image(chunk_before_pixels(file_of(lesion(), "PNG"), b"iCCP", b"made up\0\0" + packed))
     np.testing.assert_array_equal(opened.image, lesion())
     assert opened.remarks == ("profile_ignored",)
+
+
+# --- Colour spaces that are only named ---
+
+# Adobe RGB's primaries under D50. Source: B. Lindbloom, RGB/XYZ matrices, Bradford-adapted.
+ADOBE = np.array([[0.60976, 0.20524, 0.14922], [0.31112, 0.62566, 0.06322], [0.01948, 0.06089, 0.74484]])
+
+
+def chunk_before_pixels(whole: bytes, kind: bytes, content: bytes) -> bytes:
+    chunk = kind + content
+    return whole[:33] + struct.pack(">I", len(content)) + chunk + struct.pack(">I", zlib.crc32(chunk)) + whole[33:]
+
+
+def exif_of(space: int | None, index: str | None) -> Image.Exif:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 1  # Pillow leaves a block away that is empty but for what it refers to
+    if space is not None:
+        exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.ColorSpace] = space
+    if index is not None:
+        exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.IFD.Interop] = {1: index}
+    return exif
+
+
+@pytest.mark.parametrize(("space", "index"), [(0xFFFF, "R03"), (None, "R03"), (2, None)])
+@pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP"])
+def test_adobe_rgb_that_exif_names_is_converted(file_format: str, space: int | None, index: str | None) -> None:
+    options: dict[str, Any] = {"JPEG": {"quality": 100, "subsampling": 0}, "WEBP": {"lossless": True}}.get(
+        file_format, {}
+    )
+    opened = open_image(file_of(lesion(), file_format, exif=exif_of(space, index), **options))
+    expected = as_srgb(lesion(), ADOBE)
+    assert np.abs(expected - lesion()).max() > 2 * NEAR
+    np.testing.assert_allclose(opened.image, expected, atol=NEAR + (2 if file_format == "JPEG" else 0))
+    assert opened.remarks == ()
+
+
+@pytest.mark.parametrize(("space", "index"), [(1, "R98"), (1, "R03"), (0xFFFF, None), (0xFFFF, "R98"), (None, None)])
+def test_colours_that_exif_does_not_name_adobe_rgb_stay(space: int | None, index: str | None) -> None:
+    opened = open_image(file_of(lesion(), "PNG", exif=exif_of(space, index)))
+    np.testing.assert_array_equal(opened.image, lesion())
+    assert opened.remarks == ()
+
+
+def test_profile_goes_before_the_space_that_exif_names() -> None:
+    opened = open_image(file_of(lesion(), "PNG", exif=exif_of(2, None), icc_profile=profile()))
+    np.testing.assert_allclose(opened.image, as_srgb(lesion()), atol=NEAR)
+
+
+def test_grey_image_of_a_camera_set_to_adobe_rgb_stays() -> None:
+    grey = lesion()[..., 0]
+    opened = open_image(file_of(grey, "PNG", exif=exif_of(2, None)))
+    np.testing.assert_array_equal(opened.image[..., 0], grey)
+    assert opened.remarks == ()
+
+
+@pytest.mark.parametrize("options", [{}, {"icc_profile": profile(b"GRAY")}])
+def test_code_points_of_a_png_go_before_its_profile(options: dict[str, Any]) -> None:
+    # Primaries of Display P3, a plain gamma of 2.2, RGB, full range.
+    opened = open_image(chunk_before_pixels(file_of(lesion(), "PNG", **options), b"cICP", bytes([12, 4, 0, 1])))
+    np.testing.assert_allclose(opened.image, as_srgb(lesion()), atol=NEAR)
+    assert opened.remarks == ()
+
+
+def test_code_points_of_srgb_leave_the_pixels_alone() -> None:
+    opened = open_image(chunk_before_pixels(file_of(lesion(), "PNG"), b"cICP", bytes([1, 13, 0, 1])))
+    np.testing.assert_array_equal(opened.image, lesion())
+    assert opened.remarks == ()
+
+
+@pytest.mark.parametrize(
+    "points", [(9, 16, 0, 1), (9, 18, 0, 1), (1, 13, 1, 1), (1, 13, 0, 0), (2, 2, 0, 1), (1, 13, 0)]
+)
+def test_code_points_that_cannot_be_used_leave_it_to_the_profile_or_are_told(points: tuple[int, ...]) -> None:
+    opened = open_image(chunk_before_pixels(file_of(lesion(), "PNG"), b"cICP", bytes(points)))
+    np.testing.assert_array_equal(opened.image, lesion())
+    assert opened.remarks == ("profile_ignored",)
+    with_profile = file_of(lesion(), "PNG", icc_profile=profile())
+    opened = open_image(chunk_before_pixels(with_profile, b"cICP", bytes(points)))
+    np.testing.assert_allclose(opened.image, as_srgb(lesion()), atol=NEAR)
+    assert opened.remarks == ()
 
 
 # --- What stands around the pixels -----------------------------------------------------------------------------------

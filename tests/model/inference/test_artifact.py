@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +15,16 @@ from data.tasks.skin import SKIN
 from model.inference.artifact import (
     DEFAULT_ARTIFACT,
     ArtifactMismatch,
-    MeasuredRate,
-    OperatingPoint,
     QualityLimits,
     load_artifact,
     sha256_of,
     write_section,
 )
 from model.inference.calibration import Calibration
+from model.inference.clinical import PatientFacts
 from model.inference.conformal import ConformalSets
 from model.inference.manifest import SCHEMA_VERSION
+from model.inference.measured import GroupRate, MeasuredRate, OperatingPoint
 
 FILES = (
     "model.tflite",
@@ -287,3 +288,40 @@ def test_unknown_task_is_refused(folder: Path) -> None:
     change_manifest(folder, lambda manifest: manifest.update(task="teeth"))
     with pytest.raises(ArtifactMismatch, match="expected a task of skin, retina, received 'teeth'"):
         load_artifact(folder)
+
+
+# --- Groups of patients -----------------------------------------------------------------------------------------------
+
+
+def test_group_s_own_sensitivity_the_lower_of_age_and_site() -> None:
+    artifact = load_artifact(DEFAULT_ARTIFACT)
+    point = artifact.operating_points[0]
+
+    def group(attribute: str, name: str, value: float | None) -> dict[str, Any]:
+        rate = {"value": value, "low": value, "high": value}
+        return {"attribute": attribute, "group": name, "positive_lesions": 20, "sensitivity": rate}
+
+    measured = replace(
+        artifact,
+        manifest={
+            "subgroups": [
+                group("age", "30 to 44", 0.9),
+                group("age", "unknown", 0.1),
+                group("site", "back", 0.8),
+                group("site", "ear", None),
+                group("site", "unknown", 0.1),
+            ]
+        },
+    )
+
+    def found(age: float | None, site: str, threshold: float = point.threshold) -> GroupRate | None:
+        return measured.group_sensitivity(point.name, threshold, PatientFacts(age, site))
+
+    back = GroupRate(0.8, 0.8, 0.8, attribute="site", group="back", lesions=20)
+    assert found(None, "back") == back
+    assert found(44.9, "back") == back, "the lower one is said"
+    young = found(30, "ear")
+    assert young is not None and (young.attribute, young.group, young.value) == ("age", "30 to 44", 0.9)
+    for age, site in ((None, "unknown"), (29.9, "ear"), (45, "unknown")):
+        assert found(age, site) is None, "nothing is measured of these"
+    assert found(None, "back", threshold=0.5) is None, "subgroups were measured at the default threshold alone"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from data.tasks.skin import SKIN
-from model.inference.calibration import Calibration, decide, fit_calibration
+from model.inference.calibration import Calibration, LabelledLogits, decide, fit_calibration
 
 UNIFORM = np.full(7, 1 / 7)
 # Class shares as in HAM10000, rounded: most are nevi.
@@ -31,6 +33,10 @@ def test_probabilities_by_hand() -> None:
     assert Calibration(2.0, offsets, "", ()).probabilities(logits) == pytest.approx([12 / 18] + [1 / 18] * 6)
 
 
+def labelled(logits: np.ndarray, dx_true: np.ndarray) -> LabelledLogits:
+    return LabelledLogits("clinic", logits, np.eye(7)[dx_true])
+
+
 def test_probabilities_sum_to_1_for_any_logits() -> None:
     logits = np.random.default_rng(1).normal(0, 200, (2, 50, 7))
     probabilities = Calibration(0.7, tuple(np.log(PRIOR)), "", tuple(PRIOR)).probabilities(logits)
@@ -42,7 +48,7 @@ def test_probabilities_sum_to_1_for_any_logits() -> None:
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
 def test_known_temperature_is_recovered(temperature: float) -> None:
     log_probabilities, dx_true = images_of([40, 20, 10, 10, 10, 5, 5], [5, 5, 10, 10, 10, 20, 40])
-    calibration = fit_calibration(temperature * log_probabilities, dx_true, UNIFORM, UNIFORM, "made up")
+    calibration = fit_calibration([labelled(temperature * log_probabilities, dx_true)], UNIFORM, UNIFORM, "made up")
     assert calibration.temperature == pytest.approx(temperature, rel=1e-3)
     # Training saw the population's own shares: nothing to correct.
     assert calibration.offsets == pytest.approx([0.0] * 7)
@@ -56,7 +62,7 @@ def test_known_prior_shift_is_recovered(temperature: float, factor: float) -> No
     log_probabilities, dx_true = images_of([40, 20, 10, 10, 10, 5, 5], [5, 5, 10, 10, 10, 20, 40])
     log_ratio = np.log(PRIOR / UNIFORM)
     logits = temperature * (log_probabilities - factor * log_ratio)
-    calibration = fit_calibration(logits, dx_true, UNIFORM, PRIOR, "made up")
+    calibration = fit_calibration([labelled(logits, dx_true)], UNIFORM, PRIOR, "made up")
     assert calibration.temperature == pytest.approx(temperature, rel=1e-3)
     assert calibration.offsets == pytest.approx(factor * log_ratio, rel=1e-2)
     np.testing.assert_allclose(calibration.probabilities(logits), np.exp(log_probabilities), atol=1e-3)
@@ -64,8 +70,41 @@ def test_known_prior_shift_is_recovered(temperature: float, factor: float) -> No
 
 @pytest.mark.parametrize(("images", "logits"), [(0, 0), (1, 1), (3, 2), (2, 3)])
 def test_too_few_or_unequal_images_are_refused(images: int, logits: int) -> None:
-    with pytest.raises(ValueError, match=f"at least 2, received {logits} and {images}; give more held-out images"):
-        fit_calibration(np.zeros((logits, 7)), np.zeros(images, dtype=np.int64), UNIFORM, UNIFORM, "")
+    with pytest.raises(ValueError, match=rf"at least 2, received shapes \({logits}, 7\) and \({images}, 7\) of clinic"):
+        LabelledLogits("clinic", np.zeros((logits, 7)), np.zeros((images, 7)))
+
+
+def test_no_source_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least one source"):
+        fit_calibration([], UNIFORM, UNIFORM, "")
+
+
+def test_log_loss_compares_the_classes_that_a_label_tells_apart() -> None:
+    """Logits 0, log 3 and log 4 of three classes: 1 of 8, 3 of 8 and 4 of 8; without the last, 1 of 4 and 3 of 4."""
+    logits = np.array([[0, np.log(3), np.log(4)]] * 2)
+    calibration = Calibration(1.0, (0.0, 0.0, 0.0), "", ())
+    told = LabelledLogits("a", logits, np.array([[0, 1, 0], [1, 0, 0]]))
+    assert told.log_loss(calibration) == pytest.approx(-np.log(3 / 8 * 1 / 8) / 2)
+    left_open = LabelledLogits("b", logits, np.array([[0, 1, -1], [1, 0, -1]]))
+    assert left_open.log_loss(calibration) == pytest.approx(-np.log(3 / 4 * 1 / 4) / 2)
+    assert left_open.log_loss(replace(calibration, temperature=0.5)) == pytest.approx(-np.log(9 / 10 * 1 / 10) / 2)
+
+
+def test_of_two_sources_neither_loses_more_than_the_other() -> None:
+    """One needs the temperature 1, the other, with fewer images, 2: the fit lies where both lose the same."""
+    log_probabilities, dx_true = images_of([40, 20, 10, 10, 10, 5, 5], [5, 5, 10, 10, 10, 20, 40])
+    home, away = labelled(log_probabilities, dx_true), labelled(2 * log_probabilities[::2], dx_true[::2])
+    both = fit_calibration([home, away], UNIFORM, UNIFORM, "")
+    regrets = [
+        source.log_loss(both) - source.log_loss(fit_calibration([source], UNIFORM, UNIFORM, ""))
+        for source in (home, away)
+    ]
+    assert regrets[0] == pytest.approx(regrets[1], rel=1e-2)
+    assert regrets[0] > 1e-3
+    assert 1 < both.temperature < 2
+    for better in (1.0, 2.0):
+        alone = replace(both, temperature=better)
+        assert max(home.log_loss(alone) - home.log_loss(both), away.log_loss(alone) - away.log_loss(both)) > 0
 
 
 @pytest.mark.parametrize("where", ["training", "population"])
@@ -73,7 +112,7 @@ def test_class_without_images_is_refused(where: str) -> None:
     lacking = np.array([0, 0.1, 0.1, 0.1, 0.1, 0.5, 0.1])
     training, population = (lacking, UNIFORM) if where == "training" else (UNIFORM, lacking)
     with pytest.raises(ValueError, match="expected every class to have a share above 0"):
-        fit_calibration(np.zeros((2, 7)), np.zeros(2, dtype=np.int64), training, population, "")
+        fit_calibration([labelled(np.zeros((2, 7)), np.zeros(2, dtype=np.int64))], training, population, "")
 
 
 def test_decision_differs_from_the_highest_probability() -> None:

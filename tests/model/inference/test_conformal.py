@@ -11,7 +11,7 @@ import pytest
 
 from data.tasks.skin import SKIN
 from model.evaluation.results import to_plain
-from model.inference.conformal import METHODS, ClassSets, ConformalSets, cross_fit, fit_sets, measure_sets
+from model.inference.conformal import METHODS, ClassSets, ConformalSets, covering, cross_fit, fit_sets, measure_sets
 from model.measures.intervals import Estimate
 
 MEL, NV = SKIN.index("mel"), SKIN.index("nv")
@@ -402,3 +402,40 @@ def test_contiguous_sets_of_grades_have_no_gap_and_cover() -> None:
     for row in contained:
         inside = np.flatnonzero(row)
         assert len(inside) == inside[-1] - inside[0] + 1
+
+
+# --- One class covered wherever images come from ----------------------------------------------------------------------
+
+
+def served_sets() -> ConformalSets:
+    return ConformalSets("prior-weighted", 0.9, (0.5,) * 7)
+
+
+def melanomas(lowest: float, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A source of melanomas, a lesion each, whose probabilities rise from `lowest` in steps of a hundredth."""
+    return mel_or_nv(*(lowest + np.arange(count) / 100)), all_of("mel", count), lesions(*[1] * count)
+
+
+@pytest.mark.parametrize(
+    ("count", "left_out"),
+    # Of 22 lesions that are each left out with 0.1, none is in 0.0985 of all draws; of 38, at most one in 0.0953.
+    [(21, None), (22, 0), (37, 0), (38, 1)],
+)
+def test_class_is_covered_with_confidence_in_these_lesions(count: int, left_out: int | None) -> None:
+    held = covering(served_sets(), MEL, [melanomas(0.05, count)])
+    expected = 0.5 if left_out is None else 0.05 + left_out / 100
+    assert held.thresholds[MEL] == pytest.approx(expected)
+    assert [held.thresholds[index] for index in range(7) if index != MEL] == [0.5] * 6
+
+
+def test_source_that_needs_it_most_decides_and_no_threshold_rises() -> None:
+    assert covering(served_sets(), MEL, [melanomas(0.3, 22), melanomas(0.1, 22)]).thresholds[MEL] == pytest.approx(0.1)
+    assert covering(served_sets(), MEL, [melanomas(0.7, 22)]).thresholds[MEL] == 0.5
+    probabilities, _, ids = melanomas(0.05, 22)
+    nevi = (probabilities, all_of("nv", 22), ids)
+    assert covering(served_sets(), MEL, [nevi]) == served_sets()
+
+
+def test_grades_have_no_class_of_their_own_to_cover() -> None:
+    with pytest.raises(ValueError, match="a threshold for each class, received contiguous"):
+        covering(ConformalSets("contiguous", 0.9, (0.5,) * 7), MEL, [melanomas(0.05, 22)])

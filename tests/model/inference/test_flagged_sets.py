@@ -10,8 +10,9 @@ import pytest
 
 from model.analysis.analyzer import Analyzer
 from model.evaluation.predictions import cohort_of, load_predictions
-from model.inference.artifact import DEFAULT_ARTIFACT, Artifact, load_artifact, lowest_threshold
+from model.inference.artifact import DEFAULT_ARTIFACT, Artifact, load_artifact
 from model.inference.clinical import PatientFacts
+from model.inference.measured import lowest_threshold
 from model.inference.runtimes import LiteRTClassifier
 from model.studies.clinical import facts_of
 

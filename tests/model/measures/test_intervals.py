@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import pytest
 
 from model.measures.intervals import (
-    BinaryThresholds,
     Estimate,
     bootstrap_weights,
-    calibration_estimate,
     estimate_of,
     percentile_interval,
-    rate_estimates,
-    share_estimates,
     weighted_auroc,
     weighted_balanced_accuracy,
-    weighted_calibration_error,
     weighted_confusion_matrices,
     weighted_sensitivity_at,
 )
@@ -26,7 +19,6 @@ from model.measures.metrics import (
     auroc,
     balanced_accuracy,
     confusion_matrix,
-    expected_calibration_error,
     roc_curve,
     softmax,
 )
@@ -106,8 +98,6 @@ def test_weights_of_one_equal_the_plain_metrics(drawn_cohort: tuple[np.ndarray, 
     assert weighted_balanced_accuracy(dx_true, predicted, ones, 7) == pytest.approx(
         balanced_accuracy(dx_true, predicted, 7)
     )
-    ece = expected_calibration_error(dx_true, probabilities)
-    assert weighted_calibration_error(dx_true, probabilities, ones) == pytest.approx(ece, abs=1e-6)
     is_positive, score = dx_true == 4, probabilities[:, 4]
     assert weighted_auroc(is_positive, score, ones) == pytest.approx(auroc(is_positive, score))
     false_positive_rate, sensitivity, _ = roc_curve(is_positive, score)
@@ -122,14 +112,11 @@ def test_a_weight_of_k_counts_an_image_k_times(drawn_cohort: tuple[np.ndarray, n
     is_positive, score = dx_true == 4, probabilities[:, 4]
     matrices = weighted_confusion_matrices(dx_true, predicted, weights, 7)
     means = weighted_balanced_accuracy(dx_true, predicted, weights, 7)
-    errors = weighted_calibration_error(dx_true, probabilities, weights)
     areas = weighted_auroc(is_positive, score, weights)
     for sample in range(len(times)):
         rows = np.repeat(np.arange(len(dx_true)), times[sample])
         assert (matrices[sample] == confusion_matrix(dx_true[rows], predicted[rows], 7)).all()
         assert means[sample] == pytest.approx(balanced_accuracy(dx_true[rows], predicted[rows], 7))
-        ece = expected_calibration_error(dx_true[rows], probabilities[rows])
-        assert errors[sample] == pytest.approx(ece, abs=1e-6)
         assert areas[sample] == pytest.approx(auroc(is_positive[rows], score[rows]))
 
 
@@ -158,92 +145,3 @@ def test_sensitivity_on_a_grid() -> None:
     sensitivities = weighted_sensitivity_at(reference, score, weights, np.array([0.0, 0.25, 0.5, 1.0]))
     assert sensitivities[0].tolist() == [0.5, 0.75, 1.0, 1.0]
     assert np.isnan(sensitivities[1]).all()
-
-
-def test_the_bootstrap_by_lesion_is_wider_than_by_image_where_images_of_a_lesion_agree() -> None:
-    # 40 lesions of 5 images; 30 lesions are wholly right. By lesion the standard error is that of 40 draws,
-    # sqrt(0.75 * 0.25 / 40) = 0.068, by image that of 200, 0.031: the interval is sqrt(5) = 2.2 times as wide.
-    is_right = np.repeat([True] * 30 + [False] * 10, 5)[:, np.newaxis]
-    by_lesion, by_image = lesions(*[5] * 40), lesions(*[1] * 200)
-    widths = []
-    for lesion_ids in (by_lesion, by_image):
-        weights = bootstrap_weights(lesion_ids, 1000, 1)
-        (estimate,) = share_estimates(is_right, np.ones_like(is_right), lesion_ids, weights)
-        assert estimate.value == 0.75
-        assert estimate.low < 0.75 < estimate.high
-        widths.append(estimate.high - estimate.low)
-    assert widths[0] == pytest.approx(2 * 1.96 * 0.068, rel=0.15)
-    assert widths[0] / widths[1] == pytest.approx(math.sqrt(5), rel=0.15)
-
-
-def test_all_or_none_of_few_lesions_is_not_certain() -> None:
-    # Exact 95 % bound of n of n: 0.025 ** (1 / n). Eleven lesions of two images: 0.715, whatever the images.
-    lesion_ids = lesions(*[2] * 11)
-    weights = bootstrap_weights(lesion_ids, 50, 1)
-    is_counted = np.ones((22, 2), dtype=bool)
-    is_hit = np.column_stack([np.ones(22, dtype=bool), np.zeros(22, dtype=bool)])
-    all_hit, none_hit = share_estimates(is_hit, is_counted, lesion_ids, weights)
-    assert all_hit == Estimate(1.0, pytest.approx(0.7151, abs=1e-4), 1.0)
-    assert none_hit == Estimate(0.0, 0.0, pytest.approx(0.2849, abs=1e-4))
-    one = share_estimates(is_hit[:2, :1], is_counted[:2, :1], lesion_ids[:2], weights[:, :2])[0]
-    assert one == Estimate(1.0, pytest.approx(0.025), 1.0)
-
-
-def test_shares_of_nothing_are_nan() -> None:
-    nothing = np.zeros((2, 1), dtype=bool)
-    (estimate,) = share_estimates(nothing, nothing, lesions(1, 1), np.ones((3, 2), dtype=np.float32))
-    assert np.isnan([estimate.value, estimate.low, estimate.high]).all()
-
-
-def test_shares_refuse_unequal_lengths() -> None:
-    column = np.ones((2, 1), dtype=bool)
-    with pytest.raises(ValueError, match="received 2 and 3"):
-        share_estimates(column, column, lesions(1, 1, 1), np.ones((3, 2), dtype=np.float32))
-
-
-def test_rates_of_a_decision_stand_in_their_order() -> None:
-    # 5 positives, 4 of them called; 10 negatives, 2 of them called: 4/5, 8/10, 4/6, 8/9, 12/15.
-    is_positive, is_called = booleans("+++++----------"), booleans("++++-++--------")
-    lesion_ids = lesions(*[1] * 15)
-    rates = rate_estimates(is_positive, is_called, lesion_ids, bootstrap_weights(lesion_ids, 100, 1))
-    assert [rate.value for rate in rates] == pytest.approx([0.8, 0.8, 4 / 6, 8 / 9, 0.8])
-    assert all(rate.low <= rate.value <= rate.high for rate in rates)
-
-
-def test_a_threshold_calls_scores_that_equal_it() -> None:
-    is_positive, score = booleans("++--"), np.array([0.9, 0.5, 0.5, 0.1])
-    thresholds = BinaryThresholds(is_positive, score, lesions(1, 1, 1, 1))
-    metrics = thresholds.at(0.5)
-    assert (metrics.threshold, metrics.counts.true_positives, metrics.counts.false_positives) == (0.5, 2, 1)
-    assert (metrics.sensitivity.value, metrics.specificity.value) == (1.0, 0.5)
-    assert metrics.ppv.value == pytest.approx(2 / 3)
-    assert (metrics.npv.value, metrics.accuracy.value) == (1.0, 0.75)
-
-
-def test_a_threshold_above_all_scores_has_no_ppv() -> None:
-    metrics = BinaryThresholds(booleans("+-"), np.array([0.9, 0.1]), lesions(1, 1)).at(0.95)
-    assert np.isnan([metrics.ppv.value, metrics.ppv.low, metrics.ppv.high]).all()
-    assert (metrics.sensitivity.value, metrics.specificity.value, metrics.npv.value) == (0.0, 1.0, 0.5)
-
-
-def test_thresholds_refuse_unequal_lengths() -> None:
-    with pytest.raises(ValueError, match="received 2 and 1"):
-        BinaryThresholds(booleans("+-"), np.array([0.9]), lesions(1, 1))
-
-
-def test_the_calibration_interval_holds_its_value(drawn_cohort: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
-    _, probabilities, _ = drawn_cohort
-    lesion_ids = lesions(*[1] * len(probabilities))
-    # Diagnoses drawn from the probabilities themselves: calibrated, where noise is all there is to see.
-    uniform = np.random.default_rng(2).random((len(probabilities), 1))
-    dx_true = (uniform > probabilities.cumsum(axis=1)).sum(axis=1).clip(0, 6)
-    estimate = calibration_estimate(dx_true, probabilities, bootstrap_weights(lesion_ids, 200, 1))
-    assert estimate.value == expected_calibration_error(dx_true, probabilities)
-    assert 0 <= estimate.low <= estimate.value <= estimate.high <= 1
-
-
-def test_the_calibration_of_no_images_is_nan() -> None:
-    nothing = calibration_estimate(
-        np.array([], dtype=np.int64), np.zeros((0, 7)), bootstrap_weights(np.array([], dtype=str), 3, 1)
-    )
-    assert np.isnan([nothing.value, nothing.low, nothing.high]).all()

@@ -153,6 +153,29 @@ def test_member_of_an_ensemble_can_be_trained_on_at_any_size(networks: list[kera
         member_of(build_ensemble(networks, HEIGHT, WIDTH, texture_layers()), 7)
 
 
+@pytest.mark.parametrize("views", [1, 2])
+def test_some_of_an_ensemble_answer_as_they_do_within_it(images: np.ndarray, views: int) -> None:
+    import keras
+
+    from model.networks.architecture import LESION_LAYER, build_network
+    from model.networks.backbones import BACKBONES
+    from model.networks.ensemble import build_ensemble, some_of
+
+    keras.utils.set_random_seed(3)
+    sizes = {LESION_LAYER: (HEIGHT, WIDTH), None: (64, 96)}
+    members = [build_network(BACKBONES["mobilenet_v2"], 7, *size, None, branch) for branch, size in sizes.items()]
+    whole = build_ensemble([*members, network_of(4)], HEIGHT, WIDTH, texture_layers(), views)
+    within = answers(whole, images, members=3)["member_logits"]
+    for numbers in ([1], [0, 2]):
+        some = some_of(whole, numbers, views)
+        alone = answers(some, images, members=len(numbers))
+        np.testing.assert_allclose(alone["member_logits"], within[:, numbers], rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(alone["logits"], within[:, numbers].mean(axis=1), rtol=1e-3, atol=1e-4)
+        # Whatever becomes of these, the ensemble stays.
+        some.set_weights([np.zeros_like(weight) for weight in some.get_weights()])
+    np.testing.assert_array_equal(answers(whole, images, members=3)["member_logits"], within)
+
+
 def test_bringing_to_a_grid_keeps_the_mean_and_averages_what_it_covers() -> None:
     from model.networks.ensemble import BringToGrid
 

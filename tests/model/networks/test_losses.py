@@ -11,6 +11,39 @@ pytestmark = [pytest.mark.tensorflow, pytest.mark.filterwarnings("default")]
 LESION = np.array([1.0, 1.0, 0.0, 0.0], dtype=np.float32).reshape(1, 2, 2, 1)
 
 
+def test_class_loss_is_cross_entropy_of_what_the_label_tells_apart() -> None:
+    import keras
+
+    from model.networks.losses import ClassLoss
+
+    logits = np.random.default_rng(0).normal(size=(4, 5)).astype(np.float32)
+    told = np.eye(5, dtype=np.float32)[[0, 1, 2, 4]]
+    for smoothing in (0.0, 0.1):
+        expected = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=smoothing)(told, logits)
+        assert float(ClassLoss(smoothing)(told, logits)) == pytest.approx(float(expected), rel=1e-5)
+    # The first image may also be of class 3: its loss is that of the other four classes, whatever logit class 3 has.
+    told[0, 3] = -1
+    others = np.delete(logits[:1], 3, axis=1)
+    expected = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.1)(np.eye(4)[:1], others)
+    for of_class in (-20.0, 20.0):
+        logits[0, 3] = of_class
+        assert float(ClassLoss(0.1)(told[:1], logits[:1])) == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_auroc_in_training_does_not_depend_on_a_shift_of_the_logits() -> None:
+    from model.measures.metrics import macro_auroc, softmax
+    from model.networks.losses import LabelAuroc
+
+    generator = np.random.default_rng(0)
+    classes = generator.integers(0, 5, 200)
+    labels = np.eye(5, dtype=np.float32)[classes]
+    logits = (labels + generator.normal(size=(200, 5))).astype(np.float32)
+    for shift in (0.0, 40.0, -40.0):
+        metric = LabelAuroc(num_labels=5)
+        metric.update_state(labels, logits + np.float32(shift))
+        assert float(metric.result()) == pytest.approx(macro_auroc(classes, softmax(logits)), abs=0.01)
+
+
 def test_lesion_loss_by_hand() -> None:
     from model.networks.losses import lesion_loss
 

@@ -7,8 +7,10 @@ import base64
 import io
 import json
 import os
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -19,7 +21,8 @@ from PIL import Image
 
 from data.tasks.skin import SKIN
 from model.analysis.analyzer import Analyzer
-from model.analysis.answers import network_output, read_answer
+from model.analysis.answers import Answer, network_output, read_answer
+from model.images.decoder import Decoder
 from model.images.rejection import MAX_BYTES
 from model.inference.artifact import DEFAULT_ARTIFACT, load_artifact, write_section
 from model.inference.runtimes import LiteRTClassifier
@@ -29,6 +32,7 @@ from model.server.bodies import MAX_BATCH, MAX_BODY_BYTES
 from model.server.bundle import copy_artifact
 from model.server.service import Service
 from model.server.settings import ServerSettings
+from tests.support.files import costly
 from tests.support.server import assert_problem, black_image, client_of, open_app, predict, sample, send
 
 
@@ -75,6 +79,26 @@ def test_form_and_json_give_the_same_answer(app: FastAPI) -> None:
     ]
     assert all(answer.status_code == 200 for answer in answers)
     assert len({json.dumps(answer.json()["probabilities"]) for answer in answers}) == 1
+
+
+@pytest.mark.parametrize(
+    "start", ["", "data:image/jpeg;base64,", "data:;base64,", "DATA:image/jpeg;name=a.jpg;base64,"]
+)
+@pytest.mark.parametrize("line", ["\n", "\r\n", " "])
+def test_base64_is_taken_in_lines_and_as_data_uri(app: FastAPI, start: str, line: str) -> None:
+    text = encoded(sample())
+    body = {"image": start + line.join(text[i : i + 76] for i in range(0, len(text), 76)) + line}
+    response = send(app, "POST", "/v1/predict", json=body)
+    assert (response.status_code, response.json()["prediction"]) == (200, "mel")
+
+
+@pytest.mark.parametrize("path", ["/lesions/v1/predict", "/v1/predict"])
+def test_routes_answer_behind_a_base_path_and_without(path: str) -> None:
+    app = create_app(ServerSettings(rate_per_minute=0, workers=1, base_path="/lesions"))
+    assert predict(app, sample(), path).json()["prediction"] == "mel"
+    assert_problem(predict(app, sample(), f"/others{path}"), 404, "not_found")
+    assert_problem(predict(app, sample(), "/lesionsv1/predict"), 404, "not_found")
+    assert 'route="/v1/predict",status="200"' in send(app, "GET", "/lesions/metrics").text
 
 
 def test_dicom_is_taken(app: FastAPI) -> None:
@@ -210,11 +234,25 @@ def test_compressed_body_is_refused(app: FastAPI) -> None:
         ("/v1/predict/batch", b'{"images": []}'),
         ("/v1/predict/batch", b'{"images": [1]}'),
         ("/v1/predict/batch", json.dumps({"images": ["AAAA"] * (MAX_BATCH + 1)}).encode()),
+        ("/v1/predict", b'{"image": "data:image/jpeg,AAAA"}'),
+        ("/v1/predict", b'{"image": "data:image/jpeg;base64,no base64!"}'),
     ],
 )
 def test_json_that_is_not_as_documented_is_a_problem(app: FastAPI, path: str, body: bytes) -> None:
     response = send(app, "POST", path, content=body, headers={"content-type": "application/json"})
     assert_problem(response, 422, "invalid_request")
+
+
+def test_json_of_millions_of_values_is_refused_before_it_is_read(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
+    def loads(body: bytes) -> None:
+        raise AssertionError("expected no reading")
+
+    monkeypatch.setattr(server_bodies, "json", SimpleNamespace(loads=loads))
+    for body in ('{"images": [' + '"",' * 1001 + '""]}', '{"images": [' + "{}," * 1001 + "{}]}"):
+        for encoding in ("utf-8", "utf-16", "utf-32"):
+            content, headers = body.encode(encoding), {"content-type": "application/json"}
+            response = send(app, "POST", "/v1/predict/batch", content=content, headers=headers)
+            assert "1,000 commas" in assert_problem(response, 422, "invalid_request")["detail"]
 
 
 @pytest.mark.parametrize(
@@ -300,19 +338,21 @@ def test_client_that_sends_too_many_images_is_told_when_to_come_back() -> None:
     assert 1 <= int(response.headers["retry-after"]) <= 20
 
 
-def test_more_requests_than_fit_are_asked_to_come_back() -> None:
+def test_more_requests_than_fit_are_asked_to_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
     app = create_app(ServerSettings(rate_per_minute=0, max_waiting=1, workers=1))
-    is_held, may_end = asyncio.Event(), asyncio.Event()
+    is_held, may_end, answer = asyncio.Event(), asyncio.Event(), Service.answer
 
-    async def held() -> AsyncIterator[bytes]:
+    async def held(service: Service, *arguments: Any) -> Answer:
         is_held.set()
         await may_end.wait()
-        yield sample()
+        return await answer(service, *arguments)
+
+    monkeypatch.setattr(Service, "answer", held)
 
     async def both() -> tuple[httpx.Response, httpx.Response]:
         headers = {"content-type": "image/jpeg"}
         async with client_of(app) as client:
-            first = asyncio.create_task(client.post("/v1/predict", content=held(), headers=headers))
+            first = asyncio.create_task(client.post("/v1/predict", content=sample(), headers=headers))
             await is_held.wait()
             second = await client.post("/v1/predict", content=sample(), headers=headers)
             may_end.set()
@@ -325,9 +365,54 @@ def test_more_requests_than_fit_are_asked_to_come_back() -> None:
     assert predict(app, sample()).status_code == 200
 
 
+def test_what_is_announced_and_not_sent_keeps_nobody_out() -> None:
+    """Forty requests that announce 28 MB each, more than may be held, and send a byte."""
+    app = create_app(ServerSettings(rate_per_minute=0, max_waiting=2, workers=1))
+
+    async def answered() -> tuple[httpx.Response, list[httpx.Response]]:
+        have_begun, may_end = [asyncio.Event() for _ in range(40)], asyncio.Event()
+
+        async def hardly(has_begun: asyncio.Event) -> AsyncIterator[bytes]:
+            yield b"\xff"
+            has_begun.set()
+            await may_end.wait()
+
+        headers = {"content-type": "image/jpeg"}
+        announced = {**headers, "content-length": str(MAX_BODY_BYTES)}
+        async with client_of(app) as client:
+            calls = [client.post("/v1/predict", content=hardly(one), headers=announced) for one in have_begun]
+            silent = [asyncio.create_task(call) for call in calls]
+            await asyncio.gather(*(one.wait() for one in have_begun))
+            response = await client.post("/v1/predict", content=sample(), headers=headers)
+            may_end.set()
+            return response, await asyncio.gather(*silent)
+
+    response, silent = asyncio.run(answered())
+    assert response.status_code == 200
+    assert {one.status_code for one in silent} <= {422, 503}
+    assert predict(app, sample()).status_code == 200
+
+
 def test_answer_that_takes_too_long_is_given_up() -> None:
     app = create_app(ServerSettings(rate_per_minute=0, workers=1, time_limit_seconds=0))
     assert_problem(predict(app, sample()), 503, "time_limit")
+
+
+def test_decoding_that_takes_too_long_ends_with_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    decoder = Decoder(cpu_seconds=1000)
+    decoder.open(costly.file_of(costly.picture(), "BMP"))
+    assert decoder.pid is not None
+    monkeypatch.setattr("model.images.decoding._DECODER", decoder)
+    app = create_app(ServerSettings(rate_per_minute=0, workers=1, time_limit_seconds=1))
+    response = predict(app, costly.png_with_profile(costly.profile_of_many_steps()))
+    # Whichever of the two clocks is first.
+    assert response.json()["reason"] in ("time_limit", "too_costly")
+    until = time.monotonic() + 60
+    while decoder.pid is not None and time.monotonic() < until:
+        time.sleep(0.05)
+    assert decoder.pid is None
+    assert predict(app, sample()).status_code == 200
+    decoder.close()
 
 
 def test_failure_nobody_foresaw_is_a_problem_without_a_trace(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import httpx
 import pytest
 from joserfc import jwt
 from joserfc.jwk import RSAKey
@@ -39,6 +40,8 @@ class Issuer:
         self.key = RSAKey.generate_key(2048, {"kid": "first"})
         self.requests = 0
         self.is_away = False
+        self.other_keys: list[Any] = []
+        self.document_of_keys: dict[str, Any] = {}
         issuer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -59,7 +62,7 @@ class Issuer:
     def document(self, path: str) -> dict[str, Any]:
         if path == "/.well-known/openid-configuration":
             return {"issuer": self.named, "jwks_uri": f"{self.address}/keys"}
-        return {"keys": [self.key.as_dict(private=False)]}
+        return self.document_of_keys or {"keys": [*self.other_keys, self.key.as_dict(private=False)]}
 
     def token(self, key: Any = None, header: dict[str, str] | None = None, **claims: Any) -> str:
         stated = {"iss": self.address, "aud": AUDIENCE, "sub": "u1", "exp": int(time.time()) + 60, **claims}
@@ -124,6 +127,20 @@ def test_guarded_api_answers_holders_of_a_token_only() -> None:
 
 def test_open_api_asks_nobody() -> None:
     assert send(open_app(), "GET", "/metrics").status_code == 200
+
+
+@pytest.mark.parametrize("address", ["192.0.2.7", "10.0.0.1", "2001:db8::1"])
+def test_open_api_shows_metrics_to_this_machine_alone(address: str) -> None:
+    async def asked(path: str, **headers: str) -> httpx.Response:
+        transport = httpx.ASGITransport(open_app(), client=(address, 1))
+        async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
+            return await client.get(path, headers=headers)
+
+    assert_problem(asyncio.run(asked("/metrics")), 401, "unauthorised")
+    assert_problem(asyncio.run(asked("/metrics", **{"x-forwarded-for": "127.0.0.1"})), 401, "unauthorised")
+    assert asyncio.run(asked("/healthz")).status_code == 200
+    # Through a proxy of this machine that is none of the stated ones.
+    assert_problem(send(open_app(), "GET", "/metrics", headers={"x-forwarded-for": address}), 401, "unauthorised")
 
 
 # --- JWTs ------------------------------------------------------------------------------------------------------------
@@ -220,6 +237,47 @@ def test_issuer_that_answers_for_another_is_not_believed(issuer: Issuer) -> None
     issuer.named = "https://another.example"
     with pytest.raises(IdentityProviderUnavailable):
         IssuerKeys(issuer.address).known()
+
+
+UNUSABLE: list[Any] = [
+    {"kty": "EC", "crv": "brainpoolP256r1", "x": "AAAA", "y": "AAAA", "kid": "brainpool"},
+    {"kty": "EC", "crv": "P-999", "x": "AAAA", "y": "AAAA"},
+    {"kty": "EC", "crv": "P-256", "x": "AAAA", "y": "AAAA"},
+    {"kid": "no kind"},
+    {"kty": "AKP", "alg": "ML-DSA-44"},
+    {"kty": "RSA", "n": "!!", "e": "AQAB"},
+    {"kty": ["RSA"]},
+    "text",
+    None,
+]
+
+
+@pytest.mark.parametrize("unusable", UNUSABLE, ids=str)
+def test_key_that_cannot_be_used_keeps_nobody_out(
+    issuer: Issuer, unusable: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(issuer, "other_keys", [unusable])
+    assert client(oidc(issuer), f"Bearer {issuer.token()}")
+    # Whoever names the unusable key is not let in, and nothing fails.
+    other = {"alg": "RS256", "kid": "brainpool"}
+    assert refusal(oidc(issuer), f"Bearer {issuer.token(header=other)}").status == 401
+
+
+def test_issuer_without_a_usable_key_is_said(issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(issuer, "document_of_keys", {"keys": UNUSABLE})
+    assert refusal(oidc(issuer), f"Bearer {issuer.token()}").status == 503
+
+
+@pytest.mark.parametrize("configured", ["", "/"])
+@pytest.mark.parametrize("named", ["", "/"])
+@pytest.mark.parametrize("claimed", ["", "/"])
+def test_slash_at_the_end_of_an_issuer_makes_no_difference(
+    issuer: Issuer, configured: str, named: str, claimed: str
+) -> None:
+    issuer.named = issuer.address + named
+    authorization = OpenIdConnect(issuer.address + configured, AUDIENCE)
+    assert client(authorization, f"Bearer {issuer.token(iss=issuer.address + claimed)}")
+    assert refusal(authorization, f"Bearer {issuer.token(iss=f'{issuer.address}/other')}").status == 401
 
 
 def test_api_answers_holders_of_a_jwt(issuer: Issuer) -> None:

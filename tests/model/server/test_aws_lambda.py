@@ -16,7 +16,7 @@ import pytest
 from model.server.settings import ServerSettingsError
 from tests.support.artifacts import artifact_with_terms
 from tests.support.server import sample
-from tests.support.servers.lambda_events import EVENTS
+from tests.support.servers.lambda_events import EVENTS, event_2
 
 Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
 
@@ -85,6 +85,27 @@ def test_problem_comes_as_text(handler: Handler, event: Callable[..., dict[str, 
     assert (response["statusCode"], response["isBase64Encoded"]) == (422, False)
     assert json.loads(response["body"])["reason"] == "not_an_image"
     assert response["headers"]["content-type"] == "application/problem+json"
+
+
+OWN_ADDRESS = "x.execute-api.eu-central-1.amazonaws.com"
+
+
+@pytest.mark.parametrize(
+    ("stage", "address", "path", "status"),
+    [
+        ("prod", OWN_ADDRESS, "/prod/readyz", 200),
+        ("readyz", OWN_ADDRESS, "/readyz/readyz", 200),
+        ("$default", OWN_ADDRESS, "/readyz", 200),
+        ("prod", OWN_ADDRESS, "/production/readyz", 404),
+        # A domain of one's own has no stage in its paths, even one that is called like the path's beginning.
+        ("readyz", "api.example", "/readyz", 200),
+        ("prod", "api.example", "/prod/readyz", 404),
+    ],
+)
+def test_named_stage_stands_before_the_path(handler: Handler, stage: str, address: str, path: str, status: int) -> None:
+    event = event_2("GET", path, None, "", False)
+    event["requestContext"] |= {"stage": stage, "domainName": address}
+    assert handler(event, None)["statusCode"] == status
 
 
 @EVENTS

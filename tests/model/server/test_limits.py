@@ -84,19 +84,44 @@ def test_clients_remembered_are_bounded(clock: Clock, monkeypatch: pytest.Monkey
 
 def test_room_is_given_back_whatever_happens() -> None:
     admission = Admission(max_requests=1, max_bytes=100)
-    with pytest.raises(ZeroDivisionError), admission.held(100):
+    with pytest.raises(ZeroDivisionError), admission.held() as hold:
+        hold.add(100)
+        hold.end()
         raise ZeroDivisionError
-    with admission.held(100):
-        pass
+    with admission.held() as hold:
+        hold.add(100)
+        hold.end()
 
 
-@pytest.mark.parametrize(("held", "asked"), [(1, 100), (100, 1)])
-def test_too_many_requests_or_bytes_come_back_later(held: int, asked: int) -> None:
-    admission = Admission(max_requests=1 if held == 1 else 5, max_bytes=1000 if held == 1 else 100)
-    with admission.held(held), pytest.raises(Problem) as refused, admission.held(asked):
-        pass
+def assert_overloaded(refused: pytest.ExceptionInfo[Problem]) -> None:
     assert (refused.value.reason, refused.value.status) == ("overloaded", 503)
     assert refused.value.headers == {"Retry-After": "1"}
+
+
+def test_too_many_whole_requests_come_back_later() -> None:
+    admission = Admission(max_requests=1, max_bytes=1000)
+    with admission.held() as first, admission.held() as second:
+        first.end()
+        with pytest.raises(Problem) as refused:
+            second.end()
+        assert_overloaded(refused)
+        with pytest.raises(Problem) as refused, admission.held():
+            pass
+        assert_overloaded(refused)
+    with admission.held() as hold:
+        hold.end()
+
+
+def test_more_bytes_than_fit_come_back_later() -> None:
+    admission = Admission(max_requests=5, max_bytes=100)
+    with admission.held() as first, admission.held() as second:
+        first.add(60)
+        second.add(40)
+        with pytest.raises(Problem) as refused:
+            second.add(1)
+        assert_overloaded(refused)
+    with admission.held() as hold:
+        hold.add(100)
 
 
 def test_a_small_container_holds_a_quarter_of_its_memory(tmp_path: Path) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+import socket
 import subprocess
 import sys
 
@@ -74,6 +76,23 @@ def test_process_with_tokens_serves_others_and_says_nothing_of_itself() -> None:
 
 
 @pytest.mark.parametrize(
+    ("proxies", "statuses"), [("", [200, 429]), ("10.0.0.1", [200, 429]), ("127.0.0.1", [200, 200])]
+)
+def test_only_a_stated_proxy_says_who_asks(proxies: str, statuses: list[int]) -> None:
+    environ = {"API_PROXIES": proxies, "API_RATE_PER_MINUTE": "1", "API_WORKERS": "1", "FORWARDED_ALLOW_IPS": "*"}
+    with running_server(**environ) as (_, address):
+        received = [
+            httpx.post(
+                f"{address}/v1/predict",
+                content=sample(),
+                headers={"content-type": "image/jpeg", "x-forwarded-for": f"192.0.2.{number}"},
+            ).status_code
+            for number in (1, 2)
+        ]
+    assert received == statuses
+
+
+@pytest.mark.parametrize(
     ("arguments", "environ", "message"),
     [
         (["--address", "0.0.0.0"], {}, "ALLOW_ANONYMOUS=1"),
@@ -89,3 +108,14 @@ def test_wrong_settings_end_it_with_the_reason(arguments: list[str], environ: di
     assert process.returncode == 2
     assert process.stderr.startswith("model.server: ") and message in process.stderr
     assert "Traceback" not in process.stderr
+
+
+def test_port_in_use_ends_it_with_the_reason() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        process = subprocess.run(
+            [sys.executable, "-m", "model.server", "--port", str(port)],
+            cwd=ROOT, env=os.environ | {"API_WORKERS": "1"}, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+    assert process.returncode == 2
+    assert f"expected to listen on 127.0.0.1:{port}, received Address already in use" in process.stderr

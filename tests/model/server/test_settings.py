@@ -43,6 +43,8 @@ def test_values_are_read(tmp_path: Path) -> None:
             "API_TIME_LIMIT_SECONDS": "8",
             "API_WORKERS": "3",
             "ALLOW_ANONYMOUS": "1",
+            "API_BASE_PATH": "/lesions/",
+            "API_PROXIES": "10.0.0.5, 10.1.0.0/16",
             **ISSUER,
         }
     )
@@ -54,6 +56,8 @@ def test_values_are_read(tmp_path: Path) -> None:
         time_limit_seconds=8,
         workers=3,
         allow_anonymous=True,
+        base_path="/lesions",
+        proxies=("10.0.0.5", "10.1.0.0/16"),
         oidc_issuer="https://id.example",
         oidc_audience="lesionlens",
     )
@@ -86,6 +90,9 @@ def test_tokens_are_kept_as_hashes_only() -> None:
         ({"API_CLOUDWATCH_METRICS": "yes"}, "API_CLOUDWATCH_METRICS: expected 0 or 1"),
         ({"API_MAX_WAITING": "-1"}, "API_MAX_WAITING"),
         ({"API_TIME_LIMIT_SECONDS": "0"}, "API_TIME_LIMIT_SECONDS"),
+        ({"API_BASE_PATH": "lesions"}, "API_BASE_PATH: expected a path such as /lesions"),
+        ({"API_BASE_PATH": "/a b"}, "API_BASE_PATH: expected a path"),
+        ({"API_PROXIES": "10.0.0.1,proxy"}, "API_PROXIES: expected addresses such as .* received 'proxy'"),
         ({"API_TOKENS": "short"}, "API_TOKENS: expected tokens of at least 20 characters"),
         ({"API_OIDC_ISSUER": "https://id.example"}, "API_OIDC_AUDIENCE: expected the audience"),
         ({**ISSUER, "API_OIDC_ISSUER": "http://id.example"}, "API_OIDC_ISSUER: expected an https address"),

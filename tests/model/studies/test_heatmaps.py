@@ -4,37 +4,39 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 
 import model.studies.heatmaps
-from data.datasets.ham10000 import DatasetError, image_path, load_metadata, mask_path
-from data.datasets.splits import SPLIT_SEED, TEST, split_by_lesion
+from data.datasets.ham10000 import load_metadata
+from data.datasets.splits import split_by_lesion
 from data.tasks.skin import SKIN
 from model.explain.faithfulness import IOU_THRESHOLDS, centred_gaussian, random_map
 from model.explain.keras_worker import WorkerFailed
+from model.explain.stability import NOISE_LEVELS, NOISE_SAMPLES
 from model.images.rejection import RgbImage
-from model.inference.artifact import MANIFEST_FILE, Artifact, load_artifact
+from model.inference.artifact import MANIFEST_FILE, OUT_OF_FOLD_FILE, Artifact, load_artifact, sha256_of
 from model.inference.calibration import Calibration
 from model.inference.classifier import NetworkOutput
 from model.measures.intervals import Estimate
+from model.studies.heatmap_randomisation import RandomisedMap, Similarity
 from model.studies.heatmap_summary import (
     GRAD_CAM,
     MEASURES,
     NOISE,
     PREDICTED_LESION,
     SPOT,
-    STUDY_SEED,
     HeatmapMeasures,
     mean_estimate,
     study_to_dict,
     summarise,
 )
-from model.studies.heatmaps import StudyImage, draw_images, load_pair, main, measure_image, own_map
+from model.studies.heatmaps import main, measure_image, own_map
+from model.studies.held_out import STUDY_SEED, HeldOutNetwork, StudyImage, draw_images, load_input
 from tests.support.dashboard import write_artifact
 from tests.support.tiny_dataset import write_tiny_dataset
 
@@ -88,10 +90,16 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def artifact(tmp_path: Path) -> Artifact:
+def artifact(dataset: Path, tmp_path: Path) -> Artifact:
+    """Its out-of-fold predictions are of the made-up dataset, whose locked lesions it does not name."""
     folder = write_artifact(tmp_path / "artifact")
+    metadata = load_metadata(dataset)
+    parts = split_by_lesion(metadata)
+    rows = metadata[parts.isin(("fold0", "fold1"))].assign(fold=parts.str.removeprefix("fold"))
+    rows.to_csv(folder / OUT_OF_FOLD_FILE, index=False)
     manifest = json.loads((folder / MANIFEST_FILE).read_text())
-    (folder / MANIFEST_FILE).write_text(json.dumps({**manifest, "split": {**manifest["split"], "seed": SPLIT_SEED}}))
+    manifest["files"][OUT_OF_FOLD_FILE]["sha256"] = sha256_of(folder / OUT_OF_FOLD_FILE)
+    (folder / MANIFEST_FILE).write_text(json.dumps(manifest))
     return load_artifact(folder)
 
 
@@ -101,8 +109,8 @@ def classifier(artifact: Artifact) -> FakeClassifier:
 
 
 @pytest.fixture
-def image(dataset: Path) -> StudyImage:
-    return draw_images(load_metadata(dataset), SPLIT_SEED, 1, 0)[0]
+def image(artifact: Artifact) -> StudyImage:
+    return draw_images(artifact, 1)[0]
 
 
 def measures(
@@ -119,61 +127,8 @@ def measures(
     return HeatmapMeasures(method, f"I{number}", f"L{number}", energy, points, overlaps, *areas)
 
 
-def test_draw_takes_one_image_of_each_locked_lesion_the_classes_in_turn(dataset: Path) -> None:
-    metadata = load_metadata(dataset)
-    drawn = draw_images(metadata, SPLIT_SEED, 100, 0)
-    rows = metadata.assign(part=split_by_lesion(metadata)).set_index("image_id")
-    # Nine lesions a class, 15 % rounded up: two of each.
-    assert [rows.at[one.image_id, "dx"] for one in drawn] == [*SKIN.codes, *SKIN.codes]
-    assert all(rows.at[one.image_id, "part"] == TEST for one in drawn)
-    assert all(rows.at[one.image_id, "lesion_id"] == one.lesion_id for one in drawn)
-    assert len({one.lesion_id for one in drawn}) == 14
-    assert [one.number for one in drawn] == list(range(14))
-
-
-def test_smaller_draw_is_the_first_part_of_a_larger_one(dataset: Path) -> None:
-    metadata = load_metadata(dataset)
-    few, many = draw_images(metadata, SPLIT_SEED, 5, 3), draw_images(metadata, SPLIT_SEED, 14, 3)
-    assert few == many[:5]
-    assert [one.with_faithfulness for one in many] == [True] * 3 + [False] * 11
-    assert draw_images(metadata.iloc[::-1], SPLIT_SEED, 14, 3) == many
-
-
-def test_class_whose_lesions_are_used_up_is_passed_over() -> None:
-    # 15 % of three and of twenty lesions, rounded up, are one and three test lesions.
-    dx = ["df"] * 3 + ["nv"] * 20
-    names = [f"{number:02d}" for number in range(len(dx))]
-    metadata = pd.DataFrame({"lesion_id": names, "image_id": names, "dx": dx})
-    drawn = draw_images(metadata, SPLIT_SEED, 100, 0)
-    assert [dx[int(one.image_id)] for one in drawn] == ["df", "nv", "nv", "nv"]
-
-
-def test_mask_lies_on_its_image(dataset: Path, image: StudyImage) -> None:
-    network_input, mask = load_pair(dataset, image.image_id, 192, 256)
-    assert network_input.shape == (192, 256, 3) and network_input.dtype == np.uint8
-    assert mask.shape == (192, 256) and mask.dtype == bool
-    # The lesion of the made-up images has half the green of the skin.
-    assert network_input[..., 1][mask].mean() < 100 < 170 < network_input[..., 1][~mask].mean()
-
-
-@pytest.mark.parametrize(
-    ("kept", "message"),
-    [
-        (mask_path, r"expected .*\.jpg in .*python -m data\.download$"),
-        (image_path, "the lesion mask of .*--part masks$"),
-    ],
-)
-def test_missing_file_is_named(dataset: Path, tmp_path: Path, kept, message: str) -> None:  # type: ignore[no-untyped-def]
-    path = kept(dataset, "ISIC_0000")
-    copy = tmp_path / path.relative_to(dataset)
-    copy.parent.mkdir()
-    copy.write_bytes(path.read_bytes())
-    with pytest.raises(DatasetError, match=message):
-        load_pair(tmp_path, "ISIC_0000", 192, 256)
-
-
 def test_maps_are_what_their_names_say(classifier: FakeClassifier, dataset: Path, image: StudyImage) -> None:
-    network_input, _ = load_pair(dataset, image.image_id, 192, 256)
+    network_input = load_input(dataset, image.image_id, 192, 256)
     output = classifier.forward(network_input)
     artifact = classifier.artifact
 
@@ -194,24 +149,35 @@ def test_unknown_method_or_one_without_its_worker_is_refused(
     classifier: FakeClassifier, dataset: Path, image: StudyImage, method: str
 ) -> None:
     with pytest.raises(ValueError, match=f"received '{method}'"):
-        measure_image(image, dataset, classifier, [method])
+        measure_image(image, dataset, classifier, [method], False)
 
 
 def test_measures_of_one_image(classifier: FakeClassifier, dataset: Path, image: StudyImage) -> None:
-    grad_cam, lesion, spot = measure_image(image, dataset, classifier, [GRAD_CAM, PREDICTED_LESION, SPOT])
+    grad_cam, lesion, spot = measure_image(image, dataset, classifier, [GRAD_CAM, PREDICTED_LESION, SPOT], False)
     assert (grad_cam.method, grad_cam.image_id, grad_cam.lesion_id) == (GRAD_CAM, image.image_id, image.lesion_id)
     assert grad_cam.points_inside
     assert grad_cam.energy_inside > spot.energy_inside
     assert lesion.ious.max() > 0.8
-    assert math.isnan(grad_cam.insertion) and math.isnan(grad_cam.deletion)
+    assert math.isnan(grad_cam.insertion) and math.isnan(grad_cam.deletion) and math.isnan(grad_cam.noise_change)
     assert classifier.passes == 1
 
 
 def test_score_follows_the_map_that_made_it(classifier: FakeClassifier, dataset: Path, image: StudyImage) -> None:
-    grad_cam, noise = measure_image(replace(image, with_faithfulness=True), dataset, classifier, [GRAD_CAM, NOISE])
+    grad_cam, noise = measure_image(image, dataset, classifier, [GRAD_CAM, NOISE], True)
     assert 0 <= grad_cam.deletion < grad_cam.insertion <= 1
     assert grad_cam.insertion - grad_cam.deletion > noise.insertion - noise.deletion
-    assert classifier.passes == 1 + 2 * 2 * 17
+    assert classifier.passes == 1 + 2 * 2 * 17 + 1 + NOISE_SAMPLES
+    # The map is made of the image's own pixels, so noise moves it, a little; only the network's map is asked for that.
+    assert 0 < grad_cam.noise_change < 0.1 and math.isnan(noise.noise_change)
+
+
+def test_network_that_finds_no_lesion_has_no_map_of_it(
+    classifier: FakeClassifier, dataset: Path, image: StudyImage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forward = classifier.forward
+    monkeypatch.setattr(classifier, "forward", lambda shown: replace(forward(shown), lesion=None))
+    (grad_cam,) = measure_image(image, dataset, classifier, [GRAD_CAM, PREDICTED_LESION], False)
+    assert grad_cam.method == GRAD_CAM
 
 
 def test_map_is_that_of_the_decided_class(classifier: FakeClassifier, dataset: Path, image: StudyImage) -> None:
@@ -219,13 +185,13 @@ def test_map_is_that_of_the_decided_class(classifier: FakeClassifier, dataset: P
     # the decision is the first of the other six, for which nothing speaks.
     prior = tuple(0.9999 if index == MEL else 0.0001 / 6 for index in range(7))
     artifact = replace(classifier.artifact, calibration=Calibration(1000.0, (0.0,) * 7, "melanomas", prior))
-    (grad_cam,) = measure_image(image, dataset, FakeClassifier(artifact), [GRAD_CAM])
+    (grad_cam,) = measure_image(image, dataset, FakeClassifier(artifact), [GRAD_CAM], False)
     assert math.isnan(grad_cam.energy_inside) and not grad_cam.points_inside
 
 
 def test_keras_methods_come_from_the_worker(classifier: FakeClassifier, dataset: Path, image: StudyImage) -> None:
     worker = FakeWorker(Path())
-    (score_cam,) = measure_image(image, dataset, classifier, ["Score-CAM"], worker)  # type: ignore[arg-type]
+    (score_cam,) = measure_image(image, dataset, classifier, ["Score-CAM"], False, worker)  # type: ignore[arg-type]
     assert worker.calls == [("Score-CAM", MEL)]
     assert score_cam.energy_inside == 0 and not score_cam.points_inside  # the corner is skin
 
@@ -303,6 +269,14 @@ def test_without_grad_cam_nothing_is_compared() -> None:
     assert study.comparisons == ()
 
 
+def test_change_under_noise_is_a_mean_over_the_maps_that_show_something() -> None:
+    changes = (0.25, 0.75, math.nan)
+    measured = [replace(measures(GRAD_CAM, number, 0.5), noise_change=one) for number, one in enumerate(changes)]
+    noise = summarise(measured).noise
+    assert noise is not None and (noise.images, noise.samples, noise.levels) == (2, NOISE_SAMPLES, NOISE_LEVELS)
+    assert noise.change == Estimate(0.5, 0.25, 0.75)
+
+
 def test_one_lesion_is_too_few() -> None:
     with pytest.raises(ValueError, match="expected overlaps of at least one image"):
         summarise([measures(SPOT, 0, 0.5)])
@@ -311,7 +285,8 @@ def test_one_lesion_is_too_few() -> None:
 def test_study_as_json() -> None:
     stored = study_to_dict(summarise([measures(SPOT, 0, 0.5), measures(SPOT, 1, 0.25)]))
     assert json.loads(json.dumps(stored, allow_nan=False)) == stored
-    assert (stored["data"], stored["split"], stored["images"]) == ("HAM10000", "locked test", 2)
+    assert (stored["data"], stored["split"], stored["images"]) == ("HAM10000", "out of fold", 2)
+    assert stored["noise"] is None  # not measured
     (spot,) = stored["methods"]
     assert spot["measures"]["energy_inside"] == {"value": 0.375, "low": 0.25, "high": 0.5}
     assert spot["measures"]["insertion"] == {"value": None, "low": None, "high": None}
@@ -319,21 +294,38 @@ def test_study_as_json() -> None:
 
 def run(monkeypatch: pytest.MonkeyPatch, artifact: Artifact, dataset: Path, fails: bool = False) -> int:
     def worker(keras_path: Path) -> FakeWorker:
-        assert keras_path == artifact.keras_path
+        assert keras_path in {Path("0.keras"), Path("1.keras")}
         made = FakeWorker(keras_path)
         made.fails = fails
         workers.append(made)
         return made
 
+    def classifier_of(folder: Path, serving_file: Path) -> FakeClassifier:
+        answered.append(serving_file)
+        return FakeClassifier(load_artifact(folder))
+
+    def randomised(images, dataset, artifact, networks):  # type: ignore[no-untyped-def]
+        return [RandomisedMap(one.lesion_id, "output", 0.0, True, Similarity(0.5, 0.625, 0.75)) for one in images]
+
     workers: list[FakeWorker] = []
-    monkeypatch.setattr(
-        model.studies.heatmaps, "classifier_of_process", lambda folder: FakeClassifier(load_artifact(folder))
-    )
+    answered: list[Path] = []
+    monkeypatch.setattr(model.studies.heatmaps, "classifier_of_process", classifier_of)
     monkeypatch.setattr(model.studies.heatmaps, "KerasWorker", worker)
-    numbers = ["--images", "7", "--faithfulness-images", "2", "--keras-images", "3", "--processes", "1"]
-    methods = ["--methods", GRAD_CAM, "Score-CAM", SPOT, NOISE]
+    monkeypatch.setattr(
+        model.studies.heatmaps,
+        "write_networks",
+        lambda artifact, folds, folder: {
+            fold: HeldOutNetwork(Path(f"{fold}.tflite"), Path(f"{fold}.keras")) for fold in folds
+        },
+    )
+    monkeypatch.setattr(model.studies.heatmaps, "measure_randomised", randomised)
+    numbers = ["--images", "7", "--faithfulness-images", "2", "--randomised-images", "4", "--keras-images", "3"]
+    methods = ["--processes", "1", "--methods", GRAD_CAM, "Score-CAM", SPOT, NOISE]
     code = main(["--artifact", str(artifact.folder), "--dataset", str(dataset), *numbers, *methods])
     assert all(one.is_closed for one in workers)
+    # Each image by the network that was not trained on its fold.
+    for image, serving_file in zip(draw_images(artifact, 7), answered, strict=False):
+        assert serving_file == Path(f"{image.fold}.tflite")
     return code
 
 
@@ -343,13 +335,19 @@ def test_command_line_writes_the_section_and_prints_it(
     assert run(monkeypatch, artifact, dataset) == 0
     section = load_artifact(artifact.folder).manifest["heatmaps"]
     counts = {one["method"]: (one["images"], one["faithfulness_images"]) for one in section["methods"]}
-    assert counts == {GRAD_CAM: (7, 2), SPOT: (7, 2), NOISE: (7, 2), "Score-CAM": (3, 2)}
+    assert counts[GRAD_CAM] == counts[SPOT] == counts[NOISE] == (7, 2)
+    assert counts["Score-CAM"][0] == 3
     assert {one["other"]: one["images"] for one in section["comparisons"]} == {SPOT: 7, NOISE: 7, "Score-CAM": 3}
+    assert section["noise"]["images"] == 2
+    assert section["randomisation"]["images"] == 4
+    (stage,) = section["randomisation"]["stages"]
+    assert (stage["part"], stage["absolute_rank_correlation"]["value"]) == ("output", 0.625)
     printed = capsys.readouterr().out
     energy = section["methods"][0]["measures"]["energy_inside"]
     assert f"{energy['value']:.3f} ({energy['low']:.3f} to {energy['high']:.3f})" in printed
     assert "Grad-CAM minus Centred Gaussian" in printed
     assert "Score-CAM (0 without evidence)" in printed
+    assert "Network randomised, 4 images" in printed and "0.625 (0.625 to 0.625)" in printed
 
 
 def test_failing_worker_is_closed_and_nothing_is_written(
@@ -370,12 +368,4 @@ def test_folder_that_is_no_artifact_or_no_dataset_ends_with_a_message(
     assert main(["--artifact", str(tmp_path / "none"), "--dataset", str(dataset)]) == 2
     assert "expected manifest.json" in capsys.readouterr().err
     assert run(monkeypatch, artifact, tmp_path) == 2
-    assert "expected HAM10000_metadata.csv" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("wrong", [["--images", "1"], ["--methods", "Eigen-CAM"], ["--processes", "0"]])
-def test_wrong_arguments_are_refused(wrong: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as caught:
-        main(wrong)
-    assert caught.value.code == 2
-    assert wrong[0] in capsys.readouterr().err
+    assert re.search(r"expected ISIC_\d+\.jpg in .*python -m data\.download", capsys.readouterr().err)

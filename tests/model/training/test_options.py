@@ -137,6 +137,64 @@ def test_run_from_before_tasks_and_branches_reads_as_what_it_was(dataset: Path, 
     assert network_name(read_run(tmp_path)) == "lesion_mobilenet_v2"
 
 
+def test_one_size_in_both_phases(dataset: Path) -> None:
+    from model.training.phases import plan_phases
+
+    options = ("--height", "96", "--width", "128", "--low-resolution", "1", "--middle-resolution-epochs", "0")
+    recipe = recipe_of(dataset, *options, "--full-resolution-epochs", "0")
+    phases = [(phase.height, phase.width, phase.first_trainable) for phase in plan_phases(recipe)]
+    assert phases == [(96, 128, "head"), (96, 128, "image")]
+    for wrong in ("0", "1.5"):
+        with pytest.raises(SystemExit):
+            recipe_of(dataset, "--low-resolution", wrong)
+
+
+def test_augmentation_is_as_much_as_was_asked_for() -> None:
+    import tensorflow as tf
+
+    from model.training.batches import augment
+
+    # One colour: only what changes colours can be seen.
+    plain = tf.constant(np.full((8, 48, 64, 4), (200, 100, 50, 255)), tf.uint8)
+    striped = tf.constant(np.random.default_rng(0).integers(0, 256, (8, 48, 64, 4)), tf.uint8)
+    seed = tf.constant([1, 2], tf.int64)
+    for images, unchanged in ((plain, {"none", "geometry"}), (striped, {"none"})):
+        for name in ("none", "geometry", "all"):
+            pixels, masks = augment(images, seed, name)
+            assert pixels.shape == (8, 48, 64, 3) and masks.shape == (8, 48, 64, 1)
+            assert np.allclose(pixels, images[..., :3], atol=1e-3) == (name in unchanged), name
+
+
+def test_question_alone_is_trained_on_the_same_lesions(dataset: Path, tmp_path: Path) -> None:
+    import keras
+
+    from data.datasets.ham10000 import load_metadata
+    from data.datasets.splits import split_by_lesion
+    from model.export import main as export
+    from model.training.recipe import read_run, select_rows, task_of
+
+    run = tmp_path / "run"
+    assert train(dataset, run, "--question-alone", "--no-lesion-branch") == 0
+    assert keras.models.load_model(run / "network.keras", compile=False).output_shape == (None, 2)
+    metadata, alone = load_metadata(dataset), replace(read_run(run), limit=None)
+    assert task_of(alone).codes == ("not_malignant", "is_malignant")
+    parts, seven = select_rows(metadata, alone), select_rows(metadata, replace(alone, question_alone=False))
+    for part, same in zip(parts, seven, strict=True):
+        # Split by the seven diagnoses, then named by their sides: the same images, and no locked one.
+        assert list(part["image_id"]) == list(same["image_id"])
+        assert [dx == "is_malignant" for dx in part["dx"]] == [SKIN.is_positive(dx) for dx in same["dx"]]
+        assert not set(part["image_id"]) & set(metadata["image_id"][split_by_lesion(metadata) == "test"])
+    assert export(["--run", str(run), "--output", str(tmp_path / "artifact")]) == 2
+    assert not (tmp_path / "artifact").exists()
+
+
+def test_question_alone_and_extra_images_are_not_combined(
+    dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train(dataset, tmp_path / "run", "--question-alone", "--extra", str(dataset)) == 2
+    assert "leave one out" in capsys.readouterr().err
+
+
 def write_run(folder: Path, recipe: object) -> Path:
     folder.mkdir()
     (folder / "run.json").write_text(json.dumps({"recipe": asdict(recipe)}))  # type: ignore[call-overload]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import signal
@@ -214,6 +215,29 @@ def test_sampling_shares_worked_out_by_hand() -> None:
     assert sorted(draw_epoch(classes, "natural", seed=3, epoch=0)) == list(range(21))
 
 
+def test_second_source_neither_drowns_nor_is_drowned() -> None:
+    from model.training.recipe import draw_epoch
+
+    # 100 images of class 0, ten of them of another source; 20 of class 1, all of the dataset's own.
+    classes, is_extra = np.repeat([0, 1], [100, 20]), np.arange(120) < 10
+    drawn = draw_epoch(classes, "sqrt", seed=3, epoch=0, is_extra=is_extra, extra_share=0.25)
+    of_class = np.bincount(classes[drawn])
+    np.testing.assert_array_equal(of_class, np.bincount(classes[draw_epoch(classes, "sqrt", seed=3, epoch=0)]))
+    extra = drawn[is_extra[drawn]]
+    assert len(extra) == round(of_class[0] / 4)
+    assert np.ptp(np.bincount(extra, minlength=10)) <= 1, "an image comes again before all have come"
+    by_count = draw_epoch(classes, "sqrt", seed=3, epoch=0, is_extra=is_extra)
+    np.testing.assert_array_equal(by_count, draw_epoch(classes, "sqrt", seed=3, epoch=0))
+
+
+def test_label_leaves_open_what_its_source_does_not_tell_apart() -> None:
+    from model.training.recipe import labels
+
+    rows = pd.DataFrame({"dx": ["nv", "mel"], "not_told_from": ["bkl df", ""]})
+    assert labels(rows, SKIN.codes).tolist() == [[0, 0, -1, -1, 0, 1, 0], [0, 0, 0, 0, 1, 0, 0]]
+    assert labels(rows[["dx"]], SKIN.codes).min() == 0
+
+
 def test_augmentation_is_reproducible_and_keeps_the_range() -> None:
     import tensorflow as tf
 
@@ -253,16 +277,18 @@ def test_batches_go_on_in_the_middle_of_an_epoch() -> None:
     from model.training.batches import training_batches
 
     images = np.random.default_rng(0).integers(0, 256, (10, 48, 64, 3), dtype=np.uint8)
-    classes, rows = np.arange(10) % 7, np.array([3, 1, 4, 1, 5, 9, 2, 6, 5, 3])
+    labels = np.eye(7, dtype=np.float32)[np.arange(10) % 7]
+    labels[3, 0] = -1  # not told from the first class
+    rows = np.array([3, 1, 4, 1, 5, 9, 2, 6, 5, 3])
     masks = np.full((10, 48, 64), 255, dtype=np.uint8)
     outputs = ("logits", "lesion", "class_maps")
     whole, rest = (
-        list(training_batches(images, masks, classes, rows, 3, 5, step, 7, outputs).as_numpy_iterator())
-        for step in (0, 1)
+        list(training_batches(images, masks, labels, rows, 3, 5, step, outputs).as_numpy_iterator()) for step in (0, 1)
     )
     # Ten rows are three batches of three; the last row waits for another epoch.
     drawn = [[3, 1, 4], [1, 5, 2], [2, 6, 5]]
     assert [targets["logits"].argmax(axis=1).tolist() for _, targets in whole] == drawn
+    assert whole[0][1]["logits"][0].tolist() == [-1, 0, 0, 1, 0, 0, 0]
     assert len(rest) == 2
     for (pixels, targets), (again, targets_again) in zip(whole[1:], rest, strict=True):
         np.testing.assert_array_equal(pixels, again)
@@ -293,7 +319,7 @@ def test_batches_without_masks_have_the_diagnosis_alone() -> None:
     from model.training.batches import training_batches
 
     images = np.zeros((4, 48, 64, 3), dtype=np.uint8)
-    batches = training_batches(images, None, np.arange(4), np.arange(4), 2, 5, 0, 7, ("logits",))
+    batches = training_batches(images, None, np.eye(7, dtype=np.float32)[:4], np.arange(4), 2, 5, 0, ("logits",))
     assert [set(targets) for _, targets in batches.as_numpy_iterator()] == [{"logits"}] * 2
 
 
@@ -311,7 +337,7 @@ def test_only_epochs_of_the_last_phase_are_averaged() -> None:
 def test_network_is_the_mean_of_the_last_epochs(tmp_path: Path) -> None:
     import keras
 
-    from model.training.run import average_epochs
+    from model.training.averaging import average_epochs
 
     network = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
     for name, values in (("a", (1.0, 10.0)), ("b", (3.0, 20.0))):
@@ -406,38 +432,81 @@ def test_two_extra_sets_with_one_image_are_refused(dataset: Path, tmp_path: Path
         recipe_of(dataset, "--extra", str(tmp_path))
 
 
+WITHOUT_HEAD = ("--head-epochs", "0", "--full-resolution-epochs", "0")
+
+
+@pytest.fixture(scope="module")
+def extra_and_run(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """An extra set, and a finished run that it joined."""
+    folder = tmp_path_factory.mktemp("second source")
+    extra, run = write_extra_set(folder / "extra", dataset), folder / "run"
+    assert train(dataset, run, *WITHOUT_HEAD, "--extra", str(extra)) == 0
+    return extra, run
+
+
 def test_run_with_an_extra_set_says_so_and_cannot_go_on_without_it(
-    dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    dataset: Path, extra_and_run: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     from model.inference.artifact import sha256_of
     from model.training.recipe import read_run
 
-    extra, run = write_extra_set(tmp_path / "extra", dataset), tmp_path / "run"
-    options = ("--head-epochs", "0", "--full-resolution-epochs", "0")
-    assert train(dataset, run, *options, "--extra", str(extra)) == 0
+    extra, run = extra_and_run
     assert (run / "network.keras").is_file()
     history = pd.read_csv(run / "history.csv")
     assert np.isfinite(history[["loss", "lesion_loss", "map_loss"]]).all(axis=None)
     (stated,) = read_run(run).extra
     assert (stated.folder, stated.images_by_dx, stated.lesions) == (str(extra), (1,) * 7, 7)
     assert stated.metadata_sha256 == sha256_of(extra / "HAM10000_metadata.csv")
-    assert train(dataset, run, *options, "--resume") == 2
+    assert train(dataset, run, *WITHOUT_HEAD, "--resume") == 2
     assert "another extra" in capsys.readouterr().err
+
+
+def test_export_chooses_for_other_clinics_as_well(
+    dataset: Path, extra_and_run: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from model.export import main as export
+
+    extra, run = extra_and_run
+    options = ["--run", str(run), "--output", str(tmp_path / "artifact"), "--elsewhere"]
+    assert export([*options, str(extra)]) == 2
+    assert "that no run was trained on" in capsys.readouterr().err
+    clinic = write_extra_set(tmp_path / "clinic", dataset, prefix="CLINIC_")
+    assert export([*options, str(clinic)]) == 0
+    artifact = load_artifact(tmp_path / "artifact")
+    manifest, table = artifact.manifest, pd.read_csv(artifact.elsewhere_path)
+    assert list(table["dx"].value_counts()) == [1] * 7
+    assert "elsewhere_predictions.csv" in manifest["files"]
+    own, other = manifest["calibration"]["sources"]
+    assert (own["source"], other["source"], other["images"]) == ("HAM10000", "clinic", 7)
+    assert all(source["log_loss"] >= source["lowest_log_loss"] - 1e-6 for source in (own, other))
+    assert [part["part"] for part in manifest["quality"]["chosen_on"]] == [
+        "training",
+        "out of fold",
+        "clinic, choosing",
+    ]
+    assert manifest["quality"]["limits"]["edge_ood_score"] <= manifest["quality"]["limits"]["max_ood_score"]
+    assert manifest["conformal"]["held_everywhere"]["dx"] == "mel"
+    # The training images of the second source are known as well: the gate was fitted with them.
+    assert artifact.quality.edge_ood_score < math.inf
 
 
 def test_images_of_an_extra_set_are_loaded_after_the_dataset_s_with_empty_masks(dataset: Path, tmp_path: Path) -> None:
     from model.training.phases import Phase
-    from model.training.run import _load_parts, _rows_of
+    from model.training.recipe import select_rows, training_rows
+    from model.training.run import _load_parts
 
     extra = write_extra_set(tmp_path / "extra", dataset)
     recipe = recipe_of(dataset, "--extra", str(extra), "--limit", "8")
-    training, _ = _load_parts(_rows_of(recipe), recipe, Phase("low", 1, 96, 128, "image", False, 1e-3))
+    metadata, low = load_metadata(dataset), Phase("low", 1, 96, 128, "image", False, 1e-3)
+    rows = training_rows(metadata, recipe), select_rows(metadata, recipe)[1]
+    training, _ = _load_parts(rows, recipe, low)
     assert training.masks is not None
-    assert len(training.images) == len(training.masks) == len(training.class_indices) == 8 + 7
+    assert len(training.images) == len(training.masks) == len(training.rows) == 8 + 7
+    assert training.rows["source"].tolist() == [""] * 8 + ["extra"] * 7
     has_mask = training.masks.any(axis=(1, 2))
     assert has_mask[:8].all() and not has_mask[8:].any()
     assert training.images[8:].any(axis=(1, 2, 3)).all()
     (extra / "images" / f"{pd.read_csv(extra / 'HAM10000_metadata.csv')['image_id'][0]}.jpg").unlink()
 
     with pytest.raises(DatasetError, match=f"in {dataset} or {extra}"):
-        _load_parts(_rows_of(recipe), recipe, Phase("low", 1, 96, 128, "image", False, 1e-3))
+        _load_parts(rows, recipe, low)

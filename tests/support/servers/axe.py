@@ -19,6 +19,10 @@ OPTIONS: dict[str, Any] = {
     "rules": {"target-size": {"enabled": True}, "label-content-name-mismatch": {"enabled": True}},
     "resultTypes": ["violations"],
 }
+# Nothing fades any more: Streamlit dims what a run has not drawn anew yet, and brings it back in steps of opacity.
+AT_REST = """() => !document.querySelector('[data-stale=true]') && document.getAnimations().every(
+  animation => animation.playState !== 'running' || animation.effect.getComputedTiming().endTime === Infinity
+)"""
 # What is Streamlit's own and cannot be reached from here: the rule, how the element's HTML begins, and why.
 NOT_OURS = (
     # Its drop zone has a role that says "nothing" beside a label; the file input and the button in it are named.
@@ -35,7 +39,8 @@ def _source() -> str:
 def findings(page: Page) -> list[str]:
     """What axe-core finds light and dark, on a screen and on a phone: one line a finding, none where all is well.
 
-    The page is left as a light one on a screen.
+    A finding counts that is the same when the page is looked at again: a run that begins while axe-core reads dims what
+    it has not drawn yet, and no two looks see the same shade of it. The page is left as a light one on a screen.
     """
     found = {finding: None for width, height in SIZES for finding in _at(page, width, height)}
     page.set_viewport_size({"width": SIZES[0][0], "height": SIZES[0][1]})
@@ -49,16 +54,32 @@ def _at(page: Page, width: int, height: int) -> Iterator[str]:
         _show(page, scheme)
         if page.evaluate("typeof axe === 'undefined'"):
             page.evaluate(_source())
-        for rule in page.evaluate("options => axe.run(document, options)", OPTIONS)["violations"]:
-            for node in rule["nodes"]:
-                if not any(rule["id"] == name and node["html"].startswith(html) for name, html in NOT_OURS):
-                    what = " ".join(node["failureSummary"].split())
-                    yield f"{rule['id']} ({scheme}, {width} px): {node['html'][:240]}: {what[:300]}"
+        if seen := list(_seen(page)):
+            _rest(page)
+            again = set(_seen(page))
+            yield from (f"({scheme}, {width} px) {finding}" for finding in seen if finding in again)
+
+
+def _seen(page: Page) -> Iterator[str]:
+    """What axe-core finds in the page as it is."""
+    for rule in page.evaluate("options => axe.run(document, options)", OPTIONS)["violations"]:
+        for node in rule["nodes"]:
+            if not any(rule["id"] == name and node["html"].startswith(html) for name, html in NOT_OURS):
+                yield f"{rule['id']}: {node['html'][:240]}: {' '.join(node['failureSummary'].split())[:300]}"
 
 
 def _show(page: Page, scheme: str) -> None:
     """Change to a theme, and wait until it is drawn and the script has run again."""
     page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-    expect(page.locator(".stApp")).to_have_css("background-color", BACKGROUNDS[scheme], timeout=PATIENCE)
+    # Plain pages, which need no sign-in, have no more than a body.
+    expect(page.locator(".stApp, body:not(:has(.stApp))")).to_have_css(
+        "background-color", BACKGROUNDS[scheme], timeout=PATIENCE
+    )
+    _rest(page)
+
+
+def _rest(page: Page) -> None:
+    """Wait until the script has run, and what it drew has its colours."""
+    page.wait_for_timeout(500)  # a change of theme begins a run, and a fade, in a moment
     expect(page.locator("[data-testid=stStatusWidget]")).to_have_count(0, timeout=PATIENCE)
-    page.wait_for_timeout(500)  # colours fade over
+    page.wait_for_function(AT_REST, timeout=PATIENCE)

@@ -27,6 +27,7 @@ ROOT = Path(__file__).resolve().parents[3]
 COOKIE_SECRET = "c" * 64
 CASE_KEY = "k" * 64
 ROLE_CLAIM, ORGANISATION_CLAIM = "lesionlens_role", "lesionlens_organisation"
+SIGN_IN = {"AUTH": "oidc", "AUTH_ROLE_CLAIM": ROLE_CLAIM, "AUTH_ORGANISATION_CLAIM": ORGANISATION_CLAIM}
 USER_COOKIE = "_streamlit_user"
 PATIENCE = 60.0  # seconds; machines under test are slow, and nothing here measures time
 
@@ -73,39 +74,45 @@ def running_provider(folder: Path, token_seconds: int = 3600) -> Iterator[Provid
 
 
 @contextmanager
-def running_dashboard(folder: Path, provider: Provider) -> Iterator[Dashboard]:
-    """The dashboard with sign-in by the provider."""
-    started = _new_dashboard(folder)
-    (started.folder / ".streamlit" / "secrets.toml").write_text(
-        f'[auth]\nredirect_uri = "{started.url}/oauth2callback"\ncookie_secret = "{COOKIE_SECRET}"\n'
-        f'client_id = "lesionlens"\nclient_secret = "made up"\n'
-        f'server_metadata_url = "{provider.url}/.well-known/openid-configuration"\n'
-    )
-    claims = {"AUTH_ROLE_CLAIM": ROLE_CLAIM, "AUTH_ORGANISATION_CLAIM": ORGANISATION_CLAIM}
-    with _serving(started, AUTH="oidc", CASE_KEY=CASE_KEY, **claims):
+def running_dashboard(folder: Path, provider: Provider, base: str = "") -> Iterator[Dashboard]:
+    """The dashboard with sign-in by the provider, maybe below a base path (`/lesions`)."""
+    started = _new_dashboard(folder, base)
+    write_secrets(started.folder, started.url, provider)
+    if base:
+        (started.folder / ".streamlit" / "config.toml").write_text(f'[server]\nbaseUrlPath = "{base}"\n')
+    with _serving(started, CASE_KEY=CASE_KEY, **SIGN_IN):
         yield started
 
 
+def write_secrets(folder: Path, url: str, provider: Provider) -> None:
+    """What Streamlit must know of the provider for a dashboard at this address, where it looks for it in a folder."""
+    (folder / ".streamlit").mkdir(exist_ok=True)
+    (folder / ".streamlit" / "secrets.toml").write_text(
+        f'[auth]\nredirect_uri = "{url}/oauth2callback"\ncookie_secret = "{COOKIE_SECRET}"\n'
+        f'client_id = "lesionlens"\nclient_secret = "made up"\n'
+        f'server_metadata_url = "{provider.url}/.well-known/openid-configuration"\n'
+    )
+
+
 @contextmanager
-def running_laptop(folder: Path) -> Iterator[tuple[Dashboard, subprocess.Popen[bytes]]]:
-    """The dashboard without sign-in, and its process."""
+def running_laptop(folder: Path, **variables: str) -> Iterator[tuple[Dashboard, subprocess.Popen[bytes]]]:
+    """The dashboard without sign-in, with further settings, and its process."""
     started = _new_dashboard(folder)
-    with _serving(started, CASE_KEY=CASE_KEY) as process:
+    with _serving(started, CASE_KEY=CASE_KEY, **variables) as process:
         yield started, process
 
 
-def _new_dashboard(folder: Path) -> Dashboard:
+def _new_dashboard(folder: Path, base: str = "") -> Dashboard:
     port = free_port()
-    new = Dashboard(f"http://127.0.0.1:{port}", folder / f"dashboard{port}")
-    (new.folder / ".streamlit").mkdir(parents=True)
-    shutil.copy(ROOT / ".streamlit" / "config.toml", new.folder / ".streamlit")
+    new = Dashboard(f"http://127.0.0.1:{port}{base}", folder / f"dashboard{port}")
+    new.folder.mkdir(parents=True)
     return new
 
 
 @contextmanager
 def _serving(new: Dashboard, **variables: str) -> Iterator[subprocess.Popen[bytes]]:
     # As `make run` starts it, but from the folder that holds its secrets.
-    command = [sys.executable, "-m", "dashboard.server", "--port", new.url.rpartition(":")[2]]
+    command = [sys.executable, "-m", "dashboard.server", "--port", str(urlsplit(new.url).port)]
     store = {"DATABASE_URL": new.database_url, "IMAGE_STORE": str(new.folder / "images"), "PYTHONPATH": str(ROOT)}
     with _running(command, new.log, f"{new.url}/_stcore/health", **store, **variables) as process:
         yield process

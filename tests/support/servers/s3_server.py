@@ -8,7 +8,6 @@ functions as well: PYTEST_DONT_REWRITE, for there is no assertion here.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import subprocess
 import sys
@@ -22,13 +21,10 @@ from uuid import uuid4
 import boto3
 import pytest
 
+from tests.support.environments.made_on_use import python_of
 from tests.support.servers.ports import free_port
 
-ROOT = Path(__file__).resolve().parents[3]
-LOCALSTACK_FOLDER = ROOT / ".venv-localstack"
-LOCALSTACK_REQUIREMENTS = ROOT / "requirements-localstack.txt"
 START_SECONDS = 60
-INSTALL_SECONDS = 900
 # The secret is what LocalStack checks signatures against. None of these opens anything outside the tests.
 CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "test",
@@ -64,7 +60,7 @@ def moto_url(aws_credentials: None, tmp_path_factory: pytest.TempPathFactory) ->
 @pytest.fixture(scope="session")
 def localstack_url(aws_credentials: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of LocalStack; skips where it cannot be installed, but fails there in CI."""
-    python = _localstack_python()
+    python = python_of("localstack")
     folder = tmp_path_factory.mktemp("localstack")
     port = free_port()
     settings = {
@@ -109,32 +105,3 @@ def _when_ready(url: str, path: str) -> str:
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.1)
-
-
-def _localstack_python() -> Path:
-    python = LOCALSTACK_FOLDER / "bin" / "python"
-    LOCALSTACK_FOLDER.mkdir(exist_ok=True)
-    # Several processes of the tests may want it at once: the first one makes it, the others wait.
-    with (LOCALSTACK_FOLDER / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        try:
-            _install_localstack(python)
-        except (OSError, subprocess.SubprocessError) as error:
-            message = f"needs LocalStack in {LOCALSTACK_FOLDER}, which cannot be installed: {error}"
-            if os.environ.get("CI"):
-                pytest.fail(message)
-            pytest.skip(message)
-    return python
-
-
-def _install_localstack(python: Path) -> None:
-    installed = LOCALSTACK_FOLDER / "installed"
-    if installed.exists() and installed.stat().st_mtime >= LOCALSTACK_REQUIREMENTS.stat().st_mtime:
-        return
-    _run([sys.executable, "-m", "venv", str(LOCALSTACK_FOLDER)])
-    _run([str(python), "-m", "pip", "install", "--quiet", "-r", str(LOCALSTACK_REQUIREMENTS)])
-    installed.touch()
-
-
-def _run(command: Sequence[str]) -> None:
-    subprocess.run(command, check=True, timeout=INSTALL_SECONDS, capture_output=True)

@@ -32,16 +32,26 @@ def needs_nginx() -> None:
 class Running:
     """`python -m dashboard.serve` with two dashboards, its log and its address."""
 
-    def __init__(self, folder: Path, **environ: str) -> None:
+    def __init__(self, folder: Path, port: int, base_path: str = "", **environ: str) -> None:
         self.folder, self.log = folder, folder / "log"
         self.store = (f"sqlite:///{folder / 'cases.sqlite3'}", str(folder / "images"))
-        port = free_port()
         self.address = f"http://127.0.0.1:{port}"
         self.environ = {"DATABASE_URL": self.store[0], "IMAGE_STORE": self.store[1], "CASE_KEY": KEY, **environ}
+        started_in = ROOT
+        if base_path:
+            (folder / ".streamlit").mkdir()
+            (folder / ".streamlit" / "config.toml").write_text(f'[server]\nbaseUrlPath = "{base_path}"\n')
+            self.address += f"/{base_path}"
+            self.environ["PYTHONPATH"] = str(ROOT)
+            started_in = folder
         command = [sys.executable, "-m", "dashboard.serve", "--dashboards", "2", "--port", str(port)]
         with self.log.open("wb") as output:
             self.process = subprocess.Popen(
-                command, cwd=ROOT, stdout=output, stderr=output, env=os.environ | self.environ | {"API_WORKERS": "1"}
+                command,
+                cwd=started_in,
+                stdout=output,
+                stderr=output,
+                env=os.environ | self.environ | {"API_WORKERS": "1"},
             )
 
     def processes(self) -> dict[str, int]:
@@ -57,10 +67,10 @@ class Running:
 
 
 @contextmanager
-def running_serve(folder: Path, **environ: str) -> Iterator[Running]:
-    """A `Running` that answers, with further settings; it ends with the block."""
+def running_serve(folder: Path, port: int | None = None, base_path: str = "", **environ: str) -> Iterator[Running]:
+    """A `Running` that answers, with further settings, on a port, below a path; it ends with the block."""
     needs_nginx()
-    started = Running(folder, **environ)
+    started = Running(folder, port or free_port(), base_path, **environ)
     try:
         wait_until(lambda: "ready on" in started.log.read_text() or started.process.poll() is not None, started.log)
         assert started.process.poll() is None, started.log.read_text()

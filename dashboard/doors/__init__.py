@@ -1,0 +1,1 @@
+"""What a browser meets before Streamlit: addresses, sign-in, what may be sent to a session, uploads and their end."""

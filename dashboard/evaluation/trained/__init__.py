@@ -1,0 +1,1 @@
+"""What was trained here: the models beside the served one, and what training costs."""

@@ -1,0 +1,64 @@
+"""The Evaluation page in headless Chromium: its sections by mouse, keyboard and address."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.support.servers.browser_server import PATIENCE
+
+pytest_plugins = ("tests.support.servers.browser_server",)
+pytestmark = pytest.mark.browser
+
+
+def tab(page: Page, name: str) -> Locator:
+    return page.get_by_role("tab", name=name, exact=True)
+
+
+def test_a_section_has_an_address_of_its_own(page: Page, address: str) -> None:
+    page.goto(f"{address}/evaluation")
+    expect(page.get_by_text("Balanced accuracy").first).to_be_visible(timeout=PATIENCE)
+    tab(page, "Decisions").click()
+    expect(page).to_have_url(re.compile(r"/evaluation\?section=decisions$"), timeout=PATIENCE)
+    expect(page.get_by_role("slider", name="Threshold")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text("Balanced accuracy")).to_have_count(0, timeout=PATIENCE)
+    page.reload()
+    expect(tab(page, "Decisions")).to_have_attribute("aria-selected", "true", timeout=PATIENCE)
+    expect(page.get_by_role("slider", name="Threshold")).to_be_visible(timeout=PATIENCE)
+
+
+def test_sections_are_reached_by_keyboard(page: Page, address: str) -> None:
+    page.goto(f"{address}/evaluation?section=errors")
+    tab(page, "Errors").focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(r"\?section=subgroups$"), timeout=PATIENCE)
+    expect(page.get_by_role("heading", name="Subgroups")).to_be_visible(timeout=PATIENCE)
+
+
+def test_a_phone_shows_all_sections_and_does_not_scroll_sideways(phone: Page, address: str) -> None:
+    phone.goto(f"{address}/evaluation?section=training")
+    expect(tab(phone, "Training")).to_have_attribute("aria-selected", "true", timeout=PATIENCE)
+    expect(phone.get_by_role("button", name="Training history as CSV")).to_be_visible(timeout=PATIENCE)
+    assert phone.evaluate("document.documentElement.scrollWidth") <= 390
+    for name in ("Summary", "Training"):
+        expect(tab(phone, name)).to_be_in_viewport(timeout=PATIENCE)
+
+
+def test_a_click_on_a_cell_shows_its_images(page: Page, address: str) -> None:
+    page.goto(f"{address}/evaluation?section=errors")
+    expect(page.locator(".stPlotlyChart .main-svg").first).to_be_visible(timeout=PATIENCE)
+    cells = page.locator(".stPlotlyChart .nsewdrag").first.bounding_box()
+    assert cells is not None
+    # Seven classes a side; row mel, column nv. A little off the middle, where the number stands.
+    x, y = cells["x"] + cells["width"] * 5.5 / 7 + 6, cells["y"] + cells["height"] * 4.5 / 7 + 6
+    page.mouse.move(x - 3, y - 3)
+    page.wait_for_timeout(500)
+    page.mouse.move(x, y)
+    page.wait_for_timeout(500)
+    page.mouse.click(x, y)
+    expect(page.get_by_text("mel taken for nv: ")).to_be_visible(timeout=PATIENCE)
+    # No dataset folder is set: the rows stand without pictures.
+    expect(page.get_by_role("row", name=re.compile("^ISIC_")).first).to_be_visible(timeout=PATIENCE)
