@@ -44,8 +44,9 @@ from model.arguments import whole_number
 from model.batch.challenge import write_challenge
 from model.evaluation.comparison import compare
 from model.evaluation.comparison_report import comparison_frame, format_comparison
+from model.evaluation.operating_points import read_off
 from model.evaluation.predictions import Cohort, PredictionsError, check_predictions, cohort_of, load_predictions
-from model.evaluation.report import format_sections, metric_name, table, text_of
+from model.evaluation.report import format_sections, metric_name, read_off_table, table, text_of
 from model.evaluation.results import Evaluation, evaluate, evaluation_to_dict, to_plain
 from model.evaluation.submissions import (
     LeftOut,
@@ -359,6 +360,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     thresholds = BinaryThresholds(cohort.is_positive, cohort.p_positive, cohort.lesion_ids)
     points = {name: thresholds.at(threshold) for name, threshold in source.operating_points}
     print(format_report(evaluation, points, source.title, source.task))
+    print(f"\n{read_off_table(read_off(source.predictions, source.task), source.task)}")
     if source.manifest:
         print(f"\nMeasured for this model, from its manifest:\n\n{format_sections(source.manifest, source.task)}")
     if arguments.output is not None:

@@ -8,6 +8,7 @@ from dataclasses import fields
 from typing import Any
 
 from data.tasks.task import Task
+from model.evaluation.operating_points import READ_OFF_SENSITIVITY, ReadOff
 from model.measures.calibration import CalibrationError
 from model.measures.intervals import Estimate
 
@@ -68,6 +69,19 @@ def format_sections(manifest: Section, task: Task) -> str:
         write(manifest[name], task) if name in manifest else f"{title}: not measured; run {command}"
         for name, (title, command, write) in _SECTIONS.items()
     )
+
+
+def read_off_table(point: ReadOff | None, task: Task) -> str:
+    """What is read off a model's own curve, for comparing models whatever their thresholds."""
+    title = f"Where sensitivity is {READ_OFF_SENSITIVITY:.2f} on these images"
+    if point is None:
+        return f"{title}: no {task.question.positive.lower()} images"
+    negative = task.question.negative.lower()
+    rows = [(f"{negative}, all", f"{point.images:,}", f"{point.threshold:.4f}", text_of(point.specificity))]
+    if point.confirmed_images:
+        confirmed = (f"{point.confirmed_images:,}", f"{point.threshold:.4f}", text_of(point.confirmed))
+        rows.append((f"{negative}, confirmed by histopathology", *confirmed))
+    return table((title, "images", "threshold", "specificity"), rows)
 
 
 def _sets(section: Section, task: Task) -> str:

@@ -29,6 +29,12 @@ def out_of_fold(artifact: Artifact) -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
+def elsewhere(artifact: Artifact) -> pd.DataFrame | None:
+    """What was scored of the second source's choosing part, where one was chosen on."""
+    return pd.read_csv(artifact.elsewhere_path) if artifact.elsewhere_path.exists() else None
+
+
+@pytest.fixture(scope="module")
 def test_predictions(artifact: Artifact) -> pd.DataFrame:
     return pd.read_csv(artifact.test_predictions_path)
 
@@ -50,13 +56,13 @@ def expect_same(measured: Any, stated: Any) -> None:
 
 
 def test_thresholds_and_prediction_sets_are_those_of_the_manifest(
-    artifact: Artifact, out_of_fold: pd.DataFrame, test_predictions: pd.DataFrame
+    artifact: Artifact, out_of_fold: pd.DataFrame, test_predictions: pd.DataFrame, elsewhere: pd.DataFrame | None
 ) -> None:
     from model.training.sections import conformal_section, points_section
 
     points = choose_operating_points(cohort_of(out_of_fold, SKIN), cohort_of(test_predictions, SKIN))
     expect_same(to_plain(points_section(points)), artifact.manifest["operating_points"])
-    sets = to_plain(conformal_section(out_of_fold, test_predictions, SKIN, points))
+    sets = to_plain(conformal_section(out_of_fold, test_predictions, SKIN, points, elsewhere))
     expect_same(sets, artifact.manifest["conformal"])
 
 
