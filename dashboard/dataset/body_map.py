@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from dashboard.answer.patient import site_name
 from dashboard.dataset.cohort import Unit
 from dashboard.dataset.wording import unit_noun
-from dashboard.shell.charts import CARD_HEIGHT, new_figure
+from dashboard.shell.charts import CARD_HEIGHT, Trace, new_figure
 from dashboard.shell.colours import ACCENT, NEUTRAL, translucent
 from data.tasks.task import Task
 
@@ -109,44 +109,55 @@ def body_map(task: Task, counts: pd.Series, unit: Unit, chosen: tuple[str, ...] 
         chosen: sites that the page is filtered to, drawn with a thick line.
     """
     most, noun = max(int(counts.max()) if len(counts) else 0, 1), unit_noun(task, unit)
-    figure = new_figure(CARD_HEIGHT, showlegend=False, clickmode="event+select", hovermode="closest")
-    for view, shift in ((FRONT, 0.0), (REAR, BACK)):
-        for site, outlines in view.items():
-            count = int(counts.get(site, 0))
-            for outline in outlines:
-                # A square root: nine tenths of the images lie on a third of the sites.
-                _add_part(figure, outline, shift, np.sqrt(count / most), site in chosen)
+    # A square root: nine tenths of the images lie on a third of the sites.
+    weights = {site: np.sqrt(int(counts.get(site, 0)) / most) for site in (*FRONT, *REAR)}
+    parts = [_part(site, weight, site in chosen) for site, weight in weights.items()]
     rows = list(_numbers(counts))
-    figure.add_scatter(
-        x=[x for _, (x, _), _ in rows],
-        y=[y for _, (_, y), _ in rows],
-        mode="markers+text",
-        marker={"size": 24, "color": ACCENT, "opacity": 0},
-        text=[text for _, _, text in rows],
-        textfont={"size": 12},
-        textposition="middle center",
-        customdata=[[site, f"{int(counts.get(site, 0)):,}"] for site, _, _ in rows],
-        hovertemplate=f"%{{customdata[0]}}<br>%{{customdata[1]}} {noun}<extra></extra>",
-        selected={"marker": {"opacity": 0}},
-        unselected={"marker": {"opacity": 0}, "textfont": {}},
-    )
+    numbers = {
+        "type": "scatter",
+        "x": [x for _, (x, _), _ in rows],
+        "y": [y for _, (_, y), _ in rows],
+        "mode": "markers+text",
+        "marker": {"size": 24, "color": ACCENT, "opacity": 0},
+        "text": [text for _, _, text in rows],
+        "textfont": {"size": 12},
+        "textposition": "middle center",
+        "customdata": [[site, f"{int(counts.get(site, 0)):,}"] for site, _, _ in rows],
+        "hovertemplate": f"%{{customdata[0]}}<br>%{{customdata[1]}} {noun}<extra></extra>",
+        "selected": {"marker": {"opacity": 0}},
+        "unselected": {"marker": {"opacity": 0}, "textfont": {}},
+    }
     hidden = {"visible": False, "fixedrange": True}
-    figure.update_xaxes(**hidden, range=[-10, WIDTH])
-    figure.update_yaxes(**hidden, range=[0, HEIGHT], scaleanchor="x")
-    return figure
-
-
-def _add_part(figure: go.Figure, outline: Outline, shift: float, weight: float, is_chosen: bool) -> None:
-    closed = [*outline, outline[0]]
-    figure.add_scatter(
-        x=[x + shift for x, _ in closed],
-        y=[y for _, y in closed],
-        mode="lines",
-        fill="toself",
-        fillcolor=translucent(ACCENT, round(0.06 + 0.74 * float(weight), 3)),
-        line={"color": ACCENT if is_chosen else NEUTRAL, "width": 3 if is_chosen else 0.8},
-        hoverinfo="skip",
+    return new_figure(
+        CARD_HEIGHT,
+        [*parts, numbers],
+        showlegend=False,
+        clickmode="event+select",
+        hovermode="closest",
+        xaxis=hidden | {"range": [-10, WIDTH]},
+        yaxis=hidden | {"range": [0, HEIGHT], "scaleanchor": "x"},
     )
+
+
+def _part(site: str, weight: float, is_chosen: bool) -> Trace:
+    """All outlines of a site in both views as one trace, with a gap between two of them."""
+    closed = [
+        [(x + shift, y) for x, y in (*outline, outline[0])]
+        for view, shift in ((FRONT, 0.0), (REAR, BACK))
+        for outline in view.get(site, ())
+    ]
+    points = [point for outline in closed for point in (*outline, (None, None))][:-1]
+    return {
+        "type": "scatter",
+        "name": site,
+        "x": [x for x, _ in points],
+        "y": [y for _, y in points],
+        "mode": "lines",
+        "fill": "toself",
+        "fillcolor": translucent(ACCENT, round(0.06 + 0.74 * float(weight), 3)),
+        "line": {"color": ACCENT if is_chosen else NEUTRAL, "width": 3 if is_chosen else 0.8},
+        "hoverinfo": "skip",
+    }
 
 
 def _numbers(counts: pd.Series) -> Iterator[tuple[str, Point, str]]:

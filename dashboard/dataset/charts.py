@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,14 +11,23 @@ import plotly.graph_objects as go
 
 from dashboard.dataset.cohort import AGE_LABELS, AGES, UNKNOWN, Unit
 from dashboard.dataset.wording import share_axis, unit_noun
-from dashboard.shell.charts import CARD_HEIGHT, add_share_cells, new_figure
+from dashboard.shell.charts import CARD_HEIGHT, Trace, add_share_cells, new_figure
 from dashboard.shell.colours import ACCENT, translucent
 from data.tasks.task import Task
 
 MAP_HEIGHT = 520  # pixels
 # A selection filters; the fading is ours, from the filter, and not Plotly's own.
 UNFADED = {"selected": {"marker": {"opacity": 1}}, "unselected": {"marker": {"opacity": 1}}}
-AGE_AXIS_TITLE = "age (years, 5-year bands)"
+# Every age band, present or not, so that the axis stays where it is; a label every 15 years fits a phone.
+AGE_AXIS: dict[str, Any] = {
+    "title": "age (years, 5-year bands)",
+    "type": "category",
+    "categoryorder": "array",
+    "categoryarray": AGE_LABELS,
+    "range": [-0.6, len(AGE_LABELS) - 0.4],
+    "tickvals": [*(str(age) for age in AGES if age % 15 == 0), UNKNOWN],
+    "tickangle": 0,
+}
 
 
 def class_bars(task: Task, counts: pd.Series, unit: Unit, chosen: tuple[str, ...] = ()) -> go.Figure:
@@ -31,25 +41,28 @@ def class_bars(task: Task, counts: pd.Series, unit: Unit, chosen: tuple[str, ...
     """
     names = [task.named(dx).name for dx in counts.index]
     opacity = [1.0 if not chosen or dx in chosen else 0.25 for dx in counts.index]
-    figure = new_figure(CARD_HEIGHT, showlegend=False, clickmode="event+select")
-    figure.add_bar(
-        x=counts.to_numpy(),
-        y=list(counts.index),
-        orientation="h",
-        marker={"color": [task.named(dx).colour for dx in counts.index], "opacity": opacity},
-        text=[f"{count:,}" for count in counts],
-        textposition="outside",
-        cliponaxis=False,
-        customdata=names,
-        hovertemplate=f"%{{y}} · %{{customdata}}<br>%{{x:,}} {unit_noun(task, unit)}<extra></extra>",
-        **UNFADED,
-    )
+    bars = {
+        "type": "bar",
+        "x": counts.to_numpy(),
+        "y": list(counts.index),
+        "orientation": "h",
+        "marker": {"color": [task.named(dx).colour for dx in counts.index], "opacity": opacity},
+        "text": [f"{count:,}" for count in counts],
+        "textposition": "outside",
+        "cliponaxis": False,
+        "customdata": names,
+        "hovertemplate": f"%{{y}} · %{{customdata}}<br>%{{x:,}} {unit_noun(task, unit)}<extra></extra>",
+    }
     # Room for the number beside the longest bar.
-    figure.update_xaxes(
-        title=unit_noun(task, unit), range=[0, max(int(counts.max()), 1) * 1.18], nticks=5, tickformat=","
+    room = [0, max(int(counts.max()), 1) * 1.18]
+    return new_figure(
+        CARD_HEIGHT,
+        [bars | UNFADED],
+        showlegend=False,
+        clickmode="event+select",
+        xaxis={"title": unit_noun(task, unit), "range": room, "nticks": 5, "tickformat": ","},
+        yaxis={"autorange": "reversed", "tickfont": {"size": 13}},
     )
-    figure.update_yaxes(autorange="reversed", tickfont={"size": 13})
-    return figure
 
 
 def age_bars(task: Task, table: pd.DataFrame, unit: Unit) -> go.Figure:
@@ -60,35 +73,16 @@ def age_bars(task: Task, table: pd.DataFrame, unit: Unit) -> go.Figure:
         table: age labels (rows) by dx (columns), see `dashboard.dataset.cohort.cross_count`.
         unit: what is counted.
     """
-    figure = new_figure(CARD_HEIGHT, showlegend=False, barmode="stack", bargap=0.12, clickmode="event+select")
-    totals = table.sum(axis=1).to_numpy()
-    for dx in table.columns:
-        figure.add_bar(
-            x=list(table.index),
-            y=table[dx].to_numpy(),
-            name=dx,
-            marker={"color": task.named(dx).colour, "line": {"width": 0}},
-            **UNFADED,
-            customdata=totals,
-            hovertemplate=f"age %{{x}}<br>{dx} · {task.named(dx).name}<br>%{{y:,}} of %{{customdata:,}} "
-            f"{unit_noun(task, unit)}"
-            "<extra></extra>",
-        )
-    _age_axis(figure)
-    figure.update_xaxes(title=AGE_AXIS_TITLE)
-    figure.update_yaxes(title=unit_noun(task, unit), nticks=6, tickformat=",")
-    return figure
-
-
-def _age_axis(figure: go.Figure) -> None:
-    """Every age band, present or not, so that the axis stays where it is; a label every 15 years fits a phone."""
-    figure.update_xaxes(
-        type="category",
-        categoryorder="array",
-        categoryarray=AGE_LABELS,
-        range=[-0.6, len(AGE_LABELS) - 0.4],
-        tickvals=[*(str(age) for age in AGES if age % 15 == 0), UNKNOWN],
-        tickangle=0,
+    bars = _stacked_bars(task, table, list(table.index), "age %{x}", unit_noun(task, unit))
+    return new_figure(
+        CARD_HEIGHT,
+        [one | UNFADED for one in bars],
+        showlegend=False,
+        barmode="stack",
+        bargap=0.12,
+        clickmode="event+select",
+        xaxis=AGE_AXIS,
+        yaxis={"title": unit_noun(task, unit), "nticks": 6, "tickformat": ","},
     )
 
 
@@ -99,21 +93,34 @@ def images_per_lesion(task: Task, table: pd.DataFrame) -> go.Figure:
         task: whose classes are counted.
         table: see `dashboard.dataset.cohort.lesions_by_images`.
     """
-    figure = new_figure(CARD_HEIGHT, showlegend=False, barmode="stack", bargap=0.25)
+    places = [str(images) for images in table.index]
+    return new_figure(
+        CARD_HEIGHT,
+        _stacked_bars(task, table, places, "%{x} images each", task.words.subjects),
+        showlegend=False,
+        barmode="stack",
+        bargap=0.25,
+        xaxis={"title": f"images of the {task.words.subject} in the dataset", "type": "category"},
+        yaxis={"title": task.words.subjects, "nticks": 6, "tickformat": ","},
+    )
+
+
+def _stacked_bars(task: Task, table: pd.DataFrame, places: list[str], place: str, noun: str) -> list[Trace]:
+    """A trace a class (column): its counts at each place (row); the hover names the place as `place` says."""
     totals = table.sum(axis=1).to_numpy()
-    for dx in table.columns:
-        figure.add_bar(
-            x=[str(images) for images in table.index],
-            y=table[dx].to_numpy(),
-            name=dx,
-            marker={"color": task.named(dx).colour, "line": {"width": 0}},
-            customdata=totals,
-            hovertemplate=f"%{{x}} images each<br>{dx} · {task.named(dx).name}<br>%{{y:,}} of %{{customdata:,}} "
-            f"{task.words.subjects}<extra></extra>",
-        )
-    figure.update_xaxes(title=f"images of the {task.words.subject} in the dataset", type="category")
-    figure.update_yaxes(title=task.words.subjects, nticks=6, tickformat=",")
-    return figure
+    return [
+        {
+            "type": "bar",
+            "x": places,
+            "y": table[dx].to_numpy(),
+            "name": dx,
+            "marker": {"color": task.named(dx).colour, "line": {"width": 0}},
+            "customdata": totals,
+            "hovertemplate": f"{place}<br>{dx} · {task.named(dx).name}<br>%{{y:,}} of %{{customdata:,}} {noun}"
+            "<extra></extra>",
+        }
+        for dx in table.columns
+    ]
 
 
 def embedding_dots(task: Task, rows: pd.DataFrame) -> go.Figure:
@@ -123,24 +130,32 @@ def embedding_dots(task: Task, rows: pd.DataFrame) -> go.Figure:
         task: whose classes are drawn.
         rows: see `dashboard.dataset.embedding.index_rows`.
     """
-    figure = new_figure(MAP_HEIGHT, showlegend=False, clickmode="event+select", hovermode="closest")
-    for dx in task.codes:
-        of_class = rows[rows["dx"] == dx]
-        figure.add_scatter(
-            x=of_class["x"].to_numpy(),
-            y=of_class["y"].to_numpy(),
-            mode="markers",
-            name=dx,
-            marker={"color": task.named(dx).colour, "size": 6, "opacity": 0.75},
-            selected={"marker": {"opacity": 0.75}},
-            unselected={"marker": {"opacity": 0.75}},
-            customdata=of_class[["image_id", "localization", "sex"]].to_numpy(dtype=object),
-            hovertemplate=f"{dx} · {task.named(dx).name}<br>%{{customdata[0]}}<br>%{{customdata[2]}}, "
+    parts = [(dx, rows[rows["dx"] == dx]) for dx in task.codes]
+    dots = [
+        {
+            "type": "scatter",
+            "x": of_class["x"].to_numpy(),
+            "y": of_class["y"].to_numpy(),
+            "mode": "markers",
+            "name": dx,
+            "marker": {"color": task.named(dx).colour, "size": 6, "opacity": 0.75},
+            "selected": {"marker": {"opacity": 0.75}},
+            "unselected": {"marker": {"opacity": 0.75}},
+            "customdata": of_class[["image_id", "localization", "sex"]].to_numpy(dtype=object),
+            "hovertemplate": f"{dx} · {task.named(dx).name}<br>%{{customdata[0]}}<br>%{{customdata[2]}}, "
             "%{customdata[1]}<extra></extra>",
-        )
-    figure.update_xaxes(title="first component", showgrid=True)
-    figure.update_yaxes(title="second component")
-    return figure
+        }
+        for dx, of_class in parts
+    ]
+    return new_figure(
+        MAP_HEIGHT,
+        dots,
+        showlegend=False,
+        clickmode="event+select",
+        hovermode="closest",
+        xaxis={"title": "first component", "showgrid": True},
+        yaxis={"title": "second component"},
+    )
 
 
 def site_heatmap(task: Task, table: pd.DataFrame, unit: Unit) -> go.Figure:
@@ -184,33 +199,32 @@ def share_bars(
     """
     noun, totals = unit_noun(task, unit), table.sum(axis=0)
     shares = table.div(totals.where(totals > 0), axis=1)
-    figure = new_figure(
-        CARD_HEIGHT, barmode="stack", legend={"traceorder": "normal", "itemwidth": 30}, clickmode="event+select"
-    )
-    for value, name in names.items():
-        if value not in table.index:
-            continue
-        figure.add_bar(
-            x=shares.loc[value].to_numpy(),
-            y=list(table.columns),
-            orientation="h",
-            name=name,
+    bars = [
+        {
+            "type": "bar",
+            "x": shares.loc[value].to_numpy(),
+            "y": list(table.columns),
+            "orientation": "h",
+            "name": name,
             # What a selected bar stands for.
-            legendgroup=value,
-            marker={"color": colours[value], "line": {"width": 0}},
-            **UNFADED,
-            customdata=np.column_stack([table.loc[value], totals]),
-            hovertemplate=f"%{{y}}, {name}<br>%{{customdata[0]:,}} of %{{customdata[1]:,}} {noun} (%{{x:.0%}})"
+            "legendgroup": value,
+            "marker": {"color": colours[value], "line": {"width": 0}},
+            "customdata": np.column_stack([table.loc[value], totals]),
+            "hovertemplate": f"%{{y}}, {name}<br>%{{customdata[0]:,}} of %{{customdata[1]:,}} {noun} (%{{x:.0%}})"
             "<extra></extra>",
-        )
-    figure.update_xaxes(
-        title=share_axis(task, unit),
-        tickformat=".0%",
-        range=[0, 1.04],
-        dtick=0.25,
+        }
+        for value, name in names.items()
+        if value in table.index
+    ]
+    return new_figure(
+        CARD_HEIGHT,
+        [one | UNFADED for one in bars],
+        barmode="stack",
+        legend={"traceorder": "normal", "itemwidth": 30},
+        clickmode="event+select",
+        xaxis={"title": share_axis(task, unit), "tickformat": ".0%", "range": [0, 1.04], "dtick": 0.25},
+        yaxis={"autorange": "reversed", "tickfont": {"size": 13}, "categoryarray": list(task.codes)},
     )
-    figure.update_yaxes(autorange="reversed", tickfont={"size": 13}, categoryarray=list(task.codes))
-    return figure
 
 
 def positive_share_dots(task: Task, shares: pd.DataFrame, unit: Unit, is_by_age: bool) -> go.Figure:
@@ -226,40 +240,33 @@ def positive_share_dots(task: Task, shares: pd.DataFrame, unit: Unit, is_by_age:
     ordered = shares if is_by_age else shares.sort_values("share", ascending=False, kind="stable")
     noun, yes = unit_noun(task, unit), task.question.positive
     value, group = ("y", "x") if is_by_age else ("x", "y")
-    figure = new_figure(CARD_HEIGHT, showlegend=False, clickmode="event+select")
-    figure.add_scatter(
-        **{value: ordered["share"].to_numpy(), group: list(ordered.index)},
-        **{
-            f"error_{value}": {
-                "type": "data",
-                "symmetric": False,
-                "array": (ordered["high"] - ordered["share"]).fillna(0).to_numpy(),
-                "arrayminus": (ordered["share"] - ordered["low"]).fillna(0).to_numpy(),
-                "color": translucent(ACCENT, 0.6),
-                "thickness": 2,
-                "width": 0,
-            }
+    dots = {
+        "type": "scatter",
+        value: ordered["share"].to_numpy(),
+        group: list(ordered.index),
+        f"error_{value}": {
+            "type": "data",
+            "symmetric": False,
+            "array": (ordered["high"] - ordered["share"]).fillna(0).to_numpy(),
+            "arrayminus": (ordered["share"] - ordered["low"]).fillna(0).to_numpy(),
+            "color": translucent(ACCENT, 0.6),
+            "thickness": 2,
+            "width": 0,
         },
-        mode="markers",
-        marker={"color": ACCENT, "size": 9},
-        **UNFADED,
-        customdata=ordered[["positive", "n", "low", "high", "lesions"]].to_numpy(dtype=float),
-        hovertemplate=f"%{{{group}}}<br>%{{{value}:.0%}} {yes}, 95 % interval %{{customdata[2]:.0%}} to "
+        "mode": "markers",
+        "marker": {"color": ACCENT, "size": 9},
+        "customdata": ordered[["positive", "n", "low", "high", "lesions"]].to_numpy(dtype=float),
+        "hovertemplate": f"%{{{group}}}<br>%{{{value}:.0%}} {yes}, 95 % interval %{{customdata[2]:.0%}} to "
         f"%{{customdata[3]:.0%}}<br>%{{customdata[0]:,}} of %{{customdata[1]:,}} {noun}, %{{customdata[4]:,}} "
-        f"{task.words.subjects}"
-        "<extra></extra>",
-    )
-    share_axis = {
-        "title": f"{yes} share of {noun}",
-        "tickformat": ".0%",
-        "rangemode": "tozero",
-        "nticks": 6,
+        f"{task.words.subjects}<extra></extra>",
     }
-    if is_by_age:
-        _age_axis(figure)
-        figure.update_xaxes(title=AGE_AXIS_TITLE)
-        figure.update_yaxes(**share_axis)
-    else:
-        figure.update_xaxes(**share_axis, showgrid=True)
-        figure.update_yaxes(type="category", autorange="reversed")
-    return figure
+    of_shares = {"title": f"{yes} share of {noun}", "tickformat": ".0%", "rangemode": "tozero", "nticks": 6}
+    sites = {"type": "category", "autorange": "reversed"}
+    return new_figure(
+        CARD_HEIGHT,
+        [dots | UNFADED],
+        showlegend=False,
+        clickmode="event+select",
+        xaxis=AGE_AXIS if is_by_age else of_shares | {"showgrid": True},
+        yaxis=of_shares if is_by_age else sites,
+    )

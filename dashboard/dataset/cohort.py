@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from data.datasets.cohort import AGE_STEP, MAX_AGE, MIN_AGE, age_bands
 from data.datasets.ham10000 import IMAGES_OF_LESION
@@ -16,6 +17,8 @@ from model.measures.shares import clustered_interval
 Unit = Literal["images", "lesions"]
 
 UNKNOWN = "unknown"
+AGES = range(MIN_AGE, MAX_AGE + 1, AGE_STEP)
+AGE_LABELS: list[str] = [*map(str, AGES), UNKNOWN]
 
 
 @dataclass(frozen=True)
@@ -40,41 +43,33 @@ def cross_count(task: Task, counts: pd.DataFrame, column: str, unit: str) -> pd.
     """Counts of each value of a column (rows) by dx (columns, all codes of the task in order).
 
     Returns:
-        Ages ascending as whole numbers from 0 to 85 in steps of 5, then `unknown`, all present even where 0, so that an
-        axis does not jump; any other column by falling total.
+        Ages ascending as five-year bands, `0`, `5` ... `85`, then `unknown`, all present even where 0, so that an axis
+        does not jump (an age between two bands goes to the lower one, one above the last band to the last); any other
+        column by falling total.
     """
+    return _weighed_count(task, counts, column, counts[unit].to_numpy())
+
+
+def _weighed_count(task: Task, counts: pd.DataFrame, column: str, weights: NDArray[np.int64]) -> pd.DataFrame:
+    """The same of any whole number, (N,), that each row of the counts weighs."""
     groups, row_of = _rows_of(counts, column)
-    column_of = pd.Categorical(counts["dx"], categories=list(task.codes)).codes
+    column_of = pd.Index(task.codes).get_indexer(counts["dx"])
     # bincount on cell numbers: a pivot table costs ten times as much, at every move of a filter.
     shape = (len(groups), len(task.codes))
-    cells = np.bincount(row_of * shape[1] + column_of, weights=counts[unit], minlength=shape[0] * shape[1]).astype(
-        np.int64
-    )
-    table = pd.DataFrame(cells.reshape(shape), index=groups, columns=list(task.codes))
+    cells = np.bincount(row_of * shape[1] + column_of, weights=weights, minlength=shape[0] * shape[1])
+    table = pd.DataFrame(cells.astype(np.int64).reshape(shape), index=groups, columns=list(task.codes))
     if column == "age":
         return table
     return table.loc[table.sum(axis=1).sort_values(ascending=False, kind="stable").index]
 
 
-def _rows_of(counts: pd.DataFrame, column: str) -> tuple[list[str], np.ndarray]:
+def _rows_of(counts: pd.DataFrame, column: str) -> tuple[list[str], NDArray[np.int64]]:
     """The groups of a column, and the group number of each row."""
     if column == "age":
-        labels = pd.Categorical(age_labels(counts["age"]), categories=AGE_LABELS)
-        return AGE_LABELS, labels.codes.astype(np.int64)
+        bands = age_bands(counts["age"]).to_numpy(float) // AGE_STEP
+        return AGE_LABELS, np.where(np.isnan(bands), len(AGES), bands).astype(np.int64)
     row_of, groups = pd.factorize(counts[column], sort=True)
     return [str(group) for group in groups], row_of
-
-
-AGES = range(MIN_AGE, MAX_AGE + 1, AGE_STEP)
-AGE_LABELS: list[str] = [*map(str, AGES), UNKNOWN]
-
-
-def age_labels(age: pd.Series) -> pd.Series:
-    """Ages as labels of five-year bands, `0`, `5` ... `85`, and `unknown` where missing.
-
-    An age between two bands goes to the lower one, an age above the last band to the last.
-    """
-    return age_bands(age).astype("Int64").astype("string").fillna(UNKNOWN).astype(object)
 
 
 def positive_share(task: Task, counts: pd.DataFrame, column: str, unit: Unit) -> pd.DataFrame:
@@ -93,8 +88,8 @@ def positive_share(task: Task, counts: pd.DataFrame, column: str, unit: Unit) ->
     table = cross_count(task, counts, column, unit)
     lesions = cross_count(task, counts, column, "lesions").reindex(table.index, fill_value=0).sum(axis=1)
     # Each image of a lesion of m images counts m, so that the lesion counts m squared.
-    weighed = counts.assign(squares=counts[unit] * (counts[IMAGES_OF_LESION] if unit == "images" else 1))
-    squares = cross_count(task, weighed, column, "squares").reindex(table.index, fill_value=0)
+    each = counts[IMAGES_OF_LESION].to_numpy() if unit == "images" else 1
+    squares = _weighed_count(task, counts, column, counts[unit].to_numpy() * each).reindex(table.index, fill_value=0)
     positives = list(task.question.positives)
     result = pd.DataFrame({"positive": table[positives].sum(axis=1), "n": table.sum(axis=1), "lesions": lesions})
     result = result.assign(of_positive=squares[positives].sum(axis=1), squares=squares.sum(axis=1))

@@ -7,7 +7,9 @@ names only the colours that mean something. Titles stand above a chart as text, 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from textwrap import wrap
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,43 +28,42 @@ CARD_HEIGHT = 360  # pixels; fifteen body sites still have a readable row each
 ROW_HEIGHT, AXIS_HEIGHT = 32, 70
 NAME_LENGTH = 28  # characters a line
 
-TEMPLATE = go.layout.Template(
-    layout=go.Layout(
-        paper_bgcolor=TRANSPARENT,
-        plot_bgcolor=TRANSPARENT,
-        separators=".,",
-        bargap=0.25,
-        hoverlabel={"align": "left"},
-        xaxis={"zeroline": False, "automargin": True},
-        yaxis={"zeroline": False, "automargin": True},
-    )
-)
+# Plain dictionaries: Plotly checks every attribute when a figure is made, and again whenever an object is passed on.
+_AXIS = {"zeroline": False, "automargin": True}
+TEMPLATE: dict[str, Any] = {
+    "layout": {
+        "paper_bgcolor": TRANSPARENT,
+        "plot_bgcolor": TRANSPARENT,
+        "separators": ".,",
+        "bargap": 0.25,
+        "hoverlabel": {"align": "left"},
+        "xaxis": _AXIS,
+        "yaxis": _AXIS,
+    }
+}
+_LEGEND = {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "xanchor": "left", "title": {"text": ""}}
+
+Trace = dict[str, Any]
 
 
-def new_figure(height: int, **layout: object) -> go.Figure:
-    """An empty figure in the project's template; dragging does not zoom, so that a phone can scroll past it.
+def new_figure(height: int, traces: Sequence[Trace] = (), **layout: Any) -> go.Figure:
+    """A figure in the project's template; dragging does not zoom, so that a phone can scroll past it.
 
     Args:
         height: pixels.
-        layout: further layout attributes.
+        traces: what is drawn, with `type`. A page of figures that is drawn anew at every click gives all of them and
+            the axes here: to add them one by one costs five times as much.
+        layout: further layout attributes; those of `legend` are added to the project's.
     """
-    return go.Figure(
-        layout=go.Layout(
-            template=TEMPLATE,
-            height=height,
-            margin={"l": 8, "r": 12, "t": 12, "b": 8},
-            dragmode=False,
-            font={"size": 13},
-            legend={
-                "orientation": "h",
-                "x": 0,
-                "y": 1.02,
-                "yanchor": "bottom",
-                "xanchor": "left",
-                "title": {"text": ""},
-            },
-        )
-    ).update_layout(**layout)
+    attributes = {
+        "template": TEMPLATE,
+        "height": height,
+        "margin": {"l": 8, "r": 12, "t": 12, "b": 8},
+        "dragmode": False,
+        "font": {"size": 13},
+    }
+    legend = _LEGEND | layout.pop("legend", {})
+    return go.Figure({"data": list(traces), "layout": attributes | layout | {"legend": legend}})
 
 
 def add_share_cells(
@@ -125,21 +126,20 @@ def _let_cells_be_clicked(figure: go.Figure, shares: np.ndarray, customdata: np.
     )
 
 
-def spaced_percents(figure: go.Figure) -> go.Figure:
-    """A copy whose shares read as all others do, `95 %`, which Plotly's own format cannot write.
+def space_percents(figure: go.Figure) -> None:
+    """Let the shares of a figure read as all others do, `95 %`, which Plotly's own format cannot write.
 
-    What a hover shows of a share is written out, point by point, and so are the ticks of axes of shares.
+    What a hover shows of a share is written out, point by point, and so are the ticks of axes of shares. The figure
+    itself is changed: it is drawn once, and a copy of it costs as much as its making.
     """
-    spaced = go.Figure(figure)
-    for trace in spaced.data:
+    for trace in figure.data:
         _write_out_hover(trace)
-    for letter, axes in (("x", spaced.select_xaxes()), ("y", spaced.select_yaxes())):
+    for letter, axes in (("x", figure.select_xaxes()), ("y", figure.select_yaxes())):
         for axis in axes:
             if axis.tickformat == ".0%":
-                ticks = _share_ticks(axis, [getattr(trace, letter) for trace in spaced.data])
+                ticks = _share_ticks(axis, [getattr(trace, letter) for trace in figure.data])
                 axis.update(tickvals=ticks, ticktext=[percent_of(tick, 0) for tick in ticks], tickformat=None)
                 axis.update(dtick=None, nticks=None)
-    return spaced
 
 
 def percent_of(share: float, decimals: int) -> str:

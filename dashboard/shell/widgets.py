@@ -15,7 +15,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from dashboard.shell import errors, formats, resources
-from dashboard.shell.charts import spaced_percents
+from dashboard.shell.charts import space_percents
 from dashboard.shell.settings import settings
 from data.tasks.task import Task
 from model.inference.artifact import Artifact, ArtifactMismatch
@@ -132,7 +132,7 @@ def chart(
     Args:
         title: what is shown.
         data: on what data, with n; title and data are also the text for screen readers.
-        figure: the figure.
+        figure: drawn here and nowhere else, see `dashboard.shell.charts.space_percents`.
         key: stable identity, so that the chart changes in place.
         note: a quiet line under the figure.
         has_heading: whether to draw title and data; False where the caller has placed them.
@@ -141,7 +141,8 @@ def chart(
     """
     if has_heading:
         chart_heading(title, data)
-    event = st.plotly_chart(spaced_percents(figure), key=key, config=CHART_CONFIG, alt=f"{title}. {data}.", **plotly)
+    space_percents(figure)
+    event = st.plotly_chart(figure, key=key, config=CHART_CONFIG, alt=f"{title}. {data}.", **plotly)
     if note:
         st.html(f'<p class="lens-data">{escape(note)}</p>')
     with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", key=f"{key}_files"):

@@ -32,11 +32,16 @@ def test_parts_lie_apart_and_inside_the_picture() -> None:
 def test_more_images_are_darker_and_a_chosen_site_has_a_thick_line() -> None:
     counts = pd.Series({"back": 100, "face": 1, "trunk": 7})
     parts = body_map(SKIN, counts, "images", chosen=("face",)).data[:-1]
-    opacity = [float(part.fillcolor.rstrip(")").split(",")[-1]) for part in parts]
-    names = [site for view in (FRONT, REAR) for site, outlines in view.items() for _ in outlines]
-    of = dict(zip(names, opacity, strict=True))
+    of = {part.name: float(part.fillcolor.rstrip(")").split(",")[-1]) for part in parts}
+    assert set(of) == set(FRONT) | set(REAR)
     assert of["back"] > of["face"] > of["chest"]
-    assert [name for name, part in zip(names, parts, strict=True) if part.line.width > 2] == ["face"]
+    assert [part.name for part in parts if part.line.width > 2] == ["face"]
+
+
+def test_a_site_is_drawn_wherever_it_is_seen_with_gaps_between_its_parts() -> None:
+    hands = next(part for part in body_map(SKIN, by_site(), "images").data if part.name == "hand")
+    places = [[i for i, x in enumerate(hands.x) if x is None], [i for i, y in enumerate(hands.y) if y is None]]
+    assert places[0] == places[1] and len(places[0]) == len(FRONT["hand"]) + len(REAR["hand"]) - 1 == 3
 
 
 def test_a_dataset_of_other_sites_has_no_body_map() -> None:

@@ -12,7 +12,6 @@ from dashboard.dataset.cohort import (
     AGE_LABELS,
     CohortSize,
     Unit,
-    age_labels,
     cohort_size,
     count_by_dx,
     cross_count,
@@ -72,8 +71,10 @@ def test_cross_count_by_age_has_every_band_and_unknown_last() -> None:
     assert table.loc["10"].sum() == 0
 
 
-def test_age_labels_take_the_lower_band_and_end_at_the_last() -> None:
-    assert list(age_labels(pd.Series([0.0, 52.0, 85.0, 97.0, np.nan]))) == ["0", "50", "85", "85", "unknown"]
+def test_ages_count_in_the_lower_band_and_at_the_last() -> None:
+    ages = pd.DataFrame({"age": [0.0, 52.0, 85.0, 97.0, np.nan], "dx": "mel", "images": 1})
+    counted = cross_count(SKIN, ages, "age", "images")["mel"]
+    assert counted[counted > 0].to_dict() == {"0": 1, "50": 1, "85": 2, "unknown": 1}
 
 
 def test_positive_share_is_counted_by_hand() -> None:
