@@ -12,7 +12,7 @@ from data.tasks.task import Task
 
 # Of a link that anybody may have written.
 MOST_NAMED, MOST_SHOWN = 10, 60
-_DROPPED = "**The link asks for something that this dataset does not have**, which was left out: {values}."
+_DROPPED = "**The link asks for something that is not on offer here**, which was left out: {values}."
 
 
 def described(task: Task, wanted: CohortFilter) -> str:

@@ -7,8 +7,9 @@ import math
 import pandas as pd
 import streamlit as st
 
-from dashboard.evaluation import decision_wording, wording
+from dashboard.evaluation import decision_state, decision_wording, wording
 from dashboard.evaluation.curves import decision_curve
+from dashboard.evaluation.decision_state import share_of_positives
 from dashboard.evaluation.metric_tables import quiet, row_name
 from dashboard.evaluation.tables import benefit_frame, counts_frame, reweighed, threshold_frame
 from dashboard.shell import metrics, resources
@@ -22,10 +23,6 @@ from model.measures.shares import ThresholdMetrics
 
 THRESHOLD_STEP = 0.001
 PREVALENCE_STEP = 0.001
-MAX_PREVALENCE = 0.6
-MAX_WEIGHT = 500
-_QUESTION, _THRESHOLD, _PREVALENCE = "evaluation_question", "evaluation_threshold", "evaluation_prevalence"
-_WEIGHT = "evaluation_weight"
 
 
 @st.fragment
@@ -41,51 +38,45 @@ def bench() -> None:
             _benefit(task, question, measured, prevalence)
         with grid.cell():
             _decision_curve(task, data, question, measured, prevalence)
-
-
-def chosen() -> tuple[str, ThresholdMetrics]:
-    """The decision that this session looks at, and what the threshold it has chosen does."""
-    question = st.session_state.setdefault(_QUESTION, resources.artifact().task.question.key)
-    chosen_threshold = st.session_state.setdefault(_THRESHOLD, _starting_threshold(_points_of(question)))
-    return question, resources.thresholds(question).at(chosen_threshold)
+    decision_state.write_address()
 
 
 def _threshold_card(task: Task, data: str) -> tuple[str, ThresholdMetrics, float]:
     chart_heading(wording.THRESHOLD_TITLE, data)
-    chosen()  # so that the widgets have what they start with
+    decision_state.chosen()  # so that the widgets have what they start with
     question = st.selectbox(
         "Decision",
         questions_of(task),
         format_func=lambda asked: wording.question_name(task, asked),
-        key=_QUESTION,
-        on_change=_forget_threshold,
+        key=decision_state.QUESTION,
+        on_change=decision_state.start_question,
         label_visibility="collapsed",
         persist_state="session",
     )
-    _operating_point_buttons(_points_of(question))
+    _operating_point_buttons(decision_state.points_of(question))
     st.slider(
         "Threshold",
         0.0,
         1.0,
         step=THRESHOLD_STEP,
         format="percent",
-        key=_THRESHOLD,
+        key=decision_state.THRESHOLD,
         help=wording.threshold_help(task, question),
         persist_state="session",
     )
-    question, measured = chosen()
-    st.session_state.setdefault(_PREVALENCE, _starting_prevalence(question))
+    question, measured = decision_state.chosen()
+    decision_state.set_defaults(question)
     prevalence = st.slider(
         wording.PREVALENCE_LABEL,
         0.0,
-        MAX_PREVALENCE,
+        decision_state.MAX_PREVALENCE,
         step=PREVALENCE_STEP,
         format="percent",
-        key=_PREVALENCE,
-        help=wording.prevalence_help(_share(measured)),
+        key=decision_state.PREVALENCE,
+        help=wording.prevalence_help(share_of_positives(measured)),
         persist_state="session",
     )
-    st.caption(decision_wording.prevalence_preset(_share(measured)))
+    st.caption(decision_wording.prevalence_preset(share_of_positives(measured)))
     at_prevalence = reweighed(measured, prevalence)
     frame = threshold_frame(question, measured, at_prevalence)
     _threshold_table(task, question, frame)
@@ -100,17 +91,16 @@ def _counts(task: Task, data: str, question: str, measured: ThresholdMetrics, pr
     html_table(("images", "of 1,000", "95 % interval"), rows, numeric=(1,))
     positives = measured.counts.true_positives + measured.counts.false_negatives
     negatives = measured.counts.n - positives
-    quiet(decision_wording.counted_on(task, question, prevalence, _share(measured), positives, negatives))
+    quiet(decision_wording.counted_on(task, question, prevalence, share_of_positives(measured), positives, negatives))
     csv_download(counts_frame(counts, prevalence), f"of_1000_{question}.csv", key="of_1000_csv")
 
 
 def _benefit(task: Task, question: str, measured: ThresholdMetrics, prevalence: float) -> None:
-    st.session_state.setdefault(_WEIGHT, _starting_weight(question))
     weight = st.number_input(
         decision_wording.weight_label(task, question),
         1,
-        MAX_WEIGHT,
-        key=_WEIGHT,
+        decision_state.MAX_WEIGHT,
+        key=decision_state.WEIGHT,
         help=task.worded(decision_wording.BENEFIT_HELP),
         persist_state="session",
     )
@@ -119,7 +109,7 @@ def _benefit(task: Task, question: str, measured: ThresholdMetrics, prevalence: 
     st.button(
         decision_wording.set_to_implied(implied),
         key="evaluation_set_implied",
-        on_click=_set_threshold,
+        on_click=decision_state.set_threshold,
         args=(round(implied, 3),),
         disabled=math.isclose(measured.threshold, implied, abs_tol=THRESHOLD_STEP / 2),
     )
@@ -139,11 +129,6 @@ def _decision_curve(task: Task, data: str, question: str, measured: ThresholdMet
     title, note = decision_wording.CURVE_TITLE, task.worded(decision_wording.CURVE_NOTE)
     chart(title, data, figure, "decision_chart", note=note)
     csv_download(table.assign(question=question), f"decision_curve_{question}.csv", key="decision_csv")
-
-
-def _share(measured: ThresholdMetrics) -> float:
-    """Of the images, the share that is positive."""
-    return (measured.counts.true_positives + measured.counts.false_negatives) / max(measured.counts.n, 1)
 
 
 def _threshold_table(task: Task, question: str, frame: pd.DataFrame) -> None:
@@ -167,40 +152,7 @@ def _operating_point_buttons(points: tuple[OperatingPoint, ...]) -> None:
             st.button(
                 wording.operating_point_button(point.target_sensitivity, point.threshold),
                 key=f"operating_point_{point.name}",
-                on_click=_set_threshold,
+                on_click=decision_state.set_threshold,
                 args=(point.threshold,),
                 help=wording.OPERATING_POINT_HELP,
             )
-
-
-def _points_of(question: str) -> tuple[OperatingPoint, ...]:
-    """The stored operating points are those of the task's question."""
-    artifact = resources.artifact()
-    return artifact.operating_points if question == artifact.task.question.key else ()
-
-
-def _set_threshold(threshold: float) -> None:
-    st.session_state[_THRESHOLD] = threshold
-
-
-def _forget_threshold() -> None:
-    """A new question starts at its own threshold and prevalence."""
-    question = st.session_state[_QUESTION]
-    st.session_state[_THRESHOLD] = _starting_threshold(_points_of(question))
-    st.session_state[_PREVALENCE] = _starting_prevalence(question)
-    st.session_state[_WEIGHT] = _starting_weight(question)
-
-
-def _starting_threshold(points: tuple[OperatingPoint, ...]) -> float:
-    return points[0].threshold if points else 0.5
-
-
-def _starting_prevalence(question: str) -> float:
-    """The share of the locked test images that are positive, as far as the slider goes."""
-    return min(round(_share(resources.thresholds(question).at(0.5)), 3), MAX_PREVALENCE)
-
-
-def _starting_weight(question: str) -> int:
-    """What the threshold that a question starts at says of the two kinds of error."""
-    odds = threshold_odds(_starting_threshold(_points_of(question)))
-    return min(max(round(1 / max(odds, 1 / MAX_WEIGHT)), 1), MAX_WEIGHT)

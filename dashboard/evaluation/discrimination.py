@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard.evaluation import curves as figures
-from dashboard.evaluation import decisions, wording
+from dashboard.evaluation import decision_state, wording
 from dashboard.evaluation.metric_tables import WIDE_CARD
 from dashboard.shell import resources
 from dashboard.shell.widgets import card_grid, chart
@@ -27,7 +27,7 @@ def curves() -> None:
         wrap=True,
         persist_state="session",
     )
-    points, (question, measured) = resources.artifact().operating_points, decisions.chosen()
+    points, (question, measured) = resources.artifact().operating_points, decision_state.chosen()
     with card_grid(WIDE_CARD, columns=2) as grid:
         with grid.cell():
             figure = figures.roc(task, resources.test_roc_curves(), shown, points, question, measured)

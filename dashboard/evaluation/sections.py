@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from dashboard.evaluation import cohort, decisions, discrimination, errors, widgets
+from dashboard.answer.cohort import dropped
+from dashboard.evaluation import cohort, decision_state, decisions, discrimination, errors, widgets
 from dashboard.evaluation.comparison import section as comparison
 from dashboard.evaluation.studies import heatmaps, trust
 from dashboard.evaluation.trained import costs, models
@@ -72,6 +73,8 @@ def navigation() -> None:
     cohort.banner()
     if cohort.is_empty():
         return
+    if unknown := decision_state.follow_address():
+        st.info(dropped(unknown), icon=":material/link_off:")
     asked = asked_section()
     st.session_state[_TABS] = asked.title
     tabs = st.tabs([one.title for one in SECTIONS], key=_TABS, on_change=_note_in_address)

@@ -29,6 +29,17 @@ def test_a_section_has_an_address_of_its_own(page: Page, address: str) -> None:
     expect(page.get_by_role("slider", name="Threshold")).to_be_visible(timeout=PATIENCE)
 
 
+def test_a_link_carries_the_threshold_and_a_moved_one_stays_in_the_address(page: Page, address: str) -> None:
+    page.goto(f"{address}/evaluation?section=decisions&threshold=0.4")
+    threshold = page.get_by_role("slider", name="Threshold")
+    expect(threshold).to_have_value("0.4", timeout=PATIENCE)
+    threshold.focus()
+    page.keyboard.press("ArrowRight")
+    expect(page).to_have_url(re.compile(r"\?section=decisions&threshold=0.401$"), timeout=PATIENCE)
+    page.reload()
+    expect(threshold).to_have_value("0.401", timeout=PATIENCE)
+
+
 def test_sections_are_reached_by_keyboard(page: Page, address: str) -> None:
     page.goto(f"{address}/evaluation?section=errors")
     tab(page, "Errors").focus()
