@@ -42,9 +42,7 @@ with explained_errors():
     sign_in.user_bar()
     if sign_in.is_in():
         read_only_banner()
-        tab.guard(state.keep_draft, state.is_any_unsaved)
-        if state.restore_draft():
-            st.rerun()
+        tab.guard(state.keep_draft, state.is_any_unsaved, state.restore_draft)
         model_selector()
     page.run()
     state.keep_draft()

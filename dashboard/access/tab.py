@@ -75,14 +75,15 @@ def _component() -> Any:
 
 
 @st.fragment(key=_GUARD)
-def guard(keep: Callable[[], None], is_unsaved: Callable[[], bool]) -> None:
+def guard(keep: Callable[[], None], is_unsaved: Callable[[], bool], restore: Callable[[], bool]) -> None:
     """Learn the tab's name, and have the browser ask before a page with unsaved work is left or refreshed.
 
-    A fragment: what the browser says redraws nothing.
+    A fragment: what the browser says redraws nothing, unless there is work to take up.
 
     Args:
         keep: called when the browser has sent what stands in a field.
         is_unsaved: says whether leaving would lose work.
+        restore: called once the name is known; takes up what is held for this tab, and says whether there was any.
     """
     said = _component()(
         key=_COMPONENT,
@@ -92,7 +93,8 @@ def guard(keep: Callable[[], None], is_unsaved: Callable[[], bool]) -> None:
     )
     if name() is None and re.fullmatch("[0-9a-f]{32}", str(said.name or "")):
         st.session_state[_NAME] = said.name
-        st.rerun()
+        if restore():
+            st.rerun()
 
 
 def fragments() -> list[str]:

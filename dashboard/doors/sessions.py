@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 from google.protobuf.message import DecodeError
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit import config, runtime
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+
+from dashboard.doors import haste
 
 # What pages send. Of the others one clears the caches of all users, and one writes files beside the program.
 ALLOWED = {"rerun_script", "stop_script", "app_heartbeat", "file_urls_request", "backend_operation_request"}
@@ -21,7 +24,8 @@ GONE_FOR_GOOD = {1000, 1001}
 
 
 class SessionDoor:
-    """Middleware of websockets: drops messages that no page sends, and closes sessions that nobody comes back to.
+    """Middleware of websockets: drops messages that no page sends, closes sessions that nobody comes back to, and
+    keeps what is done in haste.
 
     Streamlit keeps a session for `server.disconnectedSessionTTL` seconds after its browser went, and what it holds for
     longer, until another session ends.
@@ -35,7 +39,7 @@ class SessionDoor:
         """Pass on what comes and goes."""
         if scope["type"] != "websocket":
             return await self.app(scope, receive, send)
-        session, code = "", 1006
+        session, code, page = "", 1006, haste.OpenPage()
 
         async def receive_allowed() -> Message:
             nonlocal code
@@ -43,14 +47,27 @@ class SessionDoor:
                 message = await receive()
                 if message["type"] == "websocket.disconnect":
                     code = message.get("code", code)
-                if message["type"] != "websocket.receive" or is_allowed(message.get("bytes") or b""):
+                if message["type"] != "websocket.receive":
                     return message
+                asked = asked_by(message.get("bytes") or b"")
+                if asked is None:
+                    return message
+                if not is_allowed(asked):
+                    continue
+                if session and (answer := haste.addresses(asked, session)):
+                    with suppress(OSError):  # the browser has gone, which the next message says
+                        await send({"type": "websocket.send", "bytes": answer.SerializeToString()})
+                    continue
+                return {**message, "bytes": asked.SerializeToString()} if page.mend(asked) else message
 
         async def send_watched(message: Message) -> None:
             nonlocal session
-            if not session and message["type"] == "websocket.send":
-                session = session_in(message.get("bytes") or b"")
-                self._keep(session)
+            if message["type"] == "websocket.send":
+                told = ForwardMsg.FromString(message.get("bytes") or b"")
+                page.note(told)
+                if not session:
+                    session = session_in(told)
+                    self._keep(session)
             await send(message)
 
         try:
@@ -75,24 +92,27 @@ class SessionDoor:
             runtime.get_instance().close_session(session)
 
 
-def is_allowed(content: bytes) -> bool:
-    """Whether a page of ours may send this; what is no message at all is left to Streamlit, which hangs up."""
+def asked_by(content: bytes) -> BackMsg | None:
+    """What a browser sent; None for what is no message at all, which is left to Streamlit, which hangs up."""
     try:
-        message = BackMsg.FromString(content)
+        return BackMsg.FromString(content)
     except DecodeError:
-        return True
-    kind = message.WhichOneof("type")
+        return None
+
+
+def is_allowed(asked: BackMsg) -> bool:
+    """Whether a page of ours may send this."""
+    kind = asked.WhichOneof("type")
     if kind == "backend_operation_request":
-        return message.backend_operation_request.WhichOneof("payload") in ALLOWED_OPERATIONS
+        return asked.backend_operation_request.WhichOneof("payload") in ALLOWED_OPERATIONS
     if kind == "file_urls_request":
-        return len(message.file_urls_request.file_names) <= MOST_ADDRESSES
+        return len(asked.file_urls_request.file_names) <= MOST_ADDRESSES
     return kind in ALLOWED
 
 
-def session_in(content: bytes) -> str:
+def session_in(told: ForwardMsg) -> str:
     """The id of the session that a message to the browser begins, empty where it begins none."""
-    message = ForwardMsg.FromString(content)
-    return message.new_session.initialize.session_id if message.WhichOneof("type") == "new_session" else ""
+    return told.new_session.initialize.session_id if told.WhichOneof("type") == "new_session" else ""
 
 
 def _seconds_kept() -> float:

@@ -175,6 +175,17 @@ def test_refresh_brings_back_queue_reads_and_what_was_typed(monkeypatch: pytest.
     assert (case.lesion.note, case.patient.reference, case.decision.dx) == ("two colours", "Q-9", "df")
 
 
+def test_a_page_is_drawn_again_only_where_something_is_held_for_the_tab(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = []
+    monkeypatch.setattr("dashboard.shell.widgets.research_banner", lambda: drawn.append("banner"))
+    page = opened_app(monkeypatch)
+    assert len(drawn) == 1
+    upload(accepted(page), FIRST)
+    drawn.clear()
+    assert "sharp enough" in shown(opened_app(monkeypatch))
+    assert len(drawn) == 2
+
+
 def test_refresh_during_an_analysis_comes_back_to_the_image_that_was_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     page = upload(accepted(opened_app(monkeypatch)), FIRST, SECOND)
     give_own_read(page)

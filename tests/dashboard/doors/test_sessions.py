@@ -12,7 +12,7 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from dashboard.doors import sessions
-from dashboard.doors.sessions import MOST_ADDRESSES, SessionDoor, is_allowed, session_in
+from dashboard.doors.sessions import MOST_ADDRESSES, SessionDoor, asked_by, is_allowed, session_in
 
 
 def sent(**fields: object) -> bytes:
@@ -46,11 +46,10 @@ def rerun() -> bytes:
         addresses(MOST_ADDRESSES),
         operation("deferred_file"),
         operation("dataframe_chunk"),
-        b"\xff no message at all",
     ],
 )
 def test_what_pages_send_is_passed_on(content: bytes) -> None:
-    assert is_allowed(content)
+    assert is_allowed(BackMsg.FromString(content))
 
 
 @pytest.mark.parametrize(
@@ -69,14 +68,14 @@ def test_what_pages_send_is_passed_on(content: bytes) -> None:
     ],
 )
 def test_what_no_page_sends_is_dropped(content: bytes) -> None:
-    assert not is_allowed(content)
+    assert not is_allowed(BackMsg.FromString(content))
 
 
 def test_the_session_is_known_by_its_first_message() -> None:
     message = ForwardMsg()
     message.new_session.initialize.session_id = "one"
-    assert session_in(message.SerializeToString()) == "one"
-    assert session_in(ForwardMsg(script_finished=0).SerializeToString()) == ""
+    assert session_in(message) == "one"
+    assert session_in(ForwardMsg(script_finished=0)) == ""
 
 
 class Streamlit:
@@ -126,9 +125,10 @@ async def visit(door: SessionDoor, code: int, contents: Iterable[bytes] = ()) ->
 
 
 def test_caches_are_not_cleared_and_the_rest_arrives(streamlit: Streamlit) -> None:
-    contents = [rerun(), sent(clear_cache=True), sent(stop_script=True)]
+    contents = [rerun(), sent(clear_cache=True), sent(stop_script=True), b"\xff no message at all"]
     asyncio.run(visit(SessionDoor(streamlit), 1001, contents))
-    assert streamlit.received == [contents[0], contents[2]]
+    assert asked_by(contents[3]) is None
+    assert streamlit.received == [contents[0], *contents[2:]]
 
 
 @pytest.mark.parametrize("code", [1000, 1001])
