@@ -52,7 +52,8 @@ def row_name(text: str, note: str = "") -> Html:
 
 
 def with_note(text: str, note: str) -> Html:
-    return Html(f'{escape(text)}<br><small style="margin: 0">{escape(note)}</small>' if note else escape(text))
+    shown = text if isinstance(text, Html) else escape(text)
+    return Html(f'{shown}<br><small style="margin: 0">{escape(note)}</small>' if note else shown)
 
 
 def quiet(text: str) -> None:

@@ -12,6 +12,8 @@ from tests.support.servers.browser_server import PATIENCE
 pytest_plugins = ("tests.support.servers.browser_server",)
 pytestmark = pytest.mark.browser
 
+ISIC = re.compile("^ISIC_")
+
 
 def tab(page: Page, name: str) -> Locator:
     return page.get_by_role("tab", name=name, exact=True)
@@ -72,4 +74,22 @@ def test_a_click_on_a_cell_shows_its_images(page: Page, address: str) -> None:
     page.mouse.click(x, y)
     expect(page.get_by_text("mel taken for nv: ")).to_be_visible(timeout=PATIENCE)
     # No dataset folder is set: the rows stand without pictures.
-    expect(page.get_by_role("row", name=re.compile("^ISIC_")).first).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_role("row", name=ISIC).first).to_be_visible(timeout=PATIENCE)
+
+
+def test_a_row_of_subgroups_shows_its_images_by_keyboard_and_by_click(page: Page, address: str) -> None:
+    page.goto(f"{address}/evaluation?section=subgroups")
+    images, rows = page.get_by_role("region", name="Images behind the figures"), page.get_by_role("row", name=ISIC)
+    button = page.get_by_role("button", name="Female: show the images")
+    expect(button).to_have_attribute("aria-pressed", "false", timeout=PATIENCE)
+    button.focus()
+    page.keyboard.press("Enter")
+    # The images stand far below: the reader is taken there.
+    expect(images).to_be_focused(timeout=PATIENCE)
+    expect(images.get_by_text(re.compile("^Sex female: ")).last).to_be_in_viewport(timeout=PATIENCE)
+    expect(rows.first).to_be_visible(timeout=PATIENCE)
+    expect(button).to_have_attribute("aria-pressed", "true", timeout=PATIENCE)
+    # Anywhere in the row.
+    page.get_by_role("row", name=re.compile("^60 to 74")).get_by_role("cell").last.click()
+    expect(images.get_by_text(re.compile("^Age 60 to 74: ")).last).to_be_in_viewport(timeout=PATIENCE)
+    expect(button).to_have_attribute("aria-pressed", "false", timeout=PATIENCE)

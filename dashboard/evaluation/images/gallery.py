@@ -11,10 +11,10 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.access import sign_in
-from dashboard.evaluation.images import wording
+from dashboard.evaluation.images import rows, wording
 from dashboard.evaluation.images.groups import ImageGroup, p_reference, with_image, worst_first
 from dashboard.evaluation.metric_tables import quiet, row_name
-from dashboard.shell import resources
+from dashboard.shell import focus, resources
 from dashboard.shell.formats import percent
 from dashboard.shell.identity import actor, may
 from dashboard.shell.widgets import csv_download, html_table
@@ -46,6 +46,20 @@ def gallery(place: str, groups: Sequence[ImageGroup]) -> None:
         place: names the gallery within the page.
         groups: of `resources.cohort()`.
     """
+    region = _region(place)
+    with st.container(key=region):
+        _gallery(place, groups)
+    rows.listen(place, partial(_choose, place))
+    focus.follow({region: wording.REGION}, key=f"shell_focus_{place}")
+
+
+def chosen_group(place: str) -> str | None:
+    """Key of the group whose images a gallery shows."""
+    key: str | None = st.session_state.get(_chosen(place))
+    return key
+
+
+def _gallery(place: str, groups: Sequence[ImageGroup]) -> None:
     task, cohort, key = resources.artifact().task, resources.cohort(), _chosen(place)
     offered = {group.key: group for group in with_image(cohort, groups, st.session_state.get(key))}
     if st.session_state.get(key) not in offered:
@@ -63,16 +77,16 @@ def gallery(place: str, groups: Sequence[ImageGroup]) -> None:
     if chosen is None:
         return
     group = offered[chosen]
-    rows = resources.predictions().iloc[worst_first(cohort, group.positions)]
-    rows = rows.assign(p_reference=p_reference(cohort)[rows.index], p_positive=cohort.p_positive[rows.index])
-    st.markdown(f"**{wording.found(task, group.title, len(rows), rows['lesion_id'].nunique())}**")
+    found = resources.predictions().iloc[worst_first(cohort, group.positions)]
+    found = found.assign(p_reference=p_reference(cohort)[found.index], p_positive=cohort.p_positive[found.index])
+    st.markdown(f"**{wording.found(task, group.title, len(found), found['lesion_id'].nunique())}**")
     quiet(task.worded(wording.ORDER))
     if resources.has_dataset_images():
-        _pictures(task, place, chosen, rows)
+        _pictures(task, place, chosen, found)
     else:
-        _rows(task, place, chosen, rows)
+        _rows(task, place, chosen, found)
         st.caption(wording.NO_PICTURES)
-    published = rows.rename(columns={"p_positive": task.question.column})
+    published = found.rename(columns={"p_positive": task.question.column})
     csv_download(published, f"images_{place}.csv", key=f"images_{place}_csv")
 
 
@@ -148,6 +162,16 @@ def _take(place: str, chart_key: str, counter: str, key_of: Callable[[Point], st
     for point in st.session_state[chart_key].selection.points[:1]:
         st.session_state[_chosen(place)] = key_of(point)
     st.session_state[counter] += 1
+
+
+def _choose(place: str, group: str) -> None:
+    """Callback: a row of a table was pressed, which may stand far above its images."""
+    st.session_state[_chosen(place)] = group
+    focus.go_to(_region(place))
+
+
+def _region(place: str) -> str:
+    return f"gallery_{place}"
 
 
 def _chosen(place: str) -> str:

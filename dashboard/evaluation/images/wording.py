@@ -12,6 +12,7 @@ from data.tasks.task import Task
 from model.measures.metrics import CALIBRATION_BINS
 
 LABEL = "Images of"
+REGION = "Images behind the figures"
 PLACEHOLDER = "Choose, or click on the figure"
 ORDER = "Wrong answers first, and among them the images whose reference {label} got the lowest probability."
 HEATMAPS = "Heatmaps"
@@ -23,6 +24,7 @@ OPEN = "Open in Review"
 CONFUSION_HINT = "Click a cell to see its images below."
 RELIABILITY_HINT = "Click a dot to see its images below."
 SUBGROUP_HINT = "Click a dot to see the images of its group below."
+ROWS_HINT = "Choose a row of a table, or a dot of the chart, to see the images of that group below."
 SCATTER_TITLE = "Every image: probability of its reference {label}, and {positive} probability"
 SCATTER_NOTE = (
     "A dot is an image, in the colour of its reference {label}. Low dots are errors that the model was sure of; those "
@@ -45,6 +47,11 @@ def subgroup(attribute: str, group: str) -> str:
     """A subgroup."""
     name = group_in_full({"attribute": attribute, "group": group})
     return name[:1].upper() + name[1:]
+
+
+def show_images_of(name: str) -> str:
+    """What the button in a row does, for a screen reader; it begins with what is written on it."""
+    return f"{name}: show the images"
 
 
 def counted(title: str, images: int) -> str:

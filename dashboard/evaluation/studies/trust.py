@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Collection, Hashable, Mapping
 from functools import partial
 from typing import Any
 
@@ -12,8 +12,9 @@ import streamlit as st
 from dashboard.answer.wording import edge_found, population
 from dashboard.evaluation import charts as evaluation_charts
 from dashboard.evaluation.images import wording as image_wording
-from dashboard.evaluation.images.gallery import Point, clicks, gallery
+from dashboard.evaluation.images.gallery import Point, chosen_group, clicks, gallery
 from dashboard.evaluation.images.groups import bin_groups, bin_key, subgroup_groups, subgroup_key
+from dashboard.evaluation.images.rows import row_button
 from dashboard.evaluation.metric_tables import WIDE_CARD, beside, metric_table, quiet, row_name, stacked, with_note
 from dashboard.evaluation.studies import elsewhere_wording
 from dashboard.evaluation.studies import trust_wording as wording
@@ -183,14 +184,17 @@ def subgroups() -> None:
         return
     task, table = resources.artifact().task, subgroup_frame(section)
     quiet(wording.subgroup_rates(task, resources.artifact().operating_points[0].threshold))
+    quiet(image_wording.ROWS_HINT)
+    groups = subgroup_groups(resources.predictions())
+    keys = {group.key for group in groups}
     with card_grid(WIDE_CARD, columns=2) as grid:
         for attributes in SUBGROUP_CARDS:
             with grid.cell():
                 for attribute in attributes:
-                    _subgroup_table(task, attribute, table[table["attribute"] == attribute])
+                    _subgroup_table(task, attribute, table[table["attribute"] == attribute], keys)
     csv_download(_published(task, table), "subgroups.csv", key="subgroups_csv")
     _subgroup_chart(task, table)
-    gallery("subgroups", subgroup_groups(resources.predictions()))
+    gallery("subgroups", groups)
 
 
 def _subgroup_chart(task: Task, table: pd.DataFrame) -> None:
@@ -219,19 +223,25 @@ def _group_clicked(shown: pd.DataFrame, point: Point) -> str:
     return subgroup_key(row["attribute"], row["group"])
 
 
-def _subgroup_table(task: Task, attribute: str, groups: pd.DataFrame) -> None:
+def _subgroup_table(task: Task, attribute: str, groups: pd.DataFrame, keys: Collection[str]) -> None:
+    """A row a group; the name of one that has images (`keys`) shows them."""
     data = test_data(task, int(groups["images"].sum()), int(groups["lesions"].sum()))
     chart_heading(task.worded(wording.SUBGROUP_TITLES[attribute]), data)
     rates = {rate: metric_of(rate, task) for rate in SUBGROUP_RATES}
     rows = [
         (
-            row_name(wording.group_name(row["attribute"], row["group"]), wording.group_size(row)),
+            row_name(_group_button(row, keys), wording.group_size(row)),
             *(stacked(row, rate, metric) for rate, metric in rates.items()),
         )
         for row in groups.to_dict("records")
     ]
     metric_table(("group",), rows, tuple(rates.values()))
     quiet(wording.too_small(task, groups))
+
+
+def _group_button(row: Row, keys: Collection[str]) -> str:
+    name, key = wording.group_name(row["attribute"], row["group"]), subgroup_key(row["attribute"], row["group"])
+    return row_button("subgroups", key, name, key == chosen_group("subgroups")) if key in keys else name
 
 
 def robustness() -> None:

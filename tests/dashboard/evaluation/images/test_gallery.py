@@ -12,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 from dashboard.evaluation import errors
 from dashboard.evaluation.images import wording
 from dashboard.evaluation.images.groups import image_key
+from dashboard.evaluation.images.rows import row_button
 from dashboard.review import wording as review_wording
 from dashboard.shell import resources
 from data.tasks.skin import SKIN
@@ -146,3 +147,17 @@ def test_heatmap_of_an_image_that_gets_no_answer_is_none(monkeypatch: pytest.Mon
     # A plain grey image is refused by the quality gate of the committed model.
     with environment(monkeypatch, DATASET_DIR=write_test_images(tmp_path / "data")):
         assert resources.heatmap_thumbnail("ISIC_410", SKIN.gravest) is None
+
+
+def test_the_name_of_a_subgroup_with_images_is_a_button_and_says_whether_they_are_shown(model: Path) -> None:
+    text = shown_text(chosen("subgroups", "sex:female"))
+    for key, name, is_pressed in (("sex:female", "Female", "true"), ("site:face", "face", "false")):
+        button = f'value="subgroups {key}" aria-label="{name}: show the images" aria-pressed="{is_pressed}">{name}</'
+        assert button in text
+    # Nobody of the made-up images is under 30.
+    assert "age:under 30" not in text and "<span" in text and "under 30" in text
+
+
+def test_a_row_is_no_markup() -> None:
+    button = row_button("subgroups", 'site:"><script>', "<b>", is_chosen=False)
+    assert "<script>" not in button and "<b>" not in button
