@@ -7,6 +7,7 @@ from html import escape
 from dashboard.shell.colours import ACCENT, NEUTRAL
 from dashboard.shell.formats import percent
 from model.inference.artifact import Artifact
+from model.inference.calibration import population_name
 from model.inference.classifier import Prediction
 from model.inference.measured import OperatingPoint
 
@@ -28,18 +29,18 @@ def class_bars_html(prediction: Prediction, artifact: Artifact) -> str:
         prediction: an answer, of this artifact or saved with a case.
         artifact: whose population it is; one for another task knows no share of these classes, and marks none.
     """
-    task, dataset = prediction.task, prediction.task.dataset.name
+    task, place = prediction.task, population_name(artifact.calibration.population)
     prior = artifact.calibration.prior if artifact.task == task else None
 
     def mark(index: int) -> tuple[float, str] | None:
-        return None if prior is None else (prior[index], f"share in {dataset} {percent(prior[index])}")
+        return None if prior is None else (prior[index], f"share in {place} {percent(prior[index])}")
 
     order = sorted(range(len(task.classes)), key=lambda index: -prediction.probabilities[index])
     rows = "".join(
         _bar(one.name, one.code, float(prediction.probabilities[index]), one.colour, mark(index))
         for index, one in ((index, task.classes[index]) for index in order)
     )
-    legend = f"<p class='lens-mark-note'>| the class's share in {escape(dataset)}</p>" if prior else ""
+    legend = f"<p class='lens-mark-note'>| the class's share in {escape(place)}</p>" if prior else ""
     return f"<div class='lens-bars'>{rows}{legend}</div>"
 
 

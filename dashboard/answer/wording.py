@@ -280,11 +280,11 @@ def class_and_share(task: Task, probabilities: Sequence[float] | np.ndarray, dx:
     return f"{task.titled(dx)}, {percent(float(probabilities[task.index(dx)]))}."
 
 
-def both_names(task: Task, probabilities: Sequence[float] | np.ndarray, dx: str) -> str:
+def both_names(task: Task, probabilities: Sequence[float] | np.ndarray, dx: str, population: str) -> str:
     """The most likely class and the one that stands out, `dx`, and why these are two, as sentences of plain text."""
     named = two_names(task, probabilities, dx)
     sentences = [f"{name.capitalize()}: {class_and_share(task, probabilities, code)}" for name, code in named]
-    return " ".join([*sentences, *([standout_meaning(task)] if len(named) > 1 else [])])
+    return " ".join([*sentences, *([standout_meaning(task, population)] if len(named) > 1 else [])])
 
 
 # --- Agreement -------------------------------------------------------------------------------------------------------

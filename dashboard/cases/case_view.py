@@ -103,7 +103,7 @@ def _answer(case: Case) -> None:
         sentence, is_one_side = agreement
         st.caption(sentence) if is_one_side else st.warning(sentence, icon=":material/call_split:")
     st.html(class_bars_html(prediction, resources.artifact()))
-    st.markdown(answer_wording.both_names(result.task, result.probabilities, result.prediction))
+    st.markdown(answer_wording.both_names(result.task, result.probabilities, result.prediction, result.population))
     st.caption(wording.saved_model(result))
 
 

@@ -49,7 +49,8 @@ def _confusion(task: Task, data: str, evaluation: Evaluation) -> None:
         persist_state="session",
     )
     figure = evaluation_charts.confusion_matrix(task, evaluation.confusion, shows_counts=mode == "counts")
-    note = f"{task.worded(wording.CONFUSION_NOTE)} {standout_meaning(task)} {image_wording.CONFUSION_HINT}"
+    standout = standout_meaning(task, resources.artifact().calibration.population)
+    note = f"{task.worded(wording.CONFUSION_NOTE)} {standout} {image_wording.CONFUSION_HINT}"
     clicked = clicks(PLACE, cell_of)
     chart(wording.CONFUSION_TITLE, data, figure, note=note, has_heading=False, **clicked)
     csv_download(confusion_frame(task, evaluation.confusion), "confusion_matrix.csv", key="confusion_csv")

@@ -198,7 +198,7 @@ def data_and_training(artifact: Artifact) -> str:
     """How the weights came about, from the manifest."""
     description, task = artifact.description, artifact.task
     training, split, network = description.training, description.split, description.network
-    recipe, part, chosen_on = training.recipe, training.training, description.calibration.chosen_on
+    recipe, part = training.recipe, training.training
     averaged = recipe.averaged_epochs
     weights = "those of its last epoch" if averaged == 1 else f"the mean of its last {averaged} epochs"
     if recipe.init_share:
@@ -215,13 +215,28 @@ def data_and_training(artifact: Artifact) -> str:
 - **Training:** epochs by phase: {_phases(training.epochs_by_fold)}; the weights of a network are {weights};
   class sampling `{recipe.sampling}`; seed {recipe.seed}; image files of {source_width} x {source_height} px.
 - **{task.words.subject.capitalize()} masks:** {_masks(task, recipe)}
-- **Chosen on out-of-fold predictions** (every image is answered by the network that was not trained on its fold):
-  {chosen_on.images:,} images of {chosen_on.lesions:,} {subjects}. From them come the temperature
-  ({calibration.temperature:.2f}) and prior correction of the calibration, for {calibration.population}; the
-  thresholds; and the prediction sets.
+- {_chosen_on(artifact)} From them come the temperature ({calibration.temperature:.2f}) and prior correction of the
+  calibration, for {calibration.population}; the thresholds; and the prediction sets.
 - **Quality check:** {_gate_chosen_on(task, artifact.manifest["quality"])}
-- **{task.standout.capitalize()}:** {standout_meaning(task)} It is the {description.decision}.
+- **{task.standout.capitalize()}:** {standout_meaning(task, calibration.population)} It is the {description.decision}.
 """
+
+
+def _chosen_on(artifact: Artifact) -> str:
+    """Which images calibration, thresholds and sets were chosen on; of a recalibrated model those of a clinic."""
+    description, subjects = artifact.description, artifact.task.words.subjects
+    part, derived = description.calibration.chosen_on, description.derived_from
+    counted = f"{part.images:,} images of {part.lesions:,} {subjects}."
+    if derived is None:
+        return (
+            "**Chosen on out-of-fold predictions** (every image is answered by the network that was not trained on its "
+            f"fold): {counted}"
+        )
+    return (
+        f"**Recalibrated:** the networks are those of {derived.name} {derived.version}, unchanged. Half of the "
+        f"labelled images of {derived.source}, {derived.measured_on.images:,} of {derived.measured_on.lesions:,} "
+        f"{subjects}, was kept to measure on (*Other clinics*). Chosen on the other half: {counted}"
+    )
 
 
 def _phases(epochs_by_fold: Mapping[str, Mapping[str, int]]) -> str:

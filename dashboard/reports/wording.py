@@ -89,7 +89,7 @@ def answer_notes(result: ModelResult) -> list[str]:
     notes = (
         prediction_set(task, result.conformal_set, result.conformal_level),
         set_without_flag(task, result.conformal_set, result.is_flagged),
-        both_names(task, result.probabilities, result.prediction),
+        both_names(task, result.probabilities, result.prediction, result.population),
         agreed[0] if agreed else None,
         f"Probabilities are calibrated for {result.population}.",
     )

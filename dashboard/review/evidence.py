@@ -128,7 +128,7 @@ def other_prevalence(prediction: Prediction, artifact: Artifact, point: Operatin
         st.markdown(wording.flagged_at(task, ppv, ppv_low, ppv_high), help=metric_of("ppv", task).tooltip)
         st.markdown(wording.unflagged_at(task, npv, npv_low, npv_high), help=metric_of("npv", task).tooltip)
         reweighed = reweigh_probability(prediction.p_positive, share, prevalence)
-        st.markdown(wording.this_image_at(task, prediction.p_positive, reweighed, share, prevalence))
+        st.markdown(wording.this_image_at(prediction, reweighed, share, prevalence))
         st.caption(wording.prevalence_limits(task, point))
 
 

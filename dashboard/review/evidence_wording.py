@@ -19,6 +19,7 @@ from data.tasks.task import Task
 from model.explain.neighbours import Neighbour, majority
 from model.explain.stability import SHIFT
 from model.explain.stress import STRESS_KEYS, StressOutcome, StressResult
+from model.inference.calibration import population_name
 from model.inference.classifier import Prediction
 from model.inference.measured import MeasuredRate, OperatingPoint
 
@@ -106,12 +107,13 @@ def unflagged_at(task: Task, npv: float, low: float, high: float) -> str:
     )
 
 
-def this_image_at(task: Task, p_positive: float, reweighed: float, share: float, prevalence: float) -> str:
+def this_image_at(prediction: Prediction, reweighed: float, share: float, prevalence: float) -> str:
     """The image's own probability where `share` of the subjects are positive, and where `prevalence` are."""
+    task, place = prediction.task, population_name(prediction.population)
     there = f"{one_decimal(prevalence)} of the {task.words.subjects} are"
     return (
         f"**This image:** {task.question.positive} {one_decimal(reweighed)} where {there}; "
-        f"{one_decimal(p_positive)} in {task.dataset.name}, where {one_decimal(share)} of the images are."
+        f"{one_decimal(prediction.p_positive)} in {place}, where {one_decimal(share)} of the images are."
     )
 
 

@@ -297,7 +297,7 @@ def headline(prediction: Prediction, artifact: Artifact, is_flagged: bool) -> st
     in_order = sorted(named.items(), key=lambda one: is_flagged and not task.is_positive(one[1]))
     lines = [f"**{name.capitalize()}:** {class_and_share(task, prediction.probabilities, dx)}" for name, dx in in_order]
     if len(named) > 1 and prediction.dx != most_likely(task, prediction.probabilities):
-        lines.append(" ".join([standout_meaning(task), *_times_its_share(prediction, artifact)]))
+        lines.append(" ".join([standout_meaning(task, prediction.population), *_times_its_share(prediction, artifact)]))
     return "  \n".join(lines)
 
 

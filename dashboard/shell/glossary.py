@@ -11,6 +11,7 @@ from typing import Any
 
 from dashboard.shell.metrics import Metric, gain
 from data.tasks.task import Task
+from model.inference.calibration import population_name
 
 _TEMPLATES: dict[str, Metric] = {
     "balanced_accuracy": Metric(
@@ -41,6 +42,13 @@ _TEMPLATES: dict[str, Metric] = {
         "samples of this size, and within the second in 95 of 100.",
         "sum over 15 bins of (bin's share of images) x |mean probability - share that was right|",
         "error",
+    ),
+    "log_loss": Metric(
+        "Log loss",
+        "How little probability was given to what the image turned out to show; 0 is certain and right, lower is "
+        "better.",
+        "mean over images of -ln(probability of the reference), nats",
+        "area",
     ),
     "brier_score": Metric(
         "Brier score",
@@ -268,8 +276,13 @@ _TEMPLATES: dict[str, Metric] = {
 }
 
 
-def standout_meaning(task: Task) -> str:
-    """Why `Task.standout` can be another than the most likely one, in one sentence."""
+def standout_meaning(task: Task, population: str) -> str:
+    """Why `Task.standout` can be another than the most likely one, in one sentence.
+
+    Args:
+        task: what is told apart.
+        population: whose class shares the probabilities hold for, as an answer or a calibration says it.
+    """
     words = task.words
     if task.is_ordinal:
         return (
@@ -278,7 +291,7 @@ def standout_meaning(task: Task) -> str:
         )
     return (
         f"The standout {words.label} is the one whose probability is highest for how common it is in "
-        f"{task.dataset.name}; it need not be the most likely one."
+        f"{population_name(population)}; it need not be the most likely one."
     )
 
 

@@ -169,7 +169,8 @@ def _against_biopsy(use: Use, task: Task, days: int | None) -> None:
             _rates_table(use.rates, task)
         with grid.cell():
             figure = charts.calibration(bins_frame(use.calibration), task)
-            chart(wording.CALIBRATION_TITLE, data, figure, "use_calibration_chart", note=wording.calibration_note(task))
+            note = wording.calibration_note(task, resources.artifact().calibration.population)
+            chart(wording.CALIBRATION_TITLE, data, figure, "use_calibration_chart", note=note)
         with grid.cell():
             chart_heading(wording.CALIBRATION_TABLE_TITLE, data)
             _calibration_tables(use.calibration, task)

@@ -13,6 +13,7 @@ from data.tasks.task import Task
 from model.evaluation.drift import ACCEPTED_DISTANCE, MIN_DRIFT_LESIONS, Drift, Reference, Shift
 from model.evaluation.subgroups import MIN_LESIONS
 from model.evaluation.use import Share
+from model.inference.calibration import population_name
 from model.measures.intervals import Estimate
 
 TITLE = "Local performance"
@@ -263,11 +264,11 @@ def verification_bias(task: Task) -> str:
     )
 
 
-def calibration_note(task: Task) -> str:
-    """Why dots are expected above the diagonal."""
-    subjects = task.words.subjects
+def calibration_note(task: Task, population: str) -> str:
+    """Why dots are expected above the diagonal; `population` as the model's calibration says it."""
+    subjects, place = task.words.subjects, population_name(population)
     return (
-        f"The probabilities are calibrated for {task.dataset.name}'s mix of {subjects}. Among {subjects} chosen for "
+        f"The probabilities are calibrated for {place}'s mix of {subjects}. Among {subjects} chosen for "
         f"biopsy more are {task.question.positive}, so dots above the diagonal are to be expected."
     )
 

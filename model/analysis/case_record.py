@@ -175,8 +175,12 @@ def recorded_rates(result: ModelResult) -> tuple[MeasuredRate, MeasuredRate] | N
 
 
 def is_of_model(result: ModelResult | Refusal, artifact: Artifact) -> bool:
-    """Whether this model, prepared in this way, answered or refused: if not, the page shows a new answer beside it."""
-    return result.artifact_sha256 == artifact.weights_sha256 and result.preprocessing_version == PREPROCESSING_VERSION
+    """Whether this model, prepared in this way, answered or refused: if not, the page shows a new answer beside it.
+
+    A recalibrated model has the weights of the one it derives from, and another name.
+    """
+    of_result = (result.artifact_sha256, result.model_name, result.model_version, result.preprocessing_version)
+    return of_result == (artifact.weights_sha256, artifact.name, artifact.version, PREPROCESSING_VERSION)
 
 
 def _issues(quality: str) -> tuple[Issue, ...]:

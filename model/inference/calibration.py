@@ -35,6 +35,35 @@ class Calibration:
         """Calibrated probabilities, (..., C) float64 that sum to 1, of (..., C) logits."""
         return softmax(np.asarray(logits, dtype=np.float64) / self.temperature + np.asarray(self.offsets))
 
+    def logits(self, probabilities: Array, smallest: float = float(np.finfo(np.float64).tiny)) -> Array:
+        """Logits that this calibration gives such probabilities, (..., C): the network's, less a number an image.
+
+        Args:
+            probabilities: (..., C), sum 1.
+            smallest: what a probability of 0 counts as: half of the last decimal, where they were rounded.
+        """
+        return (np.log(np.maximum(probabilities, smallest)) - np.asarray(self.offsets)) * self.temperature
+
+    def followed_by(self, second: Calibration) -> Calibration:
+        """The calibration that gives what `second` makes of the logarithms of these probabilities."""
+        return Calibration(
+            temperature=self.temperature * second.temperature,
+            offsets=tuple(
+                first / second.temperature + added for first, added in zip(self.offsets, second.offsets, strict=True)
+            ),
+            population=second.population,
+            prior=second.prior,
+        )
+
+
+def population_name(population: str) -> str:
+    """Whose class shares probabilities hold for, in short: `HAM10000` of `HAM10000 (dermoscopy clinics in Vienna ...)`.
+
+    Args:
+        population: of a calibration or of an answer, whatever facts it takes into account.
+    """
+    return population.rpartition(" (")[0] or population
+
 
 @dataclass(frozen=True)
 class LabelledLogits:

@@ -271,6 +271,16 @@ class Split(Section):
     out_of_fold: tuple[int, ...]
 
 
+class Derived(Section):
+    """Of a recalibrated model, which one it derives from, and the images that it was fitted and measured on."""
+
+    name: str
+    version: str
+    source: str
+    chosen_on: Part
+    measured_on: Part
+
+
 class ModelCard(Section):
     """What the model is for, and what nobody has tested; Markdown."""
 
@@ -288,6 +298,7 @@ class Description(Section):
     training: Training
     split: Split
     model_card: ModelCard
+    derived_from: Derived | None = None
 
 
 def upgraded(manifest: dict[str, Any]) -> dict[str, Any]:

@@ -19,21 +19,17 @@ from dashboard.evaluation.metric_tables import WIDE_CARD, beside, metric_table, 
 from dashboard.evaluation.studies import elsewhere_wording
 from dashboard.evaluation.studies import trust_wording as wording
 from dashboard.evaluation.studies.trust_tables import (
-    FATES,
     QUESTIONS,
     SUBGROUP_RATES,
     UNPERTURBED,
     clinical_frame,
-    external_frame,
     gate_frame,
-    outcome_frame,
     reliability_frame,
     retrieval_frame,
     robustness_frame,
     sets_frame,
     subgroup_frame,
     tried_sets_frame,
-    without_repeated_kinds,
 )
 from dashboard.evaluation.tables import published
 from dashboard.evaluation.wording import test_data
@@ -88,7 +84,10 @@ def _calibration_error(task: Task, evaluation: Evaluation) -> None:
     metric = metric_of("calibration_error", task)
     st.metric(metric.name, metric.format(evaluation.calibration_error.value), help=metric.tooltip)
     quiet(interval(evaluation.calibration_error, metric, evaluation.images))
-    st.markdown(population(resources.artifact()))
+    artifact = resources.artifact()
+    st.markdown(population(artifact))
+    if artifact.description.derived_from is not None:
+        st.markdown(elsewhere_wording.calibrated_for(task, artifact.description.derived_from.source))
     quiet(wording.RELIABILITY_NOTE)
 
 
@@ -138,10 +137,10 @@ def _coverage_table(task: Task, table: pd.DataFrame) -> None:
 
 def _tried_sets(task: Task, section: Mapping[str, Any]) -> None:
     folds = len(resources.artifact().description.split.out_of_fold)
-    chart_heading(wording.TRIED_TITLE, wording.out_of_fold(task, section["chosen_on"], folds))
+    chart_heading(wording.TRIED_TITLE, wording.chosen_data(task, section["chosen_on"], folds))
     tried = tried_sets_frame(section["tried_out_of_fold"])
     if tried.empty:
-        quiet(wording.NOT_TRIED)
+        quiet(wording.not_tried(section["chosen_on"]))
         return
     coverage, mean_size = metric_of("coverage", task), metric_of("mean_size", task)
     rows = [
@@ -300,48 +299,6 @@ def gate() -> None:
     if edge:
         st.markdown(edge_found(resources.artifact().task, edge[0], wording.AT_THE_EDGE))
     csv_download(table, "refusals.csv", key="gate_csv")
-
-
-def other_clinics() -> None:
-    """What each threshold did with labelled images of other clinics, end to end, and how good the answers were."""
-    section = stored_section("external")
-    if section is None:
-        return
-    task = resources.artifact().task
-    outcomes, figures = outcome_frame(section), external_frame(section)
-    shares = tuple(metric_of(f"images_{name}", task) for name in FATES)
-    for entry in section:
-        source, rows = entry["name"], outcomes[outcomes["source"] == entry["name"]]
-        chart_heading(source, elsewhere_wording.measured_on(task, entry))
-        metric_table(
-            ("images",),
-            [
-                (
-                    row_name(
-                        elsewhere_wording.kind_name(task, row["kind"]), elsewhere_wording.threshold_name(row["point"])
-                    ),
-                    *(beside(row, name, metric) for name, metric in zip(FATES, shares, strict=True)),
-                    f"{row['images']:,}",
-                )
-                for row in without_repeated_kinds(rows).to_dict("records")
-            ],
-            shares,
-            ("n",),
-        )
-        html_table(
-            ("measure", "value", "n"),
-            [
-                (
-                    row_name(elsewhere_wording.measure_name(task, row["measure"], row["dx"])),
-                    beside(row, "value", metric_of(row["metric"], task)),
-                    f"{row['images']:,}",
-                )
-                for row in figures[figures["source"] == source].to_dict("records")
-            ],
-            numeric=(1, 2),
-        )
-    csv_download(outcomes, "other_clinics_thresholds.csv", key="external_csv")
-    csv_download(figures, "other_clinics_measures.csv", key="external_figures_csv")
 
 
 def similar_cases() -> None:

@@ -132,6 +132,9 @@ NO_FACTS = (
 CLINICAL_TITLE = "With and without what is known of the patient"
 CLINICAL_HEADERS = ("measure", "image alone", "with age and site", "gain, paired")
 NOT_TRIED = "Nothing else was tried: a single fold leaves no images to try it on."
+NOT_TRIED_ANEW = "Nothing else was tried: the sets are made as those of the model that this one derives from."
+# What export calls the images that it chooses on (`model.training.sections`).
+OUT_OF_FOLD = "out of fold"
 
 
 def study_of(task: Task, key: str) -> Study:
@@ -181,12 +184,19 @@ def missing(task: Task, key: str) -> str:
     return "" if key == "clinical" and not task.facts else not_measured(STUDIES[key].command)
 
 
-def out_of_fold(task: Task, chosen_on: Row, folds: int) -> str:
+def chosen_data(task: Task, chosen_on: Row, folds: int) -> str:
     """The data of every choice: `out-of-fold predictions (5 folds), 8,500 images, 6,350 lesions`."""
+    is_own = chosen_on["part"] == OUT_OF_FOLD
+    name = f"out-of-fold predictions ({plural(folds, 'fold')})" if is_own else chosen_on["part"]
     return (
-        f"out-of-fold predictions ({plural(folds, 'fold')}), {plural(chosen_on['images'], 'image')}, "
+        f"{name}, {plural(chosen_on['images'], 'image')}, "
         f"{plural(chosen_on['lesions'], task.words.subject, task.words.subjects)}"
     )
+
+
+def not_tried(chosen_on: Row) -> str:
+    """Why there is one way of making sets alone."""
+    return NOT_TRIED if chosen_on["part"] == OUT_OF_FOLD else NOT_TRIED_ANEW
 
 
 def estimate_in(row: Row, name: str, metric: Metric, has_n: bool = False) -> str:

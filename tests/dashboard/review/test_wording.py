@@ -148,13 +148,13 @@ MEANING = (
 
 def test_most_likely_and_standout_are_two_names_and_the_difference_is_explained() -> None:
     mixed = prediction(nv=0.55, mel=0.39, bkl=0.06).probabilities
-    assert answer_wording.both_names(SKIN, mixed, "mel") == (
+    assert answer_wording.both_names(SKIN, mixed, "mel", SKIN.dataset.population) == (
         f"Most likely: Melanocytic nevus (nv), 55 %. Standout diagnosis: Melanoma (mel), 39 %. {MEANING}"
     )
     clear = prediction(nv=0.9, mel=0.1).probabilities
-    same = answer_wording.both_names(SKIN, clear, "nv")
+    same = answer_wording.both_names(SKIN, clear, "nv", SKIN.dataset.population)
     assert same == "Most likely and standout diagnosis: Melanocytic nevus (nv), 90 %."
-    grades = answer_wording.both_names(RETINA, [0.4, 0.3, 0.2, 0.1, 0.0], "dr1")
+    grades = answer_wording.both_names(RETINA, [0.4, 0.3, 0.2, 0.1, 0.0], "dr1", RETINA.dataset.population)
     assert "Expected grade: Mild" in grades and "weighted by their probabilities" in grades
 
 

@@ -138,10 +138,11 @@ def test_amber_sentence_names_window_value_interval_and_limit() -> None:
 def test_no_text_calls_anything_safe() -> None:
     texts = [value for name, value in vars(wording).items() if isinstance(value, str) and name.isupper()]
     of_task = (
-        wording.intro, wording.empty_log, wording.agreement_text, wording.verification_bias, wording.calibration_note,
+        wording.intro, wording.empty_log, wording.agreement_text, wording.verification_bias,
         wording.reference_name, wording.class_shares_note, wording.drift_note, wording.export_note,
     )  # fmt: skip
     texts += [tell(task) for tell in of_task for task in (SKIN, RETINA)]
+    texts += [wording.calibration_note(task, task.dataset.population) for task in (SKIN, RETINA)]
     metrics = [metric_of(name, task) for name in METRIC_NAMES for task in (SKIN, RETINA)]
     texts += [metric.tooltip for metric in metrics]
     assert len(texts) > 30
