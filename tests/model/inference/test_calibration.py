@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from data.tasks.skin import SKIN
-from model.inference.calibration import Calibration, LabelledLogits, decide, fit_calibration
+from model.inference.calibration import Calibration, LabelledLogits, decide, fit_calibration, population_name
+from model.measures.metrics import softmax
 
 UNIFORM = np.full(7, 1 / 7)
 # Class shares as in HAM10000, rounded: most are nevi.
@@ -130,3 +131,27 @@ def test_decisions_of_several_images_and_ties() -> None:
     decisions = decide(np.stack([PROBABILITIES, PRIOR, np.eye(7)[6]]), PRIOR)
     assert decisions.tolist() == [4, 0, 6]
     assert decisions.dtype == np.int64
+
+
+def test_one_calibration_after_another_is_one() -> None:
+    first = Calibration(1.5, (0.5, -0.2, 0.0), "", (0.2, 0.3, 0.5))
+    second = Calibration(0.8, (0.0, 0.1, 0.4), "a clinic (9 labelled images)", (0.3, 0.3, 0.4))
+    logits = np.random.default_rng(1).normal(size=(5, 3))
+    expected = second.probabilities(np.log(first.probabilities(logits)))
+    both = first.followed_by(second)
+    assert both.probabilities(logits) == pytest.approx(expected)
+    assert (both.population, both.prior) == (second.population, second.prior)
+    # And back: the logits, less a number an image.
+    assert softmax(both.logits(expected)) == pytest.approx(softmax(logits))
+
+
+@pytest.mark.parametrize(
+    ("population", "name"),
+    [
+        ("HAM10000 (dermoscopy clinics in Vienna and Queensland), given age 60, back", "HAM10000"),
+        ("Klinik (Süd) (60 labelled images)", "Klinik (Süd)"),
+        ("a made-up clinic", "a made-up clinic"),
+    ],
+)
+def test_population_has_a_short_name(population: str, name: str) -> None:
+    assert population_name(population) == name

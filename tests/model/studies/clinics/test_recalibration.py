@@ -10,25 +10,11 @@ import pytest
 
 from data.tasks.skin import SKIN
 from model.inference.artifact import DEFAULT_ARTIFACT, load_artifact
-from model.inference.calibration import Calibration
-from model.measures.metrics import softmax
 from model.studies.clinics.labelled import Labelled
 from model.studies.clinics.recalibration import RecalibrationRefused, fitting_half, recalibrate
 from tests.support.artifacts import made_up_clinic
 
 ARTIFACT = load_artifact(DEFAULT_ARTIFACT)
-
-
-def test_one_calibration_after_another_is_one() -> None:
-    first = Calibration(1.5, (0.5, -0.2, 0.0), "", (0.2, 0.3, 0.5))
-    second = Calibration(0.8, (0.0, 0.1, 0.4), "a clinic (9 labelled images)", (0.3, 0.3, 0.4))
-    logits = np.random.default_rng(1).normal(size=(5, 3))
-    expected = second.probabilities(np.log(first.probabilities(logits)))
-    both = first.followed_by(second)
-    assert both.probabilities(logits) == pytest.approx(expected)
-    assert (both.population, both.prior) == (second.population, second.prior)
-    # And back: the logits, less a number an image.
-    assert softmax(both.logits(expected)) == pytest.approx(softmax(logits))
 
 
 def test_halves_share_no_lesion_and_hold_half_of_each_class() -> None:

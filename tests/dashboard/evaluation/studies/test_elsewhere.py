@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from dashboard.evaluation.studies.elsewhere_tables import beside_frame
+from dashboard.evaluation.studies.elsewhere_wording import difference
+from dashboard.shell.glossary import metric_of
+from data.tasks.skin import SKIN
 from model.inference.artifact import load_artifact, write_section
 from model.studies.clinics.derived import write_derived
 from model.studies.clinics.recalibration import Recalibration
@@ -75,3 +80,19 @@ def test_pages_of_the_recalibrated_model_speak_for_it(
     card = shown_text(about)
     assert "the networks are those of made-up 0.1, unchanged" in card and "Places other than Our clinic" in card
     assert "out-of-fold predictions** (every image" not in card
+
+
+def test_a_difference_says_why_it_has_no_interval() -> None:
+    share = metric_of("sensitivity", SKIN)
+    told = {"difference": 0.028, "difference_low": -0.089, "difference_high": 0.058}
+    assert difference(told, share) == ("+2.8 points", "-8.9 to +5.8")
+    assert difference({**told, "difference_low": math.nan, "difference_high": math.nan}, share) == (
+        "+2.8 points",
+        "too few to say",
+    )
+    assert difference(dict.fromkeys(told, math.nan), share) == ("–", "")
+
+
+def test_sources_whose_labels_do_not_tell_every_class_have_no_rows_beside_the_locked_test() -> None:
+    assert beside_frame([{"name": "a clinic"}]).empty
+    assert "metric" in beside_frame([]).columns
