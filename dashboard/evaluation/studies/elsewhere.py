@@ -122,4 +122,5 @@ def _recalibration(task: Task, entry: Row) -> None:
         for row in recalibration_frame(section).to_dict("records")
     ]
     html_table(("measure", "as it stands", "recalibrated", "change", "n"), cells, numeric=(1, 2, 3, 4))
+    quiet(wording.without_images(task, section["without_images"]))
     st.markdown(wording.VERDICTS[section["verdict"]])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -163,6 +163,16 @@ def change_threshold(row: Row) -> str:
     if not row["point"]:
         return ""
     return f"{threshold_name(row['point'])}, {one_decimal(row['threshold_before'])} to {one_decimal(row['threshold'])}"
+
+
+def without_images(task: Task, codes: Sequence[str]) -> str:
+    """Which classes a recalibration has next to done away with; empty where there are none."""
+    if not codes:
+        return ""
+    return (
+        f"No image of {', '.join(codes)} to fit on: recalibrated, hardly any probability is left to these "
+        f"{task.words.labels}."
+    )
 
 
 def not_recalibrated(why: str) -> str:

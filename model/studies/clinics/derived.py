@@ -208,8 +208,10 @@ def _card(name: str, stands: Mapping[str, Any], recalibration: Recalibration) ->
         f"{recalibration.fitted.images:,} of its images and tried on {recalibration.measured.images:,} others. Expect "
         "worse elsewhere, and after a change of camera, light or patients."
     )
+    codes = ", ".join(recalibration.without_images)
+    missing = f"**{codes}:** the clinic sent no image of them to calibrate on; hardly any probability is left to them."
     kept = [line for line in stands["not_tested"] if not line.startswith(no_more)]
-    return {"intended_use": stands["intended_use"], "not_tested": [other_places, *kept]}
+    return {"intended_use": stands["intended_use"], "not_tested": [other_places, *([missing] if codes else []), *kept]}
 
 
 def _files(artifact: Artifact, folder: Path) -> dict[str, Any]:

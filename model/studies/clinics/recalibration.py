@@ -87,6 +87,7 @@ class Recalibration:
         fitted, measured: the halves.
         calibration: of the network's logits, for the clinic's class shares.
         factor_temperature: by which the temperature that stands was multiplied.
+        without_images: codes of classes that the fitted half has no answered image of: hardly a share is left to them.
         sets: with their thresholds fitted, flagged as the new operating points do.
         log_loss: nats an image; less is better.
         calibration_errors: before and after, beside what chance gives.
@@ -99,6 +100,7 @@ class Recalibration:
     measured: Half
     calibration: Calibration
     factor_temperature: float
+    without_images: tuple[str, ...]
     sets: ConformalSets
     log_loss: Change
     calibration_errors: tuple[CalibrationError, CalibrationError]
@@ -173,6 +175,9 @@ def recalibrate(name: str, images: Labelled, artifact: Artifact, seed: int = HAL
         measured=_half(halves[1]),
         calibration=calibration,
         factor_temperature=factor,
+        without_images=tuple(
+            code for index, code in enumerate(artifact.task.codes) if not (fitted.dx_true == index).any()
+        ),
         sets=sets,
         log_loss=_mean_change([_log_losses(one) for one in cohorts], weights),
         calibration_errors=(before, after),

@@ -91,4 +91,8 @@ def recalibration_text(section: Stored, task: Task) -> str:
         f"{section['factor_temperature']:.2f}."
     )
     header = ("The half not fitted on", "n", "as it stands", "recalibrated", "change")
-    return "\n".join([heading, table(header, rows), VERDICTS[section["verdict"]]])
+    missing = section["without_images"]
+    warning = (
+        [f"No image of {', '.join(missing)} to fit on: hardly any probability is left to them."] if missing else []
+    )
+    return "\n".join([heading, table(header, rows), *warning, VERDICTS[section["verdict"]]])

@@ -12,6 +12,7 @@ from data.tasks.skin import SKIN
 from model.inference.artifact import DEFAULT_ARTIFACT, load_artifact
 from model.studies.clinics.labelled import Labelled
 from model.studies.clinics.recalibration import RecalibrationRefused, fitting_half, recalibrate
+from model.studies.clinics.report import recalibration_text
 from tests.support.artifacts import made_up_clinic
 
 ARTIFACT = load_artifact(DEFAULT_ARTIFACT)
@@ -54,6 +55,15 @@ def test_what_is_right_is_not_said_to_be_made_better(seed: int) -> None:
     found = recalibrate("a clinic", made_up_clinic(ARTIFACT, 800, seed=seed), ARTIFACT)
     assert found.verdict != "better"
     assert found.factor_temperature == pytest.approx(1, abs=0.25)
+
+
+def test_diagnosis_without_images_is_named() -> None:
+    images = made_up_clinic(ARTIFACT, 600)
+    without = images.part(images.dx_true != SKIN.index("bcc"))
+    found = recalibrate("a clinic", without, ARTIFACT)
+    assert "bcc" in found.without_images and "mel" not in found.without_images
+    text = recalibration_text(found.section(), SKIN)
+    assert f"No image of {', '.join(found.without_images)} to fit on" in text
 
 
 def test_thresholds_are_chosen_on_one_half_and_measured_on_the_other() -> None:
