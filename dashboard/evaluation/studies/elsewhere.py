@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from html import escape
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
-from dashboard.evaluation.metric_tables import beside, metric_table, quiet, row_name, with_note
+from dashboard.evaluation.metric_tables import beside, metric_table, quiet, row_name, span_of, with_note
 from dashboard.evaluation.studies import elsewhere_wording as wording
 from dashboard.evaluation.studies.elsewhere_tables import beside_frame, recalibration_frame
 from dashboard.evaluation.studies.trust import stored_section
 from dashboard.evaluation.studies.trust_tables import FATES, external_frame, outcome_frame, without_repeated_kinds
 from dashboard.shell import resources
 from dashboard.shell.glossary import metric_of
+from dashboard.shell.metrics import n_of
 from dashboard.shell.widgets import Html, chart_heading, csv_download, html_table
 from data.tasks.task import Task
 
@@ -96,7 +98,15 @@ def _beside_table(task: Task, table: pd.DataFrame) -> None:
 
 
 def _with_n(row: Row, name: str, images: str, task: Task) -> Html:
-    return Html(f"{beside(row, name, metric_of(row['metric'], task))}<br><small>n = {row[images]:,}</small>")
+    metric = metric_of(row["metric"], task)
+    return _narrow(metric.format(row[name]), span_of(row, name, metric), n_of(row[images]))
+
+
+def _narrow(value: str, *notes: str) -> Html:
+    """A value with what stands below it, which may wrap: on a phone two such columns have room beside each other."""
+    style = "display: inline-block; max-width: 8rem; margin: 0; white-space: normal"
+    below = escape(", ".join(filter(None, notes)))
+    return Html(f'{escape(value)}<br><small style="{style}">{below}</small>')
 
 
 def _confusion(task: Task, confusion: list[list[int]]) -> None:
@@ -115,11 +125,12 @@ def _recalibration(task: Task, entry: Row) -> None:
     cells = [
         (
             row_name(wording.change_name(task, row), wording.change_threshold(row)),
-            *(beside(row, name, metric_of(row["metric"], task)) for name in ("before", "after")),
-            with_note(*wording.difference(row, metric_of(row["metric"], task))),
+            *(_narrow(metric.format(row[name]), span_of(row, name, metric)) for name in ("before", "after")),
+            with_note(*wording.difference(row, metric)),
             f"{row['images']:,}",
         )
         for row in recalibration_frame(section).to_dict("records")
+        for metric in (metric_of(row["metric"], task),)
     ]
     html_table(("measure", "as it stands", "recalibrated", "change", "n"), cells, numeric=(1, 2, 3, 4))
     quiet(wording.without_images(task, section["without_images"]))
