@@ -171,14 +171,18 @@ def _read_operating_points(manifest: dict[str, Any]) -> tuple[tuple[str, float],
 
 def format_report(evaluation: Evaluation, points: dict[str, ThresholdMetrics], title: str, task: Task) -> str:
     """All tables as text; a value is followed by its 95 % interval, `-` stands for what cannot be said."""
-    kappa = ("weighted_kappa",) if evaluation.weighted_kappa is not None else ()
-    overall = ("balanced_accuracy", "macro_auroc", "positive_auroc", "accuracy", "calibration_error", *kappa)
+    of_grades = ("weighted_kappa", "grade_error") if task.is_ordinal else ()
+    overall = ("balanced_accuracy", "macro_auroc", "positive_auroc", "accuracy", "calibration_error", *of_grades)
+    further = [metric_name("positive_auroc", task.asking(question)) for question in task.further]
     question = f"{task.question.positive.capitalize()} against {task.question.negative}"
     rates = ("sensitivity", "specificity", "ppv", "npv")
     tables = [
         table(
             ("Overall", "value (95 % interval)"),
-            [(metric_name(name, task), text_of(getattr(evaluation, name))) for name in overall],
+            [
+                *((metric_name(name, task), text_of(getattr(evaluation, name))) for name in overall),
+                *((name, text_of(area)) for name, area in zip(further, evaluation.further_auroc or (), strict=True)),
+            ],
         ),
         table(
             ("Class against rest", "images", task.words.subjects, *rates, "auroc"),

@@ -112,6 +112,7 @@ def summary_table(task: Task, metrics: dict[str, Any]) -> pd.DataFrame:
     names = {
         "balanced_accuracy": "Balanced accuracy (mean sensitivity of the {count} classes)",
         "weighted_kappa": "Quadratic weighted kappa (0 is chance)",
+        "grade_error": "Mean miss, in {labels}",
         "macro_auroc": "AUROC, mean of the {count} classes",
         "positive_auroc": "AUROC, {positive} against {negative}",
         "calibration_error": "Expected calibration error (0 is perfect)",

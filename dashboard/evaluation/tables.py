@@ -102,9 +102,9 @@ def per_class_frame(task: Task, evaluation: Evaluation) -> pd.DataFrame:
 
 
 def summary_metrics(task: Task) -> tuple[str, ...]:
-    """The headline metrics in their order; grades have a kappa besides."""
-    kappa = ("weighted_kappa",) if task.is_ordinal else ()
-    return ("balanced_accuracy", *kappa, "macro_auroc", "positive_auroc", "calibration_error", "accuracy")
+    """The headline metrics in their order; grades have a kappa and an error besides."""
+    of_grades = ("weighted_kappa", "grade_error") if task.is_ordinal else ()
+    return ("balanced_accuracy", *of_grades, "macro_auroc", "positive_auroc", "calibration_error", "accuracy")
 
 
 def published(task: Task, name: str) -> str:

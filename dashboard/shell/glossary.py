@@ -91,6 +91,12 @@ _TEMPLATES: dict[str, Metric] = {
         "1 - sum of w x observed / sum of w x by chance, w = (reference - prediction)^2",
         "area",
     ),
+    "grade_error": Metric(
+        "Mean miss",
+        "How many {labels} the prediction is away from the reference, on average: 0 is never.",
+        "mean of |reference - prediction|",
+        "area",
+    ),
     # Calibration, sets, heatmaps, robustness and similar cases.
     "refused": Metric(
         "Refused",

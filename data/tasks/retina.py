@@ -1,4 +1,4 @@
-"""Retinal photographs: five grades of diabetic retinopathy, referable from moderate on.
+"""Retinal photographs: five grades of diabetic retinopathy, referable from moderate, vision-threatening from severe on.
 
 Source:
     Wilkinson et al., Ophthalmology 2003;110:1677, doi:10.1016/S0161-6420(03)00475-5 (the international clinical
@@ -51,6 +51,16 @@ RETINA = Task(
         negative="not referable",
         source="Moderate or worse is referred to an ophthalmologist, as in Gulshan et al., JAMA 2016;316:2402, "
         "doi:10.1001/jama.2016.17216.",
+    ),
+    further=(
+        Question(
+            key="vision_threatening",
+            positives=("dr3", "dr4"),
+            positive="vision-threatening",
+            negative="not vision-threatening",
+            source="Severe nonproliferative or proliferative, as in Ting et al., JAMA 2017;318:2211, "
+            "doi:10.1001/jama.2017.18152. Macular oedema, which threatens vision as well, is not graded.",
+        ),
     ),
     gravest="dr4",
     look_alike="dr3",

@@ -45,7 +45,7 @@ class TaskClass:
 
 @dataclass(frozen=True)
 class Question:
-    """The one yes/no question of a task, such as malignant against benign.
+    """A yes/no question of a task, such as malignant against benign.
 
     Attributes:
         key: short word in names of columns, metrics and subgroups, for example `malignant`.
@@ -133,17 +133,18 @@ class Task:
         classes: in the one order of every array; the position is `class_index` everywhere.
         is_ordinal: the classes are grades, least first: the decision is the expected grade and prediction sets have no
             gaps. Otherwise they are names, and the decision weighs each probability against the class's share.
-        question: the yes/no question.
+        question: the yes/no question that answers, thresholds and flags are about.
         gravest: code of the class that must least be missed, which studies follow on its own.
         look_alike: code of the class that the gravest one is most easily taken for.
         facts: of `AGE` and `SITE`, those that may move an answer; none for an answer from the image alone.
         dataset: trained and tested on.
         words: for screens.
+        further: other yes/no questions, which the network is measured on as well.
 
     Raises:
-        ValueError: fewer than two classes, a code that stands twice, is the question's key or `OTHER`, a question whose
-            positives are not some of the codes, but not all, or a gravest class, its look-alike or a commonest class
-            that is none of them.
+        ValueError: fewer than two classes, a code that stands twice, is a question's key or `OTHER`, a question whose
+            positives are not some of the codes, but not all, two questions of one key, or a gravest class, its
+            look-alike or a commonest class that is none of them.
     """
 
     key: str
@@ -156,18 +157,35 @@ class Task:
     facts: tuple[str, ...]
     dataset: Dataset
     words: Words
+    further: tuple[Question, ...] = ()
 
     def __post_init__(self) -> None:
         if len(self.classes) < 2 or len(set(self.codes)) != len(self.classes):
             raise ValueError(f"expected two classes or more with codes of their own, received {', '.join(self.codes)}")
-        if not 0 < len(set(self.question.positives) & set(self.codes)) < len(self.classes):
-            raise ValueError(f"expected positives among {', '.join(self.codes)}, received {self.question.positives}")
-        if self.question.key in self.codes:
-            raise ValueError(f"expected a question whose key is no code, received {self.question.key!r}")
-        if OTHER in (*self.codes, self.question.key):
+        for question in self.questions:
+            self._check(question)
+        if len({question.key for question in self.questions}) != len(self.questions):
+            raise ValueError("expected questions with keys of their own, received two of one key")
+        if OTHER in self.codes:
             raise ValueError(f"expected another code than {OTHER!r}, which stands for what is none of the classes")
         commonest = (self.dataset.commonest,) if self.dataset.commonest else ()
-        self.indices_of((*self.question.positives, self.gravest, self.look_alike, *commonest))
+        self.indices_of((self.gravest, self.look_alike, *commonest))
+
+    def _check(self, question: Question) -> None:
+        if not 0 < len(set(question.positives) & set(self.codes)) < len(self.classes):
+            raise ValueError(f"expected positives among {', '.join(self.codes)}, received {question.positives}")
+        if question.key in (*self.codes, OTHER):
+            raise ValueError(f"expected a question whose key is no code, received {question.key!r}")
+        self.indices_of(question.positives)
+
+    @property
+    def questions(self) -> tuple[Question, ...]:
+        """Its yes/no questions, the one that answers are about first."""
+        return (self.question, *self.further)
+
+    def asking(self, question: Question) -> Task:
+        """The task with another of its questions first, so that what measures the question measures that one."""
+        return replace(self, question=question, further=tuple(one for one in self.questions if one != question))
 
     @property
     def count(self) -> str:
@@ -292,6 +310,7 @@ def asked_alone(task: Task) -> Task:
         ),
         is_ordinal=False,
         question=replace(task.question, positives=(positive,)),
+        further=(),
         gravest=positive,
         look_alike=negative,
         dataset=replace(task.dataset, commonest=commonest, counts=""),

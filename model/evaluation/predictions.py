@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from data.datasets.ham10000 import METADATA_COLUMNS
-from data.tasks.task import Task
+from data.tasks.task import Question, Task
 from model.measures.intervals import Groups
 from model.measures.metrics import Array, Booleans, Indices, is_positive, positive_probability
 
@@ -40,6 +40,10 @@ class Cohort:
     dx_true: Indices
     probabilities: Array
     dx_predicted: Indices
+
+    def asked(self, question: Question) -> Cohort:
+        """The same images with another of the task's questions asked."""
+        return replace(self, task=self.task.asking(question))
 
     @property
     def is_positive(self) -> Booleans:

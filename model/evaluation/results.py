@@ -22,6 +22,7 @@ from model.measures.intervals import (
     percentile_interval,
     weighted_balanced_accuracy,
     weighted_confusion_matrices,
+    weighted_means,
     weighted_sensitivity_at,
 )
 from model.measures.metrics import (
@@ -33,7 +34,7 @@ from model.measures.metrics import (
     reliability,
     roc_curve,
 )
-from model.measures.ordinal import kappa_of, quadratic_weighted_kappa
+from model.measures.ordinal import grade_errors, kappa_of, quadratic_weighted_kappa
 from model.measures.shares import rate_estimates, share_estimates
 
 MACRO = "macro"
@@ -56,11 +57,11 @@ class ClassMetrics:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Every metric of a cohort; all in [0, 1], NaN where it cannot be said.
+    """Every metric of a cohort; all in [0, 1] but for the grade error, NaN where it cannot be said.
 
     Attributes:
         images, lesions: how many were measured.
-        resamples, seed: of the bootstrap by lesion (balanced accuracy, kappa), and of what chance gives.
+        resamples, seed: of the bootstrap by lesion (balanced accuracy, kappa, grade error), and of what chance gives.
         balanced_accuracy: mean per-class sensitivity of the predicted class.
         macro_auroc: mean one-against-rest AUROC.
         positive_auroc: of the summed probability of the question's positive classes (malignant).
@@ -68,6 +69,8 @@ class Evaluation:
         per_class: one a class, in class order.
         confusion: (C, C) int64 images, row reference, column predicted class.
         weighted_kappa: quadratic weighted kappa of grades, at most 1; None for classes that are names.
+        grade_error: how many grades the predicted one misses by, on average; None for classes that are names.
+        further_auroc: as `positive_auroc`, one for each further question of the task, in its order; None without any.
     """
 
     images: int
@@ -82,6 +85,8 @@ class Evaluation:
     per_class: tuple[ClassMetrics, ...]
     confusion: NDArray[np.int64]
     weighted_kappa: Estimate | None = None
+    grade_error: Estimate | None = None
+    further_auroc: tuple[Estimate, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -136,12 +141,23 @@ def evaluate(cohort: Cohort, resamples: int = RESAMPLES, seed: int = BOOTSTRAP_S
             weighted_balanced_accuracy(truth, predicted, weights, classes),
         ),
         macro_auroc=macro_auroc_estimate(truth, cohort.probabilities, cohort.lesion_ids),
-        positive_auroc=auroc_estimate(cohort.is_positive, cohort.p_positive, cohort.lesion_ids),
+        positive_auroc=_auroc_of(cohort),
         calibration_error=calibration_error(truth, cohort.probabilities, cohort.lesion_ids, resamples, seed),
         per_class=tuple(_class_metrics(cohort, index) for index in range(classes)),
         confusion=confusion_matrix(truth, predicted, classes),
         weighted_kappa=_weighted_kappa(cohort, weights) if cohort.task.is_ordinal else None,
+        grade_error=_grade_error(cohort, weights) if cohort.task.is_ordinal else None,
+        further_auroc=tuple(_auroc_of(cohort.asked(question)) for question in cohort.task.further) or None,
     )
+
+
+def _auroc_of(cohort: Cohort) -> Estimate:
+    return auroc_estimate(cohort.is_positive, cohort.p_positive, cohort.lesion_ids)
+
+
+def _grade_error(cohort: Cohort, weights: Weights) -> Estimate:
+    errors = grade_errors(cohort.dx_true, cohort.dx_predicted)
+    return estimate_of(float(errors.mean()) if len(errors) else math.nan, weighted_means(errors, weights))
 
 
 def _weighted_kappa(cohort: Cohort, weights: Weights) -> Estimate:

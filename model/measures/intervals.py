@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -114,6 +115,12 @@ def weighted_confusion_matrices(dx_true: Indices, dx_predicted: Indices, weights
     check_aligned(dx_true, dx_predicted)
     is_in_cell = (dx_true * classes + dx_predicted)[:, np.newaxis] == np.arange(classes**2)
     return _weigh(weights, is_in_cell).reshape(-1, classes, classes)
+
+
+def weighted_means(values: NDArray[Any], weights: Weights) -> Array:
+    """Mean of (N,) values in every bootstrap sample, (B,); NaN in samples without images."""
+    drawn = weights.sum(axis=1, dtype=np.float64)
+    return _weigh(weights, values) / np.where(drawn > 0, drawn, np.nan)
 
 
 def weighted_balanced_accuracy(dx_true: Indices, dx_predicted: Indices, weights: Weights, classes: int) -> Array:

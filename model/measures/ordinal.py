@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from model.measures.metrics import Array, Booleans, Indices, confusion_matrix
+from model.measures.metrics import Array, Booleans, Indices, check_aligned, confusion_matrix
 
 
 def expected_grade(probabilities: Array) -> Array:
@@ -54,6 +54,16 @@ def without_gaps(is_contained: Booleans) -> Booleans:
     from_below = np.logical_or.accumulate(is_contained, axis=-1)
     from_above = np.logical_or.accumulate(is_contained[..., ::-1], axis=-1)[..., ::-1]
     return from_below & from_above
+
+
+def grade_errors(dx_true: Indices, dx_predicted: Indices) -> Indices:
+    """How many grades each image was missed by, (N,) int64; their mean is the mean absolute grade error.
+
+    Raises:
+        ValueError: lengths differ.
+    """
+    check_aligned(dx_true, dx_predicted)
+    return np.abs(dx_true - dx_predicted)
 
 
 def quadratic_weighted_kappa(dx_true: Indices, dx_predicted: Indices, classes: int) -> float:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from data.datasets.ham10000 import SOURCE, DatasetError, image_path, load_metadata
 from data.datasets.splits import FOLDS, TEST, TEST_SHARE
 from data.tasks.task import Task
+from model.evaluation.operating_points import choose_operating_points
 from model.evaluation.predictions import cohort_of
 from model.evaluation.results import evaluate, evaluation_to_dict, reliability_bins
 from model.explain.neighbours import NeighbourIndex
@@ -328,6 +329,21 @@ def conformal_section(
 
 def points_section(points: Sequence[OperatingPoint]) -> list[dict[str, Any]]:
     return [asdict(point) for point in points]
+
+
+def further_section(out_of_fold: pd.DataFrame, test: pd.DataFrame, task: Task) -> list[dict[str, Any]]:
+    """The task's further questions with thresholds of their own, chosen and measured as those of the first one."""
+    held_out, locked = cohort_of(out_of_fold, task), cohort_of(test, task)
+    return [
+        {
+            "question": question.key,
+            "positive": list(question.positives),
+            "operating_points": points_section(
+                choose_operating_points(held_out.asked(question), locked.asked(question))
+            ),
+        }
+        for question in task.further
+    ]
 
 
 def retrieval_section(index: NeighbourIndex, test: Scored, training: Scored) -> dict[str, Any]:

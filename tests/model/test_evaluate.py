@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from data.tasks.retina import RETINA
 from data.tasks.skin import SKIN
 from model.evaluate import main
 from model.evaluation.predictions import (
@@ -213,6 +214,34 @@ def test_one_image_and_none(table: pd.DataFrame) -> None:
     assert (none.images, none.lesions, none.confusion.sum()) == (0, 0, 0)
     assert all(is_nan(e) for e in (none.accuracy, none.balanced_accuracy, none.macro_auroc, none.calibration_error))
     assert all(is_nan(curve.auroc) for curve in roc_curves(cohort_of(table[:0], SKIN), resamples=20))
+
+
+def test_grades_are_measured_as_grades_and_by_every_question(table: pd.DataFrame) -> None:
+    # Seven eyes: one missed by one grade, one by three.
+    true, predicted = [0, 0, 1, 2, 3, 4, 4], [0, 0, 1, 2, 2, 4, 1]
+    certain = pd.DataFrame(np.eye(5)[predicted], columns=list(RETINA.codes))
+    named = {
+        "lesion_id": [f"E{number}" for number in range(7)],
+        "dx": [RETINA.codes[grade] for grade in true],
+        "prediction": [RETINA.codes[grade] for grade in predicted],
+    }
+    rows = pd.concat([table.drop(columns=list(SKIN.codes)).assign(**named), certain], axis=1)
+    cohort = cohort_of(check_predictions(rows, "x.csv", RETINA), RETINA)
+    found = evaluate(cohort, resamples=200)
+    assert found.grade_error is not None and found.grade_error.value == pytest.approx(4 / 7)
+    assert 0 <= found.grade_error.low < 4 / 7 < found.grade_error.high <= 3
+    # Of three severe or proliferative eyes one is called so, of the four others none.
+    assert found.further_auroc is not None
+    assert [area.value for area in found.further_auroc] == pytest.approx([2 / 3])
+    assert found.positive_auroc.value == pytest.approx(7 / 8)
+    assert cohort.asked(RETINA.further[0]).is_positive.tolist() == [False] * 4 + [True] * 3
+    none = evaluate(cohort_of(rows[:0], RETINA), resamples=20)
+    assert none.grade_error is not None and is_nan(none.grade_error)
+
+
+def test_classes_that_are_names_have_no_grade_error(cohort: Cohort) -> None:
+    found = evaluate(cohort, resamples=20)
+    assert found.grade_error is None and found.weighted_kappa is None and found.further_auroc is None
 
 
 def test_evaluation_refuses_no_resamples(cohort: Cohort) -> None:

@@ -47,12 +47,38 @@ def test_no_class_has_the_code_of_what_is_none_of_them() -> None:
         replace(RETINA, classes=classes)
     with pytest.raises(ValueError, match="received 'other'"):
         RETINA.titled(OTHER)
+    with pytest.raises(ValueError, match="expected a question whose key is no code, received 'other'"):
+        replace(RETINA, question=replace(RETINA.question, key=OTHER))
 
 
 @pytest.mark.parametrize("positives", [(), ("akiec", "x"), SKIN.codes])
 def test_question_without_two_sides_is_refused(positives: tuple[str, ...]) -> None:
     with pytest.raises(ValueError, match="expected"):
         replace(SKIN, question=replace(SKIN.question, positives=positives))
+
+
+def test_further_questions_divide_the_classes_too_and_can_be_asked_first() -> None:
+    (threatening,) = RETINA.further
+    assert RETINA.questions == (RETINA.question, threatening) and SKIN.questions == (SKIN.question,)
+    asked = RETINA.asking(threatening)
+    assert asked.positives == (3, 4) and asked.question.column == "p_vision_threatening"
+    assert asked.further == (RETINA.question,) and asked.asking(RETINA.question) == RETINA
+    assert asked_alone(asked).further == ()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "match"),
+    [
+        ({"positives": ("dr9",)}, "expected positives among"),
+        ({"positives": RETINA.codes}, "expected positives among"),
+        ({"positives": ("dr4", "dr9")}, "received 'dr9'"),
+        ({"key": "dr4"}, "whose key is no code"),
+        ({"key": "referable"}, "keys of their own"),
+    ],
+)
+def test_further_question_is_held_to_the_same(wrong: dict[str, object], match: str) -> None:
+    with pytest.raises(ValueError, match=match):
+        replace(RETINA, further=(replace(RETINA.further[0], **wrong),))
 
 
 def test_the_score_of_the_question_names_its_gravest_class_first() -> None:

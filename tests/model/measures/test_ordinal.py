@@ -9,6 +9,7 @@ import pytest
 
 from model.measures.ordinal import (
     expected_grade,
+    grade_errors,
     interval_conformity,
     kappa_of,
     nearest_grade,
@@ -45,6 +46,13 @@ def test_sets_above_a_threshold_have_no_gap(threshold: float) -> None:
     for held in interval_conformity(probabilities) >= threshold:
         inside = np.flatnonzero(held)
         assert len(inside) == inside[-1] - inside[0] + 1
+
+
+def test_misses_are_counted_in_grades() -> None:
+    assert grade_errors(np.array([0, 4, 2, 1]), np.array([0, 1, 3, 1])).tolist() == [0, 3, 1, 0]
+    assert grade_errors(NONE, NONE).tolist() == []
+    with pytest.raises(ValueError, match="expected"):
+        grade_errors(NONE, np.array([1]))
 
 
 def test_weighted_kappa_by_hand() -> None:

@@ -25,7 +25,7 @@ from model.measures.metrics import (
     softmax,
     squared_errors,
 )
-from model.measures.ordinal import quadratic_weighted_kappa
+from model.measures.ordinal import grade_errors, quadratic_weighted_kappa
 from model.measures.shares import wilson_interval
 from model.measures.similarity import correlation, rank_correlation
 
@@ -113,6 +113,16 @@ def test_metrics_of_classes(inputs: tuple[np.ndarray, np.ndarray]) -> None:
         if 0 < np.sum(dx_true == index) < len(dx_true)
     ]
     assert macro_auroc(dx_true, probabilities) == within_rounding(np.mean(areas) if areas else np.nan)
+
+
+@repeatable
+@given(classified())
+def test_error_of_grades(inputs: tuple[np.ndarray, np.ndarray]) -> None:
+    dx_true, probabilities = inputs
+    predicted = probabilities.argmax(axis=1)
+    assert grade_errors(dx_true, predicted).mean() == within_rounding(
+        reference.mean_absolute_error(dx_true, predicted)
+    )
 
 
 @repeatable
