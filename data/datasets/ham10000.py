@@ -42,7 +42,7 @@ METADATA_FILE = "HAM10000_metadata.csv"
 METADATA_FILES: tuple[str, ...] = (METADATA_FILE, "HAM10000_metadata", "HAM10000_metadata.tab")
 MASK_FOLDER = "HAM10000_segmentations_lesion_tschandl"
 IMAGE_FOLDERS: tuple[str, ...] = ("HAM10000_images_part_1", "HAM10000_images_part_2", "images", ".")
-IMAGE_ENDINGS: tuple[str, ...] = (".jpg", ".JPG", ".jpeg", ".JPEG")
+IMAGE_ENDINGS: tuple[str, ...] = (".jpg", ".JPG", ".jpeg", ".JPEG", ".png", ".PNG")
 # At the end of an id, where a table was made of file names.
 _ENDING = r"(?i)\.(?:jpe?g|png)$"
 MOST_YEARS = 130
@@ -138,7 +138,7 @@ def _years(age: pd.Series, source: str) -> pd.Series:
 
 
 def image_path(dataset: Path, image_id: str) -> Path | None:
-    """Path of one image's JPEG in a HAM10000 folder, or None where the folder does not hold it."""
+    """Path of one image's file, JPEG or PNG, in a HAM10000 folder, or None where the folder does not hold it."""
     if not is_file_name(image_id):
         return None
     candidates = (dataset / folder / f"{image_id}{ending}" for ending in IMAGE_ENDINGS for folder in IMAGE_FOLDERS)

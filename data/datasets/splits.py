@@ -1,4 +1,4 @@
-"""Split HAM10000 by lesion: a locked test part, and folds of the rest for training, choosing and calibrating."""
+"""Split a dataset by lesion: a locked test part, and folds of the rest for training, choosing and calibrating."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from data.datasets.ham10000 import DatasetError, image_path, load_metadata
+from data.datasets.ham10000 import NOT_TOLD_FROM, DatasetError, image_path, load_metadata
 
 TEST_SHARE = 0.15
 FOLDS = 5
@@ -16,6 +16,7 @@ FOLDS = 5
 SPLIT_SEED = 20180804
 TEST = "test"
 LEFT_OUT = "left out"
+TRAINING_ONLY = "training only"
 # Lesions of HAM10000 that one patient was given two ids for: pairs of the same dx, age, sex and site whose images are
 # nearly the same (correlation of fine detail, then looked at side by side). The first is what the second shows as well.
 SAME_LESION: dict[str, str] = {
@@ -35,7 +36,8 @@ def split_by_lesion(
     0.10 (DESIGN: 10,015 images show only 7,470 lesions).
 
     Args:
-        metadata: table with lesion_id and dx, one row an image; a lesion has one dx.
+        metadata: table with lesion_id and dx, one row an image; a lesion has one dx, unless its labels leave open
+            which (`not_told_from`).
         seed: the same seed and lesions give the same split, whatever the row order.
         test_share: share of each diagnosis' lesions that is locked away, rounded up, so that no class is without
             test lesions.
@@ -43,12 +45,14 @@ def split_by_lesion(
 
     Returns:
         Series aligned with `metadata`: `test`, or `fold0` to `fold<folds - 1>`. A lesion of `SAME_LESION` is in the
-        fold of the other one; where that one is locked it is `left out`, so that the locked lesions stay the same.
+        fold of the other one; where that one is locked it is `left out`, so that the locked lesions stay the same. A
+        lesion with a label that leaves its diagnosis open is `training only`: nothing can be measured on it.
 
     Raises:
-        ValueError: a lesion carries two diagnoses.
+        ValueError: a lesion carries two diagnoses, none of which is left open.
     """
-    lesions = metadata[["lesion_id", "dx"]].drop_duplicates().sort_values(["dx", "lesion_id"])
+    is_open = metadata["lesion_id"].isin(_with_open_labels(metadata))
+    lesions = metadata.loc[~is_open, ["lesion_id", "dx"]].drop_duplicates().sort_values(["dx", "lesion_id"])
     if lesions["lesion_id"].duplicated().any():
         lesion = lesions.loc[lesions["lesion_id"].duplicated(), "lesion_id"].iloc[0]
         raise ValueError(f"expected one dx for each lesion, received several for {lesion}")
@@ -59,10 +63,17 @@ def split_by_lesion(
         tests = int(np.ceil(test_share * len(shuffled)))
         part_of |= dict.fromkeys(shuffled[:tests], TEST)
         part_of |= {lesion: f"fold{i % folds}" for i, lesion in enumerate(shuffled[tests:])}
+    part_of |= dict.fromkeys(metadata["lesion_id"][is_open], TRAINING_ONLY)
     for lesion, other in SAME_LESION.items():
         if {lesion, other} <= part_of.keys() and part_of[lesion] != TEST:
             part_of[lesion] = LEFT_OUT if part_of[other] == TEST else part_of[other]
     return metadata["lesion_id"].map(part_of).rename("split")
+
+
+def _with_open_labels(metadata: pd.DataFrame) -> pd.Series:
+    if NOT_TOLD_FROM not in metadata:
+        return metadata["lesion_id"].iloc[:0]
+    return metadata["lesion_id"][metadata[NOT_TOLD_FROM].fillna("") != ""]
 
 
 def locked_test_files(dataset: Path, seed: int, codes: Sequence[str]) -> pd.DataFrame:

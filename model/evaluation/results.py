@@ -38,6 +38,7 @@ from model.measures.ordinal import grade_errors, kappa_of, quadratic_weighted_ka
 from model.measures.shares import rate_estimates, share_estimates
 
 MACRO = "macro"
+_WHERE_ANY = ("grade_error", "further_auroc")
 ROC_GRID = np.linspace(0, 1, 101)
 
 
@@ -257,8 +258,12 @@ def reliability_bins(cohort: Cohort) -> dict[str, dict[str, NDArray[Any]]]:
 
 
 def evaluation_to_dict(evaluation: Evaluation) -> dict[str, Any]:
-    """An evaluation as JSON holds it: plain numbers, text, lists and dicts, with None for NaN."""
-    return to_plain(asdict(evaluation))
+    """An evaluation as JSON holds it: plain numbers, text, lists and dicts, with None for NaN.
+
+    Without what only grades and further questions have, where there are none; `weighted_kappa` is always there.
+    """
+    stated = asdict(evaluation)
+    return to_plain({name: value for name, value in stated.items() if value is not None or name not in _WHERE_ANY})
 
 
 def to_plain(value: Any) -> Any:

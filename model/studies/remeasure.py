@@ -4,7 +4,7 @@
 
 No network runs and no image is looked at: the out-of-fold and the locked test predictions that `model.export` left in
 the folder are measured again. Thresholds, calibration and sets stay as they were chosen. Writes the sections
-`operating_points`, `conformal`, `out_of_fold_metrics`, `metrics` and `subgroups` of the artifact's manifest;
+`operating_points`, `further_questions`, `conformal`, `out_of_fold_metrics`, `metrics` and `subgroups` of the manifest;
 `model.studies.clinical` and `model.studies.repeatability`, which read the same predictions, write theirs.
 """
 
@@ -19,7 +19,7 @@ from typing import Any
 import pandas as pd
 
 from model.evaluation.operating_points import measured_rates
-from model.evaluation.predictions import cohort_of, load_predictions
+from model.evaluation.predictions import Cohort, cohort_of, load_predictions
 from model.evaluation.report import format_sections
 from model.evaluation.results import evaluate, evaluation_to_dict, to_plain
 from model.evaluation.subgroups import measure_subgroups
@@ -41,10 +41,8 @@ def study(artifact: Artifact) -> dict[str, Any]:
         for method in manifest["conformal"]["tried_out_of_fold"]
     }
     sections = {
-        "operating_points": [
-            point | {rate: asdict(one) for rate, one in measured_rates(point["threshold"], locked).items()}
-            for point in manifest["operating_points"]
-        ],
+        "operating_points": _measured(manifest["operating_points"], locked),
+        **_further(manifest, locked),
         "conformal": manifest["conformal"]
         | {
             "tried_out_of_fold": {
@@ -64,6 +62,26 @@ def study(artifact: Artifact) -> dict[str, Any]:
         ],
     }
     return {name: to_plain(section) for name, section in sections.items()}
+
+
+def _measured(points: Sequence[dict[str, Any]], locked: Cohort) -> list[dict[str, Any]]:
+    return [
+        point | {rate: asdict(one) for rate, one in measured_rates(point["threshold"], locked).items()}
+        for point in points
+    ]
+
+
+def _further(manifest: dict[str, Any], locked: Cohort) -> dict[str, Any]:
+    """The section on further questions, of an artifact that has one."""
+    if "further_questions" not in manifest:
+        return {}
+    asked = {question.key: locked.asked(question) for question in locked.task.further}
+    return {
+        "further_questions": [
+            one | {"operating_points": _measured(one["operating_points"], asked[one["question"]])}
+            for one in manifest["further_questions"]
+        ]
+    }
 
 
 def main(argv: Sequence[str] | None = None) -> None:

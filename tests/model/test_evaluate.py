@@ -234,6 +234,7 @@ def test_grades_are_measured_as_grades_and_by_every_question(table: pd.DataFrame
     assert found.further_auroc is not None
     assert [area.value for area in found.further_auroc] == pytest.approx([2 / 3])
     assert found.positive_auroc.value == pytest.approx(7 / 8)
+    assert evaluation_to_dict(found)["grade_error"]["value"] == pytest.approx(4 / 7)
     assert cohort.asked(RETINA.further[0]).is_positive.tolist() == [False] * 4 + [True] * 3
     none = evaluate(cohort_of(rows[:0], RETINA), resamples=20)
     assert none.grade_error is not None and is_nan(none.grade_error)
@@ -242,6 +243,7 @@ def test_grades_are_measured_as_grades_and_by_every_question(table: pd.DataFrame
 def test_classes_that_are_names_have_no_grade_error(cohort: Cohort) -> None:
     found = evaluate(cohort, resamples=20)
     assert found.grade_error is None and found.weighted_kappa is None and found.further_auroc is None
+    assert not {"grade_error", "further_auroc"} & evaluation_to_dict(found).keys()
 
 
 def test_evaluation_refuses_no_resamples(cohort: Cohort) -> None:

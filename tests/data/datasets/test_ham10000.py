@@ -167,6 +167,8 @@ def test_images_are_found_in_either_part(tmp_path: Path):
     (tmp_path / "ISIC_5.JPG").touch()
     (tmp_path / "ISIC_6.jpeg").touch()
     assert image_path(tmp_path, "ISIC_5") == tmp_path / "ISIC_5.JPG"
+    (tmp_path / "ISIC_7.png").touch()
+    assert image_path(tmp_path, "ISIC_7") == tmp_path / "ISIC_7.png"
     assert image_path(tmp_path, "ISIC_6") == tmp_path / "ISIC_6.jpeg"
     assert image_path(tmp_path, "ISIC_1") == tmp_path / "HAM10000_images_part_1" / "ISIC_1.jpg"
     assert image_path(tmp_path, "ISIC_2") == tmp_path / "HAM10000_images_part_2" / "ISIC_2.jpg"

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from data.datasets.ham10000 import load_metadata
-from data.datasets.splits import FOLDS, LEFT_OUT, SAME_LESION, TEST, split_by_lesion
+from data.datasets.splits import FOLDS, LEFT_OUT, SAME_LESION, TEST, TRAINING_ONLY, split_by_lesion
 from data.tasks.skin import SKIN
 
 # 20 nevi: ceil(0.15 * 20) = 3 are locked, 17 are dealt into five folds. 7 melanomas: ceil(1.05) = 2. One df: itself.
@@ -77,6 +77,16 @@ def test_a_lesion_with_two_diagnoses_is_refused_by_name(metadata: pd.DataFrame):
     metadata.loc[metadata["image_id"] == "mel_01_0", "dx"] = "nv"
     with pytest.raises(ValueError, match="expected one dx for each lesion, received several for mel_01"):
         split_by_lesion(metadata)
+
+
+def test_lesion_whose_diagnosis_is_open_is_trained_on_alone(metadata: pd.DataFrame):
+    before = split_by_lesion(metadata.assign(not_told_from=""))
+    pd.testing.assert_series_equal(before, split_by_lesion(metadata))
+    is_open = metadata["image_id"] == "mel_01_0"
+    metadata.loc[is_open, "dx"] = "nv"
+    split = split_by_lesion(metadata.assign(not_told_from=np.where(is_open, "mel", None)))
+    # The lesion's other image is no more certain.
+    assert set(split[metadata["lesion_id"] == "mel_01"]) == {TRAINING_ONLY} and (split == TRAINING_ONLY).sum() == 2
 
 
 def test_the_locked_test_part_of_ham10000(ham10000_folder: Path):

@@ -120,9 +120,7 @@ def test_metrics_of_classes(inputs: tuple[np.ndarray, np.ndarray]) -> None:
 def test_error_of_grades(inputs: tuple[np.ndarray, np.ndarray]) -> None:
     dx_true, probabilities = inputs
     predicted = probabilities.argmax(axis=1)
-    assert grade_errors(dx_true, predicted).mean() == within_rounding(
-        reference.mean_absolute_error(dx_true, predicted)
-    )
+    assert grade_errors(dx_true, predicted).mean() == within_rounding(reference.mean_absolute_error(dx_true, predicted))
 
 
 @repeatable
