@@ -29,7 +29,6 @@ from model.analysis.analyzer import Analyzer
 from model.batch.rows import score_in_process
 from model.explain.maps import explain, overlay
 from model.images.decoding import decode_image
-from model.images.framing import to_network_input
 from model.images.rejection import RgbImage
 from model.inference.artifact import DEFAULT_ARTIFACT, Artifact, load_artifact
 from model.inference.processes import images_at_a_time
@@ -89,14 +88,14 @@ def measure_serving(artifact: Artifact, content: bytes, runs: int) -> list[Figur
     """Every step from the bytes of an upload to the overlay, LiteRT on one thread."""
     analyzer = Analyzer(LiteRTClassifier(artifact))
     image = decode_image(content)
-    network_input, framing = to_network_input(image, artifact.height, artifact.width)
+    network_input, framing = artifact.network_input(image)
     output = analyzer.classifier.forward(network_input)
     explanation = explain(output.maps, artifact.task.codes, framing, artifact.min_peak)
     pixels, tiff = f"{image.shape[1]} x {image.shape[0]} px", _as_tiff(image)
     return [
         measure("decode", lambda: decode_image(content), runs, pixels),
         measure("decode, as TIFF", lambda: decode_image(tiff), runs, f"by the child process, {pixels}"),
-        measure("preprocess", lambda: to_network_input(image, artifact.height, artifact.width), runs, "crop, resize"),
+        measure("preprocess", lambda: artifact.network_input(image), runs, "crop, resize"),
         measure(
             "whole answer, all networks, all heatmaps",
             lambda: analyzer.classifier.forward(network_input),
@@ -191,7 +190,7 @@ def main() -> None:
     runs = max(arguments.runs, MIN_RUNS)
     artifact = load_artifact(arguments.artifact)
     content = arguments.image.read_bytes()
-    network_input, _ = to_network_input(decode_image(content), artifact.height, artifact.width)
+    network_input, _ = artifact.network_input(decode_image(content))
 
     first = measure_first_prediction(artifact, arguments.image)
     serving = measure_serving(artifact, content, runs)

@@ -150,7 +150,8 @@ def _validated(folder: Path, recipe: Recipe, rows: pd.DataFrame, height: int, wi
     from model.training.run import NETWORK_FILE, predict_logits
 
     network = build_training_network(keras.models.load_model(folder / NETWORK_FILE, compile=False), [LOGITS_LAYER])
-    logits = predict_logits(network, load_images(Path(recipe.dataset), list(rows["image_id"]), height, width))
+    names, prepared = list(rows["image_id"]), recipe.preparation
+    logits = predict_logits(network, load_images(Path(recipe.dataset), names, height, width, preparation=prepared))
     task = task_of(recipe)
     return Cohort(
         task,

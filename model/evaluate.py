@@ -59,7 +59,6 @@ from model.evaluation.submissions import (
     table_of,
 )
 from model.images.decoding import decode_image
-from model.images.framing import to_network_input
 from model.inference.artifact import (
     DEFAULT_ARTIFACT,
     MANIFEST_FILE,
@@ -141,7 +140,7 @@ def score_locked_test(artifact: Artifact, dataset: Path) -> pd.DataFrame:
     classifier = LiteRTClassifier(artifact, threads=os.cpu_count() or 1)
     predictions = []
     for path in tqdm(rows["path"], desc="scoring locked test", unit="image", disable=None):
-        network_input, _ = to_network_input(decode_image(path.read_bytes()), artifact.height, artifact.width)
+        network_input, _ = artifact.network_input(decode_image(path.read_bytes()))
         predictions.append(predict(classifier.forward(network_input), artifact))
     probabilities = pd.DataFrame(
         [prediction.probabilities for prediction in predictions], columns=list(artifact.task.codes)

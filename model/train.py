@@ -33,6 +33,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 from data.datasets.ham10000 import MASK_FOLDER, DatasetError
 from data.datasets.splits import SPLIT_SEED
 from data.tasks.known import DEFAULT_TASK, TASKS
+from model.images.contrast import CONTRASTS
+from model.images.framing import AS_FRAMED, CROPS
 from model.inference.artifact import ArtifactMismatch
 from model.networks.backbones import BACKBONES, DEFAULT_BACKBONE
 from model.networks.features import WeightsMismatch
@@ -98,6 +100,19 @@ def build_parser(places: Places | None = None) -> argparse.ArgumentParser:
         default="all",
         help="how training images are varied; geometry: turned, flipped, moved and zoomed alone",
     )
+    parser.add_argument(
+        "--crop",
+        choices=CROPS,
+        default=AS_FRAMED.crop,
+        help="how images are laid under the network's input; circle: by the round field of a retinal photograph",
+    )
+    parser.add_argument(
+        "--contrast",
+        choices=CONTRASTS,
+        default=AS_FRAMED.contrast,
+        help="what is done to their light; local_average: the average around each pixel subtracted; equalised: "
+        "contrast-limited, tile by tile",
+    )
     parser.add_argument("--validation-fold", type=int, default=0, help="lesion-grouped fold that is not trained on")
     parser.add_argument("--head-epochs", type=int, default=1, help="epochs of the dense layer on frozen layers")
     parser.add_argument("--low-resolution-epochs", type=int, default=4, help="epochs of all layers at low resolution")
@@ -130,6 +145,12 @@ def build_parser(places: Places | None = None) -> argparse.ArgumentParser:
     parser.add_argument("--full-resolution-learning-rate", type=float, default=2e-4)
     parser.add_argument("--weight-decay", type=float, default=5e-2)
     parser.add_argument("--label-smoothing", type=float, default=0.05)
+    parser.add_argument(
+        "--grade-weight",
+        type=float,
+        default=0.0,
+        help="of a task whose classes are grades: weight of the squared distance from the true grade; default: 0",
+    )
     parser.add_argument("--lesion-weight", type=float, default=0.5, help="weight of the loss on where the lesion is")
     parser.add_argument("--map-weight", type=float, default=0.2, help="weight of the loss on the true class's map")
     parser.add_argument(
@@ -175,12 +196,17 @@ def recipe_from(arguments: argparse.Namespace) -> Recipe:
 
     Raises:
         DatasetError: an extra folder cannot be used.
-        RunMismatch: extra folders, whose labels may leave classes open, for a network of the question alone.
+        RunMismatch: extra folders, whose labels may leave classes open, for a network of the question alone; a crop
+            and the lesion branch; or a weight of grades where the classes are none.
     """
     if arguments.question_alone and arguments.extra:
         raise RunMismatch("expected --question-alone or --extra, received both; leave one out")
+    if arguments.grade_weight and (arguments.question_alone or not TASKS[arguments.task].is_ordinal):
+        raise RunMismatch("expected grades for --grade-weight, received classes that are names; leave it out")
     backbone = BACKBONES[arguments.backbone]
     has_branch = has_masks(Path(arguments.dataset)) if arguments.lesion_branch is None else arguments.lesion_branch
+    if arguments.crop != AS_FRAMED.crop and has_branch:
+        raise RunMismatch("expected --crop or the lesion branch, whose masks are not cropped; add --no-lesion-branch")
     return Recipe(
         task=arguments.task,
         dataset=str(arguments.dataset),
@@ -216,6 +242,9 @@ def recipe_from(arguments: argparse.Namespace) -> Recipe:
         augmentation=arguments.augmentation,
         low_resolution=arguments.low_resolution,
         question_alone=arguments.question_alone,
+        crop=arguments.crop,
+        contrast=arguments.contrast,
+        grade_weight=arguments.grade_weight,
     )
 
 

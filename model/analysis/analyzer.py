@@ -18,7 +18,7 @@ from model.explain.maps import Explanation, explain
 from model.explain.stability import heatmap_stability
 from model.images.decoding import open_image
 from model.images.dicom import DicomFacts
-from model.images.framing import Framing, to_network_input
+from model.images.framing import Framing
 from model.images.reading import OpenedImage
 from model.images.rejection import MAX_BYTES, Remark, RgbImage
 from model.inference.classifier import Classifier, NetworkOutput, Prediction, predict
@@ -106,7 +106,7 @@ class Analyzer:
             started: when `time.perf_counter` began to count for it.
         """
         image = opened.image
-        network_input, framing = to_network_input(image, self.artifact.height, self.artifact.width)
+        network_input, framing = self.artifact.network_input(image)
         forward_started = time.perf_counter()
         output = self.classifier.forward(network_input)
         network_ms = (time.perf_counter() - forward_started) * 1000
@@ -147,7 +147,7 @@ class Analyzer:
 
         For what is drawn onto an image that was answered (`model.explain.stress`); an upload goes through `run`.
         """
-        network_input, _ = to_network_input(image, self.artifact.height, self.artifact.width)
+        network_input, _ = self.artifact.network_input(image)
         return predict(self.classifier.forward(network_input), self.artifact, facts).probabilities
 
     def similar_cases(self, output: NetworkOutput, count: int = SIMILAR_CASES) -> tuple[Neighbour, ...]:

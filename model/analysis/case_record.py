@@ -15,7 +15,7 @@ from model.analysis.analyzer import MAX_KEPT_SIDE, Analysis, ModelAnswer, reduce
 from model.analysis.quality import Issue, Quality
 from model.explain.maps import explain
 from model.images.decoding import decode_image
-from model.images.framing import PREPROCESSING_VERSION, to_network_input
+from model.images.framing import AS_FRAMED, PREPROCESSING_VERSION, Preparation, to_network_input
 from model.images.rejection import MAX_STORED_BYTES, RgbImage
 from model.inference.artifact import Artifact
 from model.inference.classifier import NetworkOutput, Prediction
@@ -59,7 +59,7 @@ def result_of(analysis: Analysis, artifact: Artifact, point: OperatingPoint) -> 
         sensitivity=point.sensitivity.value,
         specificity=point.specificity.value,
         heatmap_method=explanation.method,
-        evidence=_packed(analysis, explanation.min_peak, point),
+        evidence=_packed(analysis, explanation.min_peak, point, artifact.preparation),
         runtime_ms=analysis.runtime_ms,
     )
 
@@ -115,8 +115,8 @@ def recorded_analysis(case: Case, content: bytes) -> Analysis:
     image = decode_image(content, MAX_STORED_BYTES)
     if case.refusal is not None:
         return _refused(case.refusal, image, case.image_sha256)
-    outputs, measures, network_size, min_peak = _unpacked(case.answered.evidence)
-    network_input, framing = to_network_input(image, *network_size)
+    outputs, measures, network_size, min_peak, preparation = _unpacked(case.answered.evidence)
+    network_input, framing = to_network_input(image, *network_size, preparation)
     shown = reduced(image)
     explanation = explain(outputs.maps, case.task.codes, framing.scaled(max(shown.shape[:2])), min_peak)
     return Analysis(
@@ -187,7 +187,7 @@ def _issues(quality: str) -> tuple[Issue, ...]:
     return () if quality == "ok" else cast("tuple[Issue, ...]", tuple(quality.split("|")))
 
 
-def _packed(analysis: Analysis, min_peak: float, point: OperatingPoint) -> bytes:
+def _packed(analysis: Analysis, min_peak: float, point: OperatingPoint, preparation: Preparation) -> bytes:
     file = io.BytesIO()
     outputs = {name: getattr(analysis.output, name) for name in _OUTPUTS}
     arrays: dict[str, NDArray[Any]] = {name: array for name, array in outputs.items() if array is not None}
@@ -197,11 +197,13 @@ def _packed(analysis: Analysis, min_peak: float, point: OperatingPoint) -> bytes
     arrays["rates"] = np.array(
         [[rate.value, rate.low, rate.high, rate.n] for rate in (point.sensitivity, point.specificity)]
     )
+    if preparation != AS_FRAMED:
+        arrays["preparation"] = np.array([preparation.crop, preparation.contrast])
     np.savez_compressed(file, allow_pickle=False, **arrays)
     return file.getvalue()
 
 
-def _unpacked(evidence: bytes) -> tuple[NetworkOutput, dict[str, float], tuple[int, int], float]:
+def _unpacked(evidence: bytes) -> tuple[NetworkOutput, dict[str, float], tuple[int, int], float, Preparation]:
     with np.load(io.BytesIO(evidence), allow_pickle=False) as arrays:
         nothing: NDArray[np.float32] = np.empty(0, dtype=np.float32)
         output = NetworkOutput(
@@ -209,4 +211,5 @@ def _unpacked(evidence: bytes) -> tuple[NetworkOutput, dict[str, float], tuple[i
         )
         height, width = (int(value) for value in arrays["network_size"])
         measures = {name: float(value) for name, value in zip(_MEASURES, arrays["measures"], strict=True)}
-        return output, measures, (height, width), float(arrays["min_peak"])
+        preparation = Preparation(*arrays["preparation"].tolist()) if "preparation" in arrays else AS_FRAMED
+        return output, measures, (height, width), float(arrays["min_peak"]), preparation

@@ -121,7 +121,9 @@ def _open_network(run: Path, scratch: Path, dataset: Path | None) -> Finished:
     return Finished(
         recipe=recipe,
         kind=network_name(recipe),
-        logits=lambda rows, description: score(serving_file, rows, task, folder, description).logits,
+        logits=lambda rows, description: (
+            score(serving_file, rows, task, folder, description, recipe.preparation).logits
+        ),
         answer=answer,
         parameters=member.count_params(),
         counted="weights",

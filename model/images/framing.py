@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from model.images.contrast import ENHANCED, Contrast
+from model.images.field import Field, find_field
 from model.images.rejection import RgbImage
 
 # Saved with every case; count it up when the same bytes give another network input.
@@ -24,6 +27,28 @@ MAX_CROPPED_SHARE = 0.26
 # malignant moved by 0.06 on average over the 28 originals at hand, and with it not at all.
 RESAMPLING_STEP = 1.25
 STEP_JPEG_QUALITY = 90
+# A field's rim is brighter or darker than the rest of it, and is cut away; of the radius.
+KEPT_RADIUS = 0.97
+
+Crop = Literal["none", "circle"]
+CROPS: tuple[Crop, ...] = get_args(Crop)
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What is done to an image beside fitting it to the network's size; an artifact states it (`input`).
+
+    Attributes:
+        crop: `circle` brings the round field of a retinal photograph to the whole input, an ellipse to a circle, and
+            blackens what lies outside; an image without such a field is framed as any other. `none` frames the image.
+        contrast: see `model.images.contrast`.
+    """
+
+    crop: Crop = "none"
+    contrast: Contrast = "none"
+
+
+AS_FRAMED = Preparation()
 
 
 @dataclass(frozen=True)
@@ -48,9 +73,8 @@ class Framing:
     @property
     def seen_share(self) -> float:
         """Share of the image's area that the network saw, in (0, 1]."""
-        turned_height, turned_width = _turned_size(self)
-        seen = min(self.width, turned_width) * min(self.height, turned_height)
-        return seen / (turned_height * turned_width)
+        left, top, right, bottom = _inside(self)
+        return (right - left) * (bottom - top) / (self.image_height * self.image_width)
 
     def scaled(self, max_side: int) -> Framing:
         """The same framing of the image scaled down to at most `max_side` pixels, for light overlays."""
@@ -86,29 +110,68 @@ def frame(image_height: int, image_width: int, height: int, width: int) -> Frami
     return Framing(image_height, image_width, is_turned, left, top, box_width, box_height)
 
 
-def to_network_input(image: RgbImage, height: int, width: int) -> tuple[RgbImage, Framing]:
-    """Crop or pad an image to the network's aspect and resize it.
+def frame_field(field: Field, image_height: int, image_width: int, height: int, width: int) -> Framing:
+    """Lay the box around a field under the network input; an input that is not square shows more beside it."""
+    box_width, box_height = field.width * max(1.0, width / height), field.height * max(1.0, height / width)
+    left, top = field.left + (field.width - box_width) / 2, field.top + (field.height - box_height) / 2
+    return Framing(
+        image_height, image_width, False, round(left), round(top), max(round(box_width), 1), max(round(box_height), 1)
+    )
+
+
+def to_network_input(
+    image: RgbImage, height: int, width: int, preparation: Preparation = AS_FRAMED
+) -> tuple[RgbImage, Framing]:
+    """Crop or pad an image to the network's aspect, resize it and prepare it.
 
     Args:
         image: (H, W, 3) uint8 RGB, 0-255.
         height, width: the network's input size, pixels.
+        preparation: of the artifact, `model.inference.artifact.Artifact.preparation`.
 
     Returns:
         (height, width, 3) uint8 RGB, 0-255 (the network itself rescales), and the `Framing` that
         `to_image_pixels` needs to map a heatmap back.
     """
-    framing = frame(image.shape[0], image.shape[1], height, width)
+    rows, columns = image.shape[:2]
+    field = find_field(image) if preparation.crop == "circle" else None
+    if field is None:
+        framing = frame(rows, columns, height, width)
+    else:
+        framing = frame_field(field, rows, columns, height, width)
+    framed = _framed(image, framing, height, width)
+    if field is None and preparation.contrast == "none":
+        return framed, framing
+    seen = _seen(framing, height, width, field is not None)
+    if preparation.contrast == "none":
+        return np.where(seen[..., np.newaxis], framed, np.uint8(0)), framing
+    return ENHANCED[preparation.contrast](framed, seen), framing
+
+
+def _seen(framing: Framing, height: int, width: int, is_round: bool) -> NDArray[np.bool_]:
+    """(height, width) bool, what of the input shows the image, and of it the field."""
+    left, top, right, bottom = _inside_input(framing, height, width)
+    seen = np.zeros((height, width), dtype=bool)
+    seen[top:bottom, left:right] = True
+    if is_round:
+        rows, columns = (np.arange(side) + 0.5 - side / 2 for side in (height, width))
+        radius = min(height, width) / 2 * KEPT_RADIUS
+        seen &= rows[:, np.newaxis] ** 2 + columns[np.newaxis, :] ** 2 <= radius**2
+    return seen
+
+
+def _framed(image: RgbImage, framing: Framing, height: int, width: int) -> RgbImage:
     turned = np.ascontiguousarray(np.rot90(image)) if framing.is_turned else image
     # Resized first and padded then: padding a narrow panorama at its own size would take gigabytes.
     left, top, right, bottom = _inside_input(framing, height, width)
     resized = _resize(Image.fromarray(turned), (right - left, bottom - top), _inside(framing))
     if resized.size == (width, height):
-        return np.asarray(resized, dtype=np.uint8), framing
+        return np.asarray(resized, dtype=np.uint8)
     # Padded with the image's mean colour: a black frame would look like the rim of a dermatoscope.
     red, green, blue = (int(value) for value in image.reshape(-1, 3).mean(axis=0))
     canvas = Image.new("RGB", (width, height), (red, green, blue))
     canvas.paste(resized, (left, top))
-    return np.asarray(canvas, dtype=np.uint8), framing
+    return np.asarray(canvas, dtype=np.uint8)
 
 
 def _resize(image: Image.Image, size: tuple[int, int], box: tuple[int, int, int, int]) -> Image.Image:

@@ -14,6 +14,8 @@ from pydantic import ValidationError
 
 from data.tasks.known import TASKS
 from data.tasks.task import Task
+from model.images.framing import AS_FRAMED, Framing, Preparation, to_network_input
+from model.images.rejection import RgbImage
 from model.inference.calibration import Calibration
 from model.inference.clinical import NO_TERMS, UNKNOWN, ClinicalTerms, PatientFacts
 from model.inference.conformal import ConformalSets
@@ -102,6 +104,7 @@ class Artifact:
             one an operating point; none where it was not measured.
         repeats_of_one, repeats_of_mean: how far repeat photographs differ, a level of the probability of one of them,
             and of the mean of both, each; none where it was not measured.
+        preparation: of an image, beside framing it.
     """
 
     folder: Path
@@ -122,6 +125,11 @@ class Artifact:
     edges: tuple[EdgeResult, ...] = ()
     repeats_of_one: tuple[Repeats, ...] = ()
     repeats_of_mean: tuple[Repeats, ...] = ()
+    preparation: Preparation = AS_FRAMED
+
+    def network_input(self, image: RgbImage) -> tuple[RgbImage, Framing]:
+        """An image, (H, W, 3) uint8 RGB, as the network takes it: (height, width, 3) uint8, and how it was framed."""
+        return to_network_input(image, self.height, self.width, self.preparation)
 
     def elsewhere(self, point: str, threshold: float) -> ExternalResult | None:
         """A threshold where it did worst: on the images of other clinics of whose positives it flags the fewest."""
@@ -311,6 +319,7 @@ def _parse(serving: Serving, manifest: dict[str, Any], folder: Path) -> Artifact
         version=serving.version,
         height=serving.input.height,
         width=serving.input.width,
+        preparation=Preparation(serving.input.crop, serving.input.contrast),
         calibration=Calibration(
             temperature=calibration.temperature,
             offsets=_one_a_class(calibration.offsets, task),

@@ -13,6 +13,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from data.tasks.known import DEFAULT_TASK
+from model.images.contrast import Contrast
+from model.images.framing import Crop
 
 SCHEMA_VERSION = 3
 # What schema 2, from before there were tasks, called measurements that schema 3 names without regard to the task.
@@ -44,10 +46,13 @@ class FileEntry(Section):
 
 
 class NetworkInput(Section):
-    """Size of the network's input, pixels; it takes RGB 0-255 and rescales itself."""
+    """Size of the network's input, pixels; it takes RGB 0-255 and rescales itself. Crop and contrast are those of
+    `model.images.framing.Preparation`."""
 
     height: int
     width: int
+    crop: Crop = "none"
+    contrast: Contrast = "none"
 
 
 class CalibrationSection(Section):

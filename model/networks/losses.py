@@ -22,17 +22,26 @@ class ClassLoss(keras.losses.Loss):
     Takes (N, C) float32 labels, 1 for the class, 0 for those it is told from and -1 for those it is not, and (N, C)
     float32 logits; gives (N,) float32 >= 0. What a label leaves open is neither rewarded nor punished. With every class
     told apart it is the categorical cross-entropy with `label_smoothing`.
+
+    Of grades, least first, a `grade_weight` above 0 adds that many times the squared distance from the labelled grade
+    that is expected under the probabilities, as a share of the largest: a far miss costs more than a near one.
+
+    Source:
+        de la Torre, Puig, Valls, Pattern Recognition Letters 2018;105:144, doi:10.1016/j.patrec.2017.05.018 (weighted
+        kappa as a loss, of which this is the numerator).
     """
 
     def __init__(
         self,
         label_smoothing: float,
+        grade_weight: float = 0.0,
         name: str = "class_loss",
         reduction: str = "sum_over_batch_size",
         **options: object,
     ) -> None:
         super().__init__(name=name, reduction=reduction, **options)
         self.label_smoothing = label_smoothing
+        self.grade_weight = grade_weight
 
     def call(self, labels: keras.KerasTensor, logits: keras.KerasTensor) -> keras.KerasTensor:
         is_told = ops.cast(labels >= 0, logits.dtype)
@@ -40,10 +49,13 @@ class ClassLoss(keras.losses.Loss):
         log_probabilities = ops.log_softmax(logits + (is_told - 1) * 1e4, axis=-1)
         shares = is_told / ops.sum(is_told, axis=-1, keepdims=True)
         targets = (1 - self.label_smoothing) * ops.relu(labels) + self.label_smoothing * shares
-        return -ops.sum(targets * log_probabilities * is_told, axis=-1)
+        cross_entropy = -ops.sum(targets * log_probabilities * is_told, axis=-1)
+        if not self.grade_weight:
+            return cross_entropy
+        return cross_entropy + self.grade_weight * _squared_distance(ops.relu(labels), ops.exp(log_probabilities))
 
     def get_config(self) -> dict[str, object]:
-        return {**super().get_config(), "label_smoothing": self.label_smoothing}
+        return {**super().get_config(), "label_smoothing": self.label_smoothing, "grade_weight": self.grade_weight}
 
 
 @keras.saving.register_keras_serializable("lesionlens")
@@ -100,6 +112,13 @@ def class_map_loss(lesion_of_class: keras.KerasTensor, class_maps: keras.KerasTe
     lesion = ops.max(lesion_of_class, axis=-1, keepdims=True)
     has_lesion = ops.max(is_true_class, axis=(1, 2, 3))
     return has_lesion * (1 - _dice(lesion, positive / (peak + keras.config.epsilon())))
+
+
+def _squared_distance(labels: keras.KerasTensor, probabilities: keras.KerasTensor) -> keras.KerasTensor:
+    """(N,) expected squared distance from the labelled grade, 1 for certainty of the furthest grade."""
+    grades = ops.arange(labels.shape[-1], dtype=probabilities.dtype)
+    labelled = ops.sum(labels * grades, axis=-1, keepdims=True)
+    return ops.sum(probabilities * (grades - labelled) ** 2, axis=-1) / (labels.shape[-1] - 1) ** 2
 
 
 def _dice(first: keras.KerasTensor, second: keras.KerasTensor) -> keras.KerasTensor:

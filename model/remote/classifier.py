@@ -17,6 +17,7 @@ import numpy as np
 from PIL import Image
 
 from model.analysis.answers import Answer, AnswerMalformed, model_facts, network_output, read_answer
+from model.images.framing import AS_FRAMED
 from model.images.rejection import RgbImage
 from model.inference.artifact import Artifact
 from model.inference.classifier import NetworkOutput
@@ -72,7 +73,10 @@ class RemoteClassifier:
     """The network of `artifact` at an endpoint. Safe in threads: nothing is shared but the time of the last failure."""
 
     def __init__(self, artifact: Artifact, endpoint: Endpoint, patience: Patience | None = None) -> None:
-        """Connects to nothing yet; raises ValueError where the network's input is too large to be sent."""
+        """Connects to nothing yet; raises ValueError where the network's input cannot be sent."""
+        # The endpoint fits what it is sent to the network as any image, and would prepare it a second time.
+        if artifact.preparation != AS_FRAMED:
+            raise ValueError(f"expected images that are framed alone, received {artifact.preparation}; run it here")
         size = artifact.height * artifact.width * 3
         if size > MAX_INPUT_BYTES:
             raise ValueError(f"expected an input of at most {MAX_INPUT_BYTES} bytes, received {size}; run it here")

@@ -100,7 +100,7 @@ def score_run(run: Path, dataset: Path | None) -> HeldOut:
     folder = dataset or Path(recipe.dataset)
     metadata = load_metadata(folder, task.codes)
     training, rows = select_rows(metadata, recipe)
-    images = load_images(folder, list(rows["image_id"]), recipe.height, recipe.width)
+    images = load_images(folder, list(rows["image_id"]), recipe.height, recipe.width, preparation=recipe.preparation)
     averaged = load_member(run, recipe.height, recipe.width)
     last = last_epoch(run, recipe)
     views = np.stack([logits_of(averaged, recipe, images, view, f"{run.name}, {name}") for name, view in VIEWS.items()])

@@ -121,7 +121,8 @@ def measure_randomised(
             network = keras.models.load_model(networks[fold].keras_path, compile=False)
             forward = forward_of(network)
             for image in of_fold:
-                network_input = load_input(dataset, image.image_id, artifact.height, artifact.width)
+                size = (artifact.height, artifact.width)
+                network_input = load_input(dataset, image.image_id, *size, artifact.preparation)
                 measured += randomised_maps(network, forward, network_input, image, artifact)
                 progress.update()
     return measured

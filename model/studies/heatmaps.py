@@ -110,7 +110,7 @@ def measure_image(
     """
     artifact = classifier.artifact
     size = (artifact.height, artifact.width)
-    network_input = load_input(dataset, image.image_id, *size)
+    network_input = load_input(dataset, image.image_id, *size, artifact.preparation)
     mask = load_mask(dataset, image.image_id, *size)
     output = classifier.forward(network_input)
     class_index = predicted_class(output.logits, artifact)

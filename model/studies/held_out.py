@@ -17,7 +17,7 @@ import pandas as pd
 
 from data.datasets.ham10000 import DatasetError, image_path, mask_path
 from model.images.decoding import decode_image
-from model.images.framing import to_network_input
+from model.images.framing import AS_FRAMED, Preparation, to_network_input
 from model.images.rejection import RgbImage
 from model.inference.artifact import Artifact, ArtifactMismatch
 from model.inference.calibration import decide
@@ -127,8 +127,8 @@ def write_networks(artifact: Artifact, folds: Iterable[int], folder: Path) -> di
     return written
 
 
-def load_input(dataset: Path, image_id: str, height: int, width: int) -> RgbImage:
-    """An image as the network sees it, (height, width, 3) uint8 RGB 0-255.
+def load_input(dataset: Path, image_id: str, height: int, width: int, preparation: Preparation = AS_FRAMED) -> RgbImage:
+    """An image as a network sees it that was trained on images so prepared, (height, width, 3) uint8 RGB 0-255.
 
     Raises:
         DatasetError: the image is missing.
@@ -136,7 +136,7 @@ def load_input(dataset: Path, image_id: str, height: int, width: int) -> RgbImag
     path = image_path(dataset, image_id)
     if path is None:
         raise DatasetError(f"expected {image_id}.jpg in {dataset}, found none; run: python -m data.download")
-    network_input, _ = to_network_input(decode_image(path.read_bytes()), height, width)
+    network_input, _ = to_network_input(decode_image(path.read_bytes()), height, width, preparation)
     return network_input
 
 

@@ -30,7 +30,6 @@ from model.arguments import whole_number
 from model.evaluation.report import robustness_table
 from model.evaluation.results import to_plain
 from model.images.decoding import decode_image
-from model.images.framing import to_network_input
 from model.images.perturbations import PERTURBATIONS, Kind
 from model.images.rejection import ImageRejected
 from model.inference.artifact import DEFAULT_ARTIFACT, Artifact, ArtifactMismatch, load_artifact, write_section
@@ -175,10 +174,8 @@ def logits_of_image(path: Path, number: int, classifier: Classifier) -> Array:
     except ImageRejected as rejected:
         raise DatasetError(f"{path}: {rejected}") from rejected
     shown = [image, *(perturbation.apply(image, number) for perturbation in PERTURBATIONS)]
-    height, width = classifier.artifact.height, classifier.artifact.width
-    return np.array(
-        [classifier.forward(to_network_input(one, height, width)[0]).logits for one in shown], dtype=np.float64
-    )
+    inputs = [classifier.artifact.network_input(one)[0] for one in shown]
+    return np.array([classifier.forward(one).logits for one in inputs], dtype=np.float64)
 
 
 def logits_of_images(paths: Sequence[Path], artifact_folder: Path, processes: int) -> Array:

@@ -145,7 +145,7 @@ def export(
         `output`, after it was loaded once to check it.
 
     Raises:
-        RunMismatch: a folder holds no finished run, or the runs are not of one task and split.
+        RunMismatch: a folder holds no finished run, or the runs are not of one task, split and preparation.
         DatasetError: the dataset is not there, or lacks an image.
     """
     created = _provenance()  # before the first file is written, which would count as a change
@@ -190,7 +190,7 @@ def read_runs(folders: Sequence[Path], dataset: Path | None, elsewhere: Path | N
     """The runs of these folders and their dataset, whose folder may have moved; raises as `export`."""
     recipes = tuple(read_run(folder) for folder in folders)
     for folder, recipe in zip(folders, recipes, strict=True):
-        for what in ("task", "split_seed"):
+        for what in ("task", "split_seed", "crop", "contrast"):
             first, other = getattr(recipes[0], what), getattr(recipe, what)
             if other != first:
                 raise RunMismatch(f"expected runs of one {what}, received {first} in {folders[0]}, {other} in {folder}")
@@ -220,10 +220,13 @@ def _score(runs: Runs, members: Sequence[keras.Model], views: int, serving_file:
         )
         rows = select_rows(runs.metadata, recipe)[1]
         part = f"fold {recipe.validation_fold}, {OUT_OF_FOLD}"
-        held_out.append(score(alone, rows, runs.task, runs.dataset, part))
-    training = score(serving_file, runs.training_rows(), runs.task, runs.dataset, TRAINING)
-    test = score(serving_file, runs.test_rows()[0], runs.task, runs.dataset, LOCKED_TEST)
-    extra = [score(serving_file, rows, runs.task, folder, folder.name) for folder, rows in runs.extra_rows()]
+        held_out.append(score(alone, rows, runs.task, runs.dataset, part, runs.preparation))
+    training = score(serving_file, runs.training_rows(), runs.task, runs.dataset, TRAINING, runs.preparation)
+    test = score(serving_file, runs.test_rows()[0], runs.task, runs.dataset, LOCKED_TEST, runs.preparation)
+    extra = [
+        score(serving_file, rows, runs.task, folder, folder.name, runs.preparation)
+        for folder, rows in runs.extra_rows()
+    ]
     return Answers(tuple(held_out), training, test, tuple(extra), _score_elsewhere(runs, serving_file))
 
 
@@ -239,7 +242,7 @@ def _score_elsewhere(runs: Runs, serving_file: bytes) -> Scored | None:
             )
     if SOURCE not in rows:
         rows = rows.assign(**{SOURCE: runs.elsewhere.name})
-    return score(serving_file, rows, runs.task, runs.elsewhere, str(rows[SOURCE].iloc[0]))
+    return score(serving_file, rows, runs.task, runs.elsewhere, str(rows[SOURCE].iloc[0]), runs.preparation)
 
 
 def _fit(runs: Runs, answers: Answers) -> Fitted:
@@ -299,7 +302,7 @@ def _of_network(
         "task": task.key,
         "classes": list(task.codes),
         "positive": list(task.question.positives),
-        "input": input_section(*runs.input_size),
+        "input": input_section(*runs.input_size, runs.preparation),
         "network": network_section(runs, views, network.count_params(), _outputs(serving_file)),
         "training": training_section(runs, init_label),
         "split": split_section(runs),
@@ -316,7 +319,9 @@ def _of_answers(runs: Runs, answers: Answers, fitted: Fitted) -> dict[str, Any]:
         "decision": decision(task),
         "operating_points": points_section(points),
         "operating_points_chosen_on": part_of(held_out.rows, OUT_OF_FOLD),
-        **({"further_questions": further_section(fitted.out_of_fold, fitted.predictions, task)} if task.further else {}),
+        **(
+            {"further_questions": further_section(fitted.out_of_fold, fitted.predictions, task)} if task.further else {}
+        ),
         "conformal": conformal_section(fitted.out_of_fold, fitted.predictions, task, points, fitted.elsewhere),
         "evidence": evidence_section(fitted.calibration, held_out),
         "quality": quality_section(answers.training, answers.held_out[0], fitted.gate, answers.elsewhere),

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from data.datasets.ham10000 import DatasetError, image_path, mask_path
 from model.images.decoding import decode_image
-from model.images.framing import to_network_input
+from model.images.framing import AS_FRAMED, Preparation, to_network_input
 from model.images.rejection import ImageRejected, RgbImage
 from model.networks.architecture import CLASS_MAPS_LAYER, FINE_STRIDE, LESION_LAYER, LOGITS_LAYER
 from model.training.recipe import Augmentation
@@ -36,7 +36,12 @@ MIN_VIGNETTE_RADIUS = 0.75  # of half the diagonal; the dark round frame of a de
 
 
 def load_images(
-    dataset: Path, image_ids: Sequence[str], height: int, width: int, extra_folders: Sequence[Path] = ()
+    dataset: Path,
+    image_ids: Sequence[str],
+    height: int,
+    width: int,
+    extra_folders: Sequence[Path] = (),
+    preparation: Preparation = AS_FRAMED,
 ) -> RgbImage:
     """Decode images of a HAM10000 folder to the network's input size, with a progress bar.
 
@@ -45,6 +50,7 @@ def load_images(
         image_ids: of N images.
         height, width: of the network input, pixels.
         extra_folders: of the same shape; an image that is not in the first folder is looked for there.
+        preparation: of every image.
 
     Returns:
         (N, height, width, 3) uint8 RGB, 0-255: about 0.15 MB an image at 192 x 256.
@@ -63,7 +69,7 @@ def load_images(
             raise DatasetError(
                 f"expected {image_ids[position]}.jpg in {places}, found none; run: python -m data.download"
             )
-        images[position] = to_network_input(_decoded(path), height, width)[0]
+        images[position] = to_network_input(_decoded(path), height, width, preparation)[0]
 
     _load_all(load, len(image_ids), f"loading {width} x {height} px")
     return images

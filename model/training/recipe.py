@@ -16,6 +16,8 @@ from data.datasets.ham10000 import METADATA_FILES, NOT_TOLD_FROM, SOURCE, Datase
 from data.datasets.splits import LEFT_OUT, TEST, split_by_lesion
 from data.tasks.known import DEFAULT_TASK, TASKS
 from data.tasks.task import Task, asked_alone, side_code
+from model.images.contrast import Contrast
+from model.images.framing import Crop, Preparation
 from model.inference.artifact import sha256_of
 
 HEIGHT, WIDTH = 192, 256
@@ -89,6 +91,13 @@ class Recipe:
     augmentation: Augmentation = "all"
     low_resolution: float = 0.5
     question_alone: bool = False
+    crop: Crop = "none"
+    contrast: Contrast = "none"
+    grade_weight: float = 0.0
+
+    @property
+    def preparation(self) -> Preparation:
+        return Preparation(self.crop, self.contrast)
 
 
 class Selection(Protocol):
@@ -130,14 +139,21 @@ def task_of(recipe: Selection) -> Task:
 
 
 def labelled_for(rows: pd.DataFrame, recipe: Selection) -> pd.DataFrame:
-    """Rows of the dataset with the codes that the recipe's network tells apart as `dx`.
+    """Rows of the dataset with the codes that the recipe's network tells apart as `dx`, and as `not_told_from`.
 
     To be called after the split, which goes by the dataset's own diagnoses: another split would unlock test lesions.
     """
     if not recipe.question_alone:
         return rows
     task = labelled_task(recipe)
-    return rows.assign(dx=[side_code(task, dx) for dx in rows["dx"]])
+    sides = rows.assign(dx=[side_code(task, dx) for dx in rows["dx"]])
+    if NOT_TOLD_FROM not in rows:
+        return sides
+    others = [
+        " ".join(sorted({side_code(task, code) for code in text.split()} - {side}))
+        for text, side in zip(rows[NOT_TOLD_FROM].fillna(""), sides["dx"], strict=True)
+    ]
+    return sides.assign(**{NOT_TOLD_FROM: others})
 
 
 def network_name(recipe: Recipe) -> str:

@@ -19,6 +19,7 @@ from data.tasks.known import DEFAULT_TASK
 from model.images.rejection import RgbImage
 from model.inference.artifact import Artifact, load_artifact
 from model.measures.metrics import accuracy, balanced_accuracy, macro_auroc, softmax
+from model.measures.ordinal import nearest_grade, quadratic_weighted_kappa
 from model.networks.architecture import (
     ATTENTION_LAYER,
     CLASS_MAPS_LAYER,
@@ -154,7 +155,7 @@ def compile_for(network: keras.Model, recipe: Recipe, phase: Phase, steps: int) 
     )
     weights, classes = loss_weights(recipe), len(task_of(recipe).classes)
     losses = {
-        LOGITS_LAYER: ClassLoss(recipe.label_smoothing),
+        LOGITS_LAYER: ClassLoss(recipe.label_smoothing, recipe.grade_weight),
         LESION_LAYER: lesion_loss,
         CLASS_MAPS_LAYER: class_map_loss,
     }
@@ -187,16 +188,25 @@ class _BatchWatcher(keras.callbacks.Callback):
             self._checkpoints.save(self.model, self._progress)
 
 
-def validate(network: keras.Model, images: RgbImage, class_indices: NDArray[np.int64]) -> dict[str, float]:
-    """Loss, accuracy, macro AUROC and balanced accuracy (prior-corrected decisions are `model.evaluate`'s business)."""
+def validate(
+    network: keras.Model, images: RgbImage, class_indices: NDArray[np.int64], is_ordinal: bool = False
+) -> dict[str, float]:
+    """Loss, accuracy, macro AUROC and balanced accuracy (prior-corrected decisions are `model.evaluate`'s business).
+
+    Of grades also the quadratic weighted kappa of the grade nearest to the expected one.
+    """
     logits = predict_logits(network, images)
     probabilities = softmax(logits)
     likelihood = probabilities[np.arange(len(logits)), class_indices]
+    nearest = nearest_grade(probabilities)
+    classes = logits.shape[1]
+    of_grades = {"val_weighted_kappa": quadratic_weighted_kappa(class_indices, nearest, classes)} if is_ordinal else {}
     return {
         "val_loss": float(-np.log(np.maximum(likelihood, 1e-12)).mean()),
         "val_accuracy": accuracy(class_indices, logits.argmax(axis=1)),
         "val_auc": macro_auroc(class_indices, probabilities),
-        "val_balanced_accuracy": balanced_accuracy(class_indices, logits.argmax(axis=1), logits.shape[1]),
+        "val_balanced_accuracy": balanced_accuracy(class_indices, logits.argmax(axis=1), classes),
+        **of_grades,
     }
 
 
@@ -299,11 +309,11 @@ def _load_parts(rows: tuple[pd.DataFrame, pd.DataFrame], recipe: Recipe, phase: 
     extra = [Path(extra.folder) for extra in recipe.extra]
     return (
         Part(
-            load_images(dataset, training, *size, extra),
+            load_images(dataset, training, *size, extra, recipe.preparation),
             _load_masks(recipe, training, size) if uses_masks(recipe) else None,
             rows[0],
         ),
-        Part(load_images(dataset, validation, *size), None, rows[1]),
+        Part(load_images(dataset, validation, *size, preparation=recipe.preparation), None, rows[1]),
     )
 
 
@@ -324,11 +334,11 @@ def _run_epoch(
 ) -> None:
     training, validation = parts
     started, processor_started = time.monotonic(), time.process_time()
-    codes = task_of(recipe).codes
+    task = task_of(recipe)
     batches = training_batches(
         training.images,
         training.masks,
-        labels(training.rows, codes),
+        labels(training.rows, task.codes),
         _drawn(training.rows, recipe, epoch.number),
         recipe.batch_size,
         recipe.seed * 1000 + epoch.number,
@@ -344,7 +354,7 @@ def _run_epoch(
             "height": epoch.phase.height,
             "width": epoch.phase.width,
             **_fitted(fitted),
-            **validate(network, validation.images, class_indices(validation.rows, codes)),
+            **validate(network, validation.images, class_indices(validation.rows, task.codes), task.is_ordinal),
             "learning_rate": float(network.optimizer.learning_rate),
             "seconds": round(time.monotonic() - started, 1),
             "processor_seconds": round(time.process_time() - processor_started, 1),

@@ -16,6 +16,7 @@ from tqdm import tqdm
 from data.datasets.ham10000 import SOURCE
 from data.tasks.task import Task
 from model.analysis.quality import measure
+from model.images.framing import AS_FRAMED, Preparation
 from model.inference.artifact import SIGNATURE
 from model.inference.calibration import Calibration, LabelledLogits, decide
 from model.training.batches import load_images
@@ -55,11 +56,18 @@ class Scored:
         return class_indices(self.rows, self.task.codes)
 
 
-def score(serving_file: bytes, rows: pd.DataFrame, task: Task, dataset: Path, description: str) -> Scored:
-    """Run a serving file over images of a dataset, with a progress bar."""
+def score(
+    serving_file: bytes,
+    rows: pd.DataFrame,
+    task: Task,
+    dataset: Path,
+    description: str,
+    preparation: Preparation = AS_FRAMED,
+) -> Scored:
+    """Run a serving file over images of a dataset, prepared as it was trained, with a progress bar."""
     interpreter = Interpreter(model_content=serving_file, num_threads=os.cpu_count())
     _, height, width, _ = interpreter.get_input_details()[0]["shape"]
-    images = load_images(dataset, list(rows["image_id"]), int(height), int(width))
+    images = load_images(dataset, list(rows["image_id"]), int(height), int(width), preparation=preparation)
     runner = interpreter.get_signature_runner(SIGNATURE)
     answers: dict[str, list[NDArray[np.float32]]] = {"logits": [], "embedding": [], "texture": [], "peaks": []}
     for image in tqdm(images, desc=f"scoring {description}", unit="image", mininterval=1.0):

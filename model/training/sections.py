@@ -20,6 +20,7 @@ from model.evaluation.results import evaluate, evaluation_to_dict, reliability_b
 from model.explain.neighbours import NeighbourIndex
 from model.explain.retrieval import precision_at
 from model.images.decoding import decode_image
+from model.images.framing import AS_FRAMED, Preparation
 from model.inference.calibration import Calibration, decide, fit_calibration
 from model.inference.conformal import (
     CONFIDENCE,
@@ -128,6 +129,11 @@ class Runs:
         return largest.height, largest.width
 
     @property
+    def preparation(self) -> Preparation:
+        """Of the images, the same for all runs."""
+        return self.recipes[0].preparation
+
+    @property
     def folds(self) -> list[int]:
         """The fold that each run was not trained on."""
         return [recipe.validation_fold for recipe in self.recipes]
@@ -167,14 +173,16 @@ def decision(task: Task) -> str:
     return "argmax of probability / prior (every class counts the same, as in balanced accuracy)"
 
 
-def input_section(height: int, width: int) -> Input:
-    return {
+def input_section(height: int, width: int, preparation: Preparation = AS_FRAMED) -> dict[str, Any]:
+    """What the network takes, and how images are prepared for it where more is done than framing them."""
+    taken: Input = {
         "height": height,
         "width": width,
         "channels": "RGB",
         "value_range": [0, 255],
         "rescaled_by": "the network",
     }
+    return {**taken, **({} if preparation == AS_FRAMED else asdict(preparation))}
 
 
 def network_section(runs: Runs, views: int, parameters: int, outputs: dict[str, list[int]]) -> Network:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,9 +19,11 @@ from model.analysis import case_record
 from model.analysis.analyzer import Analysis, Analyzer, reduced
 from model.analysis.case_record import image_to_store, is_of_model, recorded_analysis, recorded_rates, result_of
 from model.images.decoding import decode_image
-from model.inference.artifact import DEFAULT_ARTIFACT, load_artifact
+from model.images.framing import Preparation
+from model.inference.artifact import DEFAULT_ARTIFACT, QualityLimits, load_artifact
 from model.inference.runtimes import LiteRTClassifier
 from tests.support.case_log import eye_analysis, eye_result
+from tests.support.files.fundus import fundus
 
 SAMPLES = Path(__file__).resolve().parents[3] / "data" / "sample"
 
@@ -73,6 +76,19 @@ def test_case_is_shown_as_it_was(analysis: Analysis, case: Case) -> None:
     np.testing.assert_array_equal(shown.network_input, analysis.network_input)
     assert shown.quality == analysis.quality
     assert case.task is SKIN
+
+
+def test_case_of_a_prepared_image_is_prepared_again(analyzer: Analyzer, case: Case) -> None:
+    any_image = QualityLimits(0, 0, 255, 0, math.inf)
+    artifact = replace(analyzer.artifact, preparation=Preparation("circle", "local_average"), quality=any_image)
+    content = stored_image(fundus()).content
+    answered = Analyzer(LiteRTClassifier(artifact)).run(content)
+    result = result_of(answered, artifact, artifact.operating_points[0])
+    shown = recorded_analysis(replace(case, result=result), content)
+    np.testing.assert_array_equal(shown.network_input, answered.network_input)
+    np.testing.assert_array_equal(shown.answered.explanation.heatmaps, answered.answered.explanation.heatmaps)
+    assert shown.answered.explanation.framing == answered.answered.explanation.framing
+    assert (answered.network_input[:5, :5] == 128).all()
 
 
 def test_case_of_another_task_keeps_its_classes(case: Case) -> None:

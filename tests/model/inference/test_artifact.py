@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from data.tasks.skin import SKIN
+from model.images.framing import Preparation, to_network_input
 from model.inference.artifact import (
     DEFAULT_ARTIFACT,
     ArtifactMismatch,
@@ -25,6 +27,7 @@ from model.inference.clinical import PatientFacts
 from model.inference.conformal import ConformalSets
 from model.inference.manifest import SCHEMA_VERSION
 from model.inference.measured import GroupRate, MeasuredRate, OperatingPoint
+from tests.support.files.fundus import fundus
 
 FILES = (
     "model.tflite",
@@ -213,6 +216,17 @@ def test_broken_manifest_is_refused(folder: Path, content: bytes, named: str) ->
     assert "restore the file or export the model again" in str(caught.value)
 
 
+def test_images_are_prepared_as_the_manifest_says_and_framed_alone_where_it_says_nothing(folder: Path) -> None:
+    image = fundus()
+    framed, _ = load_artifact(folder).network_input(image)
+    np.testing.assert_array_equal(framed, to_network_input(image, 192, 256)[0])
+    wanted = Preparation("circle", "equalised")
+    change_manifest(folder, lambda manifest: manifest["input"].update(asdict(wanted)))
+    artifact = load_artifact(folder)
+    assert artifact.preparation == wanted
+    np.testing.assert_array_equal(artifact.network_input(image)[0], to_network_input(image, 192, 256, wanted)[0])
+
+
 @pytest.mark.parametrize("key", ["name", "version", "input", "calibration", "operating_points", "quality", "files"])
 def test_missing_key_is_refused_by_name(folder: Path, key: str) -> None:
     change_manifest(folder, lambda manifest: manifest.pop(key))
@@ -225,6 +239,7 @@ def test_missing_key_is_refused_by_name(folder: Path, key: str) -> None:
     [
         (lambda manifest: manifest["input"].pop("width"), "input.width: field required"),
         (lambda manifest: manifest["input"].update(width="wide"), "input.width: input should be a valid integer"),
+        (lambda manifest: manifest["input"].update(crop="square"), "input.crop: input should be 'none' or 'circle'"),
         (
             lambda manifest: manifest["calibration"].update(temperature="warm"),
             "calibration.temperature: input should be a valid number",

@@ -1,4 +1,4 @@
-"""The losses on where the lesion is, by hand on maps of four cells."""
+"""The loss on the class, and those on where the lesion is, by hand on maps of four cells."""
 
 from __future__ import annotations
 
@@ -28,6 +28,26 @@ def test_class_loss_is_cross_entropy_of_what_the_label_tells_apart() -> None:
     for of_class in (-20.0, 20.0):
         logits[0, 3] = of_class
         assert float(ClassLoss(0.1)(told[:1], logits[:1])) == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_a_far_grade_costs_more_than_a_near_one() -> None:
+    import keras
+
+    from model.networks.losses import ClassLoss
+
+    # Four grades, the true one is 1: probabilities 0.1, 0.2, 0.3, 0.4 lie 1, 0, 1, 4 squared steps away, of at most 9.
+    probabilities = np.array([[0.1, 0.2, 0.3, 0.4]], dtype=np.float32)
+    labels = np.eye(4, dtype=np.float32)[[1]]
+    found = float(ClassLoss(0.0, grade_weight=0.5)(labels, np.log(probabilities)))
+    assert found == pytest.approx(-np.log(0.2) + 0.5 * (0.1 + 0.3 + 4 * 0.4) / 9, rel=1e-5)
+    swapped = float(ClassLoss(0.0, grade_weight=0.5)(labels, np.log(probabilities[:, [3, 1, 2, 0]])))
+    assert swapped < found
+    # What the label leaves open is passed over: the other three share all probability.
+    open_label = np.array([[0, 1, -1, 0]], dtype=np.float32)
+    expected = -np.log(0.2 / 0.7) + 0.5 * (0.1 + 4 * 0.4) / 0.7 / 9
+    assert float(ClassLoss(0.0, 0.5)(open_label, np.log(probabilities))) == pytest.approx(expected, rel=1e-5)
+    again = keras.losses.deserialize(keras.losses.serialize(ClassLoss(0.0, 0.5)))
+    assert float(again(labels, np.log(probabilities))) == pytest.approx(found)
 
 
 def test_auroc_in_training_does_not_depend_on_a_shift_of_the_logits() -> None:

@@ -1,0 +1,146 @@
+"""Grades of retinal photographs from a dataset's own folder to an answer: prepared, trained, exported and predicted.
+
+On drawn photographs, and on some of the real ones where they are at hand; in this process, on the quickest network.
+"""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from data.datasets.aptos2019 import write_folder
+from data.datasets.ham10000 import NOT_TOLD_FROM, load_metadata
+from data.tasks.retina import RETINA
+from model.images.framing import Preparation
+from model.inference.artifact import Artifact, load_artifact
+from model.predict import main as predict
+from tests.support.files.fundus import fundus
+
+# TensorFlow, Keras and their dependencies warn of their own deprecations; ours would still fail elsewhere.
+pytestmark = [pytest.mark.tensorflow, pytest.mark.filterwarnings("default")]
+
+EYES_A_GRADE = 9
+OPTIONS = ("--task", "retina", "--crop", "circle", "--contrast", "local_average", "--grade-weight", "0.5")
+OPTIONS += ("--backbone", "tiny", "--init", "none", "--limit", "24", "--batch-size", "8", "--height", "64")
+OPTIONS += ("--width", "64", "--head-epochs", "0", "--low-resolution-epochs", "0", "--middle-resolution-epochs", "0")
+OPTIONS += ("--full-resolution-epochs", "1")
+
+
+def drawn_source(folder: Path) -> Path:
+    """A folder like APTOS 2019's: the higher the grade, the more dark spots; one eye is in it twice, graded apart."""
+    images = folder / "train_images"
+    images.mkdir(parents=True)
+    rows = []
+    for grade in range(len(RETINA.codes)):
+        for eye in range(EYES_A_GRADE):
+            seed = grade * EYES_A_GRADE + eye
+            pixels, generator = fundus(120, 160, 55, seed=seed).copy(), np.random.default_rng(seed)
+            for row, column in generator.integers(40, 80, (3 * grade, 2)):
+                pixels[row : row + 5, column : column + 5] //= 3
+            Image.fromarray(pixels).save(images / f"{grade}{eye}.png")
+            rows.append((f"{grade}{eye}", grade))
+    (images / "again.png").write_bytes((images / "20.png").read_bytes())
+    pd.DataFrame([*rows, ("again", 3)], columns=["id_code", "diagnosis"]).to_csv(folder / "train.csv", index=False)
+    return folder
+
+
+@pytest.fixture(scope="module", params=["drawn", "real"])
+def dataset(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp(request.param)
+    if request.param == "drawn":
+        source = drawn_source(folder / "source")
+    else:
+        source = request.getfixturevalue("shared_folder") / "aptos2019"
+        if not source.is_dir():
+            pytest.skip("no APTOS 2019 in ../shared")
+    write_folder(source, folder / "dataset")
+    return folder / "dataset"
+
+
+@pytest.fixture(scope="module")
+def artifact(dataset: Path) -> Artifact:
+    from model.export import main as export
+    from model.networks.backbones import BACKBONES
+    from model.train import main as train
+    from tests.support.quick_training import TINY, untraced
+
+    run, output = str(dataset.with_name("run")), str(dataset.with_name("artifact"))
+    with pytest.MonkeyPatch.context() as patch, untraced():
+        patch.setitem(BACKBONES, TINY.name, TINY)
+        assert train(["--dataset", str(dataset), "--run", run, *OPTIONS]) == 0
+        assert export(["--run", run, "--output", output]) == 0
+    return load_artifact(Path(output))
+
+
+def test_artifact_says_how_images_are_prepared_and_what_grades_are_measured_by(artifact: Artifact) -> None:
+    assert artifact.task is RETINA and artifact.name == "retina"
+    assert artifact.preparation == Preparation("circle", "local_average")
+    assert artifact.manifest["input"]["crop"] == "circle"
+    assert artifact.conformal.method == "contiguous"
+    (further,) = artifact.manifest["further_questions"]
+    assert further["question"] == "vision_threatening" and further["positive"] == ["dr3", "dr4"]
+    assert [point["target_sensitivity"] for point in further["operating_points"]] == [0.95, 0.9]
+    for part in ("metrics", "out_of_fold_metrics"):
+        measured = artifact.manifest[part]
+        assert 0 <= measured["grade_error"]["value"] <= 4 and len(measured["further_auroc"]) == 1
+        assert -1 <= measured["weighted_kappa"]["value"] <= 1
+    history = pd.read_csv(artifact.history_path)
+    assert history["val_weighted_kappa"].between(-1, 1).all()
+
+
+def test_nothing_is_measured_on_eyes_that_were_graded_apart(dataset: Path, artifact: Artifact) -> None:
+    metadata = load_metadata(dataset, RETINA.codes)
+    apart = set(metadata["image_id"][metadata[NOT_TOLD_FROM] != ""])
+    measured = [pd.read_csv(path, dtype=str) for path in (artifact.test_predictions_path, artifact.out_of_fold_path)]
+    assert apart and all(len(table) and not apart & set(table["image_id"]) for table in measured)
+
+
+def test_photographs_are_answered_in_grades(dataset: Path, artifact: Artifact, tmp_path: Path) -> None:
+    images = [path.resolve() for path in sorted((dataset / "images").iterdir())[::9][:6]]
+    output = tmp_path / "out.csv"
+    assert predict([*map(str, images), "--artifact", str(artifact.folder), "--output", str(output)]) in (0, 1)
+    with output.open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["quality"] == "ok"]
+    assert rows
+    for row in rows:
+        shares = np.array([float(row[code]) for code in RETINA.codes])
+        assert shares.sum() == pytest.approx(1, abs=1e-5)
+        assert float(row["p_referable"]) == pytest.approx(shares[2:].sum(), abs=1e-5)
+        held = sorted(RETINA.index(code) for code in row["conformal_set"].split("|"))
+        assert held == list(range(held[0], held[-1] + 1))
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (("--task", "skin", "--grade-weight", "1"), "expected grades for --grade-weight"),
+        (("--task", "retina", "--grade-weight", "1", "--question-alone"), "expected grades for --grade-weight"),
+        (("--task", "skin", "--crop", "circle", "--lesion-branch"), "add --no-lesion-branch"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], options: tuple[str, ...], expected: str
+) -> None:
+    from model.train import main as train
+
+    assert train(["--dataset", str(tmp_path), "--run", str(tmp_path / "run"), *options]) == 2
+    assert expected in capsys.readouterr().err
+
+
+def test_question_alone_of_eyes_that_were_graded_apart(dataset: Path) -> None:
+    from model.train import build_parser, recipe_from
+    from model.training.recipe import labels, select_rows, task_of
+
+    recipe = recipe_from(build_parser().parse_args(["--dataset", str(dataset), "--task", "retina", "--question-alone"]))
+    training, validation = select_rows(load_metadata(dataset, RETINA.codes), recipe)
+    targets = labels(training, task_of(recipe).codes)
+    assert (targets.max(axis=1) == 1).all() and targets.shape[1] == 2
+    assert (validation[NOT_TOLD_FROM] == "").all()
+    # Graded 2 and 3, an eye is referable either way; graded 1 and 2, it is not known.
+    open_sides = set(training[NOT_TOLD_FROM]) - {""}
+    assert open_sides <= {"not_referable", "is_referable"}
