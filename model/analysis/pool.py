@@ -24,6 +24,7 @@ from model.images.decoder import MAX_SECONDS
 from model.images.decoding import open_image
 from model.images.ordinary import is_ordinary
 from model.images.reading import OpenedImage
+from model.images.rejection import RgbImage
 from model.inference.artifact import Artifact
 from model.inference.classifier import Classifier
 from model.inference.clinical import NO_FACTS, PatientFacts
@@ -95,6 +96,23 @@ class AnalyzerPool:
         if is_ordinary(content):
             return self._executor.submit(self._run, content, finish, facts, submitted)
         return self._unusual.submit(self._run_unusual, content, finish, facts, submitted, seconds)
+
+    def prepare(self, content: bytes, seconds: float = MAX_SECONDS) -> Future[RgbImage]:
+        """Queue the bytes of an image for what the network would be shown of it, without asking the network.
+
+        Args:
+            content, seconds: as for `submit`.
+
+        Returns:
+            (height, width, 3) uint8 RGB; raises `ImageRejected` as `submit` does.
+        """
+        submitted = time.perf_counter()
+        executor = self._executor if is_ordinary(content) else self._unusual
+        return executor.submit(self._prepared, content, submitted + seconds)
+
+    def _prepared(self, content: bytes, until: float) -> RgbImage:
+        opened = open_image(content, seconds=max(0.0, until - time.perf_counter()))
+        return self.artifact.network_input(opened.image)[0]
 
     def close(self) -> None:
         """Drop what waits; what runs is finished."""

@@ -31,7 +31,9 @@ from model.analysis.answers import (
     published_names,
     to_json,
 )
-from model.server.bodies import read_upload, request_body
+from model.analysis.prepared_image import PreparedImage, png_of, prepared_image
+from model.inference.clinical import NO_FACTS
+from model.server.bodies import media_type, read_upload, request_body
 from model.server.contracts import sagemaker_routes, vertex_routes
 from model.server.dependencies import Client, RecordOf, ServiceOf, held, watcher, within_rate
 from model.server.facts import QueryFacts
@@ -56,6 +58,7 @@ HeatmapQuery = Annotated[
 ]
 _MODEL = TypeAdapter(ModelFacts)
 _BATCH = TypeAdapter(Batch)
+_PREPARED = TypeAdapter(PreparedImage)
 _PNG: Responses = {200: {"content": {"image/png": {"schema": {"type": "string", "contentMediaType": "image/png"}}}}}
 _TEXT: Responses = {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}}
 # In this order: who asks, how often, how much, and only then is the body read.
@@ -144,6 +147,23 @@ async def heatmap(request: Request, service: ServiceOf, record: RecordOf, facts:
     """The heatmap of `prediction` laid over one image, as PNG. It shows what raised the class score, not disease."""
     upload = await read_upload(request, "image", facts)
     return Response(await service.overlay(upload.images[0], record), media_type="image/png")
+
+
+@guarded_routes.post(
+    "/v1/preprocess",
+    tags=["model"],
+    response_model=PreparedImage,
+    responses={**_PNG, **_READING},
+    openapi_extra=request_body("image", many=False, is_asked=False),
+    dependencies=_GUARDED,
+)
+async def preprocess(request: Request, service: ServiceOf, record: RecordOf) -> Response:
+    """What the network would be shown of one image, at its size, as PNG; base64 in JSON where it came so."""
+    upload = await read_upload(request, "image", NO_FACTS)
+    image = await service.prepared(upload.images[0], record)
+    if media_type(request) == "application/json":
+        return _json(_PREPARED.dump_json(prepared_image(image)))
+    return Response(png_of(image), media_type="image/png")
 
 
 class UnderBasePath:

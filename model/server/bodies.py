@@ -59,12 +59,15 @@ _IMAGE_WITH_FACTS = {
 }
 
 
-def request_body(name: str, many: bool) -> dict[str, Any]:
-    """The OpenAPI description of a body that holds one image, or several."""
+def request_body(name: str, many: bool, is_asked: bool = True) -> dict[str, Any]:
+    """The OpenAPI description of a body that holds one image, or several, and what the network is asked with them."""
     image, file = (_several(_IMAGE_WITH_FACTS), _several(_BINARY)) if many else (_BASE64, _BINARY)
+    json_fields, form_fields = (
+        ({"heatmap": _HEATMAP, **one} if is_asked else {}) for one in (JSON_FIELDS, FORM_FIELDS)
+    )
     content = {
-        "application/json": {"schema": _object({name: image, "heatmap": _HEATMAP, **JSON_FIELDS}, name)},
-        "multipart/form-data": {"schema": _object({name: file, "heatmap": _HEATMAP, **FORM_FIELDS}, name)},
+        "application/json": {"schema": _object({name: image, **json_fields}, name)},
+        "multipart/form-data": {"schema": _object({name: file, **form_fields}, name)},
     }
     if not many:
         content |= {kind: {"schema": _BINARY} for kind in ("image/*", *_RAW_TYPES[:2])}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import TypeVar
@@ -15,7 +16,7 @@ from model.analysis.answers import Answer, Heatmap, ModelFacts, answer_of, model
 from model.analysis.log_lines import RequestRecord
 from model.analysis.pool import AnalyzerPool, Finish
 from model.analysis.quality import Issue
-from model.images.rejection import ImageRejected
+from model.images.rejection import ImageRejected, RgbImage
 from model.inference.artifact import MANIFEST_FILE, Artifact, ArtifactMismatch, load_artifact
 from model.server.authorization import authorization_of
 from model.server.bodies import SentImage
@@ -115,6 +116,14 @@ class Service:
             raise Problem("refused", f"expected an image that can be judged, received one that is {refusal}")
         return png
 
+    async def prepared(self, image: SentImage, record: RequestRecord) -> RgbImage:
+        """What the network would be shown of an image, whether it can be judged or not; raises Problem like `answer`.
+
+        (height, width, 3) uint8 RGB.
+        """
+        limit = self.settings.time_limit_seconds
+        return await self._within_limit(lambda: self._ready_pool().prepare(image.content, limit), record)
+
     async def _item(self, image: SentImage, heatmap: Heatmap, record: RequestRecord, turns: asyncio.Semaphore) -> Item:
         async with turns:
             try:
@@ -124,13 +133,24 @@ class Service:
                 return Item(problem=problem.details(record.request_id))
 
     async def _analysed(self, image: SentImage, finish: Finish[Value], record: RequestRecord) -> Value:
+        limit = self.settings.time_limit_seconds
+        finished = await self._within_limit(
+            lambda: self._ready_pool().submit(image.content, finish, image.facts, limit), record
+        )
+        seconds = asdict(finished.seconds)
+        record.add(seconds)
+        self.metrics.observe_stages(seconds)
+        self.metrics.observe_analysis(finished.analysis)
+        record.observe(finished.analysis)
+        return finished.value
+
+    async def _within_limit(self, submit: Callable[[], Future[Value]], record: RequestRecord) -> Value:
+        """What comes of one image that is queued; raises Problem where it cannot be read, or takes too long."""
         record.images += 1
         limit = self.settings.time_limit_seconds
         try:
             async with asyncio.timeout(limit):
-                finished = await asyncio.wrap_future(
-                    self._ready_pool().submit(image.content, finish, image.facts, limit)
-                )
+                return await asyncio.wrap_future(submit())
         except TimeoutError as error:
             raise Problem(
                 "time_limit",
@@ -141,12 +161,6 @@ class Service:
             self.metrics.refusals.labels(error.reason).inc()
             record.refuse(error.reason)
             raise rejected(error) from error
-        seconds = asdict(finished.seconds)
-        record.add(seconds)
-        self.metrics.observe_stages(seconds)
-        self.metrics.observe_analysis(finished.analysis)
-        record.observe(finished.analysis)
-        return finished.value
 
     def _ready_pool(self) -> AnalyzerPool:
         if self._pool is None or self._is_failed:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from model.server.bodies import MAX_BODY_BYTES
-from tests.support.server import open_app, predict, sample
+from tests.support.server import open_app, predict, sample, send
 from tests.support.servers.lambda_emulator import Invoke
 from tests.support.servers.lambda_events import EVENTS
 
@@ -44,6 +44,18 @@ def test_heatmap_comes_in_base64(invoke: Invoke, event: Event) -> None:
     response = invoke(event("POST", "/v1/heatmap", IMAGE, "image/jpeg", True))
     assert (response["statusCode"], response["isBase64Encoded"]) == (200, True)
     assert base64.b64decode(response["body"]).startswith(b"\x89PNG")
+
+
+@EVENTS
+def test_image_is_prepared_as_here_base64_in_and_out(invoke: Invoke, event: Event) -> None:
+    body = json.dumps({"image": IMAGE})
+    response = invoke(event("POST", "/v1/preprocess", body, "application/json", False))
+    assert (response["statusCode"], response["isBase64Encoded"]) == (200, False)
+    local = send(open_app(), "POST", "/v1/preprocess", json={"image": IMAGE}).json()
+    assert json.loads(response["body"]) == local
+    picture = invoke(event("POST", "/v1/preprocess", IMAGE, "image/jpeg", True))
+    assert (picture["statusCode"], picture["isBase64Encoded"]) == (200, True)
+    assert picture["body"] == local["image"]
 
 
 @EVENTS

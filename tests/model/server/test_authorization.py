@@ -116,7 +116,7 @@ def test_anyone_else_is_told_how(header: str | None) -> None:
 
 def test_guarded_api_answers_holders_of_a_token_only() -> None:
     app = create_app(ServerSettings(token_hashes=(hash_token(TOKEN),), workers=1))
-    for path in ("/v1/predict", "/v1/predict/batch", "/v1/heatmap"):
+    for path in ("/v1/predict", "/v1/predict/batch", "/v1/heatmap", "/v1/preprocess"):
         assert_problem(predict(app, sample(), path), 401, "unauthorised")
     assert_problem(send(app, "GET", "/metrics"), 401, "unauthorised")
     assert predict(app, sample(), Authorization=f"Bearer {TOKEN}").status_code == 200

@@ -80,6 +80,16 @@ def test_picture_comes_in_base64(handler: Handler, event: Callable[..., dict[str
 
 
 @EVENTS
+def test_prepared_image_comes_as_it_was_sent(handler: Handler, event: Callable[..., dict[str, Any]]) -> None:
+    image = base64.b64encode(sample()).decode()
+    picture = handler(event("POST", "/v1/preprocess", image, "image/jpeg", True), None)
+    assert (picture["statusCode"], picture["isBase64Encoded"]) == (200, True)
+    response = handler(event("POST", "/v1/preprocess", json.dumps({"image": image}), "application/json", False), None)
+    assert (response["statusCode"], response["isBase64Encoded"]) == (200, False)
+    assert json.loads(response["body"]) == {"image": picture["body"], "height": 192, "width": 256}
+
+
+@EVENTS
 def test_problem_comes_as_text(handler: Handler, event: Callable[..., dict[str, Any]]) -> None:
     response = handler(event("POST", "/v1/predict", "aGVsbG8=", "image/jpeg", True), None)
     assert (response["statusCode"], response["isBase64Encoded"]) == (422, False)

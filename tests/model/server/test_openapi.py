@@ -52,13 +52,20 @@ def test_every_way_to_send_an_image_is_described(document: dict[str, Any]) -> No
     assert set(batch) == {"application/json", "multipart/form-data"}
 
 
+def test_preparing_is_described_without_what_the_network_is_asked(document: dict[str, Any]) -> None:
+    operation = document["paths"]["/v1/preprocess"]["post"]
+    asked = operation["requestBody"]["content"]["application/json"]["schema"]["properties"]
+    assert set(asked) == {"image"} and not operation.get("parameters")
+    assert set(operation["responses"]["200"]["content"]) == {"application/json", "image/png"}
+
+
 def test_answer_has_the_fields_that_are_described(document: dict[str, Any]) -> None:
     described = document["components"]["schemas"]["Answer"]["properties"]
     assert set(predict(open_app(), sample()).json()) == set(described)
 
 
 def test_errors_are_described_as_problems(document: dict[str, Any]) -> None:
-    for path in ("/v1/predict", "/v1/predict/batch", "/v1/heatmap"):
+    for path in ("/v1/predict", "/v1/predict/batch", "/v1/heatmap", "/v1/preprocess"):
         responses = document["paths"][path]["post"]["responses"]
         for status in ("401", "413", "415", "422", "429", "503"):
             assert list(responses[status]["content"]) == ["application/problem+json"]
@@ -71,7 +78,7 @@ def test_refusals_are_described(document: dict[str, Any]) -> None:
 
 def test_authorisation_is_described_where_it_is_asked_for(document: dict[str, Any]) -> None:
     guarded = create_app(ServerSettings(token_hashes=(hash_token(TOKEN),), workers=1)).openapi()["paths"]
-    for path in ("/v1/predict", "/v1/predict/batch", "/v1/heatmap", "/metrics"):
+    for path in ("/v1/predict", "/v1/predict/batch", "/v1/heatmap", "/v1/preprocess", "/metrics"):
         (operation,) = guarded[path].values()
         assert operation["security"] == [{"HTTPBearer": []}]
     assert "security" not in guarded["/healthz"]["get"]
