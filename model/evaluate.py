@@ -112,7 +112,8 @@ def read_source(arguments: argparse.Namespace) -> Source:
     folder = arguments.artifact or DEFAULT_ARTIFACT
     if arguments.dataset is not None:
         artifact = load_artifact(folder)
-        title = f"HAM10000 in {arguments.dataset.name}, locked test split, model {artifact.name} {artifact.version}"
+        dataset, model = artifact.task.dataset.name, f"model {artifact.name} {artifact.version}"
+        title = f"{dataset} in {arguments.dataset.name}, locked test split, {model}"
         predictions = score_locked_test(artifact, arguments.dataset)
         points = _read_operating_points(artifact.manifest)
         return Source(predictions, f"{title}, scored now", artifact.task, points, artifact.manifest)

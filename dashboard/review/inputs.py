@@ -137,9 +137,12 @@ def _ask_to_close(images: list[Upload]) -> None:
 
 
 def _camera() -> list[UploadedFile]:
-    if not st.toggle("Use the camera", key="review_uses_camera", help="For a phone with a dermatoscope attached"):
+    worded = resources.artifact().task.worded
+    attached = worded("For a phone with a {instrument} attached")
+    if not st.toggle("Use the camera", key="review_uses_camera", help=attached):
         return []
-    photograph = st.camera_input("Photograph through the dermatoscope", key=CAMERA, on_change=_take_changed)
+    through = worded("Photograph through the {instrument}")
+    photograph = st.camera_input(through, key=CAMERA, on_change=_take_changed)
     return [photograph] if photograph else []
 
 

@@ -44,8 +44,16 @@ class Card:
     not_tested: tuple[str, ...]
 
 
-# Written for a task; any other has what can be said of all.
+# Written for a task; any other has what can be said of all, and of it besides.
 CARDS: dict[str, Card] = {"skin": Card(INTENDED_USE, NOT_TESTED)}
+BESIDES: dict[str, tuple[str, ...]] = {
+    "retina": (
+        "**Macular oedema and other diseases of the eye.** The photographs are graded for diabetic retinopathy alone.",
+        "**Patients.** Which photographs show the same person is not known, so a person may stand on both sides of the "
+        "split, and intervals may be too narrow.",
+        "**One grader.** Of 123 photographs that were graded twice or more, 30 were graded differently.",
+    )
+}
 
 
 def card_of(task: Task) -> Card:
@@ -60,6 +68,7 @@ def card_of(task: Task) -> Card:
             "cameras, light and artefacts were only simulated. Expect worse elsewhere.",
             f"**Findings outside the {len(task.classes)} {task.words.labels}.** They are forced into one of them, or "
             "refused if they look unlike the training images; the check for that is not perfect.",
+            *BESIDES.get(task.key, ()),
             "**Use in practice.** Nobody has measured whether people decide better or worse with it.",
         ),
     )

@@ -128,4 +128,5 @@ def test_contracts_stay_out_of_the_document(vertex: FastAPI, sagemaker: FastAPI)
     for app in (vertex, sagemaker):
         assert set(send(app, "GET", "/openapi.json").json()["paths"]) == {
             "/healthz", "/readyz", "/metrics", "/v1/predict", "/v1/predict/batch", "/v1/heatmap",
+            "/v1/preprocess",
         }  # fmt: skip

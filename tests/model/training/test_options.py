@@ -251,5 +251,5 @@ def test_card_of_a_task_without_its_own_speaks_of_that_task() -> None:
     assert card_of(SKIN).intended_use == INTENDED_USE
     card = card_of(RETINA)
     text = " ".join((card.intended_use, *card.not_tested))
-    assert "retinal photograph" in text and "APTOS 2019" in text
+    assert "retinal photograph" in text and "APTOS 2019" in text and "Macular oedema" in text
     assert "skin" not in text and "HAM10000" not in text and "not a medical device" in text
