@@ -41,6 +41,7 @@ def toy(monkeypatch: pytest.MonkeyPatch) -> Task:
         key="toy",
         classes=tuple(replace(one, code=f"t{number}") for number, one in enumerate(RETINA.classes[:3])),
         question=replace(RETINA.question, positives=("t2",)),
+        further=(),
         gravest="t2",
         look_alike="t1",
         dataset=replace(RETINA.dataset, commonest="t0"),
