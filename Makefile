@@ -106,8 +106,10 @@ bench: .venv/installed ## measure speed, side by side with Keras predict() and t
 samples: .venv/installed-dev ## draw the synthetic sample images again
 	$(BIN)/python -m data.synthetic
 
-counts: .venv/installed ## count HAM10000 again for the Dataset page
+counts: .venv/installed ## count and measure HAM10000 again for the Dataset page
 	$(BIN)/python -m data.datasets.ham10000 --dataset $(DATASET)
+	$(BIN)/python -m data.datasets.appearance --dataset $(DATASET)
+	$(BIN)/python -m data.datasets.near_copies --dataset $(DATASET)
 
 .venv/installed-api: requirements-api.txt .venv/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-api.txt

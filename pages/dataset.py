@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard.dataset import filters, viewer, widgets, wording
+from dashboard.dataset import filters, near_copies, viewer, widgets, wording
 from dashboard.dataset.cohort import cohort_size
 from dashboard.shell import resources
 from dashboard.shell.widgets import class_key, explained_errors
@@ -44,12 +44,13 @@ def explore() -> None:
     if kept.empty:
         widgets.empty_cohort(task)
         return
-    widgets.cohort_charts(task, counts, wanted, unit)
+    widgets.cohort_charts(task, counts, wanted, unit, images)
     if images is None:
         st.caption(wording.no_dataset_folder(task))
     else:
         widgets.image_grid(task, images)
     widgets.embedding_map(task, wanted, has_images=images is not None)
+    near_copies.near_copies(task, wanted, images)
     if metadata is not None:
         viewer.opened_image(task, metadata)
 

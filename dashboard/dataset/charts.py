@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 from dashboard.dataset.cohort import AGE_LABELS, AGES, UNKNOWN, Unit
 from dashboard.dataset.wording import share_axis, unit_noun
 from dashboard.shell.charts import CARD_HEIGHT, Trace, add_share_cells, new_figure
-from dashboard.shell.colours import ACCENT, translucent
+from dashboard.shell.colours import ACCENT, NEUTRAL, translucent
 from data.tasks.task import Task
 
 MAP_HEIGHT = 520  # pixels
@@ -121,6 +121,44 @@ def _stacked_bars(task: Task, table: pd.DataFrame, places: list[str], place: str
         }
         for dx in table.columns
     ]
+
+
+def size_dots(task: Task, table: pd.DataFrame) -> go.Figure:
+    """A dot at the median size of a class's lesions, and a bar over the middle half of its images.
+
+    Args:
+        task: whose classes have their colours.
+        table: see `dashboard.dataset.appearance.sizes`.
+    """
+    dots = {
+        "type": "scatter",
+        "x": table["median"].to_numpy(),
+        "y": list(table.index),
+        "error_x": {
+            "type": "data",
+            "symmetric": False,
+            "array": (table["high"] - table["median"]).to_numpy(),
+            "arrayminus": (table["median"] - table["low"]).to_numpy(),
+            "color": translucent(NEUTRAL, 0.7),
+            "thickness": 3,
+            "width": 0,
+        },
+        "mode": "markers",
+        "marker": {"color": [task.named(dx).colour for dx in table.index], "size": 11},
+        "cliponaxis": False,
+        "customdata": table[["low", "high", "images"]].to_numpy(dtype=float),
+        "hovertemplate": "%{y}<br>half of the images: up to %{x:.0%}<br>the middle half: %{customdata[0]:.0%} to "
+        "%{customdata[1]:.0%}<br>%{customdata[2]:,} images<extra></extra>",
+    }
+    return new_figure(
+        CARD_HEIGHT,
+        [dots],
+        showlegend=False,
+        hovermode="closest",
+        xaxis={"title": f"{task.words.subject}, share of the image", "tickformat": ".0%", "range": [0, 1.02]}
+        | {"dtick": 0.25, "showgrid": True},
+        yaxis={"type": "category", "autorange": "reversed", "tickfont": {"size": 13}},
+    )
 
 
 def embedding_dots(task: Task, rows: pd.DataFrame) -> go.Figure:

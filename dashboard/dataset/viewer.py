@@ -9,9 +9,11 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.dataset import wording
-from dashboard.dataset.image_facts import Colour, image_facts, outlined
+from dashboard.dataset.near_copies import copies_of
+from dashboard.dataset.outline import outlined
 from dashboard.shell import formats, resources
 from dashboard.shell.widgets import explained_errors
+from data.datasets.appearance import Colour, image_facts
 from data.tasks.task import Task
 
 SIMILAR = 6
@@ -47,12 +49,19 @@ def _window(task: Task, row: Any, metadata: pd.DataFrame) -> None:
     st.markdown(wording.image_caption(row.dx, row.dx_type, row.age, row.sex, row.localization))
     others = metadata[(metadata["lesion_id"] == row.lesion_id) & (metadata["image_id"] != row.image_id)]
     st.markdown(f"**{task.worded(wording.SAME_LESION)}** ({len(others)})")
-    _thumbnails([(other.image_id, other.dx, "") for other in others.itertuples()])
+    pairs = resources.near_copies()
+    copies = {} if pairs is None else copies_of(pairs, row.image_id)
+    notes = {image_id: wording.NEARLY_THE_SAME for image_id in copies}
+    _thumbnails([(other.image_id, other.dx, notes.get(other.image_id, "")) for other in others.itertuples()])
+    elsewhere = metadata[metadata["image_id"].isin(copies) & (metadata["lesion_id"] != row.lesion_id)]
+    if len(elsewhere):
+        st.markdown(f"**{task.worded(wording.COPY_ELSEWHERE)}**")
+        _thumbnails([(other.image_id, other.dx, other.lesion_id) for other in elsewhere.itertuples()])
     with explained_errors():
-        neighbours = resources.neighbour_index().like(row.image_id, SIMILAR)
+        neighbours = resources.similar_lesions(row.image_id, row.lesion_id, SIMILAR)
         st.markdown(f"**{task.worded(wording.MORE_LIKE_THIS)}**")
         if not neighbours:
-            st.caption(task.worded(wording.NOT_IN_INDEX))
+            st.caption(wording.NOTHING_LIKE_IT)
         _thumbnails([(one.image_id, one.dx, f"distance {one.distance:.2f}") for one in neighbours])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 from typing import Any
 
@@ -9,7 +10,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from dashboard.dataset import charts, selection, viewer, wording
+from dashboard.dataset import appearance, charts, selection, viewer, wording
 from dashboard.dataset.body_map import body_map, has_sites
 from dashboard.dataset.cohort import (
     CohortSize,
@@ -23,9 +24,11 @@ from dashboard.dataset.cohort import (
     positive_share,
 )
 from dashboard.dataset.embedding import drawn_rows, index_rows
+from dashboard.dataset.hovered import hovered_image
 from dashboard.shell import formats, resources
 from dashboard.shell.colours import DX_TYPE_COLOURS, SEX_COLOURS
-from dashboard.shell.widgets import card_grid, chart, chart_heading, csv_download, explained_errors, html_table
+from dashboard.shell.widgets import Html, card_grid, chart, chart_heading, csv_download, explained_errors, html_table
+from data.datasets.appearance import Colour
 from data.datasets.cohort import AGE, CohortFilter, filter_rows
 from data.datasets.ham10000 import IMAGES_OF_LESION
 from data.tasks.task import Task
@@ -60,8 +63,18 @@ def no_counts(task: Task) -> None:
     st.info(wording.no_counts(task), icon=":material/database_off:")
 
 
-def cohort_charts(task: Task, counts: pd.DataFrame, wanted: CohortFilter, unit: Unit) -> None:
-    """The charts of a cohort; what is selected in one filters them all."""
+def cohort_charts(
+    task: Task, counts: pd.DataFrame, wanted: CohortFilter, unit: Unit, images: pd.DataFrame | None
+) -> None:
+    """The charts of a cohort; what is selected in one filters them all.
+
+    Args:
+        task: the model's.
+        counts: of the whole dataset.
+        wanted: the filter.
+        unit: what is counted.
+        images: metadata of the cohort, where there is a dataset folder.
+    """
     kept = filter_rows(counts, wanted)
     data = wording.cohort_data(task, cohort_size(kept), cohort_size(counts))
     nouns, label = wording.unit_noun(task, unit), task.words.label
@@ -106,6 +119,7 @@ def cohort_charts(task: Task, counts: pd.DataFrame, wanted: CohortFilter, unit: 
             note = task.worded(wording.IMAGES_PER_LESION_NOTE)
             figure = charts.images_per_lesion(task, table)
             chart(title, data, figure, "images_chart", note=note, table=_named(table, IMAGES_OF_LESION))
+        _appearance(grid, task, wanted, images)
         with grid.cell():
             _missing(kept, data)
 
@@ -152,6 +166,41 @@ def _site_chart(task: Task, counts: pd.DataFrame, wanted: CohortFilter, unit: Un
         note=wording.BODY_HINT,
         table=by_site.reset_index(),
         **selection.selecting("body_chart", "localization", lambda point: point["customdata"][0]),
+    )
+
+
+def _appearance(grid: Any, task: Task, wanted: CohortFilter, images: pd.DataFrame | None) -> None:
+    """Size and colour of the lesions, a card each; nothing where none were measured."""
+    table = resources.appearance()
+    rows = None if table is None else appearance.appearance_rows(table, wanted, images)
+    if rows is None or rows.empty:
+        return
+    data, of_class = wording.appearance_data(task, len(rows)), appearance.sizes(task, rows)
+    with grid.cell():
+        figure, note = charts.size_dots(task, of_class), task.worded(wording.SIZE_NOTE)
+        chart(task.worded(wording.SIZE_TITLE), data, figure, "size_chart", note=note, table=_named(of_class, "dx"))
+    with grid.cell():
+        chart_heading(task.worded(wording.COLOUR_TITLE), data)
+        found, subject = appearance.strips(task, rows), task.words.subject
+        cells = [
+            (
+                Html(f"<b>{escape(strip.dx)}</b>"),
+                _strip(subject, strip.lesion),
+                _strip(f"around the {subject}", strip.around),
+                f"{strip.images:,}",
+            )
+            for strip in found
+        ]
+        html_table((task.words.label, subject, "around it", "images"), cells, numeric=(3,))
+        st.html(f'<p class="lens-data">{escape(task.worded(wording.COLOUR_NOTE))}</p>')
+        csv_download(appearance.strips_frame(found), "colours.csv", key="colour_csv", type="tertiary")
+
+
+def _strip(name: str, colours: Sequence[Colour]) -> Html:
+    fields = "".join(f'<i style="background:rgb{colour}"></i>' for colour in colours)
+    return Html(
+        f'<span class="lens-strip" role="img" aria-label="{escape(wording.strip_alternative(name, colours))}">'
+        f"{fields}</span>"
     )
 
 
@@ -250,16 +299,20 @@ def _map(task: Task, rows: pd.DataFrame, has_images: bool) -> None:
         st.caption(wording.MAP_EMPTY)
         return
     drawn, key = drawn_rows(rows), selection.chart_key("map_chart")
+    if not has_images:
+        _map_chart(task, drawn, len(rows), key, wording.MAP_NOTE)
+        return
     selecting: dict[str, Any] = {"on_select": lambda: _open_selected(key), "selection_mode": "points"}
-    chart(
-        wording.MAP_TITLE,
-        wording.map_data(task, len(drawn), len(rows)),
-        charts.embedding_dots(task, drawn),
-        key,
-        note=wording.MAP_NOTE + (wording.MAP_HINT if has_images else ""),
-        table=drawn,
-        **(selecting if has_images else {}),
-    )
+    beside, image = st.columns([4, 1], gap="medium")
+    with beside:
+        _map_chart(task, drawn, len(rows), key, wording.MAP_NOTE + wording.MAP_HINT, **selecting)
+    with image:
+        hovered_image(key, drawn)
+
+
+def _map_chart(task: Task, drawn: pd.DataFrame, images: int, key: str, note: str, **selecting: Any) -> None:
+    data, figure = wording.map_data(task, len(drawn), images), charts.embedding_dots(task, drawn)
+    chart(wording.MAP_TITLE, data, figure, key, note=note, table=drawn, **selecting)
 
 
 def _open_selected(key: str) -> None:

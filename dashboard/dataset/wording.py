@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from dashboard.answer.patient import person_and_site
 from dashboard.dataset.cohort import CohortSize, Unit
 from dashboard.shell.formats import plural
+from data.datasets.appearance import Colour
 from data.datasets.ham10000 import DX_TYPES, METADATA_COLUMNS, METADATA_FILE, UNKNOWN
 from data.tasks.task import Task
 
@@ -28,14 +31,33 @@ IMAGES_PER_LESION_NOTE = "Each {subject} counts once, by how many images the who
 OUTLINE_LABEL = "Outline of the lesion"
 SAME_LESION = "Other images of this {subject}"
 MORE_LIKE_THIS = "Training {subjects} that the network finds most like it"
-NOT_IN_INDEX = "Only training images can be compared; this one was kept for testing or was not used."
+NOTHING_LIKE_IT = "The model gives this image no answer, so nothing can be compared with it."
 MAP_TITLE = "Training images as the network sees them"
 MAP_NOTE = (
     "Near points look alike to the network, which need not be so to a person. First two principal components of its "
     "embedding."
 )
-MAP_HINT = " Select a point to see the image."
+MAP_HINT = " Select a point to open its image."
+HOVER_HINT = "Rest on a point to see its image here."
 MAP_EMPTY = "No training image is in the cohort."
+SIZE_TITLE = "Size of the {subject} in the image"
+SIZE_NOTE = (
+    "Dot: half of the images have at most so much. Bar: the middle half of the images. How much of an image a "
+    "{subject} fills depends on the lens and the framing as well; nothing in the dataset tells millimetres."
+)
+COLOUR_TITLE = "Colour of the {subject} and around it"
+COLOUR_NOTE = (
+    "From the fifth of the images with the darkest {subjects} to that with the lightest; each field is the mean of its "
+    "fifth. Cameras differ in light and white balance, so a colour tells of the dataset as much as of skin."
+)
+COPIES_TITLE = "Images that are nearly the same"
+COPIES_EMPTY = "No image of the cohort is nearly the same as another one."
+COPIES_NOTE = (
+    "Compared pixel by pixel, also turned and mirrored; a {subject} that was photographed anew, nearer or from another "
+    "side, is not found. Images of one {subject} are on one side of the model's split, and so are these."
+)
+NEARLY_THE_SAME = "nearly the same"
+COPY_ELSEWHERE = "Nearly the same image, under another {subject} id"
 MISSING_TITLE = "What is not known"
 MISSING_NAMES = {"age": "Age", "sex": "Sex", "localization": "Site", "dx_type": "How it was confirmed"}
 MISSING_NOTE = "Nothing is filled in: what is not stated stays unknown."
@@ -110,6 +132,24 @@ def cohort_data(task: Task, size: CohortSize, whole: CohortSize) -> str:
 def no_readable_file(image_id: str) -> str:
     """What stands in place of an image that cannot be shown."""
     return f"no readable file for {image_id}"
+
+
+def appearance_data(task: Task, images: int) -> str:
+    """On how many images of the cohort size and colour were measured."""
+    return f"{task.dataset.name}, images of the cohort with an outline of the {task.words.subject}: {images:,}"
+
+
+def copies_found(task: Task, pairs: int, two_ids: int) -> str:
+    """How many pairs there are, and how many the dataset takes for two lesions."""
+    subject = task.words.subject
+    ids = f"{two_ids:,} of them with two {subject} ids" if two_ids else f"each of one {subject} id"
+    return f"{plural(pairs, 'pair')} with an image of the cohort, {ids}."
+
+
+def strip_alternative(name: str, colours: Sequence[Colour]) -> str:
+    """A row of colours for a screen reader: red, green and blue of its ends."""
+    ends = [" ".join(map(str, colour)) for colour in (colours[0], colours[-1])]
+    return f"{name}: from {ends[0]} to {ends[1]} (red, green, blue of 255)"
 
 
 def map_data(task: Task, drawn: int, images: int) -> str:

@@ -26,8 +26,10 @@ from data.cases.database import CaseLogUnavailable
 from data.cases.log import CaseLog, open_case_log, open_without_key
 from data.cases.sign_ins import EndedSignIns
 from data.cases.storage import ImageStore, open_image_store
+from data.datasets.appearance import load_appearance
 from data.datasets.cohort import NAMED_COLUMNS, QUERY_NAMES, CohortFilter, filter_rows, from_query
 from data.datasets.ham10000 import DatasetError, count_images_and_lesions, load_counts, mask_path
+from data.datasets.near_copies import load_near_copies
 from data.tasks.known import DEFAULT_TASK, TASKS
 from data.tasks.task import Task
 from model.analysis.analyzer import Analysis, Analyzer
@@ -44,7 +46,7 @@ from model.evaluation.submissions import read_submission, references_of, table_o
 from model.evaluation.training_costs import TrainingCost, read_costs
 from model.explain.keras_worker import KerasWorker
 from model.explain.maps import overlay
-from model.explain.neighbours import NeighbourIndex, load_index
+from model.explain.neighbours import Neighbour, NeighbourIndex, load_index
 from model.images.decoding import decode_image
 from model.images.rejection import MAX_BYTES, ImageRejected
 from model.inference.artifact import MANIFEST_FILE, Artifact, ArtifactMismatch, load_artifact
@@ -169,6 +171,28 @@ def _committed_counts(file: str) -> pd.DataFrame | None:
     return load_counts(ROOT / "data" / file) if file else None
 
 
+def appearance() -> pd.DataFrame | None:
+    """Size and colours of the lesions of the task's dataset, one row an image; None where none were measured."""
+    file = task().dataset.appearance
+    return _appearance(file) if file else None
+
+
+@st.cache_resource(max_entries=MOST_MODELS, show_spinner=False)
+def _appearance(file: str) -> pd.DataFrame:
+    return load_appearance(ROOT / "data" / file)
+
+
+def near_copies() -> pd.DataFrame | None:
+    """Pairs of images of the task's dataset that are nearly the same; None where none were looked for."""
+    file = task().dataset.near_copies
+    return _near_copies(file) if file else None
+
+
+@st.cache_resource(max_entries=MOST_MODELS, show_spinner=False)
+def _near_copies(file: str) -> pd.DataFrame:
+    return load_near_copies(ROOT / "data" / file)
+
+
 def has_dataset_images() -> bool:
     """Whether there is a dataset folder to take images from."""
     return settings().dataset_dir is not None
@@ -267,6 +291,32 @@ def neighbour_index() -> NeighbourIndex:
 @st.cache_resource(max_entries=MOST_MODELS, show_spinner=False)
 def _neighbour_index(folder: str) -> NeighbourIndex:
     return load_index(_artifact(folder).neighbours_path, _artifact(folder).task.codes)
+
+
+def similar_lesions(image_id: str, lesion_id: str, count: int) -> tuple[Neighbour, ...]:
+    """The training lesions that the network finds most like an image of the dataset, without its own.
+
+    None where the image gets no answer (a forward pass at the first call, for images that were not trained on).
+
+    Raises:
+        ArtifactMismatch: the model cannot be used.
+    """
+    return _similar_lesions(model_folder(), image_id, lesion_id, count)
+
+
+@st.cache_resource(max_entries=256, show_spinner=False)
+def _similar_lesions(folder: str, image_id: str, lesion_id: str, count: int) -> tuple[Neighbour, ...]:
+    index = _neighbour_index(folder)
+    if known := index.like(image_id, count):
+        return known
+    content = dataset_image(image_id)
+    try:
+        analysis = None if content is None else _analyzer(folder).run(content)
+    except ImageRejected:
+        return ()
+    if analysis is None or analysis.answer is None:
+        return ()
+    return index.nearest(analysis.output.embedding, count, lesion_id)
 
 
 # --- What was measured -----------------------------------------------------------------------------------------------

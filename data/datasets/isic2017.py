@@ -17,16 +17,14 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
-from PIL import Image
 
 from data.datasets.ham10000 import METADATA_COLUMNS, METADATA_FILE, NOT_TOLD_FROM, SOURCE, UNKNOWN, DatasetError
+from data.datasets.near_copies import alike, grey_pictures
 
 NAME = "isic2017"
 PARTS_PATH = Path(__file__).resolve().parents[1] / "isic2017_parts.csv"
@@ -39,9 +37,8 @@ PARTS: tuple[Part, ...] = get_args(Part)
 SHARES: dict[Part, float] = {"training": 0.45, "choosing": 0.23, "locked": 0.32}
 # The seed of the locked part. Changing it unlocks its images.
 SEED = 20170308
-# Images are compared in grey at so many pixels a side, and are one lesion from this correlation on: the pairs seen to
-# show one lesion lie above it, and some that only look alike.
-THUMBNAIL = 24
+# Small grey pictures (`data.datasets.near_copies`) are one lesion from this correlation on: the pairs seen to show one
+# lesion lie above it, and some that only look alike.
 SAME_LESION = 0.96
 
 
@@ -129,29 +126,11 @@ def assign_parts(table: pd.DataFrame, lesions: Sequence[str], seed: int = SEED) 
 
 def lesions_of(image_ids: Sequence[str], images: Path) -> list[str]:
     """A lesion id for each image: the first image that it, or one that it is nearly the same as, nearly equals."""
-    thumbnails = _thumbnails([images / f"{image_id}.jpg" for image_id in image_ids])
-    flat = thumbnails.reshape(len(thumbnails), -1)
-    is_same = np.zeros((len(flat), len(flat)), dtype=bool)
-    for turns in range(4):
-        for turned in (np.rot90(thumbnails, turns, (1, 2)), np.rot90(thumbnails[:, :, ::-1], turns, (1, 2))):
-            is_same |= flat @ turned.reshape(len(flat), -1).T / flat.shape[1] >= SAME_LESION
-    group = np.arange(len(flat))
-    for first, second in np.argwhere(np.triu(is_same, 1)):
+    pictures = grey_pictures([images / f"{image_id}.jpg" for image_id in image_ids])
+    group = np.arange(len(pictures))
+    for first, second, _ in alike(pictures, SAME_LESION):
         group[group == group[second]] = group[first]
     return [f"{NAME}_{image_ids[int(first)]}" for first in group]
-
-
-def _thumbnails(paths: Sequence[Path]) -> NDArray[np.float32]:
-    """(N, side, side) grey values of each image, standardised: the mean of their product is a correlation."""
-
-    def read(path: Path) -> NDArray[np.float32]:
-        with Image.open(path) as image:
-            grey = image.convert("L").resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX)
-        values = np.asarray(grey, dtype=np.float32)
-        return (values - values.mean()) / max(float(values.std()), 1e-6)
-
-    with ThreadPoolExecutor() as pool:
-        return np.stack(list(pool.map(read, paths)))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

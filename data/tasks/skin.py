@@ -78,6 +78,8 @@ SKIN = Task(
         licence="CC BY-NC 4.0",
         commonest="nv",
         counts="ham10000_counts.csv",
+        appearance="ham10000_appearance.csv",
+        near_copies="ham10000_near_copies.csv",
         source="HAM10000, Tschandl, Rosendahl & Kittler, *Scientific Data* 2018;5:180161, "
         "doi:10.1038/sdata.2018.161; data doi:10.7910/DVN/DBW86T; licence CC BY-NC 4.0. Ages are rounded to 5 years.",
         selection="**Selected lesions.** Lesions in HAM10000 were worth a dermoscopic image; malignant ones are far "

@@ -77,6 +77,8 @@ class Dataset:
         licence: of its images, and so of what is derived from them.
         commonest: code of its most common class: what answering always the same scores is what that scores.
         counts: file in `data/` with its counts of images; none where none comes with the program.
+        appearance: file in `data/` with size and colours of its lesions; none where none comes with the program.
+        near_copies: file in `data/` with its images that are nearly the same; none where none were looked for.
         source: how it is cited, with what a reader of its counts should know; Markdown.
         selection: how its images came to be taken, and what follows; Markdown.
         labelled_by: how its classes were found: `histopathology or follow-up`.
@@ -89,6 +91,8 @@ class Dataset:
     licence: str = ""
     commonest: str = ""
     counts: str = ""
+    appearance: str = ""
+    near_copies: str = ""
     source: str = ""
     selection: str = ""
     labelled_by: str = ""
@@ -313,5 +317,5 @@ def asked_alone(task: Task) -> Task:
         further=(),
         gravest=positive,
         look_alike=negative,
-        dataset=replace(task.dataset, commonest=commonest, counts=""),
+        dataset=replace(task.dataset, commonest=commonest, counts="", appearance="", near_copies=""),
     )

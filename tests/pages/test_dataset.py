@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from dashboard.answer.cohort import dropped
+from dashboard.dataset import embedding, hovered
 from dashboard.dataset import wording as dataset_wording
 from dashboard.dataset.filters import FILTERS
 from dashboard.dataset.widgets import IMAGES_PER_PAGE
-from dashboard.shell import errors, formats
+from dashboard.shell import errors, formats, resources
 from data.datasets.ham10000 import METADATA_FILE, DatasetError, load_counts
 from data.tasks.skin import SKIN
 from tests.support.dashboard import ROOT, TIMEOUT, environment, run_page, shown_text, write_dataset
@@ -29,7 +31,10 @@ def test_page_shows_the_whole_dataset_first(page: AppTest) -> None:
     text = shown_text(page)
     assert "10,015 images · 7,470 lesions" in text
     assert "10.1038/sdata.2018.161" in text and "CC BY-NC 4.0" in text
-    assert len(page.get("plotly_chart")) == 8
+    assert len(page.get("plotly_chart")) == 9
+    assert (
+        "images of the cohort with an outline of the lesion: 10,015" in text and text.count('class="lens-strip"') == 14
+    )
     assert dataset_wording.no_dataset_folder(SKIN) in text
 
 
@@ -38,7 +43,9 @@ def test_filters_act_on_every_chart(page: AppTest) -> None:
     counts = load_counts()
     mel = counts[counts["dx"] == "mel"]
     expected = f"{mel['images'].sum():,} images · {mel['lesions'].sum():,} lesions"
-    assert shown_text(page).count(f"HAM10000, filtered: {expected}") == 8  # the diagnosis chart still offers all
+    text = shown_text(page)
+    assert text.count(f"HAM10000, filtered: {expected}") == 8  # the diagnosis chart still offers all
+    assert f"with an outline of the lesion: {mel['images'].sum():,}" in text and text.count('class="lens-strip"') == 2
     assert not page.exception
 
 
@@ -56,6 +63,18 @@ def test_unknown_ages_can_be_left_out(page: AppTest) -> None:
 def test_share_by_site_is_offered(page: AppTest) -> None:
     page.segmented_control(key="dataset_share_group").set_value("localization").run()
     assert not page.exception
+
+
+def test_near_copies_are_listed_when_the_panel_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    with environment(monkeypatch):
+        page = AppTest.from_file(str(ROOT / "pages" / "dataset.py"), default_timeout=TIMEOUT)
+        page.session_state["dataset_copies"] = True
+        page.run()
+        assert not page.exception
+        text = shown_text(page)
+        assert "of them with two lesion ids." in text and "no: HAM_0000140, HAM_0004919" in text
+        page.multiselect(key="dataset_dx").set_value(["vasc"]).run()
+        assert "HAM_0000140" not in shown_text(page)
 
 
 def test_empty_cohort_is_a_designed_state_and_reset_leaves_it(page: AppTest) -> None:
@@ -131,6 +150,24 @@ def test_images_of_a_dataset_folder_are_paged(monkeypatch: pytest.MonkeyPatch, t
         assert f"no readable file for ISIC_{IMAGES_PER_PAGE + 5:07d}" in shown_text(page)
 
 
+@pytest.mark.parametrize("rests_on", ["nothing of the map", "a point"])
+def test_the_image_of_a_point_of_the_map_is_shown_beside_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, rests_on: str
+) -> None:
+    with environment(monkeypatch, DATASET_DIR=write_dataset(tmp_path, images=6)):
+        point = resources.neighbour_index().image_id[0] if rests_on == "a point" else rests_on
+        monkeypatch.setattr(hovered, "_component", lambda: lambda **options: SimpleNamespace(point=point))
+        # The folder holds none of the training images.
+        monkeypatch.setattr(embedding, "MOST_DRAWN", 10_000)
+        page = AppTest.from_file(str(ROOT / "pages" / "dataset.py"), default_timeout=TIMEOUT)
+        page.session_state["dataset_map"] = True
+        page.run()
+        assert not page.exception and not page.error
+        shows_hint = dataset_wording.HOVER_HINT in shown_text(page)
+        assert shows_hint == (rests_on != "a point")
+        assert (dataset_wording.no_readable_file(str(point)) in shown_text(page)) == (not shows_hint)
+
+
 def test_an_image_opens_with_its_lesions_other_images_and_what_is_like_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -140,8 +177,8 @@ def test_an_image_opens_with_its_lesions_other_images_and_what_is_like_it(
         assert not page.exception and not page.error
         text = shown_text(page)
         assert "96 x 72 px" in text and "Other images of this lesion** (1)" in text and "ISIC_0000003" in text
-        # These made-up images are none of the model's.
-        assert SKIN.worded(dataset_wording.NOT_IN_INDEX) in text
+        # The model gives a grey image no answer.
+        assert dataset_wording.NOTHING_LIKE_IT in text
         # The next step closes it.
         page.multiselect(key="dataset_dx").set_value(["mel"]).run()
         assert "Other images of this lesion" not in shown_text(page)

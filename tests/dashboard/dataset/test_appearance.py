@@ -1,0 +1,56 @@
+"""Size and colours of a cohort's lesions, worked out by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from dashboard.dataset import charts
+from dashboard.dataset.appearance import PARTS, appearance_rows, sizes, strips, strips_frame
+from data.datasets.appearance import FACTS, MEASURED
+from data.datasets.cohort import CohortFilter
+from data.tasks.skin import SKIN
+
+
+def rows(*images: tuple[str, float, int]) -> pd.DataFrame:
+    """Images of a diagnosis, an area and a grey lesion in skin twice as light."""
+    return pd.DataFrame(
+        [
+            (f"ISIC_{i}", dx, "back", "female", "histo", 50.0, area, *[float(grey)] * 3, *[2.0 * grey] * 3)
+            for i, (dx, area, grey) in enumerate(images)
+        ],
+        columns=[*FACTS, *MEASURED],
+    )
+
+
+def test_sizes_are_quartiles_of_each_class_with_images_in_order() -> None:
+    table = sizes(SKIN, rows(("nv", 0.2, 9), ("mel", 0.1, 9), ("mel", 0.2, 9), ("mel", 0.4, 9)))
+    assert list(table.index) == ["mel", "nv"] and table["images"].to_list() == [3, 1]
+    np.testing.assert_allclose(table.loc["mel", ["low", "median", "high"]].to_list(), [0.15, 0.2, 0.3])
+    dots = charts.size_dots(SKIN, table).data[0]
+    np.testing.assert_allclose(dots.x, [0.2, 0.2])
+    np.testing.assert_allclose([dots.error_x.arrayminus[0], dots.error_x.array[0]], [0.05, 0.1])
+
+
+def test_strips_go_from_the_darkest_lesions_to_the_lightest() -> None:
+    found = strips(SKIN, rows(*[("nv", 0.2, grey) for grey in (60, 10, 50, 20, 40, 30, 80, 70, 100, 90)]))
+    (strip,) = found
+    assert (strip.dx, strip.images, len(strip.lesion)) == ("nv", 10, PARTS)
+    assert [red for red, _, _ in strip.lesion] == [15, 35, 55, 75, 95]
+    assert [red for red, _, _ in strip.around] == [30, 70, 110, 150, 190]
+    assert strips_frame(found)["part"].to_list() == [1, 2, 3, 4, 5]
+
+
+def test_few_images_and_those_without_a_colour() -> None:
+    table = rows(("bcc", 0.2, 40), ("bcc", 0.0, 40))
+    table.loc[1, "lesion_red"] = np.nan
+    (strip,) = strips(SKIN, table)
+    assert strip.images == 1 and strip.lesion == ((40, 40, 40),)
+    assert strips(SKIN, table[:0]) == [] and sizes(SKIN, table[:0]).empty
+
+
+def test_of_a_dataset_folder_only_its_own_images_count() -> None:
+    table, folder = rows(("nv", 0.2, 9), ("mel", 0.1, 9)), pd.DataFrame({"image_id": ["ISIC_1", "ISIC_7"]})
+    assert list(appearance_rows(table, CohortFilter(), None)["image_id"]) == ["ISIC_0", "ISIC_1"]
+    assert list(appearance_rows(table, CohortFilter(), folder)["image_id"]) == ["ISIC_1"]
+    assert list(appearance_rows(table, CohortFilter(dx=("nv",)), None)["image_id"]) == ["ISIC_0"]
