@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
+
+from tests.support.browser import evidence
 
 ROOT = Path(__file__).resolve().parents[1]
 # Containers, nginx with its processes, load: each wants the machine for itself, and the supervisors of two would choose
@@ -49,6 +52,17 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
     config.option.loadscopereorder = False
     return Files(config, log)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A test that fails in a browser tells what the page showed."""
+    report = yield
+    if report.failed and (said := evidence.of_failure()):
+        report.sections.append(("the page", said))
+    if report.when == "teardown":
+        evidence.forget()
+    return report
 
 
 @pytest.fixture(scope="session")

@@ -22,14 +22,14 @@ from dashboard.shell import resources
 from data.cases.database import CaseLogUnavailable
 from data.cases.log import CaseLog
 from data.cases.orphans import TooManyOrphans
+from tests.support.browser.chromium import launched_chromium, opened_page, visit
 from tests.support.case_log import case_log_of
 from tests.support.dashboard import environment, write_artifact
 from tests.support.servers.misbehaving import SilentDatabase
-from tests.support.servers.oidc_provider import Dashboard, launched_chromium, opened_page, running_laptop
+from tests.support.servers.oidc_provider import Dashboard, running_laptop
 
 pytest_plugins = ("tests.support.servers.postgres_server",)
 
-PATIENCE = 60_000  # milliseconds
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -222,14 +222,14 @@ def test_policy_lets_review_and_the_other_pages_work(tmp_path: Path) -> None:
         expect(page.locator(".frame img").nth(2)).to_have_js_property("complete", True)
         assert page.locator(".frame img").nth(2).evaluate("image => image.naturalWidth") > 0
         for address, title in (("dataset", "Dataset"), ("evaluation", "Evaluation"), ("cases", "Cases")):
-            page.goto(f"{dashboard.url}/{address}")
-            expect(page.get_by_role("heading", level=1, name=title)).to_be_visible(timeout=PATIENCE)
-        page.wait_for_timeout(1000)
+            visit(page, f"{dashboard.url}/{address}")
+            expect(page.get_by_role("heading", level=1, name=title)).to_be_visible()
+        page.wait_for_load_state("networkidle")
     assert refused == []
 
 
 def open_sample(page: Page, dashboard: Dashboard) -> None:
-    page.goto(dashboard.url)
+    visit(page, dashboard.url)
     page.get_by_role("button", name="I have read this").click()
     page.get_by_role("button", name="nv", exact=True).click()
-    expect(page.locator(".viewer")).to_be_visible(timeout=PATIENCE)
+    expect(page.locator(".viewer")).to_be_visible()

@@ -9,9 +9,10 @@ from playwright.sync_api import Browser, Page, expect
 
 from dashboard.doors import wording as door_wording
 from dashboard.evaluation.sections import PARAMETER, SECTIONS
-from tests.support.servers.axe import findings
+from tests.support.browser.axe import findings
+from tests.support.browser.chromium import opened_page, visit
 from tests.support.servers.browser_server import PATIENCE, SAMPLE, choose_files, open_review
-from tests.support.servers.oidc_provider import opened_page, running_dashboard, running_provider
+from tests.support.servers.oidc_provider import running_dashboard, running_provider
 
 pytest_plugins = ("tests.support.servers.browser_server",)
 pytestmark = pytest.mark.browser
@@ -71,9 +72,7 @@ EVALUATION = [f"evaluation?{PARAMETER}={section.key}" for section in SECTIONS]
 
 @pytest.mark.parametrize("path", ["use", "dataset", *EVALUATION, "audit", "about"])
 def test_page(page: Page, address: str, path: str) -> None:
-    page.goto(f"{address}/{path}")
-    expect(page.get_by_role("heading", level=1)).to_be_visible(timeout=PATIENCE)
-    expect(page.locator("[data-testid=stStatusWidget]")).to_have_count(0, timeout=PATIENCE)
+    visit(page, f"{address}/{path}")
     for drawn in page.locator(".stPlotlyChart").all():
         expect(drawn.locator(".main-svg").first).to_be_visible(timeout=PATIENCE)
     unfold(page)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from dashboard.review import wording as review_wording
 from dashboard.review.focus import ANSWER
+from tests.support.browser.chromium import opened_page, visit, wait_for_width, wait_until
 from tests.support.servers.browser_server import PATIENCE, REAL_IMAGE, SAMPLE, choose_files, open_review, read_first
 
 pytest_plugins = ("tests.support.servers.browser_server",)
@@ -34,10 +37,20 @@ def pixels(element: Locator) -> np.ndarray:
     return np.asarray(small, dtype=np.int16)
 
 
-def difference(page: Page) -> float:
-    """Mean difference of the two panels, grey levels."""
-    original, heatmap = (pixels(page.locator(".frame").nth(panel)) for panel in (0, 1))
-    return float(np.abs(original - heatmap).mean())
+def expect_difference(page: Page, is_so: Callable[[float], bool]) -> None:
+    """Until the mean difference of the two panels, in grey levels, is so."""
+
+    def now() -> float:
+        original, heatmap = (pixels(page.locator(".frame").nth(panel)) for panel in (0, 1))
+        return float(np.abs(original - heatmap).mean())
+
+    wait_until(page, lambda: is_so(now()))
+
+
+def box(element: Locator) -> tuple[float, float, float, float]:
+    """Left, upper edge, width and height on the page; what is not drawn yet has none."""
+    found = element.bounding_box() or {"x": 0, "y": 0, "width": 0, "height": 0}
+    return found["x"], found["y"], found["width"], found["height"]
 
 
 def test_uploaded_image_is_answered_with_probabilities_and_a_heatmap(page: Page, address: str) -> None:
@@ -45,34 +58,35 @@ def test_uploaded_image_is_answered_with_probabilities_and_a_heatmap(page: Page,
     values = [float(meter.get_attribute("aria-valuenow") or "nan") for meter in page.get_by_role("meter").all()]
     assert sum(values[:2]) == pytest.approx(100, abs=0.2)
     assert sum(values[2:]) == pytest.approx(100, abs=0.4)
-    sizes = [page.locator(".frame").nth(panel).bounding_box() for panel in (0, 1)]
-    assert sizes[0] and sizes[1]
-    assert sizes[0]["width"] == pytest.approx(sizes[1]["width"], abs=1)
-    assert sizes[0]["height"] == pytest.approx(sizes[1]["height"], abs=1)
-    shown = difference(page)
-    page.get_by_role("button", name="Hide heatmap").click()
+    left, right = (page.locator(".frame").nth(panel) for panel in (0, 1))
+    wait_until(page, lambda: box(left)[2] > 0 and box(left)[2:] == pytest.approx(box(right)[2:], abs=1))
     # The panels' pixels differ by less than 1 without the heatmap; a heatmap covers a part of the image only.
-    assert difference(page) < 1 < 2 < shown
+    expect_difference(page, lambda shown: shown > 2)
+    page.get_by_role("button", name="Hide heatmap").click()
+    expect_difference(page, lambda shown: shown < 1)
 
 
 def test_viewer_hides_fades_zooms_and_changes_class_in_place(page: Page, address: str) -> None:
     upload(page, address, SAMPLE)
-    before = page.locator(".frame").nth(1).bounding_box()
+    before = box(page.locator(".frame").nth(1))
     page.get_by_role("button", name="Hide heatmap").click()
-    assert difference(page) < 1
+    expect_difference(page, lambda shown: shown < 1)
     page.keyboard.press("h")
-    assert difference(page) > 5
+    expect_difference(page, lambda shown: shown > 5)
     page.locator(".opacity-range").fill("0")
-    assert difference(page) < 1
+    expect_difference(page, lambda shown: shown < 1)
     page.locator(".opacity-range").fill("100")
-    assert difference(page) > 5
-    first = page.locator(".heat").get_attribute("src")
+    expect_difference(page, lambda shown: shown > 5)
+    heat = page.locator(".heat")
+    first = heat.get_attribute("src") or ""
     page.locator("select.dx").select_option("vasc")
-    assert page.locator(".heat").get_attribute("src") != first
+    expect(heat).not_to_have_attribute("src", first)
     page.get_by_role("button", name="Zoom in").click()
+    for image in page.locator(".frame img").all():
+        expect(image).to_have_attribute("style", re.compile(r"scale\(1\.5\)"))
     transforms = {image.evaluate("image => image.style.transform") for image in page.locator(".frame img").all()}
-    assert len(transforms) == 1 and "scale(1.5)" in transforms.pop()
-    assert page.locator(".frame").nth(1).bounding_box() == before
+    assert len(transforms) == 1
+    assert box(page.locator(".frame").nth(1)) == before
 
 
 def test_heatmap_method_on_demand_joins_the_viewer(page: Page, address: str) -> None:
@@ -113,13 +127,10 @@ def test_every_page_draws_without_error_or_outside_request(
     browser: Browser, address: str, path: str, scheme: str
 ) -> None:
     outside: list[str] = []
-    with browser.new_context(color_scheme=scheme, viewport={"width": 1400, "height": 1000}) as context:  # type: ignore[arg-type]
-        page = context.new_page()
+    with opened_page(browser, color_scheme=scheme) as page:
         page.on("request", lambda request: outside.append(request.url) if _is_outside(request.url, address) else None)
-        page.goto(f"{address}/{path}")
-        expect(page.get_by_role("heading", level=1)).to_be_visible(timeout=PATIENCE)
-        expect(page.locator("[data-testid=stStatusWidget]")).to_have_count(0, timeout=PATIENCE)
-        page.wait_for_timeout(1000)
+        visit(page, f"{address}/{path}")
+        page.wait_for_load_state("networkidle")
         assert page.locator("[data-testid=stException]").count() == 0
         assert page.locator("[data-testid=stAlertContentError]").count() == 0
         expect(page.get_by_text("Research use only")).to_be_visible(timeout=PATIENCE)
@@ -133,25 +144,18 @@ def _is_outside(url: str, address: str) -> bool:
 
 @pytest.mark.parametrize("path", PAGES)
 def test_phone_needs_no_sideways_scrolling(phone: Page, address: str, path: str) -> None:
-    phone.goto(f"{address}/{path}")
-    expect(phone.get_by_role("heading", level=1)).to_be_visible(timeout=PATIENCE)
-    expect(phone.locator("[data-testid=stStatusWidget]")).to_have_count(0, timeout=PATIENCE)
-    phone.wait_for_timeout(1500)
-    # A chart is drawn at its own width first and takes the page's a moment later, which on a busy machine is long.
-    phone.wait_for_function(
-        """() => {
-            const main = document.querySelector("[data-testid=stMain]");
-            return document.documentElement.scrollWidth <= 390 && main.scrollWidth - main.clientWidth <= 1;
-        }""",
-        timeout=PATIENCE,
-    )
+    visit(phone, f"{address}/{path}")
+    phone.wait_for_load_state("networkidle")
+    wait_for_width(phone)
 
 
 def test_answer_on_a_phone_stacks_verdict_image_heatmap_probabilities(phone: Page, address: str) -> None:
     upload(phone, address, SAMPLE)
-    verdict = phone.locator(f".st-key-{ANSWER}").bounding_box()
-    original, heatmap = (phone.locator(".frame").nth(panel).bounding_box() for panel in (0, 1))
-    meter = phone.get_by_role("meter").last.bounding_box()
-    assert verdict and original and heatmap and meter
-    assert verdict["y"] + verdict["height"] < original["y"] < heatmap["y"] < meter["y"]
-    assert original["width"] > 300
+
+    def are_stacked() -> bool:
+        _, verdict, _, height = box(phone.locator(f".st-key-{ANSWER}"))
+        original, heatmap = (box(phone.locator(".frame").nth(panel)) for panel in (0, 1))
+        meter = box(phone.get_by_role("meter").last)
+        return verdict + height < original[1] < heatmap[1] < meter[1] and original[2] > 300
+
+    wait_until(phone, are_stacked)

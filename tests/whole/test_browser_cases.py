@@ -9,6 +9,7 @@ from playwright.sync_api import Page, expect
 
 from dashboard.cases import wording as cases_wording
 from dashboard.review import decision_wording
+from tests.support.browser.chromium import visit, wait_for_width
 from tests.support.review import noise_png
 from tests.support.servers.browser_server import (
     PATIENCE,
@@ -81,13 +82,13 @@ def test_whole_working_day(page: Page, address: str, tmp_path: Path) -> None:
 def shows_main_columns(phone: Page, address: str) -> None:
     """The list on a phone, in another tab: what matters most, and nothing to scroll sideways."""
     with phone.context.new_page() as tab:
-        tab.goto(f"{address}/cases")
+        visit(tab, f"{address}/cases")
         expect(tab.get_by_role("columnheader", name="Decision")).to_be_visible(timeout=PATIENCE)
         shown = [one.inner_text() for one in tab.get_by_role("columnheader").all() if one.is_visible()]
         assert [name for name in shown if name] == ["Open", "Case", "AI", "Decision"]
         expect(tab.get_by_role("button", name="Open phone").locator("img")).to_be_visible(timeout=PATIENCE)
-        for box in (tab.locator("table"), tab.locator("[data-testid=stMain]")):
-            assert box.evaluate("element => element.scrollWidth - element.clientWidth") <= 1
+        wait_for_width(tab)
+        assert tab.locator("table").evaluate("table => table.scrollWidth - table.clientWidth") <= 1
         assert tab.locator("table").bounding_box()["width"] <= 390  # type: ignore[index]
 
 
@@ -108,6 +109,5 @@ def test_whole_working_day_on_a_phone_with_its_camera(phone: Page, address: str,
     decide_and_save(phone, "phone")
     shows_main_columns(phone, address)
     open_the_case(phone)
-    main = phone.locator("[data-testid=stMain]")
-    assert main.evaluate("element => element.scrollWidth - element.clientWidth") <= 1
+    wait_for_width(phone)
     delete_the_case(phone)

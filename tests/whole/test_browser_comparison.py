@@ -11,6 +11,7 @@ from playwright.sync_api import Page, expect
 
 from data.tasks.skin import SKIN
 from model.inference.artifact import DEFAULT_ARTIFACT, TEST_PREDICTIONS_FILE
+from tests.support.browser.chromium import visit, wait_for_rest, wait_for_width
 from tests.support.servers.browser_server import PATIENCE, choose_files
 
 pytest_plugins = ("tests.support.servers.browser_server",)
@@ -27,7 +28,7 @@ def theirs() -> pd.DataFrame:
 
 
 def give(page: Page, address: str, path: Path) -> None:
-    page.goto(f"{address}/evaluation?section=compare")
+    visit(page, f"{address}/evaluation?section=compare")
     expect(page.get_by_text("Nothing of it is stored")).to_be_visible(timeout=PATIENCE)
     choose_files(page, path)
 
@@ -42,6 +43,7 @@ def test_a_good_table_is_compared_and_downloaded(
     expect(page.get_by_text(count)).to_be_visible(timeout=PATIENCE)
     expect(page.get_by_text("Theirs against ours")).to_be_visible(timeout=PATIENCE)
     expect(page.locator("[data-testid=stPlotlyChart]").nth(2)).to_be_visible(timeout=PATIENCE)
+    wait_for_rest(page)
     assert page.locator("[data-testid=stException]").count() == 0
     with page.expect_download() as started:
         page.get_by_role("button", name="CSV", exact=True).nth(1).click()
@@ -51,7 +53,7 @@ def test_a_good_table_is_compared_and_downloaded(
     assert named["images"] == len(theirs) and named["difference_low"] <= named["difference"] <= named["difference_high"]
     give(phone, address, path)
     expect(phone.get_by_text("Theirs against ours")).to_be_visible(timeout=PATIENCE)
-    assert phone.evaluate("document.documentElement.scrollWidth") <= 390
+    wait_for_width(phone)
 
 
 @pytest.mark.parametrize("kind", ["picture", "class", "image", "twice", "negative", "unknown"])

@@ -11,6 +11,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from data.datasets.ham10000 import load_counts
+from tests.support.browser.chromium import opened_page, visit, wait_for_rest
 from tests.support.servers.browser_server import PATIENCE
 from tests.support.servers.oidc_provider import running_laptop
 from tests.support.tiny_dataset import write_tiny_dataset
@@ -32,7 +33,7 @@ def headline(page: Page) -> Locator:
 
 
 def test_typed_diagnosis_chooses_the_first_match_and_the_address_carries_it(page: Page, address: str) -> None:
-    page.goto(f"{address}/dataset")
+    visit(page, f"{address}/dataset")
     expect(headline(page)).to_contain_text(images(), timeout=PATIENCE)
     typed = page.get_by_role("combobox", name="Diagnosis")
     typed.fill("mel")
@@ -59,16 +60,16 @@ def test_typed_diagnosis_chooses_the_first_match_and_the_address_carries_it(page
 
 
 def open_charts(page: Page, address: str, query: str = "") -> None:
-    page.goto(f"{address}/dataset{query}")
+    visit(page, f"{address}/dataset{query}")
     expect(page.locator("[data-testid=stPlotlyChart] .modebar-btn").last).to_be_attached(timeout=PATIENCE)
+    wait_for_rest(page)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_chart_is_saved_as_png_and_svg_with_what_it_shows(
     browser: Browser, address: str, scheme: Literal["light", "dark"]
 ) -> None:
-    with browser.new_context(color_scheme=scheme, viewport={"width": 1400, "height": 1000}) as context:
-        page = context.new_page()
+    with opened_page(browser, color_scheme=scheme) as page:
         open_charts(page, address)
         with page.expect_download(timeout=PATIENCE) as saving:
             page.get_by_role("button", name="Images by age and diagnosis: save as PNG").click()
@@ -95,6 +96,7 @@ def test_bar_site_and_box_filter_the_page(page: Page, address: str) -> None:
     expect(headline(page)).to_contain_text(images(dx="mel", localization="back"), timeout=PATIENCE)
     page.wait_for_url("**/dataset?dx=mel&localization=back")
     chart = page.locator(".st-key-age_chart_2")
+    wait_for_rest(page)
     chart.scroll_into_view_if_needed()
     chart.hover()
     chart.locator(".modebar-btn[data-title='Box Select']").click()
@@ -112,9 +114,8 @@ def test_bar_site_and_box_filter_the_page(page: Page, address: str) -> None:
 def test_an_image_opens_over_the_page_where_a_folder_is_set(browser: Browser, tmp_path: Path) -> None:
     folder = write_tiny_dataset(tmp_path / "data")
     with running_laptop(tmp_path / "server", DATASET_DIR=str(folder)) as (dashboard, _):
-        with browser.new_context(viewport={"width": 1400, "height": 1000}) as context:
-            page = context.new_page()
-            page.goto(f"{dashboard.url}/dataset?dx=mel")
+        with opened_page(browser) as page:
+            visit(page, f"{dashboard.url}/dataset?dx=mel")
             page.get_by_role("button", name="ISIC_4000", exact=True).click(timeout=PATIENCE)
             window = page.get_by_role("dialog")
             expect(window.get_by_text("Other images of this lesion")).to_be_visible(timeout=PATIENCE)

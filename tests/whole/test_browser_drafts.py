@@ -9,6 +9,7 @@ from playwright.sync_api import Dialog, Page, expect
 
 from dashboard.answer.fields import REFERENCE_LABEL
 from dashboard.review import decision_wording
+from tests.support.browser.chromium import opened_page
 from tests.support.servers.browser_server import (
     PATIENCE,
     SAMPLE,
@@ -73,7 +74,6 @@ def test_queue_of_three_outlives_another_page_another_upload_and_a_refresh(page:
     see_that_nothing_is_lost(page, 4)
     page.get_by_role("button", name=re.compile("^Next")).click()
     expect(page.get_by_test_id("stRadio")).to_be_visible(timeout=PATIENCE)
-    with page.context.browser.new_context() as other_context:  # type: ignore[union-attr]
-        other = other_context.new_page()
+    with opened_page(page.context.browser) as other:  # type: ignore[arg-type]
         open_review(other, address)
         expect(other.get_by_text("Drop a dermoscopic image")).to_be_visible(timeout=PATIENCE)

@@ -7,6 +7,7 @@ import re
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from tests.support.browser.chromium import visit, wait_for_rest, wait_for_width
 from tests.support.servers.browser_server import PATIENCE
 
 pytest_plugins = ("tests.support.servers.browser_server",)
@@ -20,7 +21,7 @@ def tab(page: Page, name: str) -> Locator:
 
 
 def test_a_section_has_an_address_of_its_own(page: Page, address: str) -> None:
-    page.goto(f"{address}/evaluation")
+    visit(page, f"{address}/evaluation")
     expect(page.get_by_text("Balanced accuracy").first).to_be_visible(timeout=PATIENCE)
     tab(page, "Decisions").click()
     expect(page).to_have_url(re.compile(r"/evaluation\?section=decisions$"), timeout=PATIENCE)
@@ -43,7 +44,7 @@ def test_a_link_carries_the_threshold_and_a_moved_one_stays_in_the_address(page:
 
 
 def test_sections_are_reached_by_keyboard(page: Page, address: str) -> None:
-    page.goto(f"{address}/evaluation?section=errors")
+    visit(page, f"{address}/evaluation?section=errors")
     tab(page, "Errors").focus()
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Enter")
@@ -52,25 +53,26 @@ def test_sections_are_reached_by_keyboard(page: Page, address: str) -> None:
 
 
 def test_a_phone_shows_all_sections_and_does_not_scroll_sideways(phone: Page, address: str) -> None:
-    phone.goto(f"{address}/evaluation?section=training")
+    visit(phone, f"{address}/evaluation?section=training")
     expect(tab(phone, "Training")).to_have_attribute("aria-selected", "true", timeout=PATIENCE)
     expect(phone.get_by_role("button", name="Training history as CSV")).to_be_visible(timeout=PATIENCE)
-    assert phone.evaluate("document.documentElement.scrollWidth") <= 390
+    wait_for_width(phone)
     for name in ("Summary", "Training"):
         expect(tab(phone, name)).to_be_in_viewport(timeout=PATIENCE)
 
 
 def test_a_click_on_a_cell_shows_its_images(page: Page, address: str) -> None:
-    page.goto(f"{address}/evaluation?section=errors")
+    visit(page, f"{address}/evaluation?section=errors")
     expect(page.locator(".stPlotlyChart .main-svg").first).to_be_visible(timeout=PATIENCE)
+    wait_for_rest(page)
     cells = page.locator(".stPlotlyChart .nsewdrag").first.bounding_box()
     assert cells is not None
     # Seven classes a side; row mel, column nv. A little off the middle, where the number stands.
     x, y = cells["x"] + cells["width"] * 5.5 / 7 + 6, cells["y"] + cells["height"] * 4.5 / 7 + 6
     page.mouse.move(x - 3, y - 3)
-    page.wait_for_timeout(500)
     page.mouse.move(x, y)
-    page.wait_for_timeout(500)
+    # A chart knows what is clicked once it has said what lies under the mouse.
+    expect(page.locator(".hoverlayer .hovertext").first).to_be_attached()
     page.mouse.click(x, y)
     expect(page.get_by_text("mel taken for nv: ")).to_be_visible(timeout=PATIENCE)
     # No dataset folder is set: the rows stand without pictures.

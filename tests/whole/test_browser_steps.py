@@ -14,8 +14,8 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from dashboard.bench_load import unlike_any
 from dashboard.review import decision_wording, focus
 from dashboard.review import wording as review_wording
+from tests.support.browser.chromium import opened_page, visit, wait_for_rest
 from tests.support.servers.browser_server import (
-    PATIENCE,
     SAMPLE,
     choose_files,
     open_review,
@@ -36,11 +36,8 @@ def screen(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
     """Of a phone or a laptop."""
     width, height = request.param
     is_phone = width < 500
-    with browser.new_context(
-        viewport={"width": width, "height": height}, is_mobile=is_phone, has_touch=is_phone
-    ) as context:
-        page = context.new_page()
-        page.set_default_timeout(PATIENCE)
+    size = {"width": width, "height": height}
+    with opened_page(browser, viewport=size, is_mobile=is_phone, has_touch=is_phone) as page:
         yield page
 
 
@@ -55,7 +52,7 @@ def click(page: Page, name: str) -> None:
 def wait_for_focus(page: Page, region: str) -> None:
     """Until the region holds the focus, the page is drawn, and it has come to rest."""
     page.wait_for_function("key => document.activeElement?.classList.contains(`st-key-${key}`)", arg=region)
-    expect(page.locator("[data-testid=stApp]")).to_have_attribute("data-test-script-state", "notRunning")
+    wait_for_rest(page)
     page.wait_for_timeout(REST)
     assert page.evaluate("key => document.activeElement?.classList.contains(`st-key-${key}`)", region)
 
@@ -137,12 +134,9 @@ def test_reader_who_scrolls_is_not_held(page: Page, address: str) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_focus_is_seen_on_every_link_of_the_navigation(browser: Browser, address: str, scheme: str) -> None:
-    with browser.new_context(color_scheme=scheme, viewport={"width": 1400, "height": 800}) as context:  # type: ignore[arg-type]
-        page = context.new_page()
-        page.goto(address)
+    with opened_page(browser, color_scheme=scheme) as page:
+        visit(page, address)
         links = page.get_by_test_id("stTopNavLink")
-        expect(page.get_by_role("heading", level=1)).to_be_visible(timeout=PATIENCE)  # drawn after the style
-        expect(page.locator("[data-testid=stStatusWidget]")).to_have_count(0, timeout=PATIENCE)
         page.wait_for_timeout(1000)  # what is drawn anew takes the focus away
         for _ in range(links.count() + 1):  # the first Tab leads to the link past the navigation
             page.keyboard.press("Tab")
@@ -152,7 +146,7 @@ def test_focus_is_seen_on_every_link_of_the_navigation(browser: Browser, address
 
 
 def test_focus_is_seen_in_the_navigation_of_a_phone(phone: Page, address: str) -> None:
-    phone.goto(address)
+    visit(phone, address)
     phone.get_by_test_id("stExpandSidebarButton").click()
     link = phone.get_by_test_id("stSidebarNavLink").nth(1)
     expect(link).to_be_visible()

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from dashboard.shell.formats import RESEARCH_USE
-from tests.support.servers.browser_server import PATIENCE
+from tests.support.browser.chromium import visit
 
 pytest_plugins = ("tests.support.servers.browser_server",)
 pytestmark = pytest.mark.browser
@@ -15,9 +15,9 @@ pytestmark = pytest.mark.browser
 @pytest.mark.parametrize("path", ["", "cases", "about"])
 def test_research_use_line_is_not_covered_by_the_logo(page: Page, address: str, path: str) -> None:
     page.set_viewport_size({"width": 794, "height": 1123})  # A4 at 96 pixels an inch
-    page.goto(f"{address}/{path}")
+    visit(page, f"{address}/{path}")
     line = page.get_by_text(RESEARCH_USE)
-    expect(line).to_be_visible(timeout=PATIENCE)
+    expect(line).to_be_visible()
     page.emulate_media(media="print")
     logo, said = page.get_by_test_id("stHeaderLogo").bounding_box(), line.bounding_box()
     assert logo and said

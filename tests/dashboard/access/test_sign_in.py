@@ -13,6 +13,7 @@ from data.cases.audit import AuditEntry
 from data.cases.case import Actor
 from data.cases.log import open_case_log
 from data.cases.storage import open_image_store
+from tests.support.browser.chromium import launched_chromium, opened_page, wait_for_rest
 from tests.support.servers.oidc_provider import (
     CASE_KEY,
     ORGANISATION_CLAIM,
@@ -20,8 +21,6 @@ from tests.support.servers.oidc_provider import (
     USER_COOKIE,
     Dashboard,
     Provider,
-    launched_chromium,
-    opened_page,
     running_dashboard,
     running_provider,
     sign_in,
@@ -33,7 +32,6 @@ window.sockets = [];
 const Socket = WebSocket;
 window.WebSocket = class extends Socket { constructor(...given) { super(...given); sockets.push(this); } };
 """
-PATIENCE = 60_000  # milliseconds; machines under test are slow, and nothing here measures time
 
 
 @pytest.fixture(scope="module")
@@ -132,12 +130,12 @@ def enter(page: Page, dashboard: Dashboard, subject: str) -> None:
 
 def heading(page: Page, text: str) -> None:
     """The page of this title is shown."""
-    expect(page.get_by_role("heading", level=1, name=text)).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_role("heading", level=1, name=text)).to_be_visible()
 
 
 def links(page: Page) -> set[str]:
     """Titles in the navigation bar."""
-    expect(page.get_by_role("link", name="About")).to_be_visible(timeout=PATIENCE)
+    wait_for_rest(page)
     return {link.inner_text().split("\n")[-1] for link in page.locator("[data-testid=stTopNavLink]").all()}
 
 
@@ -205,7 +203,7 @@ def test_a_tab_that_connects_again_after_its_sign_in_ended_gets_to_the_sign_in_p
     httpx.get(f"{dashboard.url}/auth/logout", cookies=copied)
     page.evaluate("sockets.at(-1).close()")
     heading(page, "Sign in to LesionLens")
-    expect(page.get_by_text("Your sign-in has ended")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text("Your sign-in has ended")).to_be_visible()
 
 
 @pytest.mark.browser
@@ -214,7 +212,7 @@ def test_admin_sees_the_audit_trail(page: Page, dashboard: Dashboard) -> None:
     page.get_by_role("link", name="Audit").click()
     heading(page, "Audit")
     page.get_by_role("button", name="Check the trail").click()
-    expect(page.get_by_text("The trail is whole")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text("The trail is whole")).to_be_visible()
 
 
 @pytest.mark.browser
@@ -223,5 +221,5 @@ def test_sign_in_that_expires_ends_the_session(page: Page, tmp_path: Path) -> No
     with running_provider(tmp_path, token_seconds=-1) as brief, running_dashboard(tmp_path, brief) as dashboard:
         brief.add_user("clinician", email="clinician@clinic.org", **{ROLE_CLAIM: "admin", ORGANISATION_CLAIM: "Clinic"})
         enter(page, dashboard, "clinician")
-        expect(page.get_by_text("Your sign-in has ended")).to_be_visible(timeout=PATIENCE)
+        expect(page.get_by_text("Your sign-in has ended")).to_be_visible()
         assert page.locator("[data-testid=stTopNavLink]").count() == 0

@@ -14,7 +14,7 @@ from playwright.sync_api import Page
 from dashboard.answer.viewer import ASSETS, OVERLAY_SIDE, layer_of, levels_of
 from model.explain.maps import MAGMA_STOPS, Explanation, colour, explanation_of
 from model.images.framing import frame, to_image_pixels
-from tests.support.servers.oidc_provider import launched_chromium
+from tests.support.browser.chromium import launched_chromium
 
 pytestmark = pytest.mark.browser
 

@@ -15,12 +15,12 @@ from playwright.sync_api import Browser, Page, expect
 from dashboard.answer.fields import REFERENCE_LABEL
 from dashboard.review import decision_wording
 from dashboard.review import wording as review_wording
-from tests.support.servers.oidc_provider import launched_chromium, running_laptop
+from tests.support.browser.chromium import PHONE, launched_chromium, opened_page, visit, wait_for_rest
+from tests.support.servers.oidc_provider import running_laptop
 
 ROOT = Path(__file__).resolve().parents[3]
 REAL_IMAGE = ROOT.parent / "shared" / "ham10000" / "full_size_samples" / "ISIC_0024386.jpg"
 SAMPLE = ROOT / "data" / "sample" / "synthetic_nv_1.jpg"
-PATIENCE = 60_000  # milliseconds; machines under test are slow, and nothing here measures time
 
 
 # Not for the whole session: while Playwright runs, this thread has an event loop, which others want to start.
@@ -40,32 +40,31 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    with browser.new_context(viewport={"width": 1400, "height": 1000}) as context:
-        opened = context.new_page()
-        opened.set_default_timeout(PATIENCE)
+    with opened_page(browser) as opened:
         yield opened
 
 
 @pytest.fixture
 def phone(browser: Browser) -> Iterator[Page]:
-    with browser.new_context(
-        viewport={"width": 390, "height": 844}, is_mobile=True, has_touch=True, permissions=["camera"]
-    ) as context:
-        opened = context.new_page()
-        opened.set_default_timeout(PATIENCE)
+    with opened_page(browser, **PHONE, permissions=["camera"]) as opened:
         yield opened
 
 
 def open_review(page: Page, address: str) -> None:
     """The Review page behind its gate."""
-    page.goto(address)
+    visit(page, address)
     page.get_by_role("button", name=review_wording.INTENDED_USE_BUTTON).click()
-    expect(page.locator("[data-testid=stFileUploader]")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_test_id("stFileUploader")).to_be_visible()
+    wait_for_rest(page)
 
 
 def choose_files(page: Page, *files: Path) -> None:
-    """Give images to the uploader."""
-    page.locator("[data-testid=stFileUploader] input[type=file]").set_input_files([str(file) for file in files])
+    """Give files to the uploader of a page at rest, and see that it lists them all."""
+    wait_for_rest(page)
+    uploader = page.get_by_test_id("stFileUploader")
+    uploader.locator("input[type=file]").set_input_files([str(file) for file in files])
+    for file in files:
+        expect(uploader.get_by_title(file.name, exact=True).last).to_be_visible()
 
 
 def pick_own_read(
@@ -85,10 +84,11 @@ def read_first(page: Page, name: str = "Melanocytic nevus", certainty: str = "Su
 
 
 def wait_for_answer(page: Page) -> None:
-    """Until probabilities and viewer are drawn."""
-    expect(page.get_by_role("meter")).to_have_count(9, timeout=PATIENCE)
+    """Until probabilities and viewer are drawn, and what stands below them."""
+    expect(page.get_by_role("meter")).to_have_count(9)
     # The viewer of the own read, which stands alone, may still be there for a moment.
-    expect(page.locator(".viewer:not(.alone)")).to_be_visible(timeout=PATIENCE)
+    expect(page.locator(".viewer:not(.alone)")).to_be_visible()
+    wait_for_rest(page)
 
 
 def decide_and_save(page: Page, reference: str) -> None:
@@ -96,6 +96,6 @@ def decide_and_save(page: Page, reference: str) -> None:
     field = page.get_by_role("textbox", name=REFERENCE_LABEL)
     field.fill(reference)
     field.press("Tab")
-    expect(page.get_by_role("button", name=decision_wording.SAVE)).to_be_enabled(timeout=PATIENCE)
+    expect(page.get_by_role("button", name=decision_wording.SAVE)).to_be_enabled()
     page.keyboard.press("Control+s")
-    expect(page.get_by_text("This image is not saved a second time")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text("This image is not saved a second time")).to_be_visible()

@@ -1,10 +1,9 @@
-"""The dashboard and a real OpenID Connect provider, each in a process of its own, and a browser for them."""
+"""The dashboard and a real OpenID Connect provider, each in a process of its own."""
 
 from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 import time
@@ -15,9 +14,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 
 import httpx
-import pytest
 from joserfc import jwk, jwt
-from playwright.sync_api import Browser, Page, sync_playwright
 
 from dashboard.shell.settings import Settings
 from model.settings import variables_of
@@ -118,30 +115,6 @@ def _serving(new: Dashboard, **variables: str) -> Iterator[subprocess.Popen[byte
         yield process
 
 
-@contextmanager
-def launched_chromium(*arguments: str) -> Iterator[Browser]:
-    """Debian's Chromium with further arguments; skips the test where there is none, and fails it where CI is set."""
-    executable = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if executable is None:
-        if os.environ.get("CI"):
-            pytest.fail("expected Chromium for the browser tests, found none; .ci/run installs it")
-        pytest.skip("no Chromium on this machine")
-    with sync_playwright() as playwright:
-        options = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", *arguments]
-        launched = playwright.chromium.launch(executable_path=executable, args=options)
-        yield launched
-        launched.close()
-
-
-@contextmanager
-def opened_page(browser: Browser) -> Iterator[Page]:
-    """A page of a new visitor, on a wide screen."""
-    with browser.new_context(viewport={"width": 1400, "height": 1000}) as context:
-        page = context.new_page()
-        page.set_default_timeout(1000 * PATIENCE)
-        yield page
-
-
 def sign_in(client: httpx.Client, dashboard: str, subject: str, **changed: str) -> httpx.Response:
     """Walk the code flow like a browser; gives the dashboard's answer to the code, redirects not followed.
 
@@ -185,7 +158,7 @@ def _wait_until_healthy(process: subprocess.Popen[bytes], log: Path, url: str) -
     while time.monotonic() < end:
         assert process.poll() is None, log.read_text()
         try:
-            if httpx.get(url, timeout=1).is_success:
+            if httpx.get(url).is_success:
                 return
         except httpx.TransportError:
             pass

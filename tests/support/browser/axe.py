@@ -9,7 +9,8 @@ from typing import Any
 
 from playwright.sync_api import Page, expect
 
-PATIENCE = 60_000  # milliseconds; machines under test are slow, and nothing here measures time
+from tests.support.browser.chromium import PATIENCE
+
 SIZES = ((1400, 1000), (390, 844))
 # The colour behind all of each theme, from .streamlit/config.toml: seen, the theme has changed.
 BACKGROUNDS = {"light": "rgb(252, 252, 251)", "dark": "rgb(20, 24, 27)"}
