@@ -6,12 +6,15 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pandas as pd
 import pytest
 
 from tests.support.browser import evidence
 
 ROOT = Path(__file__).resolve().parents[1]
+# Where a test says nothing else, a server may take longer than httpx's 5 seconds: other work may share the processors.
+httpx._config.DEFAULT_TIMEOUT_CONFIG.read = 60
 # Containers, nginx with its processes, load: each wants the machine for itself, and the supervisors of two would choose
 # their ports from one range. One process of the tests begins with them, one after the other, while others do the rest.
 HEAVY = (

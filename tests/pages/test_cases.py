@@ -308,7 +308,7 @@ def test_log_without_its_key_can_be_read_and_no_more(
 ) -> None:
     before = actions()
     with case_log_of(tmp_path, monkeypatch, CASE_KEY="k" * 32, CASE_LOG_READ_ONLY="1"):
-        banner = AppTest.from_function(_banner).run()
+        banner = AppTest.from_function(_banner, default_timeout=60).run()
         assert "Nothing proves that cases and audit trail are unchanged." in banner.warning[0].value
         assert listed(open_page()) == ["PAT-17"]
         page = open_page(case.case_id)
@@ -317,7 +317,7 @@ def test_log_without_its_key_can_be_read_and_no_more(
             resources.case_log().delete(case.case_id, LOCAL_ACTOR)
         assert actions() == before
     with case_log_of(tmp_path, monkeypatch):
-        assert not AppTest.from_function(_banner).run().warning
+        assert not AppTest.from_function(_banner, default_timeout=60).run().warning
 
 
 def _banner() -> None:

@@ -403,7 +403,7 @@ def test_decoding_that_takes_too_long_ends_with_the_answer(monkeypatch: pytest.M
     decoder.open(costly.file_of(costly.picture(), "BMP"))
     assert decoder.pid is not None
     monkeypatch.setattr("model.images.decoding._DECODER", decoder)
-    app = create_app(ServerSettings(rate_per_minute=0, workers=1, time_limit_seconds=1))
+    app = create_app(ServerSettings(rate_per_minute=0, workers=1, time_limit_seconds=4))
     response = predict(app, costly.png_with_profile(costly.profile_of_many_steps()))
     # Whichever of the two clocks is first.
     assert response.json()["reason"] in ("time_limit", "too_costly")

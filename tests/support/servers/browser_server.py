@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, Page, expect
 from dashboard.answer.fields import REFERENCE_LABEL
 from dashboard.review import decision_wording
 from dashboard.review import wording as review_wording
+from tests.support.browser.chromium import PATIENCE as PATIENCE  # for the tests
 from tests.support.browser.chromium import PHONE, launched_chromium, opened_page, visit, wait_for_rest
 from tests.support.servers.oidc_provider import running_laptop
 

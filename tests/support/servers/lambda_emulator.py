@@ -71,7 +71,7 @@ def invoke(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Invoke]:
         finally:
             # With the function's process; there is nothing to end gently.
             os.killpg(process.pid, signal.SIGKILL)
-            process.wait(timeout=30)
+            process.wait(timeout=60)
 
 
 def _fetch(folder: Path) -> None:

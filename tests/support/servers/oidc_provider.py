@@ -150,7 +150,7 @@ def _running(command: list[str], log: Path, health: str, **variables: str) -> It
         yield process
     finally:
         process.terminate()
-        process.wait(timeout=30)
+        process.wait(timeout=PATIENCE)
 
 
 def _wait_until_healthy(process: subprocess.Popen[bytes], log: Path, url: str) -> None:

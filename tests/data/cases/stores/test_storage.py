@@ -532,7 +532,7 @@ def test_addresses_live_for_an_hour_at_most(s3: S3Store, seconds: int) -> None:
 def test_download_by_address(s3: S3Store, image: StoredImage) -> None:
     key = new_key()
     s3.put(key, image)
-    answer = requests.get(s3.download_url(key), timeout=10)
+    answer = requests.get(s3.download_url(key), timeout=60)
     assert answer.content == image.content
     assert answer.headers["Content-Type"] == "image/png"
     assert answer.headers["Content-Disposition"] == f'attachment; filename="{key}"'
@@ -554,7 +554,7 @@ def strict(localstack_url: str) -> S3Store:
 
 def post(store: S3Store, content: bytes, **changes: str) -> requests.Response:
     form = store.upload_form(new_key(), "image/png", max_bytes=5000)
-    return requests.post(form.url, data={**form.fields, **changes}, files={"file": content}, timeout=10)
+    return requests.post(form.url, data={**form.fields, **changes}, files={"file": content}, timeout=60)
 
 
 def test_every_call_is_signed_rightly(strict: S3Store, image: StoredImage) -> None:
@@ -583,19 +583,19 @@ def test_address_opens_one_image_and_nothing_else(strict: S3Store, image: Stored
     strict.put(other, image)
     url = strict.download_url(key)
     signature = parse_qs(urlsplit(url).query)["X-Amz-Signature"][0]
-    assert requests.get(url, timeout=10).content == image.content
-    assert requests.get(url.replace(key, other), timeout=10).status_code == 403
-    assert requests.get(url.replace(signature, "0" * 64), timeout=10).status_code == 403
-    assert requests.get(url.replace("X-Amz-Expires=300", "X-Amz-Expires=3600"), timeout=10).status_code == 403
-    assert requests.get(url.partition("?")[0] + "?X-Amz-Expires=300", timeout=10).status_code in (400, 403)
+    assert requests.get(url, timeout=60).content == image.content
+    assert requests.get(url.replace(key, other), timeout=60).status_code == 403
+    assert requests.get(url.replace(signature, "0" * 64), timeout=60).status_code == 403
+    assert requests.get(url.replace("X-Amz-Expires=300", "X-Amz-Expires=3600"), timeout=60).status_code == 403
+    assert requests.get(url.partition("?")[0] + "?X-Amz-Expires=300", timeout=60).status_code in (400, 403)
 
 
 def test_address_expires(strict: S3Store, image: StoredImage) -> None:
     key = new_key()
     strict.put(key, image)
     url = strict.download_url(key, seconds=1)
-    deadline = time.monotonic() + 10
-    while (answer := requests.get(url, timeout=10)).status_code == 200 and time.monotonic() < deadline:
+    deadline = time.monotonic() + 60
+    while (answer := requests.get(url, timeout=60)).status_code == 200 and time.monotonic() < deadline:
         time.sleep(0.2)
     assert answer.status_code == 403
     assert "expired" in answer.text
@@ -604,7 +604,7 @@ def test_address_expires(strict: S3Store, image: StoredImage) -> None:
 def test_upload_by_form_arrives_encrypted(strict: S3Store, image: StoredImage) -> None:
     key = new_key()
     form = strict.upload_form(key, "image/png", max_bytes=len(image.content))
-    answer = requests.post(form.url, data=form.fields, files={"file": image.content}, timeout=10)
+    answer = requests.post(form.url, data=form.fields, files={"file": image.content}, timeout=60)
     assert answer.ok
     assert strict.get(key, image.sha256) == image.content
     assert (head(strict, key)["ContentType"], head(strict, key)["ServerSideEncryption"]) == ("image/png", "AES256")
@@ -645,5 +645,5 @@ def test_wrong_secret_is_told_without_it(
     store = open_image_store(f"s3://{strict.bucket}/{strict.prefix}", localstack_url)
     url = store.download_url(key)
     assert url is not None
-    assert requests.get(url, timeout=10).status_code == 403
+    assert requests.get(url, timeout=60).status_code == 403
     assert "quite-another-secret" not in url
