@@ -5,12 +5,13 @@ const LOOK = 50; // milliseconds between two looks
 const AIR = 8; // pixels between the region and the edge of the view
 const ACTS = ["wheel", "touchmove", "pointerdown", "keydown"];
 
-let taken = ""; // the last step; of the page, not of the element, which Streamlit may make anew
+// Steps, of the page and not of the element: Streamlit makes it anew, and the one before speaks once more as it goes.
+const taken = new Set([""]);
 let release = () => {};
 
 export default function ({ data }) {
-  if (data.step === taken) return;
-  taken = data.step;
+  if (taken.has(data.step)) return;
+  taken.add(data.step);
   release();
   if (data.regions.length === 0) return;
   // A heading that stands in the address is scrolled to by Streamlit whenever it is drawn.
@@ -33,7 +34,7 @@ function hold({ regions, names }) {
     if (place === "" || [null, document.body].includes(document.activeElement)) focus(region, names[key]);
     show(region);
     const { top, height } = region.getBoundingClientRect();
-    if (place !== `${top} ${height}`) since = Date.now();
+    if (place !== `${top} ${height}` || isBeingDrawn()) since = Date.now();
     place = `${top} ${height}`;
     if (Date.now() - since > REST) end();
   };
@@ -41,6 +42,11 @@ function hold({ regions, names }) {
   for (const act of ACTS) document.addEventListener(act, end, { capture: true, passive: true });
   look();
   return end;
+}
+
+function isBeingDrawn() {
+  const state = document.querySelector("[data-testid=stApp]")?.dataset.testScriptState ?? "notRunning";
+  return state !== "notRunning";
 }
 
 function focus(region, name) {

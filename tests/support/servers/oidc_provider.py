@@ -26,7 +26,7 @@ CASE_KEY = "k" * 64
 ROLE_CLAIM, ORGANISATION_CLAIM = "lesionlens_role", "lesionlens_organisation"
 SIGN_IN = {"AUTH": "oidc", "AUTH_ROLE_CLAIM": ROLE_CLAIM, "AUTH_ORGANISATION_CLAIM": ORGANISATION_CLAIM}
 USER_COOKIE = "_streamlit_user"
-PATIENCE = 60.0  # seconds; machines under test are slow, and nothing here measures time
+PATIENCE = 180.0  # seconds; machines under test are slow, and nothing here measures time
 
 
 @dataclass(frozen=True)
