@@ -262,15 +262,15 @@ def test_what_was_pasted_with_a_nul_is_found(three_cases: None) -> None:
 
 def test_days_are_included_on_both_sides(three_cases: None) -> None:
     page = open_page()
-    today = kept_today()
-    page.date_input(key="cases_from").set_value(today).run()
-    page.date_input(key="cases_to").set_value(today).run()
+    days = kept_days()
+    page.date_input(key="cases_from").set_value(days[0]).run()
+    page.date_input(key="cases_to").set_value(days[-1]).run()
     assert len(listed(page)) == 3
 
 
-def kept_today() -> date:
-    """The day of the newest case."""
-    return resources.case_log().find(CaseQuery(limit=1), LOCAL_ACTOR)[0].saved_at.date()
+def kept_days() -> list[date]:
+    """The days of the cases, oldest first: two of them where it has just struck midnight."""
+    return sorted(case.saved_at.date() for case in resources.case_log().find(CaseQuery(), LOCAL_ACTOR))
 
 
 def test_search_that_finds_nothing_can_be_reset(three_cases: None) -> None:

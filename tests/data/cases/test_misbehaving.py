@@ -28,7 +28,7 @@ IMAGE = made_up_image()
 MISSING = b"<Error><Code>NoSuchKey</Code><Message>none</Message></Error>"
 LIST = '<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><IsTruncated>false</IsTruncated>{}</ListBucketResult>'
 # So that a test ends soon; each limit is far above what an answer takes here.
-SOON = 0.5
+SOON = 1.0
 
 
 def new_key() -> str:
