@@ -52,8 +52,10 @@ def toy(monkeypatch: pytest.MonkeyPatch) -> Task:
 
 def train(dataset: Path, run: Path, *options: str) -> int:
     from model.train import main
+    from tests.support.quick_training import untraced
 
-    return main(["--dataset", str(dataset), "--run", str(run), *QUICK, *options])
+    with untraced():
+        return main(["--dataset", str(dataset), "--run", str(run), *QUICK, *options])
 
 
 def recipe_of(dataset: Path, *options: str):  # type: ignore[no-untyped-def]  # imported late: it loads TensorFlow
