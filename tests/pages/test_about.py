@@ -34,9 +34,11 @@ def test_card_comes_from_the_manifest() -> None:
     value = manifest["metrics"]["balanced_accuracy"]["value"]
     assert page.dataframe[0].value.iloc[0, 1].startswith(f"{percent(value)} (")
     # Networks differ in their epochs, and the quality check looks at the first member alone.
-    assert "folds 0, 1: head 1, low resolution 4, middle resolution 6, full resolution 6; folds 2, 3: head 1" in text
-    assert "1,719 images of 1,273 lesions (out of fold)" in text
-    assert "`ca5d6cc66bfb` with changes." in text
+    for epochs in manifest["training"]["epochs_by_fold"].values():
+        assert ", ".join(f"{phase} {number}" for phase, number in epochs.items()) in text
+    first_fold = manifest["quality"]["chosen_on"][1]
+    assert f"{first_fold['images']:,} images of {first_fold['lesions']:,} lesions (out of fold)" in text
+    assert f"`{manifest['created']['commit'].split()[0][:12]}`" in text
 
 
 def test_training_is_told_in_words(page: AppTest) -> None:
