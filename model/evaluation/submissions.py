@@ -27,7 +27,8 @@ from model.measures.ordinal import nearest_grade
 _IMAGE_COLUMNS = ("image_id", "image", "image_name", "isic_id", "id_code")
 _LABEL_COLUMNS = ("dx", "diagnosis", "label")
 # What the name of a column of probabilities may begin or end with.
-_AFFIXES = ("p_", "prob_", "probability_", "logit_", "score_")
+_AFFIXES = ("p_", "prob_", "probability_", "score_")
+_LOGITS = "logit_"
 _ENDINGS = {"jpg", "jpeg", "png", "tif", "tiff", "bmp", "dcm", "webp"}
 
 
@@ -145,7 +146,7 @@ def read_references(table: pd.DataFrame, task: Task, source: str) -> References:
         codes = [task.code_of(str(text)) if pd.notna(text) else None for text in table[label]]
         received = table[label].fillna("nothing").astype(str)
     else:
-        columns = _class_columns(table, task, source)
+        columns = _class_columns(table, task, source, is_logits=False)
         is_class = np.column_stack([_numbers(table[columns[code]]) == 1 for code in task.codes])
         codes = [task.codes[row.argmax()] if row.sum() == 1 else None for row in is_class]
         received = pd.Series([f"{count} classes" for count in is_class.sum(axis=1)])
@@ -181,7 +182,7 @@ def read_submission(table: pd.DataFrame, references: References, source: str, is
     """
     task = references.task
     images = _images(table, source)
-    columns = _class_columns(table, task, source)
+    columns = _class_columns(table, task, source, is_logits)
     values = np.column_stack([_numbers(table[columns[code]]) for code in task.codes])
     reasons = _reasons_of_values(table, task, columns, values, is_logits)
     row_of = {image_key(image): row for row, image in enumerate(references.image_ids)}
@@ -249,15 +250,15 @@ def _images(table: pd.DataFrame, source: str) -> pd.Series:
     )
 
 
-def _class_columns(table: pd.DataFrame, task: Task, source: str) -> dict[str, str]:
-    """The column of each class, by code."""
+def _class_columns(table: pd.DataFrame, task: Task, source: str, is_logits: bool) -> dict[str, str]:
+    """The column of each class, by code; of a table that has them in several ways, those that say what they are."""
     found: dict[str, list[str]] = {code: [] for code in task.codes}
-    for column in table.columns:
-        code = task.code_of(column) or next(
-            (task.code_of(column[len(affix) :]) for affix in _AFFIXES if column.lower().startswith(affix)), None
-        )
-        if code is not None:
-            found[code].append(column)
+    for affix in (_LOGITS, "", *_AFFIXES) if is_logits else ("", *_AFFIXES, _LOGITS):
+        alike: dict[str, list[str]] = {}
+        for column in table.columns:
+            if column.lower().startswith(affix) and (code := task.code_of(column[len(affix) :])):
+                alike.setdefault(code, []).append(column)
+        found.update({code: columns for code, columns in alike.items() if not found[code]})
     missing = [code for code, columns in found.items() if not columns]
     if missing:
         raise PredictionsError(

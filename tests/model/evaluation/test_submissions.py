@@ -22,6 +22,7 @@ from model.evaluation.submissions import (
     read_submission,
     table_of,
 )
+from model.inference.artifact import DEFAULT_ARTIFACT, OUT_OF_FOLD_FILE
 
 IMAGES = ("ISIC_1", "ISIC_2", "ISIC_3")
 TRUE = ("mel", "nv", "bkl")
@@ -102,6 +103,21 @@ def test_logits_become_probabilities(references: References) -> None:
     assert submission.cohort.probabilities == pytest.approx(
         read_submission(written(table()), references, "theirs.csv").cohort.probabilities
     )
+
+
+@pytest.mark.parametrize("is_logits", [False, True])
+def test_a_table_with_both_is_read_by_the_columns_that_say_so(references: References, is_logits: bool) -> None:
+    both = table().assign(**{f"logit_{code}": "0.5" for code in SKIN.codes})
+    submission = read_submission(written(both), references, "theirs.csv", is_logits)
+    expected = [f"logit_{code}" for code in SKIN.codes] if is_logits else list(SKIN.codes)
+    assert list(submission.columns.values()) == expected
+
+
+def test_our_own_answers_out_of_fold_are_read() -> None:
+    own = table_of((DEFAULT_ARTIFACT / OUT_OF_FOLD_FILE).read_bytes(), OUT_OF_FOLD_FILE)
+    submission = read_submission(own, read_references(own, SKIN, OUT_OF_FOLD_FILE), OUT_OF_FOLD_FILE)
+    assert not submission.left_out
+    assert len(submission.cohort.image_ids) == len(own)
 
 
 def test_a_decision_of_the_table_counts(references: References) -> None:
