@@ -299,7 +299,7 @@ def _print_left_out(left_out: dict[str, tuple[LeftOut, ...]]) -> None:
         for one in rows[:MOST_NAMED]:
             print(f"{name}, row {one.row}, {one.image or 'no name'}: {one.reason}", file=sys.stderr)
         if rows:
-            print(f"{name}: {len(rows):,} rows left out", file=sys.stderr)
+            print(f"{name}: {len(rows):,} {'rows' if len(rows) > 1 else 'row'} left out", file=sys.stderr)
 
 
 def _write_json(path: Path, document: dict[str, Any]) -> bool:

@@ -463,7 +463,7 @@ def test_the_command_line_measures_foreign_predictions_with_labels(
     captured = capsys.readouterr()
     assert captured.out.startswith("theirs.csv, labels of labels.csv: 6 images of 5 lesions\n")
     assert captured.err == (
-        "theirs.csv, row 4, I2: expected a number in MEL, received much\ntheirs.csv: 1 rows left out\n"
+        "theirs.csv, row 4, I2: expected a number in MEL, received much\ntheirs.csv: 1 row left out\n"
     )
 
 
