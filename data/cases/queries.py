@@ -11,7 +11,8 @@ from sqlalchemy import ColumnElement, Row, Select, and_, func, or_, select
 from sqlalchemy.orm import aliased
 
 from data.cases.case import FOLLOW_UP
-from data.cases.tables import CaseRow, SearchKeys, check_codes, content_hash, reference_hash, searchable
+from data.cases.tables import CaseRow, SearchKeys, check_codes, content_hash, reference_hash
+from data.datasets.tables import comparable
 from data.tasks.known import TASKS
 
 # What a list can be sorted by.
@@ -191,7 +192,7 @@ def _conditions(query: CaseQuery, organisation: str, keys: SearchKeys) -> list[C
         conditions.append(CaseRow.reference_hash == reference_hash(query.patient_reference, keys.reference))
     if query.content_sha256:
         conditions.append(CaseRow.content_hash == content_hash(query.content_sha256, keys.content))
-    words = [CaseRow.search_text.contains(word, autoescape=True) for word in searchable(query.text).split()]
+    words = [CaseRow.search_text.contains(word, autoescape=True) for word in comparable(query.text).split()]
     if words:
         conditions.append(or_(and_(*words), CaseRow.reference_hash == reference_hash(query.text, keys.reference)))
     return conditions + _days(query)

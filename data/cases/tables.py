@@ -30,6 +30,7 @@ from data.cases.case import (
     Refusal,
     StoredImage,
 )
+from data.datasets.tables import comparable
 from data.tasks.known import TASKS
 from data.tasks.task import OTHER, Task
 
@@ -308,7 +309,7 @@ def set_biopsy(row: CaseRow, biopsy: Biopsy | None) -> None:
 
 def _set_search_text(row: CaseRow) -> None:
     texts = (row.note, row.captured_name, row.own_other, row.other, row.biopsy_other)
-    row.search_text = searchable("\n".join(text for text in texts if text))
+    row.search_text = comparable("\n".join(text for text in texts if text))
 
 
 def case_of(row: CaseRow) -> Case:
@@ -338,7 +339,7 @@ def reference_hash(reference: str, key: bytes) -> str | None:
 
     `MRN 1003`, `mrn-1003` and `MRN1003` are one reference; None without a reference.
     """
-    text = "".join(one for one in searchable(reference) if not one.isspace())
+    text = "".join(one for one in comparable(reference) if not one.isspace())
     # A reference of hyphens alone is itself.
     text = "".join(one for one in text if unicodedata.category(one) != "Pd" and one not in _MORE_HYPHENS) or text
     return hmac.new(key, text.encode(), hashlib.sha256).hexdigest() if text else None
@@ -355,11 +356,6 @@ def hash_references(session: Session, keys: SearchKeys) -> None:
 def content_hash(sha256: str, key: bytes) -> str | None:
     """What an uploaded file is known by: HMAC-SHA256 of its SHA-256 (hexadecimal); None where that is not known."""
     return hmac.new(key, sha256.encode(), hashlib.sha256).hexdigest() if sha256 else None
-
-
-def searchable(text: str) -> str:
-    """A text as it is compared: in any case, and whichever way its accents are encoded."""
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
 
 
 def task_of(row: CaseRow) -> Task:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import csv
+import unicodedata
 from collections.abc import Collection
 from pathlib import Path
 
@@ -17,21 +18,38 @@ class TableUnreadable(Exception):
     """A file that is no table; the message says what was expected."""
 
 
+def comparable(text: str) -> str:
+    """A text as names and texts are compared: in any case, and whichever way its accents are encoded.
+
+    macOS takes letters and accents apart that Windows and Linux keep together.
+    """
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
+
+
 def text_encoding(path: Path) -> str:
-    """How the text of a file is encoded: Excel puts a mark first, and calls UTF-16 "Unicode text"."""
+    """How the text of a file is encoded, see `encoding_of`."""
     with path.open("rb") as file:
-        return "utf-16" if file.read(2) in _UTF_16 else "utf-8-sig"
+        return encoding_of(file.read(2))
 
 
-def separator_of(header: str, names: Collection[str]) -> str:
-    """What separates the cells of a header: the one that leaves most of the names; a comma where none leaves any.
+def encoding_of(content: bytes) -> str:
+    """How a text is encoded, by its first two bytes: Excel puts a mark first, and calls UTF-16 "Unicode text"."""
+    return "utf-16" if content[:2] in _UTF_16 else "utf-8-sig"
+
+
+def separator_of(header: str, names: Collection[str] = ()) -> str:
+    """What separates the cells of a header: what leaves most of the names, and of those what stands there most often; a
+    comma where nothing does.
 
     Args:
         header: the first line.
-        names: of columns, in lower case.
+        names: of columns, in lower case, where they are known.
     """
     found = {
-        separator: len({cell.strip(' "\r\n').lower() for cell in header.split(separator)} & set(names))
+        separator: (
+            len({cell.strip(' "\r\n').lower() for cell in header.split(separator)} & set(names)),
+            header.count(separator),
+        )
         for separator in SEPARATORS
     }
     return max(found, key=found.__getitem__)

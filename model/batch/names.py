@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections import defaultdict
 from collections.abc import Sequence
 
+from data.datasets.tables import comparable
 from model.batch.sources import Source, source_of
 from model.batch.table import source_text, valid_text
 
@@ -34,5 +34,4 @@ class ImageNames:
 
 
 def _folded(name: str) -> str:
-    """A name as it is compared; macOS takes letters and accents apart that Windows and Linux keep together."""
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold()).replace("\\", "/")
+    return comparable(name).replace("\\", "/")

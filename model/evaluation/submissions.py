@@ -10,7 +10,6 @@ the highest number (of grades, the nearest to the expected one). Commas, semicol
 from __future__ import annotations
 
 import io
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
@@ -19,6 +18,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from data.datasets.tables import comparable, encoding_of, separator_of
 from data.tasks.task import Task
 from model.evaluation.predictions import SUM_TOLERANCE, Cohort, PredictionsError
 from model.measures.metrics import Array, Indices, softmax
@@ -99,8 +99,9 @@ def table_of(content: bytes, source: str) -> pd.DataFrame:
             table = pd.read_parquet(io.BytesIO(content))
             table = table.astype(object).where(table.notna(), None)
         else:
-            text = content.decode("utf-8-sig")
-            table = pd.read_csv(io.StringIO(text), sep=_separator(text), dtype=str, index_col=False)
+            text = content.decode(encoding_of(content))
+            separator = separator_of(text.lstrip().partition("\n")[0])
+            table = pd.read_csv(io.StringIO(text), sep=separator, dtype=str, index_col=False)
     except (OSError, ValueError) as error:
         # The errors of pandas' parser are ValueErrors, and so is text in another encoding.
         raise PredictionsError(
@@ -111,17 +112,11 @@ def table_of(content: bytes, source: str) -> pd.DataFrame:
     return table.rename(columns=lambda name: str(name).strip()).reset_index(drop=True)
 
 
-def _separator(text: str) -> str:
-    """That of the header; its names hold none of the others."""
-    header = text.lstrip().partition("\n")[0]
-    return max(",;\t", key=header.count)
-
-
 def image_key(name: str) -> str:
     """What two names of one image have in common: the file's name without folder and ending, in any case."""
     last = PurePosixPath(name.strip().replace("\\", "/")).name
     stem, dot, ending = last.rpartition(".")
-    return unicodedata.normalize("NFC", stem if dot and ending.lower() in _ENDINGS else last).casefold()
+    return comparable(stem if dot and ending.lower() in _ENDINGS else last)
 
 
 def references_of(cohort: Cohort) -> References:

@@ -85,12 +85,12 @@ def test_a_dot_in_a_name_is_no_ending() -> None:
 
 
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
-@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
-def test_separators_and_a_byte_order_mark(references: References, separator: str, mark: bytes) -> None:
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_separators_and_encodings(references: References, separator: str, encoding: str) -> None:
     frame = table()
     if separator != ",":
         frame = frame.map(lambda text: text.replace("0.", "0,"))
-    content = mark + frame.to_csv(index=False, sep=separator).encode()
+    content = frame.to_csv(index=False, sep=separator).encode(encoding)
     submission = read_submission(table_of(content, "theirs.csv"), references, "theirs.csv")
     assert submission.cohort.probabilities.sum(axis=1) == pytest.approx(1)
 
