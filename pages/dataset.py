@@ -44,13 +44,13 @@ def explore() -> None:
     if kept.empty:
         widgets.empty_cohort(task)
         return
-    widgets.cohort_charts(task, counts, wanted, unit, images)
+    widgets.cohort_charts(task, counts, wanted, unit)
     if images is None:
         st.caption(wording.no_dataset_folder(task))
     else:
         widgets.image_grid(task, images)
     widgets.embedding_map(task, wanted, has_images=images is not None)
-    near_copies.near_copies(task, wanted, images)
+    near_copies.near_copies(task, wanted)
     if metadata is not None:
         viewer.opened_image(task, metadata)
 

@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 
 from data.datasets.appearance import AROUND_COLOUR, LESION_COLOUR, Colour
-from data.datasets.cohort import CohortFilter, filter_rows
 from data.tasks.task import Task
 
 # Of red, green and blue in how light a colour is. Source: ITU-R BT.601.
@@ -31,18 +30,6 @@ class Strip:
     images: int
     lesion: tuple[Colour, ...]
     around: tuple[Colour, ...]
-
-
-def appearance_rows(table: pd.DataFrame, wanted: CohortFilter, images: pd.DataFrame | None) -> pd.DataFrame:
-    """What was measured of the images of a cohort.
-
-    Args:
-        table: see `data.datasets.appearance.measure_appearance`.
-        wanted: the filter.
-        images: metadata of the cohort, where there is a dataset folder, which may hold other images.
-    """
-    kept = filter_rows(table, wanted)
-    return kept if images is None else kept[kept["image_id"].isin(images["image_id"])]
 
 
 def sizes(task: Task, rows: pd.DataFrame) -> pd.DataFrame:

@@ -9,10 +9,9 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.dataset import wording
-from dashboard.dataset.appearance import appearance_rows
 from dashboard.shell import resources
 from dashboard.shell.widgets import csv_download, html_table
-from data.datasets.cohort import CohortFilter
+from data.datasets.cohort import CohortFilter, filter_rows
 from data.tasks.task import Task
 
 MOST_SHOWN = 100  # pairs
@@ -39,14 +38,14 @@ def copies_of(pairs: pd.DataFrame, image_id: str) -> dict[str, float]:
     return dict((*as_first.itertuples(index=False, name=None), *as_second.itertuples(index=False, name=None)))
 
 
-def near_copies(task: Task, wanted: CohortFilter, images: pd.DataFrame | None) -> None:
+def near_copies(task: Task, wanted: CohortFilter) -> None:
     """The pairs of a cohort, when the panel is opened; nothing where none were looked for."""
     pairs, table = resources.near_copies(), resources.appearance()
     if pairs is None or table is None:
         return
     with st.expander(wording.COPIES_TITLE, key="dataset_copies", on_change="rerun") as panel:
         if panel.open:
-            rows = appearance_rows(table, wanted, images)
+            rows = filter_rows(table, wanted)
             _pairs(task, pairs_among(pairs, set(rows["image_id"])), table.set_index("image_id")["dx"])
 
 

@@ -63,18 +63,8 @@ def no_counts(task: Task) -> None:
     st.info(wording.no_counts(task), icon=":material/database_off:")
 
 
-def cohort_charts(
-    task: Task, counts: pd.DataFrame, wanted: CohortFilter, unit: Unit, images: pd.DataFrame | None
-) -> None:
-    """The charts of a cohort; what is selected in one filters them all.
-
-    Args:
-        task: the model's.
-        counts: of the whole dataset.
-        wanted: the filter.
-        unit: what is counted.
-        images: metadata of the cohort, where there is a dataset folder.
-    """
+def cohort_charts(task: Task, counts: pd.DataFrame, wanted: CohortFilter, unit: Unit) -> None:
+    """The charts of a cohort; what is selected in one filters them all."""
     kept = filter_rows(counts, wanted)
     data = wording.cohort_data(task, cohort_size(kept), cohort_size(counts))
     nouns, label = wording.unit_noun(task, unit), task.words.label
@@ -119,7 +109,7 @@ def cohort_charts(
             note = task.worded(wording.IMAGES_PER_LESION_NOTE)
             figure = charts.images_per_lesion(task, table)
             chart(title, data, figure, "images_chart", note=note, table=_named(table, IMAGES_OF_LESION))
-        _appearance(grid, task, wanted, images)
+        _appearance(grid, task, wanted)
         with grid.cell():
             _missing(kept, data)
 
@@ -169,10 +159,10 @@ def _site_chart(task: Task, counts: pd.DataFrame, wanted: CohortFilter, unit: Un
     )
 
 
-def _appearance(grid: Any, task: Task, wanted: CohortFilter, images: pd.DataFrame | None) -> None:
+def _appearance(grid: Any, task: Task, wanted: CohortFilter) -> None:
     """Size and colour of the lesions, a card each; nothing where none were measured."""
     table = resources.appearance()
-    rows = None if table is None else appearance.appearance_rows(table, wanted, images)
+    rows = None if table is None else filter_rows(table, wanted)
     if rows is None or rows.empty:
         return
     data, of_class = wording.appearance_data(task, len(rows)), appearance.sizes(task, rows)

@@ -172,14 +172,29 @@ def _committed_counts(file: str) -> pd.DataFrame | None:
 
 
 def appearance() -> pd.DataFrame | None:
-    """Size and colours of the lesions of the task's dataset, one row an image; None where none were measured."""
-    file = task().dataset.appearance
-    return _appearance(file) if file else None
+    """Size and colours of the lesions of the task's dataset, one row an image; None where none were measured.
+
+    Where there is a dataset folder that can be read, of its images alone.
+    """
+    file, folder = task().dataset.appearance, settings().dataset_dir
+    if not file:
+        return None
+    try:
+        return _appearance(file) if folder is None else _appearance_of(file, folder, task().codes)
+    except DatasetError:
+        return _appearance(file)
 
 
 @st.cache_resource(max_entries=MOST_MODELS, show_spinner=False)
 def _appearance(file: str) -> pd.DataFrame:
     return load_appearance(ROOT / "data" / file)
+
+
+# To look up ten thousand ids takes longer than all else that a filter does with them.
+@st.cache_resource(max_entries=MOST_MODELS, show_spinner=False)
+def _appearance_of(file: str, place: Path | str, codes: tuple[str, ...]) -> pd.DataFrame:
+    measured = _appearance(file)
+    return measured[measured["image_id"].isin(_metadata(place, codes)["image_id"])]
 
 
 def near_copies() -> pd.DataFrame | None:

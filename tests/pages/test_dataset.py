@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -15,6 +16,7 @@ from dashboard.dataset import wording as dataset_wording
 from dashboard.dataset.filters import FILTERS
 from dashboard.dataset.widgets import IMAGES_PER_PAGE
 from dashboard.shell import errors, formats, resources
+from data.datasets.appearance import load_appearance
 from data.datasets.ham10000 import METADATA_FILE, DatasetError, load_counts
 from data.tasks.skin import SKIN
 from tests.support.dashboard import ROOT, TIMEOUT, environment, run_page, shown_text, write_dataset
@@ -63,6 +65,19 @@ def test_unknown_ages_can_be_left_out(page: AppTest) -> None:
 def test_share_by_site_is_offered(page: AppTest) -> None:
     page.segmented_control(key="dataset_share_group").set_value("localization").run()
     assert not page.exception
+
+
+def test_of_a_dataset_folder_only_its_own_images_have_size_and_colour(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folder, measured = write_dataset(tmp_path, images=6), load_appearance()
+    known = measured[measured["dx"] == "mel"]["image_id"].iloc[:2]
+    table = pd.read_csv(folder / METADATA_FILE)
+    table.loc[:1, "image_id"] = known.to_numpy()
+    table.to_csv(folder / METADATA_FILE, index=False)
+    with environment(monkeypatch, DATASET_DIR=folder):
+        page = run_page("dataset")
+    assert not page.exception and "images of the cohort with an outline of the lesion: 2" in shown_text(page)
 
 
 def test_near_copies_are_listed_when_the_panel_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:

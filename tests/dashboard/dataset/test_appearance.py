@@ -6,9 +6,8 @@ import numpy as np
 import pandas as pd
 
 from dashboard.dataset import charts
-from dashboard.dataset.appearance import PARTS, appearance_rows, sizes, strips, strips_frame
+from dashboard.dataset.appearance import PARTS, sizes, strips, strips_frame
 from data.datasets.appearance import FACTS, MEASURED
-from data.datasets.cohort import CohortFilter
 from data.tasks.skin import SKIN
 
 
@@ -47,10 +46,3 @@ def test_few_images_and_those_without_a_colour() -> None:
     (strip,) = strips(SKIN, table)
     assert strip.images == 1 and strip.lesion == ((40, 40, 40),)
     assert strips(SKIN, table[:0]) == [] and sizes(SKIN, table[:0]).empty
-
-
-def test_of_a_dataset_folder_only_its_own_images_count() -> None:
-    table, folder = rows(("nv", 0.2, 9), ("mel", 0.1, 9)), pd.DataFrame({"image_id": ["ISIC_1", "ISIC_7"]})
-    assert list(appearance_rows(table, CohortFilter(), None)["image_id"]) == ["ISIC_0", "ISIC_1"]
-    assert list(appearance_rows(table, CohortFilter(), folder)["image_id"]) == ["ISIC_1"]
-    assert list(appearance_rows(table, CohortFilter(dx=("nv",)), None)["image_id"]) == ["ISIC_0"]
