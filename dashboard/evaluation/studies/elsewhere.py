@@ -40,9 +40,13 @@ def other_clinics() -> None:
             else:
                 _figures(task, of_source)
             _recalibration(task, entry)
-        csv_download(outcomes, "other_clinics_thresholds.csv", key="external_csv")
-        csv_download(figures, "other_clinics_measures.csv", key="external_figures_csv")
-        csv_download(beside_frame(section), "other_clinics_beside_locked_test.csv", key="external_beside_csv")
+        with st.container(horizontal=True):
+            for table, key, name in (
+                (outcomes, "external_csv", "thresholds"),
+                (figures, "external_figures_csv", "measures"),
+                (beside_frame(section), "external_beside_csv", "beside_locked_test"),
+            ):
+                csv_download(table, f"other_clinics_{name}.csv", key, wording.CSV_LABELS[name])
     st.markdown(wording.HOW_TO)
     st.code(wording.COMMAND, language="bash")
 

@@ -25,6 +25,11 @@ HOW_TO = (
 COMMAND = 'python -m model.studies.external --images FOLDER --labels TABLE.csv --name "Our clinic"'
 CONFUSION_TITLE = "Answered images: reference and prediction"
 CONFUSION_DATA = "counts of images; a row is the reference, a column what stood out"
+CSV_LABELS = {
+    "thresholds": "Flagged or not (CSV)",
+    "measures": "Measures (CSV)",
+    "beside_locked_test": "Next to the locked test (CSV)",
+}
 RECALIBRATION_TITLE = "Recalibrated on half of these images"
 VERDICTS = {
     "better": "**The recalibration helps here:** its log loss is lower on the half that it was not fitted on.",
