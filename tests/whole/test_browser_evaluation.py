@@ -33,7 +33,7 @@ def test_a_section_has_an_address_of_its_own(page: Page, address: str) -> None:
 
 
 def test_a_link_carries_the_threshold_and_a_moved_one_stays_in_the_address(page: Page, address: str) -> None:
-    page.goto(f"{address}/evaluation?section=decisions&threshold=0.4")
+    visit(page, f"{address}/evaluation?section=decisions&threshold=0.4")
     threshold = page.get_by_role("slider", name="Threshold")
     expect(threshold).to_have_value("0.4", timeout=PATIENCE)
     threshold.focus()
@@ -80,7 +80,7 @@ def test_a_click_on_a_cell_shows_its_images(page: Page, address: str) -> None:
 
 
 def test_a_row_of_subgroups_shows_its_images_by_keyboard_and_by_click(page: Page, address: str) -> None:
-    page.goto(f"{address}/evaluation?section=subgroups")
+    visit(page, f"{address}/evaluation?section=subgroups")
     images, rows = page.get_by_role("region", name="Images behind the figures"), page.get_by_role("row", name=ISIC)
     button = page.get_by_role("button", name="Female: show the images")
     expect(button).to_have_attribute("aria-pressed", "false", timeout=PATIENCE)
