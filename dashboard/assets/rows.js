@@ -8,5 +8,6 @@ export default function ({ data, setTriggerValue }) {
     if (button.value.slice(0, end) === data.place) setTriggerValue("pressed", button.value.slice(end + 1));
   };
   document.addEventListener("click", onClick);
+  document.body.classList.add("lens-listens"); // until then the mouse shows that the page is not ready
   return () => document.removeEventListener("click", onClick);
 }

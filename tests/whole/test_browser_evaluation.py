@@ -84,6 +84,7 @@ def test_a_row_of_subgroups_shows_its_images_by_keyboard_and_by_click(page: Page
     images, rows = page.get_by_role("region", name="Images behind the figures"), page.get_by_role("row", name=ISIC)
     button = page.get_by_role("button", name="Female: show the images")
     expect(button).to_have_attribute("aria-pressed", "false", timeout=PATIENCE)
+    expect(page.locator("body.lens-listens")).to_be_attached()
     button.focus()
     page.keyboard.press("Enter")
     # The images stand far below: the reader is taken there.
