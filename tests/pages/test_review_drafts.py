@@ -163,8 +163,9 @@ def test_refresh_brings_back_queue_reads_and_what_was_typed(monkeypatch: pytest.
     next(area for area in page.text_area if area.label == "Note").set_value("two colours")
     next(one for one in page.text_input if one.label == REFERENCE_LABEL).set_value("Q-9").run()
     selectbox(page, "Diagnosis").set_value("df").run()
+    warned = [one.value for one in page.warning]
     again = opened_app(monkeypatch)
-    assert not again.exception and not again.warning
+    assert not again.exception and [one.value for one in again.warning] == warned
     assert listed(again) == ["1. first.jpg: read", "2. second.jpg: open"] and "1 of 2" in shown(again)
     assert not again.get("radio") and "Your read before the AI: **Vascular lesion (vasc)**, unsure" in shown(again)
     assert next(area for area in again.text_area if area.label == "Note").value == "two colours"
