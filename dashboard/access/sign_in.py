@@ -133,7 +133,7 @@ def _explain_missing_role() -> None:
     for entry in entries_of(claims, settings())[:1]:
         what, line = door_wording.how_to_list(entry)
         st.text(what)
-        st.code(line, language=None)
+        st.code(line, language=None, wrap_lines=True)
 
 
 def _explain_closed_page(title: str, user: Actor) -> None:

@@ -48,7 +48,7 @@ def other_clinics() -> None:
             ):
                 csv_download(table, f"other_clinics_{name}.csv", key, wording.CSV_LABELS[name])
     st.markdown(wording.HOW_TO)
-    st.code(wording.COMMAND, language="bash")
+    st.code(wording.COMMAND, language="bash", wrap_lines=True)
 
 
 def _outcomes(task: Task, rows: pd.DataFrame) -> None:
