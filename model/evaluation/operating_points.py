@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
-import numpy as np
 import pandas as pd
 
 from data.tasks.task import Task
 from model.evaluation.predictions import Cohort, cohort_of
 from model.inference.artifact import HISTOPATHOLOGY
 from model.inference.measured import MeasuredRate, OperatingPoint
-from model.measures.intervals import Estimate
 from model.measures.metrics import threshold_for_sensitivity
-from model.measures.shares import BinaryThresholds, share_estimates
+from model.measures.shares import BinaryThresholds
 
 TARGET_SENSITIVITIES: dict[str, float] = {"sensitivity_95": 0.95, "sensitivity_90": 0.90}
 # At which models are compared whatever their thresholds: between the two targets.
@@ -28,14 +26,11 @@ class ReadOff:
         threshold: the highest with `READ_OFF_SENSITIVITY`; p_positive in [0, 1].
         specificity: of all negative images.
         confirmed: of those that histopathology confirmed; NaN where there are none.
-        images, confirmed_images: how many negative ones.
     """
 
     threshold: float
-    specificity: Estimate
-    confirmed: Estimate
-    images: int
-    confirmed_images: int
+    specificity: MeasuredRate
+    confirmed: MeasuredRate
 
 
 def choose_operating_points(held_out: Cohort, test: Cohort) -> list[OperatingPoint]:
@@ -81,10 +76,5 @@ def read_off(predictions: pd.DataFrame, task: Task) -> ReadOff | None:
     if not cohort.is_positive.any():
         return None
     threshold = threshold_for_sensitivity(cohort.is_positive, cohort.p_positive, READ_OFF_SENSITIVITY)
-    is_negative = ~cohort.is_positive
-    is_confirmed = is_negative & (predictions["dx_type"] == HISTOPATHOLOGY).to_numpy()
-    is_passed = cohort.p_positive < threshold
-    specificity, confirmed = share_estimates(
-        np.stack([is_passed, is_passed], axis=1), np.stack([is_negative, is_confirmed], axis=1), cohort.lesion_ids
-    )
-    return ReadOff(threshold, specificity, confirmed, int(is_negative.sum()), int(is_confirmed.sum()))
+    confirmed = cohort_of(predictions[predictions["dx_type"] == HISTOPATHOLOGY], task)
+    return ReadOff(threshold, *(measured_rates(threshold, part)["specificity"] for part in (cohort, confirmed)))

@@ -77,10 +77,10 @@ def read_off_table(point: ReadOff | None, task: Task) -> str:
     if point is None:
         return f"{title}: no {task.question.positive.lower()} images"
     negative = task.question.negative.lower()
-    rows = [(f"{negative}, all", f"{point.images:,}", f"{point.threshold:.4f}", text_of(point.specificity))]
-    if point.confirmed_images:
-        confirmed = (f"{point.confirmed_images:,}", f"{point.threshold:.4f}", text_of(point.confirmed))
-        rows.append((f"{negative}, confirmed by histopathology", *confirmed))
+    rates = {f"{negative}, all": point.specificity}
+    if point.confirmed.n:
+        rates[f"{negative}, confirmed by histopathology"] = point.confirmed
+    rows = [(name, f"{rate.n:,}", f"{point.threshold:.4f}", text_of(rate)) for name, rate in rates.items()]
     return table((title, "images", "threshold", "specificity"), rows)
 
 

@@ -35,7 +35,7 @@ def test_specificity_is_read_off_where_94_of_100_are_flagged() -> None:
     point = read_off(predictions(MELANOMAS), SKIN)
     assert point is not None
     assert point.threshold == pytest.approx(0.08)
-    assert (point.images, point.confirmed_images) == (6, 2)
+    assert (point.specificity.n, point.confirmed.n) == (6, 2)
     assert point.specificity.value == pytest.approx(4 / 6)
     assert point.confirmed.value == pytest.approx(1 / 2)
     assert point.specificity.low < 4 / 6 < point.specificity.high
@@ -52,5 +52,12 @@ def test_nothing_is_read_off_without_a_malignant_image() -> None:
 def test_without_confirmed_ones_there_is_one_row() -> None:
     table = predictions(MELANOMAS)
     point = read_off(table[table["dx"].eq("mel") | table["dx_type"].ne("histo")], SKIN)
-    assert point is not None and point.confirmed_images == 0 and np.isnan(point.confirmed.value)
+    assert point is not None and point.confirmed.n == 0 and np.isnan(point.confirmed.value)
+    assert len(read_off_table(point, SKIN).splitlines()) == 2
+
+
+def test_images_that_no_biopsy_confirmed_have_one_row_as_well() -> None:
+    table = predictions(MELANOMAS, "consensus")
+    point = read_off(table[table["dx_type"].ne("histo")], SKIN)
+    assert point is not None and (point.specificity.n, point.confirmed.n) == (4, 0)
     assert len(read_off_table(point, SKIN).splitlines()) == 2
