@@ -71,7 +71,7 @@ from model.inference.classifier import predict
 from model.inference.manifest import upgraded
 from model.inference.runtimes import LiteRTClassifier
 from model.measures.intervals import BOOTSTRAP_SEED, RESAMPLES
-from model.measures.shares import BinaryThresholds, ThresholdMetrics
+from model.measures.shares import ThresholdMetrics
 
 # Rows left out that are named one by one.
 MOST_NAMED = 10
@@ -361,7 +361,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     cohort = cohort_of(source.predictions, source.task)
     evaluation = evaluate(cohort, arguments.resamples, arguments.seed)
-    thresholds = BinaryThresholds(cohort.is_positive, cohort.p_positive, cohort.lesion_ids)
+    thresholds = cohort.thresholds()
     points = {name: thresholds.at(threshold) for name, threshold in source.operating_points}
     print(format_report(evaluation, points, source.title, source.task))
     print(f"\n{read_off_table(read_off(source.predictions, source.task), source.task)}")
@@ -386,7 +386,7 @@ def _main_of_tables(arguments: argparse.Namespace) -> int:
     task = compared.first.task
     if compared.second is None:
         evaluation = evaluate(compared.first, arguments.resamples, arguments.seed)
-        thresholds = BinaryThresholds(compared.first.is_positive, compared.first.p_positive, compared.first.lesion_ids)
+        thresholds = compared.first.thresholds()
         points = {f"threshold {threshold:.4f}": thresholds.at(threshold) for threshold in compared.thresholds}
         title = f"{compared.names[0]}, labels of {compared.names[1]}"
         print(format_report(evaluation, points, title, task))

@@ -49,7 +49,6 @@ from model.inference.artifact import (
     ArtifactMismatch,
     load_artifact,
 )
-from model.measures.shares import BinaryThresholds
 from model.train import main as train
 
 # A brief training of all layers at a small size; the caller's options come after these.
@@ -146,7 +145,7 @@ def check_metrics(
         for part in ("value", "low", "high"):
             figure = name.replace("_", " ") + ("" if part == "value" else f", {part}")
             yield Check(step, figure, _number(metrics[name][part]), getattr(estimate, part), SAME)
-    thresholds = BinaryThresholds(cohort.is_positive, cohort.p_positive, cohort.lesion_ids)
+    thresholds = cohort.thresholds()
     for point in points:
         measured = thresholds.at(point["threshold"])
         for rate in ("sensitivity", "specificity"):

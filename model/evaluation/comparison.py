@@ -26,7 +26,6 @@ from model.measures.intervals import (
 from model.measures.metrics import Array, Booleans, squared_errors
 from model.measures.ordinal import kappa_of
 from model.measures.paired import McNemar, mcnemar
-from model.measures.shares import BinaryThresholds
 
 RATES = ("sensitivity", "specificity", "ppv", "npv")
 Side = Literal["all", "positive", "negative"]
@@ -228,7 +227,7 @@ def _per_class(
 def _at_threshold(first: Cohort, second: Cohort, weights: Weights, threshold: float) -> Iterator[PairedMetric]:
     key = first.task.question.key
     cohorts = (first, second)
-    measured = [BinaryThresholds(one.is_positive, one.p_positive, one.lesion_ids).at(threshold) for one in cohorts]
+    measured = [one.thresholds().at(threshold) for one in cohorts]
     drawn = [
         _rates(
             weighted_confusion_matrices(

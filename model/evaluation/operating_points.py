@@ -11,7 +11,6 @@ from model.evaluation.predictions import Cohort, cohort_of
 from model.inference.artifact import HISTOPATHOLOGY
 from model.inference.measured import MeasuredRate, OperatingPoint
 from model.measures.metrics import threshold_for_sensitivity
-from model.measures.shares import BinaryThresholds
 
 TARGET_SENSITIVITIES: dict[str, float] = {"sensitivity_95": 0.95, "sensitivity_90": 0.90}
 # At which models are compared whatever their thresholds: between the two targets.
@@ -49,7 +48,7 @@ def choose_operating_points(held_out: Cohort, test: Cohort) -> list[OperatingPoi
 
 def measured_rates(threshold: float, test: Cohort) -> dict[str, MeasuredRate]:
     """What a threshold does to images that it was not chosen on: the four rates of `OperatingPoint`, by name."""
-    measured = BinaryThresholds(test.is_positive, test.p_positive, test.lesion_ids).at(threshold)
+    measured = test.thresholds().at(threshold)
     counts = measured.counts
     denominators = {
         "sensitivity": counts.true_positives + counts.false_negatives,

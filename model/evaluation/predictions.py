@@ -13,6 +13,7 @@ from data.datasets.ham10000 import METADATA_COLUMNS
 from data.tasks.task import Question, Task
 from model.measures.intervals import Groups
 from model.measures.metrics import Array, Booleans, Indices, is_positive, positive_probability
+from model.measures.shares import BinaryThresholds
 
 # Probabilities are stored with few decimals, so their sum is 1 only within rounding.
 SUM_TOLERANCE = 1e-3
@@ -54,6 +55,10 @@ class Cohort:
     def p_positive(self) -> Array:
         """(N,) float64, the summed probability of the positive classes."""
         return positive_probability(self.probabilities, self.task.positives)
+
+    def thresholds(self) -> BinaryThresholds:
+        """The task's question, ready to try many thresholds on."""
+        return BinaryThresholds(self.is_positive, self.p_positive, self.lesion_ids)
 
 
 def prediction_columns(task: Task) -> tuple[str, ...]:

@@ -22,7 +22,6 @@ from model.measures.intervals import (
     weighted_balanced_accuracy,
 )
 from model.measures.metrics import balanced_accuracy
-from model.measures.shares import BinaryThresholds
 
 # A convention of ours: fewer lesions than this make no rate. Even 9 of 9 lesions could come from a rate of 0.66 (exact
 # 95 % bound), so groups that small can hardly be told apart.
@@ -120,7 +119,7 @@ def _measure(attribute: str, group: str, cohort: Cohort, threshold: float, resam
     positive = len(np.unique(cohort.lesion_ids[cohort.is_positive]))
     negative = len(np.unique(cohort.lesion_ids[~cohort.is_positive]))
     classes = len(cohort.task.classes)
-    at_threshold = BinaryThresholds(cohort.is_positive, cohort.p_positive, cohort.lesion_ids).at(threshold)
+    at_threshold = cohort.thresholds().at(threshold)
     mean_sensitivity = estimate_of(
         balanced_accuracy(cohort.dx_true, cohort.dx_predicted, classes),
         weighted_balanced_accuracy(cohort.dx_true, cohort.dx_predicted, weights, classes),
