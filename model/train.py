@@ -104,7 +104,8 @@ def build_parser(places: Places | None = None) -> argparse.ArgumentParser:
         "--crop",
         choices=CROPS,
         default=AS_FRAMED.crop,
-        help="how images are laid under the network's input; circle: by the round field of a retinal photograph",
+        help="how images are laid under the network's input; circle: by the round field of a retinal photograph; "
+        "band: by its middle, which every camera shows",
     )
     parser.add_argument(
         "--contrast",

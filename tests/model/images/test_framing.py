@@ -11,6 +11,7 @@ from model.images.rejection import RgbImage
 from tests.support.files.fundus import HEIGHT, RADIUS, WIDTH, fundus, squashed
 
 CIRCLE = Preparation("circle")
+BAND_HEIGHT, BAND_WIDTH = 192, 256
 SIDE = 224
 
 
@@ -50,6 +51,23 @@ def test_what_the_image_cuts_off_stays_black() -> None:
     # 60 of 600 pixels above and below.
     assert (found[:18] == 0).all() and (found[-18:] == 0).all()
     assert (found[30, 60:160, 0] > 60).all()
+
+
+def test_a_band_hides_how_far_the_camera_sees() -> None:
+    """The same eye with the whole disc, and with a tenth cut off above and below."""
+    whole, cut = fundus(radius=200), fundus(radius=200)[80:400, 90:550]
+    seen = [to_network_input(one, BAND_HEIGHT, BAND_WIDTH, Preparation("band"))[0].astype(int) for one in (whole, cut)]
+    assert np.abs(seen[0] - seen[1]).mean() < 2
+    assert (seen[0][0, 100:156, 0] > 40).all() and (seen[0][-1, 100:156, 0] > 40).all()
+    circles = [to_network_input(one, SIDE, SIDE, CIRCLE)[0].astype(int) for one in (whole, cut)]
+    assert np.abs(circles[0] - circles[1]).mean() > 4
+
+
+def test_a_band_is_as_wide_as_the_input_and_black_beyond_the_rim() -> None:
+    found, framing = to_network_input(fundus(), BAND_HEIGHT, BAND_WIDTH, Preparation("band"))
+    assert framing.height == pytest.approx(0.72 * 2 * RADIUS, abs=5)
+    assert framing.width / framing.height == pytest.approx(BAND_WIDTH / BAND_HEIGHT, abs=0.02)
+    assert (found[0, :16] == 0).all() and (found[-1, -16:] == 0).all() and found[96, 64, 0] > 60
 
 
 @pytest.mark.parametrize("image", [fundus(), fundus(radius=300), squashed(fundus(radius=300), 224, 224)])
