@@ -15,7 +15,9 @@ from dashboard.answer import wording as answer_wording
 from dashboard.shell import resources
 from data.tasks.task import Task
 from model.analysis.analyzer import Analysis
+from model.analysis.prepared_image import png_of
 from model.explain.maps import MAGMA_STOPS, Explanation
+from model.images.framing import Framing, upright
 
 ASSETS = Path(__file__).resolve().parents[1] / "assets"
 # The browser enlarges the overlays smoothly, and a heatmap has no finer detail.
@@ -60,7 +62,7 @@ def heatmap_viewer(analysis: Analysis, dx: str, on_demand: Mapping[str, Explanat
 
 
 def image_viewer(analysis: Analysis, task: Task, key: str) -> None:
-    """Draw an image alone, with zoom and pan; nothing of an answer is sent to the browser.
+    """Draw an image with zoom and pan, and what the network was shown of it; nothing of an answer is sent.
 
     Args:
         analysis: of the image.
@@ -80,6 +82,22 @@ def _image(analysis: Analysis, task: Task) -> dict[str, Any]:
         "width": width,
         "height": height,
         "size": f"{original_width} x {original_height} px",
+        "prepared": None if analysis.prepared_at is None else _prepared(analysis, analysis.prepared_at, task),
+    }
+
+
+def _prepared(analysis: Analysis, framing: Framing, task: Task) -> dict[str, Any]:
+    """What the network was shown, and where it lies on the image, in shares of its width and height."""
+    shown, (height, width) = upright(analysis.network_input, framing), analysis.network_input.shape[:2]
+    left, top, box_width, box_height = framing.upright_box
+    return {
+        "url": f"data:image/png;base64,{base64.b64encode(png_of(shown)).decode('ascii')}",
+        "alt": answer_wording.prepared_alt(task),
+        "note": answer_wording.prepared_note(height, width),
+        "left": left / framing.image_width,
+        "top": top / framing.image_height,
+        "width": box_width / framing.image_width,
+        "height": box_height / framing.image_height,
     }
 
 

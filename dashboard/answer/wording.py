@@ -16,6 +16,7 @@ from dashboard.shell.glossary import standout_meaning
 from data.tasks.task import Task
 from model.analysis.quality import REFUSED, Quality, advice
 from model.explain.maps import Explanation
+from model.images.framing import Framing
 from model.images.rejection import Remark
 from model.inference.artifact import Artifact
 from model.inference.classifier import Prediction
@@ -40,6 +41,15 @@ def original_alt(task: Task) -> str:
     return f"The uploaded {task.words.image}"
 
 
+def prepared_alt(task: Task) -> str:
+    return f"The {task.words.image} as the network was shown it"
+
+
+def prepared_note(height: int, width: int) -> str:
+    """What the picture beside an image is, where more was done to it than fitting it to the network's input."""
+    return f"The network was shown this part of the image alone, prepared like this, at {width} x {height} px."
+
+
 def heatmap_limits(task: Task, rows: int, columns: int) -> str:
     """What a heatmap of so many cells does not say."""
     return _HEATMAP_LIMITS.format(subject=task.words.subject, rows=rows, columns=columns)
@@ -55,13 +65,13 @@ _AS_READ: dict[Remark, str] = {
 
 
 def warnings(
-    quality: Quality, seen_share: float, task: Task, edge: EdgeResult | None, as_read: Sequence[Remark] = ()
+    quality: Quality, framing: Framing, task: Task, edge: EdgeResult | None, as_read: Sequence[Remark] = ()
 ) -> list[str]:
     """Amber remarks on an image that was answered, and on how its file was read.
 
     Args:
         quality: of the image.
-        seen_share: of the image that the network saw, in (0, 1].
+        framing: of the image.
         task: what the model tells apart.
         edge: what was measured for images at the edge of what the model knows; None where nothing was.
         as_read: what is to be said of the file.
@@ -71,9 +81,9 @@ def warnings(
         if issue not in REFUSED:
             measured = f" {edge_found(task, edge)}" if issue == "at_the_edge" and edge is not None else ""
             remarks.append(f"{advice(issue, task)}{measured}")
-    if seen_share < 0.99:
+    if framing.seen_share < 0.99 and not framing.is_of_field:
         remarks.append(
-            f"The network takes 4:3 images and saw the central {percent(seen_share)} of this one; "
+            f"The network takes 4:3 images and saw the central {percent(framing.seen_share)} of this one; "
             f"keep the {task.words.subject} in the middle."
         )
     return remarks

@@ -8,15 +8,16 @@ export default function ({ data, parentElement }) {
   const frames = [...parentElement.querySelectorAll(".frame")];
   // Streamlit calls this function again whenever the data change; the reader's view outlives that while the image stays.
   const kept = viewer.view && viewer.view.image === data.image ? viewer.view : null;
-  const view = kept || { image: data.image, zoom: 1, x: 0, y: 0, opacity: 60, isShown: true, dx: data.dx, method: 0 };
+  const view = kept || { image: data.image, zoom: 1, x: 0, y: 0, opacity: 60, isShown: true, dx: data.dx, method: 0, isPrepared: false };
   viewer.view = view;
   if (view.offered !== data.methods.length) view.method = kept ? data.methods.length - 1 : 0;
   view.offered = data.methods.length;
   const shownMethod = () => data.methods[view.method];
-  const isAlone = data.methods.length === 0; // an image that has no heatmap yet
+  const isBare = data.methods.length === 0; // an image that has no heatmap yet
 
   function fill() {
-    viewer.classList.toggle("alone", isAlone);
+    viewer.classList.toggle("bare", isBare);
+    viewer.classList.toggle("alone", isBare && !data.prepared);
     for (const frame of frames) frame.style.aspectRatio = `${data.width} / ${data.height}`;
     viewer.style.setProperty("--ratio", data.width / data.height);
     for (const base of parentElement.querySelectorAll(".base")) {
@@ -24,6 +25,8 @@ export default function ({ data, parentElement }) {
       base.alt = data.alt;
     }
     $(".size").textContent = data.size;
+    $(".prepared-pick").hidden = !data.prepared;
+    if (data.prepared) layPrepared(data.prepared);
     $(".dx").replaceChildren(...data.classes.map(({ dx, name }) => new Option(`${name} (${dx})`, dx)));
     $(".method").replaceChildren(...data.methods.map(({ name }, index) => new Option(name, index)));
     $(".method-pick").hidden = data.methods.length < 2;
@@ -31,8 +34,34 @@ export default function ({ data, parentElement }) {
     $(".opacity-range").value = view.opacity;
   }
 
+  // Where on the image the network was shown it, in shares of the frame; it zooms about the frame's corner as all do.
+  function layPrepared({ url, alt, left, top, width, height }) {
+    const picture = $(".prepared");
+    [picture.src, picture.alt] = [url, alt];
+    const percent = (share) => `${share * 100}%`;
+    Object.assign(picture.style, {
+      inset: `${percent(top)} auto auto ${percent(left)}`,
+      width: percent(width),
+      height: percent(height),
+      transformOrigin: `${percent(-left / width)} ${percent(-top / height)}`,
+    });
+  }
+
+  function drawPanel() {
+    const isPrepared = Boolean(data.prepared) && (isBare || view.isPrepared);
+    const frame = $("[data-panel=heatmap]");
+    $(".prepared").hidden = !isPrepared;
+    frame.querySelector(".base").style.visibility = isPrepared ? "hidden" : "visible";
+    $(".as-prepared").checked = view.isPrepared;
+    $(".panel").textContent = isPrepared ? "As the network sees it" : "Heatmap";
+    frame.ariaLabel = `${$(".panel").textContent}; arrow keys move it when zoomed`;
+    if (isPrepared) $(".note").textContent = data.prepared.note;
+    return isPrepared;
+  }
+
   function draw() {
-    if (isAlone) return;
+    const isPrepared = drawPanel();
+    if (isBare) return;
     if (!(view.dx in shownMethod().maps)) view.dx = Object.keys(shownMethod().maps)[0];
     const map = shownMethod().maps[view.dx];
     const heat = $(".heat");
@@ -44,8 +73,8 @@ export default function ({ data, parentElement }) {
     heat.alt = map.alt;
     heat.style.opacity = view.isShown ? view.opacity / 100 : 0;
     $(".none").hidden = map.hasEvidence;
-    $(".shown").textContent = `${view.dx}, ${shownMethod().name}`;
-    $(".note").textContent = map.note;
+    $(".shown").textContent = isPrepared && !view.isShown ? "" : `${view.dx}, ${shownMethod().name}`;
+    if (!isPrepared || view.isShown) $(".note").textContent = map.note;
     $(".flip").textContent = view.isShown ? "Hide heatmap" : "Show heatmap";
   }
 
@@ -134,6 +163,12 @@ export default function ({ data, parentElement }) {
   };
   const fit = () => zoomAt(1 / view.zoom);
   $(".flip").onclick = flip;
+  // It is looked at by itself first; the heatmap may be laid over it as well.
+  $(".as-prepared").onchange = (event) => {
+    view.isPrepared = event.target.checked;
+    view.isShown = !view.isPrepared;
+    draw();
+  };
   $(".in").onclick = () => zoomAt(1.5);
   $(".out").onclick = () => zoomAt(1 / 1.5);
   $(".reset").onclick = fit;

@@ -74,8 +74,7 @@ def _picture(case: Case) -> Picture | None:
         leading = answer_wording.leading_class(recorded_prediction(case.answered), case.answered.is_flagged)
         heatmap_viewer(shown.analysis, leading, {}, key="cases_viewer")
         edge = saved.saved_edge(case.answered)
-        seen_share = explanation.framing.seen_share
-        for remark in answer_wording.warnings(shown.analysis.quality, seen_share, case.task, edge):
+        for remark in answer_wording.warnings(shown.analysis.quality, explanation.framing, case.task, edge):
             st.warning(remark, icon=":material/warning:")
         return shown
     return None

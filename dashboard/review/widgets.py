@@ -80,9 +80,9 @@ def image_caption(upload: Upload, analysis: Analysis, *links: str) -> None:
 def image_warnings(analysis: Analysis) -> None:
     """Amber remarks on an image that was not good enough, not seen as a whole, or may show text."""
     answer = analysis.answered
-    seen_share = answer.explanation.framing.seen_share
     task, edge = answer.prediction.task, next(iter(resources.analyzer().artifact.edges), None)
-    for remark in answer_wording.warnings(analysis.quality, seen_share, task, edge, analysis.remarks):
+    framing = answer.explanation.framing
+    for remark in answer_wording.warnings(analysis.quality, framing, task, edge, analysis.remarks):
         st.warning(remark, icon=":material/warning:")
     small = camera.small_picture(*analysis.image.shape[:2])
     if small is not None:

@@ -18,7 +18,7 @@ from model.explain.maps import Explanation, explain
 from model.explain.stability import heatmap_stability
 from model.images.decoding import open_image
 from model.images.dicom import DicomFacts
-from model.images.framing import Framing
+from model.images.framing import AS_FRAMED, Framing
 from model.images.reading import OpenedImage
 from model.images.rejection import MAX_BYTES, Remark, RgbImage
 from model.inference.classifier import Classifier, NetworkOutput, Prediction, predict
@@ -53,6 +53,7 @@ class Analysis:
         network_ms: the forward pass's part of it; NaN where it was not kept, as of a saved case.
         dicom: what the upload says of the patient; None where it is no DICOM file.
         remarks: what a reader should know of how the upload was read.
+        prepared_at: where on `image` the network input lies, where more was done to it than framing; None otherwise.
     """
 
     image: RgbImage
@@ -66,6 +67,7 @@ class Analysis:
     network_ms: float = math.nan
     dicom: DicomFacts | None = None
     remarks: tuple[Remark, ...] = ()
+    prepared_at: Framing | None = None
 
     @property
     def answered(self) -> ModelAnswer:
@@ -112,7 +114,8 @@ class Analyzer:
         network_ms = (time.perf_counter() - forward_started) * 1000
         ood_score = float(self._gate.score(output.texture[None])[0])
         quality = assess(network_input, ood_score, self.artifact.quality)
-        answer = None if quality.refusal else self._answer(output, framing.scaled(MAX_KEPT_SIDE))
+        shown = framing.scaled(MAX_KEPT_SIDE)
+        answer = None if quality.refusal else self._answer(output, shown)
         return Analysis(
             image=reduced(image),
             original_size=(image.shape[1], image.shape[0]),
@@ -125,6 +128,7 @@ class Analyzer:
             network_ms=network_ms,
             dicom=opened.dicom,
             remarks=opened.remarks,
+            prepared_at=None if self.artifact.preparation == AS_FRAMED else shown,
         )
 
     def _answer(self, output: NetworkOutput, framing: Framing) -> ModelAnswer:

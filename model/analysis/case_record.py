@@ -118,7 +118,8 @@ def recorded_analysis(case: Case, content: bytes) -> Analysis:
     outputs, measures, network_size, min_peak, preparation = _unpacked(case.answered.evidence)
     network_input, framing = to_network_input(image, *network_size, preparation)
     shown = reduced(image)
-    explanation = explain(outputs.maps, case.task.codes, framing.scaled(max(shown.shape[:2])), min_peak)
+    framing = framing.scaled(max(shown.shape[:2]))
+    explanation = explain(outputs.maps, case.task.codes, framing, min_peak)
     return Analysis(
         image=shown,
         original_size=(case.image_width, case.image_height),
@@ -128,6 +129,7 @@ def recorded_analysis(case: Case, content: bytes) -> Analysis:
         output=outputs,
         answer=ModelAnswer(recorded_prediction(case.answered), explanation),
         runtime_ms=case.result.runtime_ms,
+        prepared_at=None if preparation == AS_FRAMED else framing,
     )
 
 

@@ -7,7 +7,7 @@ geometry or a resampling filter it was not trained with.
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import numpy as np
@@ -64,6 +64,8 @@ class Framing:
         is_turned: a portrait image was turned by 90 degrees counter-clockwise first; lesions have no upright.
         left, top, width, height: box in the turned image's pixels. It is smaller than the image where the image was
             cropped, and reaches beyond it (negative left or top) where it was padded.
+        is_of_field: the box lies around the round field of a retinal photograph, or its middle, and leaves out the
+            rest on purpose.
     """
 
     image_height: int
@@ -73,6 +75,7 @@ class Framing:
     top: int
     width: int
     height: int
+    is_of_field: bool = False
 
     @property
     def seen_share(self) -> float:
@@ -80,19 +83,26 @@ class Framing:
         left, top, right, bottom = _inside(self)
         return (right - left) * (bottom - top) / (self.image_height * self.image_width)
 
+    @property
+    def upright_box(self) -> tuple[int, int, int, int]:
+        """Left, top, width and height of the box in pixels of the image as the user sees it."""
+        if not self.is_turned:
+            return self.left, self.top, self.width, self.height
+        return self.image_width - self.top - self.height, self.left, self.height, self.width
+
     def scaled(self, max_side: int) -> Framing:
         """The same framing of the image scaled down to at most `max_side` pixels, for light overlays."""
         factor = min(1.0, max_side / max(self.image_height, self.image_width))
         if factor == 1.0:
             return self
-        return Framing(
-            max(round(self.image_height * factor), 1),
-            max(round(self.image_width * factor), 1),
-            self.is_turned,
-            round(self.left * factor),
-            round(self.top * factor),
-            max(round(self.width * factor), 1),
-            max(round(self.height * factor), 1),
+        return replace(
+            self,
+            image_height=max(round(self.image_height * factor), 1),
+            image_width=max(round(self.image_width * factor), 1),
+            left=round(self.left * factor),
+            top=round(self.top * factor),
+            width=max(round(self.width * factor), 1),
+            height=max(round(self.height * factor), 1),
         )
 
 
@@ -123,7 +133,14 @@ def frame_field(
     box_width, box_height = field.width * share * width / height, field.height * share
     left, top = field.left + (field.width - box_width) / 2, field.top + (field.height - box_height) / 2
     return Framing(
-        image_height, image_width, False, round(left), round(top), max(round(box_width), 1), max(round(box_height), 1)
+        image_height,
+        image_width,
+        is_turned=False,
+        left=round(left),
+        top=round(top),
+        width=max(round(box_width), 1),
+        height=max(round(box_height), 1),
+        is_of_field=True,
     )
 
 
@@ -222,6 +239,11 @@ def to_image_pixels(heatmap: NDArray[np.float32], framing: Framing) -> NDArray[n
     turned = np.zeros(_turned_size(framing), dtype=np.float32)
     turned[top:bottom, left:right] = np.asarray(values)
     return np.ascontiguousarray(np.rot90(turned, -1)) if framing.is_turned else turned
+
+
+def upright(network_input: RgbImage, framing: Framing) -> RgbImage:
+    """The network's input, (h, w, 3) uint8, as it lies in `framing.upright_box` of its image."""
+    return np.ascontiguousarray(np.rot90(network_input, -1)) if framing.is_turned else network_input
 
 
 def _turned_size(framing: Framing) -> tuple[int, int]:

@@ -7,11 +7,13 @@ What age and site move does not depend on what the committed model has learnt.
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
 from data.tasks.skin import SKIN
+from model.images.framing import Preparation
 from model.inference.artifact import DEFAULT_ARTIFACT, MANIFEST_FILE, Artifact, QualityLimits, write_section
 from model.inference.calibration import Calibration
 from model.inference.clinical import AGE_KNOTS
@@ -44,6 +46,16 @@ def artifact_with_terms(folder: Path) -> Path:
     nothing = [0.0] * len(SKIN.codes)
     terms = {"age": [nothing] * (len(AGE_KNOTS) - 1) + [_only("mel", 2.0)], "site": {"trunk": _only("bcc", 12.0)}}
     write_section(folder, "clinical", {"terms": terms})
+    return folder
+
+
+def artifact_that_prepares(folder: Path, preparation: Preparation) -> Path:
+    """A copy of the committed weights that has images prepared, and refuses none for being unlike what it knows."""
+    copy_artifact(DEFAULT_ARTIFACT, folder)
+    stated = json.loads((folder / MANIFEST_FILE).read_text(encoding="utf-8"))
+    write_section(folder, "input", {**stated["input"], **asdict(preparation)})
+    limits = {**stated["quality"]["limits"], "max_ood_score": 1e9, "edge_ood_score": 1e9}
+    write_section(folder, "quality", {**stated["quality"], "limits": limits})
     return folder
 
 

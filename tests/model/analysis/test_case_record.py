@@ -74,6 +74,7 @@ def test_case_is_shown_as_it_was(analysis: Analysis, case: Case) -> None:
     np.testing.assert_array_equal(shown.output.lesion, analysis.output.lesion)
     np.testing.assert_array_equal(shown.image, analysis.image)
     np.testing.assert_array_equal(shown.network_input, analysis.network_input)
+    assert shown.prepared_at is None and analysis.prepared_at is None
     assert shown.quality == analysis.quality
     assert case.task is SKIN
 
@@ -88,6 +89,7 @@ def test_case_of_a_prepared_image_is_prepared_again(analyzer: Analyzer, case: Ca
     np.testing.assert_array_equal(shown.network_input, answered.network_input)
     np.testing.assert_array_equal(shown.answered.explanation.heatmaps, answered.answered.explanation.heatmaps)
     assert shown.answered.explanation.framing == answered.answered.explanation.framing
+    assert shown.prepared_at == answered.prepared_at == answered.answered.explanation.framing
     assert (answered.network_input[:5, :5] == 128).all()
 
 

@@ -22,6 +22,7 @@ from data.tasks.skin import SKIN
 from model.analysis.quality import Quality
 from model.images import jpeg, png
 from model.images.decoding import decode_image, open_image
+from model.images.framing import frame
 from model.images.rejection import ImageRejected
 from tests.support.dicom import dicom_file, lesion
 
@@ -130,7 +131,7 @@ def test_profile_that_cannot_be_used_is_ignored_with_a_remark(unusable: bytes, f
     opened = open_image(file_of(lesion(), file_format, icc_profile=unusable))
     np.testing.assert_array_equal(opened.image, lesion())
     assert opened.remarks == ("profile_ignored",)
-    (remark,) = warnings(Quality(9.0, 100.0, 50.0, 0.5, ()), 1.0, SKIN, None, opened.remarks)
+    (remark,) = warnings(Quality(9.0, 100.0, 50.0, 0.5, ()), frame(192, 256, 192, 256), SKIN, None, opened.remarks)
     assert "colours are read as sRGB and may be off" in remark
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from model.images.contrast import CONTRASTS, local_average_subtracted
-from model.images.framing import AS_FRAMED, Preparation, to_image_pixels, to_network_input
+from model.images.framing import AS_FRAMED, Crop, Preparation, to_image_pixels, to_network_input, upright
 from model.images.rejection import RgbImage
 from tests.support.files.fundus import HEIGHT, RADIUS, WIDTH, fundus, squashed
 
@@ -82,6 +83,31 @@ def test_heat_comes_back_to_where_it_was_seen(image: RgbImage) -> None:
     found_y, found_x = np.unravel_index(int(np.argmax(heat)), heat.shape)
     cell = framing.width / 14
     assert abs(found_y - rows.mean()) < cell and abs(found_x - columns.mean()) < cell
+
+
+@pytest.mark.parametrize("crop", ["none", "circle", "band"])
+@pytest.mark.parametrize("image", [fundus(), squashed(fundus(radius=300), 224, 224), fundus(640, 480)[:, 60:]])
+def test_what_was_shown_lies_where_it_was_taken_from(image: RgbImage, crop: Crop) -> None:
+    """Laid back over the image, 4:3, squashed and upright, it covers the same things."""
+    found, framing = to_network_input(image, BAND_HEIGHT, BAND_WIDTH, Preparation(crop))
+    left, top, width, height = framing.upright_box
+    shown = np.asarray(Image.fromarray(upright(found, framing)).resize((width, height))).astype(int)
+    rows, columns = (
+        slice(max(start, 0), min(start + size, side))
+        for start, size, side in ((top, height, image.shape[0]), (left, width, image.shape[1]))
+    )
+    laid = shown[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
+    # What is black outside of the field is not compared: a band is cut before the image is.
+    is_shown = laid.max(axis=2) > 30
+    assert is_shown.mean() > 0.4
+    assert np.abs(laid - image[rows, columns])[is_shown].mean() < 6
+    assert framing.is_of_field == (crop != "none")
+
+
+def test_a_smaller_framing_keeps_what_it_is_of() -> None:
+    _, framing = to_network_input(fundus(), BAND_HEIGHT, BAND_WIDTH, Preparation("band"))
+    small = framing.scaled(WIDTH // 2)
+    assert small.is_of_field and (small.image_height, small.image_width) == (HEIGHT // 2, WIDTH // 2)
 
 
 @pytest.mark.parametrize(("height", "width"), [(192, 256), (256, 192)])

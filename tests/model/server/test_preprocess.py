@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-import json
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -18,11 +16,10 @@ from data.cases.storage import stored_image
 from model.images.decoding import decode_image
 from model.images.framing import Preparation, to_network_input
 from model.images.rejection import RgbImage
-from model.inference.artifact import DEFAULT_ARTIFACT, write_section
 from model.server.app import create_app
 from model.server.bodies import MAX_BODY_BYTES
-from model.server.bundle import copy_artifact
 from model.server.settings import ServerSettings
+from tests.support.artifacts import artifact_that_prepares
 from tests.support.files.fundus import fundus
 from tests.support.server import assert_problem, black_image, open_app, predict, sample, send
 
@@ -40,10 +37,8 @@ def app() -> FastAPI:
 def circle_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FastAPI]:
     """The committed networks behind a manifest that has images prepared."""
     folder = tmp_path_factory.mktemp("weights") / "skin"
-    copy_artifact(DEFAULT_ARTIFACT, folder)
-    stated = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["input"]
-    write_section(folder, "input", {**stated, **asdict(PREPARATION)})
-    app = create_app(ServerSettings(model_dir=folder, rate_per_minute=0, workers=1))
+    settings = ServerSettings(model_dir=artifact_that_prepares(folder, PREPARATION), rate_per_minute=0, workers=1)
+    app = create_app(settings)
     yield app
     app.state.service.close()
 
