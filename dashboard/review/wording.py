@@ -106,6 +106,7 @@ _REJECTIONS: dict[str, str] = {
     "damaged": "This image file is damaged.",
     "burnt_in_text": "This image may show who the patient is.",
     "unsupported_tiff": "This TIFF file is of a kind that cannot be read.",
+    "other_task": "This DICOM file shows what another model judges.",
     "unsupported_dicom": "This DICOM file is of a kind that cannot be read.",
 }
 

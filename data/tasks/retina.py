@@ -65,6 +65,8 @@ RETINA = Task(
     gravest="dr4",
     look_alike="dr3",
     facts=(),
+    # Ophthalmic Photography of 8 and of 16 bits.
+    dicom_kinds=("1.2.840.10008.5.1.4.1.1.77.1.5.1", "1.2.840.10008.5.1.4.1.1.77.1.5.2"),
     dataset=Dataset(
         name="APTOS 2019",
         population="APTOS 2019 (screening in rural India, Aravind Eye Hospital)",

@@ -71,6 +71,7 @@ SKIN = Task(
     gravest="mel",
     look_alike="nv",
     facts=(AGE, SITE),
+    dicom_kinds=("1.2.840.10008.5.1.4.1.1.77.1.7",),  # Dermoscopic Photography
     dataset=Dataset(
         name="HAM10000",
         population="HAM10000 (dermoscopy clinics in Vienna and Queensland)",

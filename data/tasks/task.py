@@ -144,6 +144,7 @@ class Task:
         dataset: trained and tested on.
         words: for screens.
         further: other yes/no questions, which the network is measured on as well.
+        dicom_kinds: SOP classes of DICOM objects that hold such images and no others.
 
     Raises:
         ValueError: fewer than two classes, a code that stands twice, is a question's key or `OTHER`, a question whose
@@ -162,6 +163,7 @@ class Task:
     dataset: Dataset
     words: Words
     further: tuple[Question, ...] = ()
+    dicom_kinds: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if len(self.classes) < 2 or len(set(self.codes)) != len(self.classes):

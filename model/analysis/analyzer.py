@@ -13,14 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from data.tasks.known import TASKS
+from data.tasks.task import Task
 from model.analysis.quality import Quality, assess, load_gate
 from model.explain.maps import Explanation, explain
 from model.explain.stability import heatmap_stability
 from model.images.decoding import open_image
-from model.images.dicom import DicomFacts
+from model.images.dicom import DicomFacts, kind_name
 from model.images.framing import AS_FRAMED, Framing
 from model.images.reading import OpenedImage
-from model.images.rejection import MAX_BYTES, Remark, RgbImage
+from model.images.rejection import MAX_BYTES, ImageRejected, Remark, RgbImage
 from model.inference.classifier import Classifier, NetworkOutput, Prediction, predict
 from model.inference.clinical import NO_FACTS, NO_TERMS, PatientFacts
 
@@ -94,21 +96,27 @@ class Analyzer:
 
         Raises:
             ImageRejected: the bytes are not a usable image file (see `model.images.decoding.open_image`). An image
-                that can be read but not judged is no exception: it comes back without answer.
+                that can be read but not judged is no exception: it comes back without answer. Or a DICOM file of
+                another task's images, `other_task`.
         """
         started = time.perf_counter()
         return self.analyse(open_image(content, max_bytes), content, started)
 
-    def analyse(self, opened: OpenedImage, content: bytes, started: float) -> Analysis:
+    def analyse(self, opened: OpenedImage, content: bytes, started: float, is_prepared: bool = False) -> Analysis:
         """Analyse an upload that is decoded already.
 
         Args:
             opened: the upload, decoded.
             content: its bytes.
             started: when `time.perf_counter` began to count for it.
+            is_prepared: see `Artifact.network_input`.
+
+        Raises:
+            ImageRejected: `other_task`.
         """
+        check_kind(opened, self.artifact.task)
         image = opened.image
-        network_input, framing = self.artifact.network_input(image)
+        network_input, framing = self.artifact.network_input(image, is_prepared)
         forward_started = time.perf_counter()
         output = self.classifier.forward(network_input)
         network_ms = (time.perf_counter() - forward_started) * 1000
@@ -128,7 +136,7 @@ class Analyzer:
             network_ms=network_ms,
             dicom=opened.dicom,
             remarks=opened.remarks,
-            prepared_at=None if self.artifact.preparation == AS_FRAMED else shown,
+            prepared_at=None if is_prepared or self.artifact.preparation == AS_FRAMED else shown,
         )
 
     def _answer(self, output: NetworkOutput, framing: Framing) -> ModelAnswer:
@@ -169,6 +177,18 @@ class Analyzer:
         from model.explain.neighbours import load_index
 
         return load_index(self.artifact.neighbours_path, self.artifact.task.codes)
+
+
+def check_kind(opened: OpenedImage, task: Task) -> None:
+    """Whether a file may show what a task is about; raises ImageRejected `other_task` where it says not."""
+    kind = opened.dicom.kind if opened.dicom is not None else ""
+    other = next((one for one in TASKS.values() if kind in one.dicom_kinds), task)
+    if other.key != task.key and kind not in task.dicom_kinds:
+        raise ImageRejected(
+            "other_task",
+            f"expected {task.words.images}, received {other.words.images} (DICOM, {kind_name(kind)}); "
+            f"ask a model of the task {other.name!r}",
+        )
 
 
 def reduced(image: RgbImage) -> RgbImage:

@@ -19,7 +19,7 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
-from model.analysis.analyzer import Analysis, Analyzer
+from model.analysis.analyzer import Analysis, Analyzer, check_kind
 from model.images.decoder import MAX_SECONDS
 from model.images.decoding import open_image
 from model.images.ordinary import is_ordinary
@@ -78,7 +78,12 @@ class AnalyzerPool:
         self._unusual = ThreadPoolExecutor(1, thread_name_prefix="unusual")
 
     def submit(
-        self, content: bytes, finish: Finish[Value], facts: PatientFacts = NO_FACTS, seconds: float = MAX_SECONDS
+        self,
+        content: bytes,
+        finish: Finish[Value],
+        facts: PatientFacts = NO_FACTS,
+        seconds: float = MAX_SECONDS,
+        is_prepared: bool = False,
     ) -> Future[Finished[Value]]:
         """Queue the bytes of an uploaded image.
 
@@ -87,6 +92,7 @@ class AnalyzerPool:
             finish: called in the worker with the analysis, also where the image is refused.
             facts: what is known of the patient.
             seconds: after so many by the clock the decoding of an unusual file is ended, whether it had begun or not.
+            is_prepared: see `model.inference.artifact.Artifact.network_input`.
 
         Returns:
             What comes of it; raises `ImageRejected` where the bytes cannot be read. Cancelling it before its turn
@@ -94,8 +100,8 @@ class AnalyzerPool:
         """
         submitted = time.perf_counter()
         if is_ordinary(content):
-            return self._executor.submit(self._run, content, finish, facts, submitted)
-        return self._unusual.submit(self._run_unusual, content, finish, facts, submitted, seconds)
+            return self._executor.submit(self._run, content, finish, facts, submitted, is_prepared)
+        return self._unusual.submit(self._run_unusual, content, finish, facts, submitted, is_prepared, seconds)
 
     def prepare(self, content: bytes, seconds: float = MAX_SECONDS) -> Future[RgbImage]:
         """Queue the bytes of an image for what the network would be shown of it, without asking the network.
@@ -112,6 +118,7 @@ class AnalyzerPool:
 
     def _prepared(self, content: bytes, until: float) -> RgbImage:
         opened = open_image(content, seconds=max(0.0, until - time.perf_counter()))
+        check_kind(opened, self.artifact.task)
         return self.artifact.network_input(opened.image)[0]
 
     def close(self) -> None:
@@ -120,13 +127,20 @@ class AnalyzerPool:
             executor.shutdown(wait=False, cancel_futures=True)
 
     def _run_unusual(
-        self, content: bytes, finish: Finish[Value], facts: PatientFacts, submitted: float, seconds: float
+        self,
+        content: bytes,
+        finish: Finish[Value],
+        facts: PatientFacts,
+        submitted: float,
+        is_prepared: bool,
+        seconds: float,
     ) -> Finished[Value]:
         started = time.perf_counter()
         # Whoever asked is answered by then.
         opened = open_image(content, seconds=max(0.0, submitted + seconds - started))
         decoding = time.perf_counter() - started
-        return self._executor.submit(self._run, content, finish, facts, submitted, opened, decoding).result()
+        taken = self._executor.submit(self._run, content, finish, facts, submitted, is_prepared, opened, decoding)
+        return taken.result()
 
     def _run(
         self,
@@ -134,6 +148,7 @@ class AnalyzerPool:
         finish: Finish[Value],
         facts: PatientFacts,
         submitted: float,
+        is_prepared: bool,
         opened: OpenedImage | None = None,
         decoding: float = 0.0,
     ) -> Finished[Value]:
@@ -141,7 +156,7 @@ class AnalyzerPool:
         analyzer = self._idle.get()
         try:
             started = time.perf_counter() - decoding
-            analysis = analyzer.analyse(opened or open_image(content), content, started)
+            analysis = analyzer.analyse(opened or open_image(content), content, started, is_prepared)
             analysis = analyzer.with_facts(analysis, facts)
             analysed = time.perf_counter()
             value = finish(analysis)

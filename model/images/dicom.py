@@ -1,11 +1,13 @@
 """DICOM files as uploads: the pixels, the patient's age and sex, and nothing else of what such a file holds.
 
-Read are single colour images of 8 bits: Dermoscopic Photography and VL Photographic, and Secondary Capture where it
-says that no text is burnt into it (such objects are often screenshots, with a name in a corner).
+Read are single colour images: Dermoscopic Photography, Ophthalmic Photography (also of 16 bits), VL Photographic, and
+Secondary Capture where it says that no text is burnt into it (such objects are often screenshots, with a name in a
+corner). Which of them show what a model was trained on is not known here (`DicomFacts.kind`).
 
 Source:
-    DICOM PS3.3 (A.32.4 VL Photographic, A.32.11 Dermoscopic Photography, A.8.1 Secondary Capture, C.7.6.3 Image
-    Pixel), PS3.5 (8.2 encapsulated pixel data, Annex G RLE); https://www.dicomstandard.org/current
+    DICOM PS3.3 (A.32.4 VL Photographic, A.32.11 Dermoscopic Photography, A.41 and A.42 Ophthalmic Photography, A.8.1
+    Secondary Capture, C.7.6.3 Image Pixel), PS3.5 (8.2 encapsulated pixel data, Annex G RLE);
+    https://www.dicomstandard.org/current
 """
 
 from __future__ import annotations
@@ -32,8 +34,10 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
 DERMOSCOPIC = "1.2.840.10008.5.1.4.1.1.77.1.7"
+OPHTHALMIC_8_BIT, OPHTHALMIC_16_BIT = "1.2.840.10008.5.1.4.1.1.77.1.5.1", "1.2.840.10008.5.1.4.1.1.77.1.5.2"
 VL_PHOTOGRAPHIC = "1.2.840.10008.5.1.4.1.1.77.1.4"
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
+_KINDS = (DERMOSCOPIC, OPHTHALMIC_8_BIT, OPHTHALMIC_16_BIT, VL_PHOTOGRAPHIC, SECONDARY_CAPTURE)
 IMPLICIT, EXPLICIT, DEFLATED = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99"
 RLE = "1.2.840.10008.1.2.5"
 PILLOW_FORMATS: dict[str, str] = {
@@ -51,10 +55,13 @@ _COLOURS: dict[str, tuple[str, ...]] = {
 # All that is ever decoded of a file: no name, no number, no place of a patient.
 _KEYWORDS = (
     "SOPClassUID NumberOfFrames SamplesPerPixel PhotometricInterpretation PlanarConfiguration Rows Columns "
-    "BitsAllocated BitsStored ICCProfile BurnedInAnnotation PatientAge PatientBirthDate PatientSex StudyDate PixelData"
+    "BitsAllocated BitsStored PixelRepresentation ICCProfile BurnedInAnnotation PatientAge PatientBirthDate PatientSex "
+    "StudyDate PixelData"
 ).split()
 # A deflated file may hold the largest image that is accepted, and a megabyte of words.
 _MAX_INFLATED = MAX_PIXELS * 3 + 2**20
+# Samples of more than 8 bits are read as they are only; a decoder that keeps them would be another library.
+_PLAIN = (IMPLICIT, EXPLICIT, DEFLATED)
 # File meta information takes some hundred bytes; pydicom takes seconds for megabytes of it.
 _MAX_META = 64 * 2**10
 _PER_YEAR = {"Y": 1.0, "M": 12.0, "W": 365.25 / 7, "D": 365.25}
@@ -70,11 +77,13 @@ class DicomFacts:
         age: years at the study; None where the file does not say.
         sex: `female`, `male` or `unknown`.
         is_text_excluded: the file states that no text is burnt into the image; False where it says nothing.
+        kind: what sort of object it is, the UID of its SOP class.
     """
 
     age: float | None = None
     sex: str = "unknown"
     is_text_excluded: bool = False
+    kind: str = ""
 
 
 @dataclass(frozen=True)
@@ -96,16 +105,16 @@ def read_dicom(content: bytes) -> DicomImage:
 
     Raises:
         ImageRejected: `burnt_in_text` where the file says that text is burnt in, or a Secondary Capture does not deny
-            it; `unsupported_dicom` for objects of another kind, grey images, several frames, other than 8 bits or a
-            compression that cannot be read; `too_many_pixels` and `too_small`, known before pixels are decoded;
-            `damaged`.
+            it; `unsupported_dicom` for objects of another kind, grey images, several frames, other than 8 bits (or 16
+            where they are not compressed) or a compression that cannot be read; `too_many_pixels` and `too_small`,
+            known before pixels are decoded; `damaged`.
     """
     with _damage_said():
         dataset, syntax = _read(content)
         _check_kind(dataset)
         _check_text(dataset)
         check_size(int(dataset.Columns), int(dataset.Rows))
-        _check_samples(dataset, _COLOURS[syntax])
+        _check_samples(dataset, syntax)
         image, remarks = _in_srgb(_pixels(dataset, syntax), dataset.get("ICCProfile"))
         return DicomImage(image, _facts(dataset), remarks)
 
@@ -159,13 +168,15 @@ def _inflated(body: bytes) -> bytes:
 
 def _check_kind(dataset: Dataset) -> None:
     kind, frames = str(dataset.SOPClassUID), int(dataset.get("NumberOfFrames") or 1)
-    if kind not in (DERMOSCOPIC, VL_PHOTOGRAPHIC, SECONDARY_CAPTURE):
-        raise _unsupported("Dermoscopic Photography, VL Photographic or Secondary Capture", _kind_name(kind))
+    if kind not in _KINDS:
+        expected = "Dermoscopic or Ophthalmic Photography, VL Photographic or Secondary Capture"
+        raise _unsupported(expected, kind_name(kind))
     if frames != 1:
         raise _unsupported("one frame", f"{frames} frames")
 
 
-def _kind_name(kind: str) -> str:
+def kind_name(kind: str) -> str:
+    """What the standard calls a kind of object."""
     from pydicom.uid import UID_dictionary
 
     # The standard's name; never what the file itself says.
@@ -187,14 +198,17 @@ def _burnt_in(dataset: Dataset) -> str:
     return str(dataset.get("BurnedInAnnotation") or "").strip().upper()
 
 
-def _check_samples(dataset: Dataset, colours: tuple[str, ...]) -> None:
-    photometric = str(dataset.PhotometricInterpretation)
+def _check_samples(dataset: Dataset, syntax: str) -> None:
+    photometric, colours = str(dataset.PhotometricInterpretation), _COLOURS[syntax]
     if photometric not in colours:
         received = "a grey image" if photometric.startswith("MONOCHROME") else "colours of another kind"
         raise _unsupported(f"a colour image ({', '.join(colours)})", received)
     samples, allocated, stored = int(dataset.SamplesPerPixel), int(dataset.BitsAllocated), int(dataset.BitsStored)
-    if (samples, allocated, stored) != (3, 8, 8):
-        raise _unsupported("3 samples of 8 bits a pixel", f"{samples} of {stored} bits in {allocated}")
+    is_deep = allocated == 16 and 8 <= stored <= 16 and photometric == "RGB" and syntax in _PLAIN
+    is_signed = allocated == 16 and int(dataset.get("PixelRepresentation") or 0) != 0
+    if samples != 3 or not ((allocated, stored) == (8, 8) or is_deep) or is_signed:
+        received = f"{samples} of {stored} bits{', with a sign,' if is_signed else ''} in {allocated}"
+        raise _unsupported("3 samples of 8 bits a pixel, or of up to 16 in plain RGB", received)
 
 
 def _unsupported(expected: str, received: str) -> ImageRejected:
@@ -264,12 +278,26 @@ def _first_frame(dataset: Dataset) -> bytes:
 
 def _plain_samples(dataset: Dataset) -> RgbImage:
     rows, columns = int(dataset.Rows), int(dataset.Columns)
+    is_planar = int(dataset.get("PlanarConfiguration") or 0) == 1
+    if int(dataset.BitsAllocated) == 16:
+        return _in_colour_order(_as_bytes(dataset, rows * columns * 3), rows, columns, is_planar)
     # Some writers keep the chroma of every pixel and call it shared: their length tells.
     is_shared = dataset.PhotometricInterpretation == "YBR_FULL_422" and len(dataset.PixelData) < rows * columns * 3
     if is_shared:
         return _full_chroma(np.frombuffer(dataset.PixelData, np.uint8, rows * columns * 2).reshape(rows, -1, 4))
     values = np.frombuffer(dataset.PixelData, np.uint8, rows * columns * 3)
-    if int(dataset.get("PlanarConfiguration") or 0) == 1:
+    return _in_colour_order(values, rows, columns, is_planar)
+
+
+def _as_bytes(dataset: Dataset, count: int) -> NDArray[np.uint8]:
+    """Samples of up to 16 bits, little-endian, brought to 8: the brightest that can be stored becomes 255."""
+    most = (1 << int(dataset.BitsStored)) - 1
+    samples = np.frombuffer(dataset.PixelData, "<u2", count) & most
+    return ((samples.astype(np.uint32) * 255 + most // 2) // most).astype(np.uint8)
+
+
+def _in_colour_order(values: NDArray[np.uint8], rows: int, columns: int, is_planar: bool) -> RgbImage:
+    if is_planar:
         return np.ascontiguousarray(np.moveaxis(values.reshape(3, rows, columns), 0, -1))
     return values.reshape(rows, columns, 3)
 
@@ -301,7 +329,7 @@ def _rle_samples(dataset: Dataset) -> RgbImage:
 
 def _facts(dataset: Dataset) -> DicomFacts:
     sex = _SEXES.get(str(dataset.get("PatientSex") or "").strip().upper(), "unknown")
-    return DicomFacts(_age(dataset), sex, _burnt_in(dataset) == "NO")
+    return DicomFacts(_age(dataset), sex, _burnt_in(dataset) == "NO", str(dataset.SOPClassUID))
 
 
 def _age(dataset: Dataset) -> float | None:

@@ -26,7 +26,7 @@ class ImageRejected(Exception):
     Attributes:
         reason: a code for logs and tables: `empty`, `too_many_bytes`, `not_an_image`, `too_many_pixels`, `too_narrow`,
             `too_small`, `damaged`, `too_costly`, of TIFF files `unsupported_tiff`, of DICOM files `burnt_in_text` or
-            `unsupported_dicom`.
+            `unsupported_dicom`, and `other_task` where one shows what another task's models judge.
     """
 
     def __init__(self, reason: str, message: str) -> None:

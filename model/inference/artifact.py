@@ -127,9 +127,17 @@ class Artifact:
     repeats_of_mean: tuple[Repeats, ...] = ()
     preparation: Preparation = AS_FRAMED
 
-    def network_input(self, image: RgbImage) -> tuple[RgbImage, Framing]:
-        """An image, (H, W, 3) uint8 RGB, as the network takes it: (height, width, 3) uint8, and how it was framed."""
-        return to_network_input(image, self.height, self.width, self.preparation)
+    def network_input(self, image: RgbImage, is_prepared: bool = False) -> tuple[RgbImage, Framing]:
+        """An image as the network takes it.
+
+        Args:
+            image: (H, W, 3) uint8 RGB.
+            is_prepared: it is what this gave before: at the network's size it stays as it is.
+
+        Returns:
+            (height, width, 3) uint8 RGB, and how it was framed.
+        """
+        return to_network_input(image, self.height, self.width, AS_FRAMED if is_prepared else self.preparation)
 
     def elsewhere(self, point: str, threshold: float) -> ExternalResult | None:
         """A threshold where it did worst: on the images of other clinics of whose positives it flags the fewest."""

@@ -37,7 +37,7 @@ class SageMakerEndpoint:
                 Body=png,
                 ContentType="image/png",
                 Accept="application/json",
-                CustomAttributes="heatmap=maps",
+                CustomAttributes="heatmap=maps,prepared=true",
             )
             return _read(response["Body"])
 
@@ -70,7 +70,7 @@ class LambdaEndpoint:
             "version": "2.0",
             "routeKey": "$default",
             "rawPath": "/v1/predict",
-            "rawQueryString": "heatmap=maps",
+            "rawQueryString": "heatmap=maps&prepared=true",
             "headers": headers if self._token is None else {**headers, "authorization": f"Bearer {self._token}"},
             "requestContext": {
                 "stage": "$default",

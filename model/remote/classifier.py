@@ -1,4 +1,4 @@
-"""The network of an artifact run elsewhere, behind `Classifier`: an image goes out as PNG, the forward pass comes back.
+"""The network of an artifact run elsewhere, behind `Classifier`: its input goes out as PNG, a forward pass comes back.
 
 What comes back is believed only if it fits the artifact that lies here: name, version and SHA-256 of the weights, the
 shapes, and probabilities that follow from the logits. Calibration, quality gate and heatmaps are then computed here, as
@@ -17,7 +17,6 @@ import numpy as np
 from PIL import Image
 
 from model.analysis.answers import Answer, AnswerMalformed, model_facts, network_output, read_answer
-from model.images.framing import AS_FRAMED
 from model.images.rejection import RgbImage
 from model.inference.artifact import Artifact
 from model.inference.classifier import NetworkOutput
@@ -59,7 +58,7 @@ class Endpoint(Protocol):
     name: str
 
     def ask(self, png: bytes) -> bytes:
-        """One attempt: the JSON of an answer of /v1/predict with heatmap=maps.
+        """One attempt: the JSON of an answer of /v1/predict with heatmap=maps to a prepared image.
 
         Raises:
             TransientFailure: another attempt may help.
@@ -74,9 +73,6 @@ class RemoteClassifier:
 
     def __init__(self, artifact: Artifact, endpoint: Endpoint, patience: Patience | None = None) -> None:
         """Connects to nothing yet; raises ValueError where the network's input cannot be sent."""
-        # The endpoint fits what it is sent to the network as any image, and would prepare it a second time.
-        if artifact.preparation != AS_FRAMED:
-            raise ValueError(f"expected images that are framed alone, received {artifact.preparation}; run it here")
         size = artifact.height * artifact.width * 3
         if size > MAX_INPUT_BYTES:
             raise ValueError(f"expected an input of at most {MAX_INPUT_BYTES} bytes, received {size}; run it here")

@@ -56,6 +56,9 @@ HeatmapQuery = Annotated[
         "of a refused image, for programs that judge the quality themselves."
     ),
 ]
+PreparedQuery = Annotated[
+    bool, Query(description="Whether the image is what /v1/preprocess gave: then it is not prepared a second time.")
+]
 _MODEL = TypeAdapter(ModelFacts)
 _BATCH = TypeAdapter(Batch)
 _PREPARED = TypeAdapter(PreparedImage)
@@ -102,10 +105,15 @@ def metrics(service: ServiceOf) -> Response:
     dependencies=_GUARDED,
 )
 async def predict(
-    request: Request, service: ServiceOf, record: RecordOf, facts: QueryFacts, heatmap: HeatmapQuery = "none"
+    request: Request,
+    service: ServiceOf,
+    record: RecordOf,
+    facts: QueryFacts,
+    heatmap: HeatmapQuery = "none",
+    prepared: PreparedQuery = False,
 ) -> Response:
     """Classify one image, sent as it is, as a form or as JSON."""
-    upload = await read_upload(request, "image", facts)
+    upload = (await read_upload(request, "image", facts)).prepared(prepared)
     return _json(to_json(await service.answer(upload.images[0], upload.heatmap or heatmap, record), service.task))
 
 

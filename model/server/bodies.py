@@ -8,7 +8,7 @@ import binascii
 import json
 import re
 from collections.abc import AsyncGenerator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast, get_args
 
 from starlette.datastructures import UploadFile
@@ -76,10 +76,11 @@ def request_body(name: str, many: bool, is_asked: bool = True) -> dict[str, Any]
 
 @dataclass(frozen=True)
 class SentImage:
-    """An image file's bytes and what is known of its patient."""
+    """An image file's bytes, what is known of its patient, and whether it is what /v1/preprocess gave."""
 
     content: bytes
     facts: PatientFacts = NO_FACTS
+    is_prepared: bool = False
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,10 @@ class Upload:
 
     images: tuple[SentImage, ...]
     heatmap: Heatmap | None = None
+
+    def prepared(self, is_prepared: bool) -> Upload:
+        """The same, of images that are prepared already or are not."""
+        return replace(self, images=tuple(replace(image, is_prepared=is_prepared) for image in self.images))
 
 
 def check_announced_size(request: Request) -> None:
@@ -212,6 +217,14 @@ def heatmap_of(fields: Mapping[str, Any]) -> Heatmap | None:
     if heatmap not in _HEATMAPS:
         raise _invalid(f"heatmap as one of {', '.join(_HEATMAPS)}", "something else")
     return cast("Heatmap", heatmap)
+
+
+def is_prepared(fields: Mapping[str, Any]) -> bool:
+    """Whether fields of a platform say that the images are prepared already: true, or `true` as text."""
+    stated = fields.get("prepared", False)
+    if stated not in (True, False, "true", "false"):
+        raise _invalid("prepared as true or false", "something else")
+    return stated in (True, "true")
 
 
 class _InMemoryParser(MultiPartParser):

@@ -24,6 +24,7 @@ from model.server.bodies import (
     Upload,
     decode_base64,
     heatmap_of,
+    is_prepared,
     json_object,
     media_type,
     read_body,
@@ -65,7 +66,8 @@ def sagemaker_routes() -> APIRouter:
         attributes = _attributes(request)
         upload = await read_upload(request, "image", facts_of_text(attributes))
         asked = upload.heatmap or heatmap_of(attributes) or "none"
-        return _json(to_json(await service.answer(upload.images[0], asked, record), service.task))
+        (image,) = upload.prepared(is_prepared(attributes)).images
+        return _json(to_json(await service.answer(image, asked, record), service.task))
 
     return router
 
@@ -105,7 +107,8 @@ def upload_of_instances(body: bytes) -> Upload:
             f'expected {{"instances": [{{"b64": "..."}}]}} with 1 to {MAX_BATCH} images, received something else',
         )
     shared = facts_of(parameters)
-    return Upload(tuple(_sent_image(instance, shared) for instance in instances), heatmap_of(parameters))
+    upload = Upload(tuple(_sent_image(instance, shared) for instance in instances), heatmap_of(parameters))
+    return upload.prepared(is_prepared(parameters))
 
 
 def _sent_image(instance: Any, facts: PatientFacts) -> SentImage:

@@ -45,6 +45,7 @@ PROBLEMS: Mapping[str, tuple[int, str]] = {
     "too_costly": (422, "The image takes too much to decode"),
     "burnt_in_text": (422, "The image may show who the patient is"),
     "unsupported_tiff": (422, "The TIFF file is of a kind that cannot be read"),
+    "other_task": (422, "The DICOM file shows what another model judges"),
     "unsupported_dicom": (422, "The DICOM file is of a kind that cannot be read"),
     # No picture can be made of a refused image.
     "refused": (422, "The image cannot be judged"),

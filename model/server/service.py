@@ -135,7 +135,7 @@ class Service:
     async def _analysed(self, image: SentImage, finish: Finish[Value], record: RequestRecord) -> Value:
         limit = self.settings.time_limit_seconds
         finished = await self._within_limit(
-            lambda: self._ready_pool().submit(image.content, finish, image.facts, limit), record
+            lambda: self._ready_pool().submit(image.content, finish, image.facts, limit, image.is_prepared), record
         )
         seconds = asdict(finished.seconds)
         record.add(seconds)

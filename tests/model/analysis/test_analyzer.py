@@ -11,16 +11,20 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from data.tasks.known import TASKS
 from data.tasks.skin import SKIN
-from model.analysis.analyzer import Analyzer
+from data.tasks.task import Task
+from model.analysis.analyzer import Analyzer, check_kind
 from model.analysis.quality import Gate
-from model.images.decoding import decode_image
+from model.images.decoding import decode_image, open_image
+from model.images.dicom import OPHTHALMIC_8_BIT, SECONDARY_CAPTURE, VL_PHOTOGRAPHIC
 from model.images.framing import to_network_input
 from model.images.rejection import ImageRejected, RgbImage
 from model.inference.artifact import GATE_FILE, Artifact, QualityLimits
 from model.inference.calibration import Calibration
 from model.inference.classifier import NetworkOutput
 from model.inference.conformal import ConformalSets
+from tests.support.dicom import dicom_file
 
 UNIFORM = (1 / 7,) * 7
 ANY_CLASS = ConformalSets("class-conditional", 0.9, (0.2,) * 7)
@@ -160,3 +164,35 @@ def test_one_analyzer_serves_many_threads(artifact: Artifact) -> None:
         assert analysis.image_sha256 == hashlib.sha256(content).hexdigest()
         assert analysis.image.shape == (90 + n, 120 + n, 3)
         assert analysis.answered.prediction.dx == ("mel" if n % 2 else "nv")
+
+
+def kinds(task: Task, is_own: bool) -> list[str]:
+    """What DICOM objects are of a task's images, or of another's."""
+    return [kind for one in TASKS.values() if (one is task) == is_own for kind in one.dicom_kinds]
+
+
+@pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
+def test_dicom_file_of_another_task_is_refused_with_the_name_of_that_task(task: Task) -> None:
+    assert kinds(task, is_own=False) and kinds(task, is_own=True)
+    for kind in kinds(task, is_own=False):
+        other = next(one for one in TASKS.values() if kind in one.dicom_kinds)
+        with pytest.raises(ImageRejected) as caught:
+            check_kind(open_image(dicom_file(SOPClassUID=kind)), task)
+        assert caught.value.reason == "other_task"
+        text = str(caught.value)
+        assert f"expected {task.words.images}, received {other.words.images}" in text and repr(other.name) in text
+
+
+@pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
+def test_dicom_file_that_may_show_anything_is_of_every_task(task: Task) -> None:
+    for kind in (*kinds(task, is_own=True), VL_PHOTOGRAPHIC, SECONDARY_CAPTURE):
+        check_kind(open_image(dicom_file(SOPClassUID=kind)), task)
+    check_kind(open_image(png(np.full((80, 80, 3), 90, dtype=np.uint8))), task)
+
+
+def test_no_network_is_asked_of_another_task_s_image(artifact: Artifact) -> None:
+    classifier = FakeClassifier(artifact)
+    with pytest.raises(ImageRejected, match="Ophthalmic Photography 8 Bit"):
+        Analyzer(classifier).run(dicom_file(SOPClassUID=OPHTHALMIC_8_BIT))
+    assert not classifier.shown
+    assert Analyzer(classifier).run(dicom_file(SOPClassUID=VL_PHOTOGRAPHIC)).answer is not None

@@ -53,15 +53,42 @@ def refusal_of(content: bytes) -> ImageRejected:
 @pytest.mark.parametrize(
     "syntax", [uid.ImplicitVRLittleEndian, uid.ExplicitVRLittleEndian, uid.DeflatedExplicitVRLittleEndian]
 )
-@pytest.mark.parametrize("kind", [uid.DermoscopicPhotographyImageStorage, uid.VLPhotographicImageStorage])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        uid.DermoscopicPhotographyImageStorage,
+        uid.OphthalmicPhotography8BitImageStorage,
+        uid.VLPhotographicImageStorage,
+    ],
+)
 def test_plain_pixels_are_read_as_they_are(syntax: str, kind: str) -> None:
     image = decode_image(dicom_file(syntax, SOPClassUID=kind))
     assert (image.dtype, image.shape) == (np.uint8, (ROWS, COLUMNS, 3))
     np.testing.assert_array_equal(image, lesion())
 
 
+@pytest.mark.parametrize("bits", [8, 12, 16])
+@pytest.mark.parametrize("is_planar", [False, True])
+@pytest.mark.parametrize("syntax", [uid.ExplicitVRLittleEndian, uid.DeflatedExplicitVRLittleEndian])
+def test_samples_of_16_bits_are_brought_to_8(syntax: str, bits: int, is_planar: bool) -> None:
+    """Black stays black, the brightest that fits into the stored bits is white; what lies above them is not read."""
+    most = 2**bits - 1
+    levels = np.round(lesion() / 255 * most).astype("<u2")
+    levels[0, 0], levels[0, 1] = 0, most
+    stored = (np.moveaxis(levels, -1, 0) if is_planar else levels) | (0 if bits == 16 else 1 << bits)
+    content = dicom_file(
+        syntax, SOPClassUID=uid.OphthalmicPhotography16BitImageStorage, BitsAllocated=16, BitsStored=bits,
+        HighBit=bits - 1, PlanarConfiguration=int(is_planar), PixelData=stored.astype("<u2").tobytes(),
+    )  # fmt: skip
+    expected = lesion().copy()
+    expected[0, 0], expected[0, 1] = 0, 255
+    np.testing.assert_array_equal(decode_image(content), expected)
+
+
 def test_own_uids_are_those_of_the_standard() -> None:
     assert dicom.DERMOSCOPIC == uid.DermoscopicPhotographyImageStorage
+    assert dicom.OPHTHALMIC_8_BIT == uid.OphthalmicPhotography8BitImageStorage
+    assert dicom.OPHTHALMIC_16_BIT == uid.OphthalmicPhotography16BitImageStorage
     assert dicom.VL_PHOTOGRAPHIC == uid.VLPhotographicImageStorage
     assert dicom.SECONDARY_CAPTURE == uid.SecondaryCaptureImageStorage
     assert (dicom.IMPLICIT, dicom.EXPLICIT) == (uid.ImplicitVRLittleEndian, uid.ExplicitVRLittleEndian)
@@ -121,7 +148,7 @@ def test_nothing_of_the_patient_goes_on_but_age_and_sex() -> None:
     content = dicom_file()
     assert all(secret.encode() in content for secret in SECRETS)
     read = read_dicom(content)
-    assert read.facts == DicomFacts(61.0, "female", is_text_excluded=True)
+    assert read.facts == DicomFacts(61.0, "female", True, uid.DermoscopicPhotographyImageStorage)
     assert type(read.image) is np.ndarray
     assert not any(secret in repr(read.facts) for secret in SECRETS)
 
@@ -171,7 +198,8 @@ def test_sex(stated: str | None, sex: str) -> None:
 
 
 def test_facts_come_with_the_pixels_and_of_dicom_files_alone() -> None:
-    assert open_image(dicom_file()).dicom == DicomFacts(61.0, "female", is_text_excluded=True)
+    expected = DicomFacts(61.0, "female", True, uid.DermoscopicPhotographyImageStorage)
+    assert open_image(dicom_file()).dicom == expected
     assert open_image(stored_image(lesion()).content).dicom is None
 
 
@@ -206,7 +234,9 @@ def test_dermoscopic_image_that_says_nothing_of_text_is_read_and_that_is_known()
         ({"NumberOfFrames": 3}, "3 frames"),
         ({"PhotometricInterpretation": "MONOCHROME2", "SamplesPerPixel": 1}, "a grey image"),
         ({"PhotometricInterpretation": "PALETTE COLOR", "SamplesPerPixel": 1}, "colours of another kind"),
-        ({"BitsAllocated": 16, "BitsStored": 12}, "3 of 12 bits in 16"),
+        ({"BitsAllocated": 16, "BitsStored": 12, "PixelRepresentation": 1}, "3 of 12 bits, with a sign, in 16"),
+        ({"BitsAllocated": 16, "BitsStored": 16, "PhotometricInterpretation": "YBR_FULL"}, "3 of 16 bits in 16"),
+        ({"BitsAllocated": 32, "BitsStored": 24}, "3 of 24 bits in 32"),
         ({"SamplesPerPixel": 4}, "4 of 8 bits in 8"),
     ],
 )

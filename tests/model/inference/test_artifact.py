@@ -239,7 +239,10 @@ def test_missing_key_is_refused_by_name(folder: Path, key: str) -> None:
     [
         (lambda manifest: manifest["input"].pop("width"), "input.width: field required"),
         (lambda manifest: manifest["input"].update(width="wide"), "input.width: input should be a valid integer"),
-        (lambda manifest: manifest["input"].update(crop="square"), "input.crop: input should be 'none', 'circle' or 'band'"),
+        (
+            lambda manifest: manifest["input"].update(crop="square"),
+            "input.crop: input should be 'none', 'circle' or 'band'",
+        ),
         (
             lambda manifest: manifest["calibration"].update(temperature="warm"),
             "calibration.temperature: input should be a valid number",

@@ -16,7 +16,7 @@ import pytest
 from data.tasks.skin import SKIN
 from model.analysis.analyzer import Analyzer
 from model.images.decoding import decode_image
-from model.images.framing import Preparation, to_network_input
+from model.images.framing import to_network_input
 from model.images.rejection import RgbImage
 from model.inference.artifact import DEFAULT_ARTIFACT, Artifact, load_artifact
 from model.inference.clinical import PatientFacts
@@ -91,11 +91,6 @@ def test_image_of_another_size_is_not_sent() -> None:
 def test_network_with_too_large_an_input_is_refused_at_once() -> None:
     with pytest.raises(ValueError, match="run it here"):
         RemoteClassifier(replace(artifact(), height=1024, width=1024), ScriptedEndpoint(b""))
-
-
-def test_network_whose_images_are_prepared_is_refused_at_once() -> None:
-    with pytest.raises(ValueError, match=r"framed alone.*run it here"):
-        RemoteClassifier(replace(artifact(), preparation=Preparation("circle")), ScriptedEndpoint(b""))
 
 
 # Attempts

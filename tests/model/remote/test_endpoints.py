@@ -14,7 +14,7 @@ import pytest
 from model.analysis.analyzer import Analyzer
 from model.analysis.answers import AnswerMalformed
 from model.images.decoding import decode_image
-from model.images.framing import to_network_input
+from model.images.framing import AS_FRAMED, Preparation, to_network_input
 from model.images.rejection import RgbImage
 from model.inference.artifact import DEFAULT_ARTIFACT, Artifact, load_artifact
 from model.inference.classifier import NetworkOutput
@@ -22,12 +22,15 @@ from model.inference.runtimes import LiteRTClassifier
 from model.remote.classifier import Endpoint, Patience, RemoteClassifier, as_png
 from model.remote.endpoints import HttpEndpoint, VertexEndpoint, open_endpoint
 from model.remote.failures import RemoteUnavailable, TransientFailure
+from tests.support.artifacts import artifact_that_prepares
 from tests.support.endpoints import Received, Reply, lambda_process, passing_on, serving
+from tests.support.files.fundus import fundus
 from tests.support.server import TOKEN, black_image, running_server, sample
 
 pytest_plugins = ("tests.support.servers.s3_server",)
 
 LONG = Patience(answer=60)  # other work may share the processors
+PREPARATION = Preparation("band", "local_average")
 QUICK = Patience(connect=1, answer=0.4, attempts=2, pause=0.01, rest=0)
 
 
@@ -41,15 +44,27 @@ def network_input() -> RgbImage:
     return to_network_input(decode_image(sample()), artifact().height, artifact().width)[0]
 
 
-@cache
-def expected_output() -> NetworkOutput:
-    return LiteRTClassifier(artifact()).forward(network_input())
+@pytest.fixture(scope="module", params=["framed", "prepared"])
+def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Artifact]:
+    """What lies here and runs there: weights whose images are framed alone, and such whose images are prepared."""
+    if request.param == "framed":
+        yield artifact()
+        return
+    folder = artifact_that_prepares(tmp_path_factory.mktemp("weights") / "skin", PREPARATION)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MODEL_DIR", str(folder))
+        yield load_artifact(folder)
 
 
-def assert_same_forward_pass(endpoint: Endpoint) -> None:
-    output = RemoteClassifier(artifact(), endpoint, LONG).forward(network_input())
+def assert_same_forward_pass(endpoint: Endpoint, served: Artifact) -> None:
+    image = fundus()
+    sent, _ = served.network_input(image)
+    # Prepared a second time it would be another image.
+    assert (served.network_input(sent)[0] == sent).all() == (served.preparation == AS_FRAMED)
+    output = RemoteClassifier(served, endpoint, LONG).forward(sent)
+    local = LiteRTClassifier(served).forward(sent)
     for field in fields(NetworkOutput):
-        received, expected = getattr(output, field.name), getattr(expected_output(), field.name)
+        received, expected = getattr(output, field.name), getattr(local, field.name)
         assert received.dtype == np.float32
         np.testing.assert_allclose(received, expected, atol=1e-5, err_msg=field.name)
 
@@ -58,7 +73,7 @@ def assert_same_forward_pass(endpoint: Endpoint) -> None:
 
 
 @pytest.fixture(scope="module")
-def api() -> Iterator[str]:
+def api(served: Artifact) -> Iterator[str]:
     """The API with SageMaker's and Vertex AI's routes."""
     with running_server(
         "serve", API_WORKERS="1", API_TOKENS=TOKEN, AIP_HTTP_PORT="8080", AIP_PREDICT_ROUTE="/vertex"
@@ -66,13 +81,13 @@ def api() -> Iterator[str]:
         yield address
 
 
-def test_api_gives_the_same_forward_pass(api: str) -> None:
-    assert_same_forward_pass(open_endpoint(api, TOKEN, LONG))
+def test_api_gives_the_same_forward_pass(api: str, served: Artifact) -> None:
+    assert_same_forward_pass(open_endpoint(api, TOKEN, LONG), served)
 
 
-def test_api_answers_an_upload_as_this_process_does(api: str) -> None:
-    remote = Analyzer(RemoteClassifier(artifact(), open_endpoint(api, TOKEN, LONG), LONG))
-    here = Analyzer(LiteRTClassifier(artifact()))
+def test_api_answers_an_upload_as_this_process_does(api: str, served: Artifact) -> None:
+    remote = Analyzer(RemoteClassifier(served, open_endpoint(api, TOKEN, LONG), LONG))
+    here = Analyzer(LiteRTClassifier(served))
     received, expected = (analyzer.run(sample()).answered.prediction for analyzer in (remote, here))
     np.testing.assert_allclose(received.probabilities, expected.probabilities, atol=1e-6)
     assert remote.run(black_image()).quality == here.run(black_image()).quality
@@ -84,30 +99,32 @@ def test_api_refuses_another_token(api: str) -> None:
 
 
 def test_sagemaker_gives_the_same_forward_pass(
-    api: str, aws_credentials: None, monkeypatch: pytest.MonkeyPatch
+    api: str, served: Artifact, aws_credentials: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with serving(passing_on(f"{api}/invocations")) as (address, received):
         monkeypatch.setenv("AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME", address)
-        assert_same_forward_pass(open_endpoint("sagemaker:skin-1", patience=LONG))
+        assert_same_forward_pass(open_endpoint("sagemaker:skin-1", patience=LONG), served)
     (request,) = received
     assert (request.method, request.path) == ("POST", "/endpoints/skin-1/invocations")
 
 
-def test_vertex_gives_the_same_forward_pass(api: str) -> None:
+def test_vertex_gives_the_same_forward_pass(api: str, served: Artifact) -> None:
     with serving(passing_on(f"{api}/vertex")) as (address, received):
-        assert_same_forward_pass(VertexEndpoint("clinic", "europe-west4", "12", "given", LONG, address))
+        assert_same_forward_pass(VertexEndpoint("clinic", "europe-west4", "12", "given", LONG, address), served)
     (request,) = received
     assert request.path == "/v1/projects/clinic/locations/europe-west4/endpoints/12:predict"
     assert request.headers["authorization"] == "Bearer given"
 
 
-def test_lambda_gives_the_same_forward_pass(aws_credentials: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lambda_gives_the_same_forward_pass(
+    served: Artifact, aws_credentials: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with (
         lambda_process() as call,
         serving(lambda request: Reply(call(request.body))) as (address, received),
     ):
         monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", address)
-        assert_same_forward_pass(open_endpoint("lambda:lesions", patience=LONG))
+        assert_same_forward_pass(open_endpoint("lambda:lesions", patience=LONG), served)
     (request,) = received
     assert (request.method, request.path) == ("POST", "/2015-03-31/functions/lesions/invocations")
 
@@ -306,4 +323,5 @@ def test_other_locations_are_refused_without_repeating_them(location: str) -> No
 def test_address_may_name_the_route_or_not(path: str) -> None:
     with serving(lambda request: Reply(b"content")) as (address, received):
         assert open_endpoint(address + path, "token", QUICK).ask(b"png") == b"content"
-    assert (received[0].path, received[0].headers["authorization"]) == ("/v1/predict?heatmap=maps", "Bearer token")
+    asked = "/v1/predict?heatmap=maps&prepared=true"
+    assert (received[0].path, received[0].headers["authorization"]) == (asked, "Bearer token")

@@ -109,6 +109,7 @@ def test_vertex_s_parameters_ask_for_heatmaps(vertex: FastAPI) -> None:
         {"instances": [{"b64": "AAAA"}] * (MAX_BATCH + 1)},
         {"instances": [{"b64": "AAAA"}], "parameters": [1]},
         {"instances": [{"b64": "AAAA"}], "parameters": {"heatmap": "jet"}},
+        {"instances": [{"b64": "AAAA"}], "parameters": {"prepared": "perhaps"}},
         [],
     ],
 )

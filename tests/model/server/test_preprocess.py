@@ -14,12 +14,14 @@ from PIL import Image
 
 from data.cases.storage import stored_image
 from model.images.decoding import decode_image
+from model.images.dicom import OPHTHALMIC_8_BIT
 from model.images.framing import Preparation, to_network_input
 from model.images.rejection import RgbImage
 from model.server.app import create_app
 from model.server.bodies import MAX_BODY_BYTES
 from model.server.settings import ServerSettings
 from tests.support.artifacts import artifact_that_prepares
+from tests.support.dicom import dicom_file
 from tests.support.files.fundus import fundus
 from tests.support.server import assert_problem, black_image, open_app, predict, sample, send
 
@@ -114,6 +116,28 @@ def test_preparing_counts_as_an_image_of_the_client_s_rate() -> None:
     assert predict(app, sample(), PATH).status_code == 200
     assert_problem(predict(app, sample(), PATH), 429, "rate_limited")
     app.state.service.close()
+
+
+def test_what_was_prepared_is_answered_as_the_image_is(circle_app: FastAPI) -> None:
+    """In two steps as in one, where the second says that it is the second; else it is prepared twice."""
+    content = stored_image(fundus()).content
+    png = predict(circle_app, content, PATH).content
+    whole, second, twice = (
+        predict(circle_app, sent, address, **{"content-type": "image/png"}).json()
+        for sent, address in (
+            (content, "/v1/predict"), (png, "/v1/predict?prepared=true"), (png, "/v1/predict")
+        )
+    )  # fmt: skip
+    assert second["probabilities"] == whole["probabilities"] and second["quality"] == whole["quality"]
+    assert twice["probabilities"] != whole["probabilities"]
+
+
+@pytest.mark.parametrize("path", [PATH, "/v1/predict"])
+def test_dicom_file_of_another_task_is_a_problem(app: FastAPI, path: str) -> None:
+    content = dicom_file(SOPClassUID=OPHTHALMIC_8_BIT)
+    response = predict(app, content, path, **{"content-type": "application/dicom"})
+    assert_problem(response, 422, "other_task")
+    assert "retinal photographs" in response.json()["detail"]
 
 
 def test_weights_that_have_changed_prepare_nothing(tmp_path: Path) -> None:
