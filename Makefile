@@ -1,23 +1,45 @@
 # Works on a machine with Python 3.11 or newer, make and a package index; everything is installed into .venv.
 PYTHON ?= python3
 PORT ?= 8501
-# Where make train and make counts find HAM10000; python -m data.download fetches it into data/raw/ham10000.
-DATASET ?= $(firstword $(wildcard data/raw/ham10000 ../shared/ham10000) data/raw/ham10000)
+# What the model tells apart, skin or retina; the defaults of what follows are its own.
+TASK ?= skin
+# Where its images are: python -m data.download fetches HAM10000 into data/raw/ham10000, and the folder of APTOS 2019 is
+# made of what was published, which lies in SOURCE.
+DATASET_skin = $(firstword $(wildcard data/raw/ham10000 ../shared/ham10000) data/raw/ham10000)
+DATASET_retina = data/raw/aptos2019
+DATASET ?= $(DATASET_$(TASK))
+SOURCE ?= ../shared/aptos2019
 # Initial weights: downloaded by Keras, or a file where there is no network.
-INIT ?= $(firstword $(wildcard ../shared/pretrained/mobilenet_v2_1.0_imagenet_no_top.weights.h5) imagenet)
+INIT_skin = $(firstword $(wildcard ../shared/pretrained/mobilenet_v2_1.0_imagenet_no_top.weights.h5) imagenet)
+INIT_retina = ../shared/pretrained/efficientnet_lite0_imagenet.npz
+INIT ?= $(INIT_$(TASK))
 FOLDS := 0 1 2 3 4
-# Folders of images that are no dermoscopic lesions, which the quality gate should refuse.
-OUTSIDE ?= $(wildcard ../shared/everyday_photos ../shared/aptos2019)
+# Options of model.train beside its defaults: the network, and how long it is trained.
+NETWORK_retina = --backbone efficientnet_lite0 --crop band --grade-weight 2
+NETWORK ?= $(NETWORK_$(TASK))
+EPOCHS_retina = --low-resolution 0.67 --head-epochs 1 --low-resolution-epochs 4 --middle-resolution-epochs 3 \
+	--full-resolution-epochs 4 --averaged-epochs 2
+EPOCHS ?= $(EPOCHS_$(TASK))
+# Folders of images that are none of the task's, which the quality gate should refuse.
+OUTSIDE_skin = ../shared/everyday_photos ../shared/aptos2019
+OUTSIDE_retina = ../shared/everyday_photos ../shared/ham10000 ../shared/isic2017_training
+OUTSIDE ?= $(wildcard $(OUTSIDE_$(TASK)))
 # Labelled images of other clinics: the folder of ISIC 2017's training part.
-ELSEWHERE ?= $(wildcard ../shared/isic2017_training)
+ELSEWHERE_skin = $(wildcard ../shared/isic2017_training)
+ELSEWHERE ?= $(ELSEWHERE_$(TASK))
 # Its three parts: to train on, to choose on, to score for final figures.
 SECOND := data/raw/isic2017
-RUNS := $(foreach fold,$(FOLDS),runs/$(if $(ELSEWHERE),both,longer)$(fold))
-# The artifact folder that make train and make export write.
-OUTPUT ?= model/weights/skin
+# The last run of each fold.
+LAST_skin = $(if $(ELSEWHERE),both,longer)
+LAST_retina = retina
+RUNS ?= $(foreach fold,$(FOLDS),runs/$(LAST_$(TASK))$(fold))
+# The artifact folder that make train and make export write, and make evaluate and make bench measure.
+OUTPUT ?= model/weights/$(TASK)
 # The rows of make reproduce.
 REPRODUCED ?= build/reproduced.csv
 BIN := .venv/bin
+# As text of an argument of $(if).
+COMMA := ,
 # Processes that run the tests; tests/conftest.py says in what order.
 TEST_PROCESSES ?= 2
 
@@ -63,7 +85,13 @@ train: export MALLOC_MMAP_MAX_ := 0
 train: export MALLOC_TRIM_THRESHOLD_ := 17179869184
 train: export MALLOC_TOP_PAD_ := 268435456
 
-train: second ## train one network a fold on HAM10000, then also on a second source (goes on where it was), and write the artifact (DATASET=, INIT=, ELSEWHERE=, OUTPUT=)
+# A dataset's folder that is made of what was published.
+MADE := $(filter data/raw/aptos2019/%,$(DATASET)/HAM10000_metadata.csv)
+
+$(MADE):
+	$(BIN)/python -m data.datasets.aptos2019 --source $(SOURCE) --output $(@D)
+
+define train_skin
 	for fold in $(FOLDS); do \
 		$(BIN)/python -m model.train --dataset $(DATASET) --init $(INIT) --validation-fold $$fold --seed $$((fold + 1)) \
 			--run runs/fold$$fold --resume || exit 1; \
@@ -74,34 +102,50 @@ train: second ## train one network a fold on HAM10000, then also on a second sou
 			--full-resolution-epochs 2 --extra $(SECOND)/training --extra-share 0.25 --init-share 0.5 \
 			--run runs/both$$fold --resume || exit 1;) \
 	done
+endef
+
+define train_retina
+	for fold in $(FOLDS); do \
+		$(BIN)/python -m model.train --task $(TASK) --dataset $(DATASET) --init $(INIT) --validation-fold $$fold \
+			--seed $$((fold + 1)) $(NETWORK) $(EPOCHS) --run runs/$(TASK)$$fold --resume || exit 1; \
+	done
+endef
+
+train: second $(MADE) ## train one network a fold, of skin then also on a second source (goes on where it was), and write the artifact (TASK=, DATASET=, INIT=, ELSEWHERE=, OUTPUT=)
+	$(train_$(TASK))
 	$(MAKE) export studies
 
 second: .venv/installed-dev ## write the three parts of a second source, images of other clinics (ELSEWHERE=folder)
 	$(if $(ELSEWHERE),$(BIN)/python -m data.datasets.isic2017 --source $(ELSEWHERE) --output $(SECOND))
 
-export: second ## write the artifact of finished runs again
+export: second $(MADE) ## write the artifact of finished runs again (TASK=, RUNS=)
 	$(BIN)/python -m model.export --run $(RUNS) --dataset $(DATASET) --output $(OUTPUT) \
 		$(if $(ELSEWHERE),--elsewhere $(SECOND)/choosing)
 
-studies: second ## measure heatmaps, robustness, the quality gate, other clinics and repeat photographs, and add them to the artifact (OUTSIDE=, ELSEWHERE=folders)
+# What has to do with age and site, other clinics and repeat photographs.
+define studies_skin
+	$(BIN)/python -m model.studies.clinical --artifact $(OUTPUT)
+	$(BIN)/python -m model.studies.repeatability --artifact $(OUTPUT)
+	$(if $(ELSEWHERE),$(BIN)/python -m model.studies.external --artifact $(OUTPUT) --name "ISIC 2017$(COMMA) locked part" \
+		--images $(SECOND)/locked/images --labels $(SECOND)/locked/HAM10000_metadata.csv)
+endef
+
+studies: second $(MADE) ## measure heatmaps, robustness, the quality gate, other clinics and repeat photographs, and add them to the artifact (TASK=, OUTSIDE=, ELSEWHERE=folders)
 	$(BIN)/python -m model.studies.gate --artifact $(OUTPUT) --dataset $(DATASET) --outside $(OUTSIDE) \
 		$(if $(ELSEWHERE),--elsewhere $(SECOND)/locked)
 	$(BIN)/python -m model.studies.heatmaps --artifact $(OUTPUT) --dataset $(DATASET)
-	$(BIN)/python -m model.studies.clinical --artifact $(OUTPUT)
 	$(BIN)/python -m model.studies.robustness --artifact $(OUTPUT) --dataset $(DATASET)
-	$(BIN)/python -m model.studies.repeatability --artifact $(OUTPUT)
-	$(if $(ELSEWHERE),$(BIN)/python -m model.studies.external --artifact $(OUTPUT) --name "ISIC 2017, locked part" \
-		--images $(SECOND)/locked/images --labels $(SECOND)/locked/HAM10000_metadata.csv)
+	$(studies_$(TASK))
 
-reproduce: .venv/installed-dev ## go from the dataset through split, brief training, export and evaluation to the comparison, and say which committed figures that confirms (DATASET=, INIT=)
+reproduce: .venv/installed-dev ## go from the dataset through split, brief training, export and evaluation to the comparison, and say which committed figures that confirms (TASK=, DATASET=, INIT=)
 	@mkdir -p $(dir $(REPRODUCED))
-	$(BIN)/python -m model.reproduce --dataset $(DATASET) --init $(INIT) --output $(REPRODUCED)
+	$(BIN)/python -m model.reproduce --artifact $(OUTPUT) --dataset $(DATASET) --init $(INIT) --output $(REPRODUCED) $(NETWORK)
 
-evaluate: .venv/installed ## print every metric with intervals from the committed test predictions
-	$(BIN)/python -m model.evaluate
+evaluate: .venv/installed ## print every metric with intervals from the committed test predictions (TASK=)
+	$(BIN)/python -m model.evaluate --artifact $(OUTPUT)
 
-bench: .venv/installed ## measure speed, side by side with Keras predict() and tf-keras-vis
-	$(BIN)/python -m model.bench
+bench: .venv/installed ## measure speed, side by side with Keras predict() and tf-keras-vis (TASK=)
+	$(BIN)/python -m model.bench --artifact $(OUTPUT)
 
 samples: .venv/installed-dev ## draw the synthetic sample images again
 	$(BIN)/python -m data.synthetic

@@ -26,11 +26,12 @@ import numpy as np
 from PIL import Image
 
 from model.analysis.analyzer import Analyzer
+from model.arguments import add_artifact
 from model.batch.rows import score_in_process
 from model.explain.maps import explain, overlay
 from model.images.decoding import decode_image
 from model.images.rejection import RgbImage
-from model.inference.artifact import DEFAULT_ARTIFACT, Artifact, load_artifact
+from model.inference.artifact import Artifact, load_artifact
 from model.inference.processes import images_at_a_time
 from model.inference.runtimes import LiteRTClassifier
 
@@ -183,7 +184,7 @@ def print_throughputs(throughputs: list[Throughput]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--artifact", type=Path, default=DEFAULT_ARTIFACT, help="weights folder")
+    add_artifact(parser)
     parser.add_argument("--image", type=Path, default=SAMPLE, help="image to measure with")
     parser.add_argument("--runs", type=int, default=50, help=f"runs of each step, at least {MIN_RUNS}")
     arguments = parser.parse_args()

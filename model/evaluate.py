@@ -5,6 +5,7 @@ error stands what a perfectly calibrated model shows on as many images: in half 
 figure, in 95 of 100 no more than the second.
 
     python -m model.evaluate                                          # the committed model's test predictions
+    python -m model.evaluate --task retina                            # of another task's
     python -m model.evaluate --dataset ../shared/ham10000             # score the locked test images again first
     python -m model.evaluate --predictions FILE.csv --output metrics.json
     python -m model.evaluate --predictions A.csv --against B.csv --labels L.csv    # two models on the same images
@@ -60,9 +61,9 @@ from model.evaluation.submissions import (
 )
 from model.images.decoding import decode_image
 from model.inference.artifact import (
-    DEFAULT_ARTIFACT,
     MANIFEST_FILE,
     TEST_PREDICTIONS_FILE,
+    WEIGHTS,
     Artifact,
     ArtifactMismatch,
     load_artifact,
@@ -105,11 +106,11 @@ def read_source(arguments: argparse.Namespace) -> Source:
         PredictionsError: a file is missing or not what it should be.
     """
     if arguments.predictions is not None:
-        points = _read_operating_points(_read_manifest(arguments.artifact)) if arguments.artifact else ()
-        task = TASKS[arguments.task]
+        tried = _read_manifest(arguments.artifact) if arguments.artifact else {}
+        task = _task_of(tried, arguments)
         table = load_predictions(arguments.predictions, task)
-        return Source(table, f"{arguments.predictions.name}, all of its rows", task, points, {})
-    folder = arguments.artifact or DEFAULT_ARTIFACT
+        return Source(table, f"{arguments.predictions.name}, all of its rows", task, _read_operating_points(tried), {})
+    folder = arguments.artifact or WEIGHTS / arguments.task
     if arguments.dataset is not None:
         artifact = load_artifact(folder)
         dataset, model = artifact.task.dataset.name, f"model {artifact.name} {artifact.version}"
@@ -118,7 +119,7 @@ def read_source(arguments: argparse.Namespace) -> Source:
         points = _read_operating_points(artifact.manifest)
         return Source(predictions, f"{title}, scored now", artifact.task, points, artifact.manifest)
     manifest = _read_manifest(folder)
-    task = TASKS.get(manifest.get("task", arguments.task), TASKS[DEFAULT_TASK])
+    task = _task_of(manifest, arguments)
     predictions = load_predictions(folder / TEST_PREDICTIONS_FILE, task)
     measured = manifest.get("metrics", {})
     model = " ".join(str(manifest[key]) for key in ("name", "version") if key in manifest) or folder.name
@@ -158,6 +159,11 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
         return upgraded(dict(json.loads(path.read_text(encoding="utf-8"))))
     except (OSError, ValueError, TypeError) as error:
         raise PredictionsError(f"{path}: expected a JSON object, could not read it ({error}); restore it") from error
+
+
+def _task_of(manifest: dict[str, Any], arguments: argparse.Namespace) -> Task:
+    """What an artifact tells apart; where it does not say, what the command line says."""
+    return TASKS.get(manifest.get("task", arguments.task), TASKS[DEFAULT_TASK])
 
 
 def _read_operating_points(manifest: dict[str, Any]) -> tuple[tuple[str, float], ...]:
@@ -238,8 +244,8 @@ def read_compared(arguments: argparse.Namespace) -> Compared:
     Raises:
         PredictionsError: a file is missing or not what it should be, or no image is in all of them.
     """
-    folder = arguments.artifact or DEFAULT_ARTIFACT
-    task = TASKS[arguments.task]
+    folder = arguments.artifact or WEIGHTS / arguments.task
+    task = _task_of(_read_manifest(folder) if arguments.artifact else {}, arguments)
     paths = [path for path in (arguments.predictions, arguments.against) if path is not None]
     tables = {path: _read_file(path) for path in paths}
     labelled = arguments.labels or next((path for path in paths if has_labels(tables[path])), None)
@@ -318,7 +324,7 @@ def _write_challenge(arguments: argparse.Namespace, source: Source) -> bool:
         return False
     rows = source.predictions.astype(str).rename(columns={"image_id": "image"}).to_dict("records")
     try:
-        write_challenge(arguments.challenge, rows, load_artifact(arguments.artifact or DEFAULT_ARTIFACT))
+        write_challenge(arguments.challenge, rows, load_artifact(arguments.artifact or WEIGHTS / arguments.task))
     except (OSError, ArtifactMismatch) as error:
         print(f"{arguments.challenge}: cannot be written ({error})", file=sys.stderr)
         return False
@@ -329,8 +335,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m model.evaluate", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--artifact", type=Path, help="weights folder (default: model/weights/skin)")
-    parser.add_argument("--dataset", type=Path, help="HAM10000 folder whose locked test images are scored again")
+    parser.add_argument("--artifact", type=Path, help="weights folder (default: model/weights/TASK)")
+    parser.add_argument("--dataset", type=Path, help="folder like HAM10000 whose locked test images are scored again")
     parser.add_argument("--predictions", type=Path, help="CSV to measure in place of the artifact's test predictions")
     parser.add_argument("--against", type=Path, help="CSV of another model, compared on the images that both have")
     parser.add_argument("--labels", type=Path, help="CSV of image and dx (lesion_id where images belong together)")
@@ -341,7 +347,9 @@ def build_parser() -> argparse.ArgumentParser:
         help="also write the artifact's locked test answers as the ISIC challenge's scorer reads them",
     )
     parser.add_argument("--logits", action="store_true", help="the numbers of these tables are logits")
-    parser.add_argument("--task", choices=TASKS, default=DEFAULT_TASK, help="what the classes of --predictions are")
+    parser.add_argument(
+        "--task", choices=TASKS, default=DEFAULT_TASK, help="whose model, and what the classes of --predictions are"
+    )
     parser.add_argument("--resamples", type=whole_number(1), default=RESAMPLES, help="bootstrap samples")
     parser.add_argument("--seed", type=whole_number(0), default=BOOTSTRAP_SEED, help="of the bootstrap")
     parser.add_argument("--output", type=Path, help="JSON file to write the same figures to")

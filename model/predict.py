@@ -23,13 +23,14 @@ from pathlib import Path
 from tqdm import tqdm
 
 from model.analysis.analyzer import Analyzer
+from model.arguments import add_artifact
 from model.batch.challenge import write_challenge
 from model.batch.cluster import ClusterFailed, RayMissing, scored_on_ray
 from model.batch.facts import FactsTable, FactsUnreadable, read_facts
 from model.batch.rows import heatmap_paths, score, score_in_process
 from model.batch.sources import Source, SourceUnavailable, copies_in, find_sources
 from model.batch.table import Parts, ResumeImpossible, Row, columns_of, left_over, once, rows_of_table
-from model.inference.artifact import DEFAULT_ARTIFACT, Artifact, ArtifactMismatch, load_artifact
+from model.inference.artifact import Artifact, ArtifactMismatch, load_artifact
 from model.inference.clinical import NO_FACTS, NO_TERMS, PatientFacts
 from model.inference.processes import mapped
 from model.inference.runtimes import LiteRTClassifier
@@ -174,7 +175,7 @@ def _parser() -> argparse.ArgumentParser:
         help="also write the scores behind `prediction` as the ISIC challenge's scorer reads them",
     )
     parser.add_argument("--facts", type=Path, help="CSV table: image, and age, site or both")
-    parser.add_argument("--artifact", type=Path, default=DEFAULT_ARTIFACT, help="weights folder")
+    add_artifact(parser)
     parser.add_argument("--processes", type=_count, default=1, help="how many images at once; default: 1")
     parser.add_argument("--engine", choices=["local", "ray"], default="local", help="ray: on a Ray cluster")
     parser.add_argument("--resume", action="store_true", help="leave out the images that OUTPUT has already")

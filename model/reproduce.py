@@ -36,6 +36,7 @@ from data.datasets.ham10000 import COUNTS_PATH, DatasetError, count_images_and_l
 from data.datasets.splits import TEST, split_by_lesion
 from data.tasks.known import TASKS
 from data.tasks.task import Task, asked_alone
+from model.arguments import add_artifact, add_dataset
 from model.evaluate import score_locked_test
 from model.evaluation.model_table import MODEL_FILE, RESULTS
 from model.evaluation.predictions import PredictionsError, cohort_of, load_predictions
@@ -43,7 +44,6 @@ from model.evaluation.report import table
 from model.evaluation.results import evaluate
 from model.export import main as export
 from model.inference.artifact import (
-    DEFAULT_ARTIFACT,
     TEST_PREDICTIONS_FILE,
     Artifact,
     ArtifactMismatch,
@@ -227,25 +227,27 @@ def _text(value: float) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--dataset", type=Path, default=Path("data/raw/ham10000"), help="folder of HAM10000")
-    parser.add_argument("--artifact", type=Path, default=DEFAULT_ARTIFACT, help="whose figures are committed")
-    parser.add_argument("--counts", type=Path, default=COUNTS_PATH, help="committed counts of the dataset")
+    add_dataset(parser)
+    add_artifact(parser)
+    parser.add_argument("--counts", type=Path, help="committed counts of the dataset; default: the task's")
     parser.add_argument("--models", type=Path, default=RESULTS, help="committed table of models")
     parser.add_argument("--no-scoring", action="store_true", help="do not score the locked images again")
     parser.add_argument("--output", type=Path, help="CSV to write the same rows to")
     arguments, options = parser.parse_known_args(argv)
     try:
         artifact = load_artifact(arguments.artifact)
+        dataset = arguments.dataset or artifact.task.dataset.folder
         predictions = load_predictions(artifact.test_predictions_path, artifact.task)
-        manifest = artifact.manifest
+        manifest, of_task = artifact.manifest, artifact.task.dataset.counts
+        counts = arguments.counts or (COUNTS_PATH.with_name(of_task) if of_task else None)
         checks = [
-            *check_dataset(arguments.dataset, arguments.counts, artifact.task),
-            *check_split(arguments.dataset, artifact, predictions),
+            *([] if counts is None else check_dataset(dataset, counts, artifact.task)),
+            *check_split(dataset, artifact, predictions),
             *check_metrics("evaluation", manifest["metrics"], manifest["operating_points"], predictions, artifact.task),
-            *([] if arguments.no_scoring else check_scoring(arguments.dataset, artifact, predictions)),
+            *([] if arguments.no_scoring else check_scoring(dataset, artifact, predictions)),
         ]
         with tempfile.TemporaryDirectory() as folder:
-            checks += check_brief_training(arguments.dataset, options, Path(folder))
+            checks += check_brief_training(dataset, ["--task", artifact.task.key, *options], Path(folder))
         checks += check_models(arguments.models)
     except StepFailed as error:
         print(f"{error} ended with an error; nothing more was tried", file=sys.stderr)

@@ -33,6 +33,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 from data.datasets.ham10000 import MASK_FOLDER, DatasetError
 from data.datasets.splits import SPLIT_SEED
 from data.tasks.known import DEFAULT_TASK, TASKS
+from model.arguments import add_dataset
 from model.images.contrast import CONTRASTS
 from model.images.framing import AS_FRAMED, CROPS
 from model.inference.artifact import ArtifactMismatch
@@ -49,9 +50,7 @@ def build_parser(places: Places | None = None) -> argparse.ArgumentParser:
     places = places or Places()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--task", choices=sorted(TASKS), default=DEFAULT_TASK, help="what the network tells apart")
-    parser.add_argument(
-        "--dataset", default=places.dataset or "data/raw/ham10000", help="folder of HAM10000, or of the task's images"
-    )
+    add_dataset(parser, places.dataset)
     parser.add_argument(
         "--init",
         default="imagenet",
@@ -192,6 +191,11 @@ def _share_or_all(text: str) -> float:
     return 1.0 if float(text) == 1 else _share(text)
 
 
+def dataset_from(arguments: argparse.Namespace) -> Path:
+    """The folder that command-line arguments name, or that of the task."""
+    return arguments.dataset or TASKS[arguments.task].dataset.folder
+
+
 def recipe_from(arguments: argparse.Namespace) -> Recipe:
     """The recipe that command-line arguments describe.
 
@@ -205,12 +209,13 @@ def recipe_from(arguments: argparse.Namespace) -> Recipe:
     if arguments.grade_weight and (arguments.question_alone or not TASKS[arguments.task].is_ordinal):
         raise RunMismatch("expected grades for --grade-weight, received classes that are names; leave it out")
     backbone = BACKBONES[arguments.backbone]
-    has_branch = has_masks(Path(arguments.dataset)) if arguments.lesion_branch is None else arguments.lesion_branch
+    dataset = dataset_from(arguments)
+    has_branch = has_masks(dataset) if arguments.lesion_branch is None else arguments.lesion_branch
     if arguments.crop != AS_FRAMED.crop and has_branch:
         raise RunMismatch("expected --crop or the lesion branch, whose masks are not cropped; add --no-lesion-branch")
     return Recipe(
         task=arguments.task,
-        dataset=str(arguments.dataset),
+        dataset=str(dataset),
         init=arguments.init,
         backbone=backbone.name,
         lesion_branch=has_branch,
@@ -262,8 +267,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.tensorboard is not None and find_spec("tensorboard") is None:
         print("expected the package tensorboard; run: pip install -r requirements-training.txt", file=sys.stderr)
         return 2
-    if arguments.lesion_branch is None and not has_masks(Path(arguments.dataset)):
-        print(f"{arguments.dataset} has no lesion masks: training without the branch that finds the lesion")
+    if arguments.lesion_branch is None and not has_masks(dataset_from(arguments)):
+        print(f"{dataset_from(arguments)} has no lesion masks: training without the branch that finds the lesion")
     try:
         path = train(
             recipe_from(arguments),

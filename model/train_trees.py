@@ -22,7 +22,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 from data.datasets.ham10000 import DatasetError
 from data.datasets.splits import SPLIT_SEED
 from data.tasks.known import DEFAULT_TASK, TASKS
-from model.arguments import whole_number
+from model.arguments import add_dataset, whole_number
 from model.baselines.trees import FEATURES, SIZES, TreesRecipe, train_trees
 from model.training.recipe import SAMPLINGS, RunMismatch
 
@@ -31,7 +31,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--task", choices=sorted(TASKS), default=DEFAULT_TASK, help="what the trees tell apart")
     parser.add_argument("--question-alone", action="store_true", help="the two sides of the task's question alone")
-    parser.add_argument("--dataset", default="data/raw/ham10000", help="folder of HAM10000, or of the task's images")
+    add_dataset(parser)
     parser.add_argument("--features", choices=FEATURES, default="pixels")
     parser.add_argument("--init", default="imagenet", help="weights of the embedder: imagenet, a file, or none")
     parser.add_argument("--height", type=whole_number(8), help="pixels; default: 28 of pixels, 96 of embeddings")
@@ -51,7 +51,7 @@ def recipe_from(arguments: argparse.Namespace) -> TreesRecipe:
     """The recipe that command-line arguments describe."""
     height, width = SIZES[arguments.features]
     return TreesRecipe(
-        dataset=str(arguments.dataset),
+        dataset=str(arguments.dataset or TASKS[arguments.task].dataset.folder),
         sampling=arguments.sampling,
         validation_fold=arguments.validation_fold,
         seed=arguments.seed,

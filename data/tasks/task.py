@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 
 # What may be known beside the image. A task names those that its clinical terms can use.
 AGE, SITE = "age", "site"
@@ -97,6 +98,11 @@ class Dataset:
     selection: str = ""
     labelled_by: str = ""
     terms: str = ""
+
+    @property
+    def folder(self) -> Path:
+        """Where commands look for its images unless they are told: `data/raw/ham10000`."""
+        return Path("data/raw") / self.name.replace(" ", "").lower()
 
 
 @dataclass(frozen=True)

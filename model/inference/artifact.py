@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from data.tasks.known import TASKS
+from data.tasks.known import DEFAULT_TASK, TASKS
 from data.tasks.task import Task
 from model.images.framing import AS_FRAMED, Framing, Preparation, to_network_input
 from model.images.rejection import RgbImage
@@ -59,7 +59,9 @@ NEIGHBOURS_FILE = "neighbours.npz"
 SIGNATURE = "serving_default"
 # Without these nothing can be answered, so a manifest must vouch for them.
 SERVING_FILES: tuple[str, ...] = (LITERT_FILE, GATE_FILE, NEIGHBOURS_FILE)
-DEFAULT_ARTIFACT = Path(__file__).resolve().parents[1] / "weights" / "skin"
+# Each task's weights lie in a folder of its key.
+WEIGHTS = Path(__file__).resolve().parents[1] / "weights"
+DEFAULT_ARTIFACT = WEIGHTS / DEFAULT_TASK
 
 
 HISTOPATHOLOGY = "histo"

@@ -19,7 +19,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from model.inference.artifact import DEFAULT_ARTIFACT, MANIFEST_FILE, SERVING_FILES, ArtifactMismatch, load_artifact
+from model.arguments import add_artifact
+from model.inference.artifact import MANIFEST_FILE, SERVING_FILES, ArtifactMismatch, load_artifact
 
 ROOT = Path(__file__).resolve().parents[2]
 REQUIREMENTS = ROOT / "requirements-api.txt"
@@ -101,7 +102,7 @@ def size_of(folder: Path) -> int:
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, required=True, help="new folder to write")
-    parser.add_argument("--artifact", type=Path, default=DEFAULT_ARTIFACT, help="weights folder")
+    add_artifact(parser)
     arguments = parser.parse_args(argv)
     try:
         total = build(arguments.output, arguments.artifact)

@@ -13,17 +13,17 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from data.cases.case import SITES
+from model.arguments import add_artifact
 from model.evaluation.predictions import Cohort, cohort_of, load_predictions
 from model.evaluation.report import clinical_table
 from model.evaluation.results import evaluate, to_plain
-from model.inference.artifact import DEFAULT_ARTIFACT, Artifact, load_artifact, write_section
+from model.inference.artifact import Artifact, load_artifact, write_section
 from model.inference.calibration import decide
 from model.inference.clinical import UNKNOWN, ClinicalTerms, PatientFacts, fit_terms
 from model.inference.conformal import measure_sets
@@ -148,7 +148,7 @@ def study(artifact: Artifact) -> dict[str, Any]:
 
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--artifact", type=Path, default=DEFAULT_ARTIFACT, help="weights folder")
+    add_artifact(parser)
     folder = parser.parse_args(argv).artifact
     artifact = load_artifact(folder)
     section = to_plain(study(artifact))

@@ -31,8 +31,8 @@ from pathlib import Path
 from typing import Any
 
 from data.datasets.ham10000 import DatasetError
-from model.arguments import whole_number
-from model.inference.artifact import DEFAULT_ARTIFACT, Artifact, ArtifactMismatch, load_artifact, write_section
+from model.arguments import add_artifact, whole_number
+from model.inference.artifact import Artifact, ArtifactMismatch, load_artifact, write_section
 from model.studies.clinics.derived import check_output, write_derived
 from model.studies.clinics.entry import SECTION, measure
 from model.studies.clinics.labelled import (
@@ -77,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--artifact", type=Path, default=DEFAULT_ARTIFACT, help="weights folder")
+    add_artifact(parser)
     parser.add_argument("--images", type=Path, required=True, help="folder of image files")
     parser.add_argument("--labels", type=Path, required=True, help="table of image_id and dx")
     parser.add_argument("--name", required=True, help="what pages call these images, such as a clinic and a year")

@@ -27,10 +27,11 @@ from data.datasets.ham10000 import SOURCE, DatasetError, load_metadata
 from data.datasets.splits import locked_test_files, with_files
 from model.analysis.analyzer import Analyzer
 from model.analysis.quality import Issue, Quality
+from model.arguments import add_artifact, add_dataset
 from model.batch.sources import has_image_name
 from model.evaluation.report import gate_table
 from model.evaluation.results import to_plain
-from model.inference.artifact import DEFAULT_ARTIFACT, Artifact, load_artifact, write_section
+from model.inference.artifact import Artifact, load_artifact, write_section
 from model.inference.measured import measured_rate
 from model.inference.runtimes import LiteRTClassifier
 from model.measures.intervals import Estimate
@@ -158,8 +159,8 @@ def drift_reference(qualities: Sequence[Quality]) -> dict[str, Any]:
 
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--artifact", type=Path, default=DEFAULT_ARTIFACT, help="weights folder")
-    parser.add_argument("--dataset", type=Path, default=Path("data/raw/ham10000"), help="HAM10000 folder")
+    add_artifact(parser)
+    add_dataset(parser)
     parser.add_argument("--outside", type=Path, nargs="*", default=[], help="folders of images that are no lesions")
     parser.add_argument(
         "--elsewhere", type=Path, nargs="*", default=[], help="folders of labelled images of other clinics"

@@ -28,7 +28,7 @@ import numpy as np
 from tqdm import tqdm
 
 from data.datasets.ham10000 import DatasetError
-from model.arguments import whole_number
+from model.arguments import add_artifact, add_dataset, whole_number
 from model.evaluation.report import heatmap_checks
 from model.explain.faithfulness import (
     centred_gaussian,
@@ -43,7 +43,7 @@ from model.explain.keras_worker import KerasWorker, WorkerFailed
 from model.explain.maps import Heatmap
 from model.explain.stability import max_sensitivity
 from model.images.rejection import RgbImage
-from model.inference.artifact import DEFAULT_ARTIFACT, Artifact, ArtifactMismatch, load_artifact, write_section
+from model.inference.artifact import Artifact, ArtifactMismatch, load_artifact, write_section
 from model.inference.classifier import Classifier, NetworkOutput
 from model.inference.processes import classifier_of_process, mapped
 from model.studies.heatmap_randomisation import (
@@ -238,8 +238,8 @@ def build_parser() -> argparse.ArgumentParser:
     )
     # Two: a threshold is chosen on one half of the lesions and measured on the other.
     at_least_two = whole_number(2)
-    parser.add_argument("--artifact", type=Path, default=DEFAULT_ARTIFACT, help="weights folder")
-    parser.add_argument("--dataset", type=Path, default=Path("data/raw/ham10000"), help="HAM10000 folder with masks")
+    add_artifact(parser)
+    add_dataset(parser)
     parser.add_argument("--images", type=at_least_two, default=IMAGES, help="images out of fold, one a lesion")
     parser.add_argument(
         "--faithfulness-images",
@@ -261,11 +261,12 @@ def build_parser() -> argparse.ArgumentParser:
 def measure(arguments: argparse.Namespace, artifact: Artifact) -> tuple[HeatmapStudy, Randomisation]:
     """Both parts of the study; raises as `main` catches."""
     images = draw_images(artifact, arguments.images)
+    dataset = arguments.dataset or artifact.task.dataset.folder
     with tempfile.TemporaryDirectory() as folder:
         networks = write_networks(artifact, (image.fold for image in images), Path(folder))
         measured = measure_all(
             images,
-            arguments.dataset,
+            dataset,
             artifact,
             networks,
             arguments.methods,
@@ -274,7 +275,7 @@ def measure(arguments: argparse.Namespace, artifact: Artifact) -> tuple[HeatmapS
             arguments.processes,
         )
         to_randomise = images[: arguments.randomised_images]
-        randomised = measure_randomised(to_randomise, arguments.dataset, artifact, networks)
+        randomised = measure_randomised(to_randomise, dataset, artifact, networks)
     return summarise(measured), summarise_randomised(randomised)
 
 

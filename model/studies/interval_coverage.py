@@ -14,14 +14,13 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
-from model.arguments import whole_number
+from model.arguments import add_artifact, whole_number
 from model.evaluation.predictions import Cohort, cohort_of, load_predictions
-from model.inference.artifact import DEFAULT_ARTIFACT, Artifact, load_artifact
+from model.inference.artifact import Artifact, load_artifact
 from model.measures.areas import auroc_estimate, macro_auroc_estimate
 from model.measures.calibration import calibration_error
 from model.measures.intervals import (
@@ -293,7 +292,7 @@ def _text(coverage: Coverage) -> str:
 
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--artifact", type=Path, default=DEFAULT_ARTIFACT, help="weights folder")
+    add_artifact(parser)
     parser.add_argument("--samples", type=whole_number(1), default=SAMPLES, help="of each size")
     parser.add_argument("--resamples", type=whole_number(1), default=RESAMPLES, help="of bootstrap and of chance")
     arguments = parser.parse_args(argv)

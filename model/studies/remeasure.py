@@ -13,17 +13,17 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from model.arguments import add_artifact
 from model.evaluation.operating_points import measured_rates
 from model.evaluation.predictions import Cohort, cohort_of, load_predictions
 from model.evaluation.report import format_sections
 from model.evaluation.results import evaluate, evaluation_to_dict, to_plain
 from model.evaluation.subgroups import measure_subgroups
-from model.inference.artifact import DEFAULT_ARTIFACT, Artifact, load_artifact, write_section
+from model.inference.artifact import Artifact, load_artifact, write_section
 from model.inference.conformal import cross_fit, measure_sets
 
 
@@ -86,7 +86,7 @@ def _further(manifest: dict[str, Any], locked: Cohort) -> dict[str, Any]:
 
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--artifact", type=Path, default=DEFAULT_ARTIFACT, help="weights folder")
+    add_artifact(parser)
     folder = parser.parse_args(argv).artifact
     for name, section in study(load_artifact(folder)).items():
         write_section(folder, name, section)

@@ -15,15 +15,15 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from model.arguments import add_artifact
 from model.evaluation.predictions import Cohort, cohort_of, load_predictions
 from model.evaluation.report import repeatability_table
 from model.evaluation.results import to_plain
-from model.inference.artifact import DEFAULT_ARTIFACT, Artifact, load_artifact, write_section
+from model.inference.artifact import Artifact, load_artifact, write_section
 from model.measures.intervals import Estimate, Groups
 from model.measures.metrics import Array
 from model.measures.shares import quantile_estimate
@@ -98,7 +98,7 @@ def study(artifact: Artifact) -> dict[str, Any]:
 
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--artifact", type=Path, default=DEFAULT_ARTIFACT, help="weights folder")
+    add_artifact(parser)
     folder = parser.parse_args(argv).artifact
     artifact = load_artifact(folder)
     section = to_plain(study(artifact))

@@ -26,13 +26,13 @@ import pandas as pd
 from data.datasets.ham10000 import DatasetError
 from data.datasets.splits import locked_test_files
 from data.tasks.task import Task
-from model.arguments import whole_number
+from model.arguments import add_artifact, add_dataset, whole_number
 from model.evaluation.report import robustness_table
 from model.evaluation.results import to_plain
 from model.images.decoding import decode_image
 from model.images.perturbations import PERTURBATIONS, Kind
 from model.images.rejection import ImageRejected
-from model.inference.artifact import DEFAULT_ARTIFACT, Artifact, ArtifactMismatch, load_artifact, write_section
+from model.inference.artifact import Artifact, ArtifactMismatch, load_artifact, write_section
 from model.inference.calibration import decide
 from model.inference.classifier import Classifier
 from model.inference.processes import classifier_of_process, mapped
@@ -311,8 +311,8 @@ def build_parser() -> argparse.ArgumentParser:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--artifact", type=Path, default=DEFAULT_ARTIFACT, help="weights folder")
-    parser.add_argument("--dataset", type=Path, default=Path("data/raw/ham10000"), help="HAM10000 folder")
+    add_artifact(parser)
+    add_dataset(parser)
     parser.add_argument("--images", type=whole_number(1), help="test lesions, drawn at random (default: all)")
     parser.add_argument("--processes", type=whole_number(1), default=2, help="one network each")
     return parser
@@ -322,9 +322,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = build_parser().parse_args(argv)
     try:
         artifact = load_artifact(arguments.artifact)
-        locked = first_images(
-            locked_test_files(arguments.dataset, artifact.description.split.seed, artifact.task.codes)
-        )
+        dataset = arguments.dataset or artifact.task.dataset.folder
+        locked = first_images(locked_test_files(dataset, artifact.description.split.seed, artifact.task.codes))
         lesions = draw_images(locked, arguments.images)
         logits = logits_of_images(list(lesions["path"]), artifact.folder, arguments.processes)
         section = study_to_dict(summarise(lesions, logits, artifact, len(locked)))

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 import pytest
 
-from model.arguments import whole_number
+from data.tasks.known import TASKS
+from model.arguments import add_artifact, add_dataset, whole_number
+from model.inference.artifact import DEFAULT_ARTIFACT
 
 
 def test_whole_number_from_its_minimum_on(capsys: pytest.CaptureFixture[str]) -> None:
@@ -17,3 +20,44 @@ def test_whole_number_from_its_minimum_on(capsys: pytest.CaptureFixture[str]) ->
         with pytest.raises(SystemExit):
             parser.parse_args(["--images", text])
         assert message in capsys.readouterr().err
+
+
+def artifact_of(*words: str) -> Path:
+    parser = argparse.ArgumentParser()
+    add_artifact(parser)
+    artifact: Path = parser.parse_args(words).artifact
+    return artifact
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_task_is_short_for_its_folder(task: str) -> None:
+    assert artifact_of("--task", task) == DEFAULT_ARTIFACT.parent / task
+
+
+def test_artifact_is_a_folder_and_skin_without_one(tmp_path: Path) -> None:
+    assert artifact_of("--artifact", str(tmp_path)) == tmp_path
+    assert artifact_of() == DEFAULT_ARTIFACT == DEFAULT_ARTIFACT.parent / "skin"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--task", "heart"), "expected a task of skin, retina, received 'heart'"),
+        (("--task", "retina", "--artifact", "folder"), "not allowed with"),
+    ],
+)
+def test_other_task_or_both_are_refused(
+    words: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        artifact_of(*words)
+    assert message in capsys.readouterr().err
+
+
+def test_dataset_is_the_task_s_unless_named() -> None:
+    parser = argparse.ArgumentParser()
+    add_dataset(parser)
+    assert parser.parse_args([]).dataset is None
+    assert parser.parse_args(["--dataset", "elsewhere"]).dataset == Path("elsewhere")
+    folders = {task.key: task.dataset.folder for task in TASKS.values()}
+    assert folders == {"skin": Path("data/raw/ham10000"), "retina": Path("data/raw/aptos2019")}
