@@ -130,6 +130,11 @@ define studies_skin
 		--images $(SECOND)/locked/images --labels $(SECOND)/locked/HAM10000_metadata.csv)
 endef
 
+# What a camera's field tells.
+define studies_retina
+	$(BIN)/python -m model.studies.shortcut --artifact $(OUTPUT) --dataset $(DATASET)
+endef
+
 studies: second $(MADE) ## measure heatmaps, robustness, the quality gate, other clinics and repeat photographs, and add them to the artifact (TASK=, OUTSIDE=, ELSEWHERE=folders)
 	$(BIN)/python -m model.studies.gate --artifact $(OUTPUT) --dataset $(DATASET) --outside $(OUTSIDE) \
 		$(if $(ELSEWHERE),--elsewhere $(SECOND)/locked)

@@ -10,7 +10,7 @@ import streamlit as st
 from dashboard.answer.cohort import dropped
 from dashboard.evaluation import cohort, decision_state, decisions, discrimination, errors, widgets
 from dashboard.evaluation.comparison import section as comparison
-from dashboard.evaluation.studies import elsewhere, heatmaps, trust
+from dashboard.evaluation.studies import camera, elsewhere, heatmaps, trust
 from dashboard.evaluation.trained import costs, models
 from dashboard.shell import resources
 from dashboard.shell.widgets import explained_errors
@@ -58,7 +58,7 @@ SECTIONS: tuple[Section, ...] = (
     Section("other-clinics", "Other clinics", "Does it hold elsewhere?", (elsewhere.other_clinics,)),
     Section(
         "robustness", "Robustness", "What do bad images do to the answers, and which get none?",
-        (trust.robustness, trust.gate),
+        (trust.robustness, trust.gate, camera.camera),
     ),
     Section(
         "heatmaps", "Heatmaps", "What are heatmaps and similar cases worth?", (heatmaps.heatmaps, trust.similar_cases)

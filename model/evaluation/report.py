@@ -280,6 +280,38 @@ def repeatability_table(section: Section, task: Task) -> str:
     return table((*header, "half differ by at most", f"{section['share']:.0%} differ by at most"), rows)
 
 
+CLUES = {
+    "field": "box around the camera's field",
+    "file_size": "size of the file",
+    "circle": "margins left after the crop to the circle",
+    "band": "margins left after the crop to its band",
+}
+
+
+def shortcut_table(section: Section, task: Task) -> str:
+    """How far a random forest tells the class from what the camera alone leaves in an image."""
+    names = [name for name in ("weighted_kappa", "balanced_accuracy", "positive_auroc") if section["clues"][0][name]]
+    rows = [
+        (
+            CLUES[clue["key"]] + (", which this model takes" if clue["key"] == section["crop"] else ""),
+            *(estimate_text(clue[name]) for name in names),
+        )
+        for clue in section["clues"]
+    ]
+    field = section["field"]
+    title = f"The camera alone, {section['images']:,} {task.words.images} out of fold"
+    above, below = (_share(field[f"median_cut_{side}"]) for side in ("above", "below"))
+    found = (
+        f"field found in {field['found']:,}, the whole disc seen in {field['whole']:,}; the others miss {above} of its "
+        f"height above and {below} below (median)"
+    )
+    return table((title, *(metric_name(name, task) for name in names)), rows) + f"\n{found}"
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1%}"
+
+
 def _reliability(section: Section, task: Task) -> str:
     bins = section["top_class"]
     rows = [
@@ -297,6 +329,7 @@ _SECTIONS: dict[str, tuple[str, str, Callable[[Any, Task], str]]] = {
     "gate": ("Quality gate", "python -m model.studies.gate", gate_table),
     "heatmaps": ("Heatmaps", "python -m model.studies.heatmaps", _heatmaps),
     "robustness": ("Robustness", "python -m model.studies.robustness", robustness_table),
+    "shortcut": ("The camera alone", "python -m model.studies.shortcut", shortcut_table),
     "external": ("Other clinics", "python -m model.studies.external", external_tables),
     "repeatability": ("Repeatability", "python -m model.studies.repeatability", repeatability_table),
     "retrieval": ("Similar cases", "python -m model.export", _retrieval),
