@@ -34,8 +34,7 @@ from model.explain.maps import (
     share_inside,
 )
 from model.explain.neighbours import Neighbour
-from model.explain.stress import STRESS_KEYS, StressResult, stress_test
-from model.images.perturbations import PERTURBATIONS
+from model.explain.stress import StressResult, stress_test, stresses_of
 from model.images.rejection import RgbImage
 from model.inference.artifact import Artifact
 from model.inference.classifier import Prediction
@@ -316,15 +315,16 @@ def neighbour_html(task: Task, neighbour: Neighbour) -> str:
 def stress_panel(analysis: Analysis) -> None:
     """Ask again about changed copies of the image when the user wants it; flips count at the chosen threshold."""
     prediction = analysis.answered.prediction
-    facts = prediction.facts
+    facts, task = prediction.facts, prediction.task
     threshold = chosen_operating_point(resources.analyzer().artifact).threshold
-    st.markdown(f"## {wording.STRESS_HEADING}", help=wording.STRESS_HELP)
+    meaning = wording.STRESS_HELP if task.artefacts else wording.STRESS_HELP_LIGHT
+    st.markdown(f"## {wording.STRESS_HEADING}", help=meaning)
     stressed: _Stressed | None = st.session_state.get(_STRESSED)
     asked = (analysis.image_sha256, threshold, facts)
     if stressed is None or (stressed.image_sha256, stressed.threshold, stressed.facts) != asked:
         offer = st.empty()
         with offer.container():
-            st.markdown(wording.STRESS_INTRO)
+            st.markdown(wording.stress_intro(task))
             is_wanted = st.button(wording.STRESS_BUTTON, key="review_run_stress", icon=":material/bolt:")
         if not is_wanted:
             return
@@ -335,29 +335,30 @@ def stress_panel(analysis: Analysis) -> None:
         if stressed is None:
             return
     _stress_result(
-        prediction.task,
+        task,
         stressed,
-        most_probable=prediction.task.codes[int(np.argmax(prediction.probabilities))],
+        most_probable=task.codes[int(np.argmax(prediction.probabilities))],
     )
 
 
 def _stressed(analysis: Analysis, threshold: float, facts: PatientFacts) -> _Stressed:
     """Runs the test behind a progress bar."""
     analyzer, image = resources.analyzer(), _small(analysis.image, STRESS_SIDE)
-    progress, done = st.progress(0.0, wording.stress_progress(0)), 0
+    task, done = analyzer.artifact.task, 0
+    progress = st.progress(0.0, wording.stress_progress(0, task))
 
     def answer(changed: RgbImage) -> NDArray[np.float64]:
         nonlocal done
         probabilities = analyzer.probabilities(changed, facts)
         done += 1
-        progress.progress(done / (len(STRESS_KEYS) + 1), wording.stress_progress(done))
+        progress.progress(done / (len(stresses_of(task)) + 1), wording.stress_progress(done, task))
         return probabilities
 
-    result = stress_test(image, answer, analyzer.artifact.task, threshold, STRESS_SEED)
+    result = stress_test(image, answer, task, threshold, STRESS_SEED)
     progress.empty()
     flipped = {
         change.key: _small(change.apply(image, STRESS_SEED), FLIP_SIDE)
-        for change in PERTURBATIONS
+        for change in stresses_of(task)
         if change.key in result.flips
     }
     return _Stressed(analysis.image_sha256, threshold, facts, result, flipped)

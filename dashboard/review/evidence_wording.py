@@ -18,7 +18,7 @@ from data.datasets.ham10000 import DX_TYPES, UNKNOWN
 from data.tasks.task import Task
 from model.explain.neighbours import Neighbour, majority
 from model.explain.stability import SHIFT
-from model.explain.stress import STRESS_KEYS, StressOutcome, StressResult
+from model.explain.stress import StressOutcome, StressResult, stresses_of
 from model.inference.calibration import population_name
 from model.inference.classifier import Prediction
 from model.inference.measured import MeasuredRate, OperatingPoint
@@ -62,10 +62,7 @@ STRESS_HELP = (
     "Each change is drawn onto a copy of this image, and the model is asked again. A drawing is no recording: real "
     "rulers lie under the glass, and real hair casts shadows."
 )
-STRESS_INTRO = (
-    "Does the answer hold when ink, a ruler, hair or different light gets in the way? The image is changed in "
-    f"{len(STRESS_KEYS)} ways and judged again, which takes a few seconds."
-)
+STRESS_HELP_LIGHT = "A copy of this image is changed, and the model is asked again. A computed change is no recording."
 STRESS_BUTTON = "Run the stress test"
 STRESS_TABLE_HEADERS = ("change", "{positive}", "flag", "most likely")
 
@@ -247,9 +244,18 @@ def retrieval(task: Task, measured: dict[str, Any]) -> str:
 # --- Stress test -----------------------------------------------------------------------------------------------------
 
 
-def stress_progress(done: int) -> str:
+def stress_intro(task: Task) -> str:
+    """What is asked; of artefacts only where they are drawn."""
+    met = "ink, a ruler, hair or different light gets" if task.artefacts else "different light or focus gets"
+    return (
+        f"Does the answer hold when {met} in the way? The image is changed in {len(stresses_of(task))} ways and judged "
+        "again, which takes a few seconds."
+    )
+
+
+def stress_progress(done: int, task: Task) -> str:
     """How far a running stress test is."""
-    return f"Judged {done} of {len(STRESS_KEYS) + 1} images"
+    return f"Judged {done} of {len(stresses_of(task)) + 1} images"
 
 
 def stress_range(task: Task, result: StressResult) -> str:

@@ -71,6 +71,7 @@ SKIN = Task(
     gravest="mel",
     look_alike="nv",
     facts=(AGE, SITE),
+    artefacts=("ink", "ruler", "hair", "vignette", "bubbles"),
     dicom_kinds=("1.2.840.10008.5.1.4.1.1.77.1.7",),  # Dermoscopic Photography
     dataset=Dataset(
         name="HAM10000",
@@ -85,6 +86,8 @@ SKIN = Task(
         "doi:10.1038/sdata.2018.161; data doi:10.7910/DVN/DBW86T; licence CC BY-NC 4.0. Ages are rounded to 5 years.",
         selection="**Selected lesions.** Lesions in HAM10000 were worth a dermoscopic image; malignant ones are far "
         "more common than in screening.",
+        has_masks=True,
+        has_repeats=True,
         labelled_by="histopathology, follow-up, expert consensus or confocal microscopy",
         terms="under CC BY-NC 4.0 only: with attribution, not commercially (`LICENSE-WEIGHTS.md`)",
     ),
@@ -98,6 +101,7 @@ SKIN = Task(
         instrument="dermatoscope",
         around="skin",
         shown="dermoscopic lesion",
+        distractions="Ink, rulers, hair and the dark rim of the lens",
         action="excision",
         actions="excisions",
     ),

@@ -84,6 +84,8 @@ class Dataset:
         selection: how its images came to be taken, and what follows; Markdown.
         labelled_by: how its classes were found: `histopathology or follow-up`.
         terms: under which weights may be used that were trained on it; Markdown.
+        has_masks: whether someone has outlined the subject in its images.
+        has_repeats: whether it holds several photographs of one subject; copies of a file are none.
     """
 
     name: str
@@ -98,6 +100,8 @@ class Dataset:
     selection: str = ""
     labelled_by: str = ""
     terms: str = ""
+    has_masks: bool = False
+    has_repeats: bool = False
 
     @property
     def folder(self) -> Path:
@@ -117,6 +121,7 @@ class Words:
         around: what lies around the subject in an image, for example `skin`.
         shown: what an image shows, where a text is about images that show something else, for example `dermoscopic
             lesion`; empty: the image.
+        distractions: what beside the subject may raise a score, at the beginning of a sentence.
         action, actions: what a flag may lead to, for example `excision`.
     """
 
@@ -129,6 +134,7 @@ class Words:
     instrument: str
     around: str
     shown: str = ""
+    distractions: str = "Reflections, dust and the rim of the image"
     action: str = "intervention"
     actions: str = "interventions"
 
@@ -150,6 +156,8 @@ class Task:
         dataset: trained and tested on.
         words: for screens.
         further: other yes/no questions, which the network is measured on as well.
+        artefacts: keys of what may lie in the picture and is drawn into it to see whether the answer stays
+            (`model.images.perturbations`).
         dicom_kinds: SOP classes of DICOM objects that hold such images and no others.
 
     Raises:
@@ -170,6 +178,7 @@ class Task:
     words: Words
     further: tuple[Question, ...] = ()
     dicom_kinds: tuple[str, ...] = ()
+    artefacts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if len(self.classes) < 2 or len(set(self.codes)) != len(self.classes):

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.tasks.task import Task
-from model.images.perturbations import PERTURBATIONS, Perturbation
+from model.images.perturbations import Perturbation, perturbations_of
 from model.images.rejection import RgbImage
 from model.measures.metrics import positive_probability
 
@@ -28,8 +28,6 @@ STRESS_KEYS: tuple[str, ...] = (
     "warm",
     "cool",
 )
-STRESSES: tuple[Perturbation, ...] = tuple(one for one in PERTURBATIONS if one.key in STRESS_KEYS)
-
 Answer = Callable[[RgbImage], NDArray[np.float64]]
 
 
@@ -59,7 +57,7 @@ class StressResult:
 
     Attributes:
         baseline: p(positive) of the image as it is.
-        outcomes: one a perturbation, in the order of `STRESSES`.
+        outcomes: one a perturbation, in the order of `stresses_of`.
     """
 
     baseline: float
@@ -79,6 +77,11 @@ class StressResult:
     def flips(self) -> tuple[str, ...]:
         """Keys of the perturbations under which the decision is another."""
         return tuple(outcome.key for outcome in self.outcomes if outcome.is_flipped)
+
+
+def stresses_of(task: Task) -> tuple[Perturbation, ...]:
+    """What one image of a task is changed by."""
+    return tuple(one for one in perturbations_of(task.artefacts) if one.key in STRESS_KEYS)
 
 
 def stress_test(image: RgbImage, answer: Answer, task: Task, threshold: float, seed: int = 0) -> StressResult:
@@ -104,7 +107,7 @@ def stress_test(image: RgbImage, answer: Answer, task: Task, threshold: float, s
         raise ValueError(f"expected a threshold from 0 to 1, received {threshold}")
     baseline = float(positive_probability(_checked(answer(image), task), task.positives))
     outcomes = []
-    for stress in STRESSES:
+    for stress in stresses_of(task):
         probabilities = _checked(answer(stress.apply(image, seed)), task)
         p_positive = float(positive_probability(probabilities, task.positives))
         is_flagged = p_positive >= threshold

@@ -1,4 +1,4 @@
-"""What a clinic, a camera or a marker pen may do to a dermoscopic image, drawn onto it: does the answer stay?
+"""What a clinic, a camera or a marker pen may do to an image, drawn onto it: does the answer stay?
 
 Artefacts are drawn over the image at places that a seed decides; changes of acquisition alter all of it. Every function
 takes and gives (H, W, 3) uint8 RGB, 0-255, and leaves the image it was given as it was. Lengths scale with the image:
@@ -11,7 +11,7 @@ recording: real ink runs, and real hair casts shadows.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -292,6 +292,11 @@ def squash(image: RgbImage) -> RgbImage:
 def flip(image: RgbImage) -> RgbImage:
     """Left and right exchanged."""
     return np.ascontiguousarray(image[:, ::-1])
+
+
+def perturbations_of(artefacts: Sequence[str]) -> tuple[Perturbation, ...]:
+    """Those that images of a task may meet (`data.tasks.task.Task.artefacts`): these artefacts, every acquisition."""
+    return tuple(one for one in PERTURBATIONS if one.kind == "acquisition" or one.key in artefacts)
 
 
 def _acquisition(key: str, name: str, change: Callable[[RgbImage], RgbImage]) -> Perturbation:

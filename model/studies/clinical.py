@@ -151,6 +151,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     add_artifact(parser)
     folder = parser.parse_args(argv).artifact
     artifact = load_artifact(folder)
+    if not artifact.task.facts:
+        print(f"Not measured: answers of the task {artifact.task.name!r} take no facts; nothing was written.")
+        return
     section = to_plain(study(artifact))
     write_section(folder, "clinical", section)
     print(clinical_table(section, artifact.task))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
@@ -9,9 +10,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from data.tasks.task import Task
 from model.evaluation.report import text_of
 from model.evaluation.results import to_plain
-from model.explain.faithfulness import IOU_THRESHOLDS, STEPS, cross_fitted_iou, halves_by_lesion
+from model.explain.faithfulness import (
+    IOU_THRESHOLDS,
+    STEPS,
+    cross_fitted_iou,
+    energy_inside,
+    halves_by_lesion,
+    iou_by_threshold,
+    points_inside,
+)
+from model.explain.maps import Heatmap
 from model.explain.stability import NOISE_LEVELS, NOISE_SAMPLES
 from model.measures.intervals import (
     BOOTSTRAP_SEED,
@@ -21,7 +32,7 @@ from model.measures.intervals import (
     bootstrap_weights,
     estimate_of,
 )
-from model.measures.metrics import Array, mean_of_finite
+from model.measures.metrics import Array, Booleans, mean_of_finite
 from model.measures.shares import share_estimates
 from model.studies.held_out import STUDY_SEED
 
@@ -32,15 +43,34 @@ METHODS: tuple[str, ...] = (GRAD_CAM, PREDICTED_LESION, *KERAS_METHODS, SPOT, NO
 
 
 @dataclass(frozen=True)
+class Place:
+    """Where a heatmap lies, against the mask of its image; see `model.explain.faithfulness`.
+
+    Attributes:
+        energy_inside: in [0, 1]; NaN for a map of zeros.
+        points_inside: whether its maximum lies on the lesion.
+        ious: (T,) overlap at each of `IOU_THRESHOLDS`.
+    """
+
+    energy_inside: float
+    points_inside: bool
+    ious: Array
+
+
+def place_of(heatmap: Heatmap, mask: Booleans) -> Place:
+    """Compare a map, (height, width) float32 >= 0, with a mask of its size."""
+    return Place(energy_inside(heatmap, mask), points_inside(heatmap, mask), iou_by_threshold(heatmap, mask))
+
+
+@dataclass(frozen=True)
 class HeatmapMeasures:
     """What one method's heatmap of one image was measured to be; see `model.explain`, `faithfulness` and `stability`.
 
     Attributes:
         method: one of `METHODS`.
-        image_id, lesion_id: as in HAM10000.
-        energy_inside: in [0, 1]; NaN for a map of zeros.
-        points_inside: whether its maximum lies on the lesion.
-        ious: (T,) overlap at each of `IOU_THRESHOLDS`.
+        image_id, lesion_id: as in the dataset.
+        has_evidence: whether any of it is above 0.
+        place: None where the dataset has no masks.
         insertion, deletion: areas in [0, 1]; NaN where they were not measured.
         noise_change: its max-sensitivity; NaN for a map of zeros, and where it was not measured.
     """
@@ -48,9 +78,8 @@ class HeatmapMeasures:
     method: str
     image_id: str
     lesion_id: str
-    energy_inside: float
-    points_inside: bool
-    ious: Array
+    has_evidence: bool
+    place: Place | None
     insertion: float
     deletion: float
     noise_change: float = float("nan")
@@ -58,7 +87,8 @@ class HeatmapMeasures:
 
 @dataclass(frozen=True)
 class Measures:
-    """The six measures over a set of images, or their differences between two methods; NaN where it cannot be said.
+    """The six measures over a set of images, or their differences between two methods; NaN where it cannot be said,
+    as the first three of images without masks.
 
     Attributes:
         energy_inside: share of the map on the lesion, over the images with evidence.
@@ -90,7 +120,8 @@ class MethodResult:
         without_evidence: how many of them had a map of zeros: left out of the energy, a miss when pointing, an overlap
             of 0.
         faithfulness_images: on how many insertion and deletion were measured.
-        iou_thresholds: used on the first and on the second half of the lesions, shares of a map's maximum.
+        iou_thresholds: used on the first and on the second half of the lesions, shares of a map's maximum; NaN
+            without masks.
         measures: the means.
     """
 
@@ -192,34 +223,40 @@ def _noise_result(measured: Sequence[HeatmapMeasures]) -> NoiseResult | None:
 def _table_of(measured: Sequence[HeatmapMeasures]) -> tuple[pd.DataFrame, tuple[float, float]]:
     """One row an image, indexed by image_id, a column for each of `Measures`; and the thresholds of the overlap."""
     lesion_ids = np.array([one.lesion_id for one in measured])
-    ious, (on_first, on_second) = cross_fitted_iou(
-        np.array([one.ious for one in measured]), halves_by_lesion(lesion_ids, STUDY_SEED)
-    )
     table = pd.DataFrame(
         {
             "lesion_id": lesion_ids,
-            "energy_inside": [one.energy_inside for one in measured],
-            "pointing": [float(one.points_inside) for one in measured],
-            "iou": ious,
+            "has_evidence": [one.has_evidence for one in measured],
             "insertion": [one.insertion for one in measured],
             "deletion": [one.deletion for one in measured],
             "faithfulness": [one.insertion - one.deletion for one in measured],
         },
         index=[one.image_id for one in measured],
     )
-    return table, (float(IOU_THRESHOLDS[on_first]), float(IOU_THRESHOLDS[on_second]))
+    places = [one.place for one in measured if one.place is not None]
+    if len(places) < len(measured):
+        return table.assign(energy_inside=math.nan, pointing=math.nan, iou=math.nan), (math.nan, math.nan)
+    ious, (on_first, on_second) = cross_fitted_iou(
+        np.array([one.ious for one in places]), halves_by_lesion(lesion_ids, STUDY_SEED)
+    )
+    placed = table.assign(
+        energy_inside=[one.energy_inside for one in places],
+        pointing=[float(one.points_inside) for one in places],
+        iou=ious,
+    )
+    return placed, (float(IOU_THRESHOLDS[on_first]), float(IOU_THRESHOLDS[on_second]))
 
 
 def _result_of(method: str, table: pd.DataFrame, thresholds: tuple[float, float]) -> MethodResult:
-    is_pointing = table[["pointing"]].to_numpy() == 1
+    is_pointing, is_placed = table[["pointing"]].to_numpy() == 1, table[["pointing"]].notna().to_numpy()
     lesion_ids = table["lesion_id"].to_numpy(dtype=str)
     weights = bootstrap_weights(lesion_ids)
     # A share, so that a method that never misses still gets an interval.
-    (pointing,) = share_estimates(is_pointing, np.ones_like(is_pointing), lesion_ids)
+    (pointing,) = share_estimates(is_pointing, is_placed, lesion_ids)
     return MethodResult(
         method=method,
         images=len(table),
-        without_evidence=int(table["energy_inside"].isna().sum()),
+        without_evidence=int((~table["has_evidence"]).sum()),
         faithfulness_images=int(table["faithfulness"].notna().sum()),
         iou_thresholds=thresholds,
         measures=replace(_means(table, weights), pointing=pointing),
@@ -259,18 +296,21 @@ def mean_estimate(values: Array, weights: Weights) -> Estimate:
     return estimate_of(float(mean_of_finite(values)), resampled)
 
 
-def study_to_dict(study: HeatmapStudy) -> dict[str, Any]:
+def study_to_dict(study: HeatmapStudy, task: Task) -> dict[str, Any]:
     """A study as the manifest holds it: plain numbers, text, lists and dicts, with None for NaN."""
-    return {"data": "HAM10000", "split": OUT_OF_FOLD, **to_plain(asdict(study))}
+    return {"data": task.dataset.name, "split": OUT_OF_FOLD, **to_plain(asdict(study))}
 
 
-def format_report(study: HeatmapStudy, title: str) -> str:
+def format_report(study: HeatmapStudy, title: str, task: Task) -> str:
     """Both tables as text; a mean is followed by its 95 % interval, `-` stands for what cannot be said."""
+    subjects = task.words.subjects
     heading = [
-        f"{title}: heatmaps of the predicted class, {study.images:,} images out of fold of {study.lesions:,} lesions, "
-        "the classes in turn",
-        f"Intervals: {study.resamples:,} bootstrap samples of lesions, seed {study.bootstrap_seed}",
+        f"{title}: heatmaps of the predicted class, {study.images:,} images out of fold of {study.lesions:,} "
+        f"{subjects}, the classes in turn",
+        f"Intervals: {study.resamples:,} bootstrap samples of {subjects}, seed {study.bootstrap_seed}",
     ]
+    if not task.dataset.has_masks:
+        heading.append(f"Where they lie is not measured: {task.dataset.name} has no masks.")
     methods = [
         _line(
             f"{one.method} ({one.without_evidence} without evidence)", one.images, one.faithfulness_images, one.measures

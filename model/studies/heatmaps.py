@@ -4,7 +4,8 @@ network has learned.
     python -m model.studies.heatmaps --artifact model/weights/skin --dataset ../shared/ham10000
     python -m model.studies.heatmaps --images 14 --methods Grad-CAM "Centred Gaussian" Random    # a taste of it
 
-Needs HAM10000 with its lesion masks. One image a lesion, the classes in turn, so that each counts alike as far as its
+Needs the dataset, and the lesion masks where it has any (`data.tasks.task.Dataset.has_masks`): without, where the maps
+lie is not measured. One image a lesion, the classes in turn, so that each counts alike as far as its
 lesions last; each is answered by the members of the ensemble that were not trained on it, so no locked test lesion is
 looked at. The map is that of the predicted class. Where it lies is compared with the masks, which the network may have
 been taught to obey; the other measures are those that a taught map can fail: insertion and deletion, the largest change
@@ -32,10 +33,7 @@ from model.arguments import add_artifact, add_dataset, whole_number
 from model.evaluation.report import heatmap_checks
 from model.explain.faithfulness import (
     centred_gaussian,
-    energy_inside,
     insertion_deletion,
-    iou_by_threshold,
-    points_inside,
     random_map,
     to_input_pixels,
 )
@@ -62,6 +60,7 @@ from model.studies.heatmap_summary import (
     HeatmapMeasures,
     HeatmapStudy,
     format_report,
+    place_of,
     study_to_dict,
     summarise,
 )
@@ -96,7 +95,7 @@ def measure_image(
 
     Args:
         image: which.
-        dataset: HAM10000 folder with masks.
+        dataset: folder of the artifact's dataset, with its masks where it has any.
         classifier: answers the forward passes.
         methods: from `METHODS`; the predicted lesion is left out where the network does not find it.
         with_faithfulness: whether insertion, deletion and, of Grad-CAM, the change under noise are measured, which
@@ -104,14 +103,14 @@ def measure_image(
         worker: computes those of `KERAS_METHODS`; needed where one is asked for.
 
     Raises:
-        DatasetError: the image or its mask is missing.
+        DatasetError: the image, or its mask where the dataset has masks, is missing.
         ValueError: another method, or one that needs a worker without one.
         WorkerFailed: the worker could not compute a map.
     """
     artifact = classifier.artifact
     size = (artifact.height, artifact.width)
     network_input = load_input(dataset, image.image_id, *size, artifact.preparation)
-    mask = load_mask(dataset, image.image_id, *size)
+    mask = load_mask(dataset, image.image_id, *size) if artifact.task.dataset.has_masks else None
     output = classifier.forward(network_input)
     class_index = predicted_class(output.logits, artifact)
 
@@ -136,9 +135,8 @@ def measure_image(
             method=method,
             image_id=image.image_id,
             lesion_id=image.lesion_id,
-            energy_inside=energy_inside(heatmap, mask),
-            points_inside=points_inside(heatmap, mask),
-            ious=iou_by_threshold(heatmap, mask),
+            has_evidence=bool((heatmap > 0).any()),
+            place=None if mask is None else place_of(heatmap, mask),
             insertion=areas[0],
             deletion=areas[1],
             noise_change=noise_change,
@@ -284,12 +282,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         artifact = load_artifact(arguments.artifact)
         study, randomisation = measure(arguments, artifact)
-        section = {**study_to_dict(study), "randomisation": randomisation_to_dict(randomisation)}
+        section = {**study_to_dict(study, artifact.task), "randomisation": randomisation_to_dict(randomisation)}
         write_section(artifact.folder, SECTION, section)
     except (ArtifactMismatch, DatasetError, WorkerFailed) as error:
         print(error, file=sys.stderr)
         return 2
-    print(format_report(study, f"{artifact.name} {artifact.version}"))
+    print(format_report(study, f"{artifact.name} {artifact.version}", artifact.task))
     print(f"\n{heatmap_checks(section)}")
     return 0
 

@@ -101,6 +101,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     add_artifact(parser)
     folder = parser.parse_args(argv).artifact
     artifact = load_artifact(folder)
+    if not artifact.task.dataset.has_repeats:
+        dataset, subject = artifact.task.dataset.name, artifact.task.words.subject
+        print(f"Not measured: {dataset} has no repeat photographs of one {subject}; nothing was written.")
+        return
     section = to_plain(study(artifact))
     write_section(folder, SECTION, section)
     print(repeatability_table(section, artifact.task))

@@ -4,10 +4,10 @@
     python -m model.studies.robustness --images 20 --processes 1                # a laptop's taste of it
 
 One image a lesion, the first in the metadata. Each is perturbed at the size of its file in every way of
-`model.images.perturbations`, its number in the study being the seed, and goes the way of an upload from there; the
-quality gate is not asked, so an image it would refuse counts as well. Writes the section `robustness` of the artifact's
-manifest and prints it as a table. Exit code 2, and a message, where the artifact or the dataset is not what it should
-be.
+`model.images.perturbations` that its task's images may meet, its number in the study being the seed, and goes the way
+of an upload from there; the quality gate is not asked, so an image it would refuse counts as well. Writes the section
+`robustness` of the artifact's manifest and prints it as a table. Exit code 2, and a message, where the artifact or the
+dataset is not what it should be.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from model.arguments import add_artifact, add_dataset, whole_number
 from model.evaluation.report import robustness_table
 from model.evaluation.results import to_plain
 from model.images.decoding import decode_image
-from model.images.perturbations import PERTURBATIONS, Kind
+from model.images.perturbations import Kind, perturbations_of
 from model.images.rejection import ImageRejected
 from model.inference.artifact import Artifact, ArtifactMismatch, load_artifact, write_section
 from model.inference.calibration import decide
@@ -128,7 +128,7 @@ class RobustnessStudy:
         resamples, bootstrap_seed: of the intervals.
         operating_point, threshold: which p(malignant) is flagged: the artifact's default.
         unperturbed: the images as they are.
-        perturbations: in the order of `PERTURBATIONS`.
+        perturbations: in the order of `perturbations_of` the task's artefacts.
     """
 
     images: int
@@ -164,7 +164,7 @@ def logits_of_image(path: Path, number: int, classifier: Classifier) -> Array:
         classifier: answers the forward passes.
 
     Returns:
-        (1 + P, 7) float64: the image as it is, then one row a perturbation of `PERTURBATIONS`.
+        (1 + P, C) float64: the image as it is, then one row a perturbation of `perturbations_of`.
 
     Raises:
         DatasetError: a file that cannot be decoded.
@@ -173,7 +173,8 @@ def logits_of_image(path: Path, number: int, classifier: Classifier) -> Array:
         image = decode_image(path.read_bytes())
     except ImageRejected as rejected:
         raise DatasetError(f"{path}: {rejected}") from rejected
-    shown = [image, *(perturbation.apply(image, number) for perturbation in PERTURBATIONS)]
+    changes = perturbations_of(classifier.artifact.task.artefacts)
+    shown = [image, *(perturbation.apply(image, number) for perturbation in changes)]
     inputs = [classifier.artifact.network_input(one)[0] for one in shown]
     return np.array([classifier.forward(one).logits for one in inputs], dtype=np.float64)
 
@@ -229,7 +230,7 @@ def summarise(lesions: pd.DataFrame, logits: Array, artifact: Artifact, locked_l
     weights = bootstrap_weights(lesion_ids)
     before, *perturbed = (answers_of(logits[:, column], artifact) for column in range(logits.shape[1]))
     effects = []
-    for perturbation, after in zip(PERTURBATIONS, perturbed, strict=True):
+    for perturbation, after in zip(perturbations_of(task.artefacts), perturbed, strict=True):
         changes = np.column_stack([before.is_flagged != after.is_flagged, before.dx_predicted != after.dx_predicted])
         decision_flips, class_changes = share_estimates(changes, np.ones_like(changes), lesion_ids)
         effects.append(
@@ -285,20 +286,22 @@ def _metrics(
     )
 
 
-def study_to_dict(study: RobustnessStudy) -> dict[str, Any]:
+def study_to_dict(study: RobustnessStudy, task: Task) -> dict[str, Any]:
     """A study as the manifest holds it: plain numbers, text, lists and dicts, with None for NaN."""
-    data = {"data": "HAM10000", "split": "locked test", "drawn": "one image a lesion, the first in the metadata"}
+    drawn = f"one image a {task.words.subject}, the first in the metadata"
+    data = {"data": task.dataset.name, "split": "locked test", "drawn": drawn}
     return data | to_plain(asdict(study))
 
 
 def format_report(section: dict[str, Any], title: str, task: Task) -> str:
     """The manifest's section as text: what was measured, and `model.evaluation.report.robustness_table`."""
+    words = task.words
     return "\n".join(
         (
-            f"{title}: robustness on {section['images']:,} of {section['locked_lesions']:,} locked test lesions, "
-            f"one image each; threshold {section['threshold']:.4f} ({section['operating_point']})",
-            f"Intervals by lesion: Wilson; of balanced accuracy, {section['resamples']:,} bootstrap samples, "
-            f"seed {section['bootstrap_seed']}",
+            f"{title}: robustness on {section['images']:,} of {section['locked_lesions']:,} locked test "
+            f"{words.subjects}, one image each; threshold {section['threshold']:.4f} ({section['operating_point']})",
+            f"Intervals by {words.subject}: Wilson; of balanced accuracy, {section['resamples']:,} bootstrap "
+            f"samples, seed {section['bootstrap_seed']}",
             "",
             robustness_table(section, task),
         )
@@ -326,7 +329,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         locked = first_images(locked_test_files(dataset, artifact.description.split.seed, artifact.task.codes))
         lesions = draw_images(locked, arguments.images)
         logits = logits_of_images(list(lesions["path"]), artifact.folder, arguments.processes)
-        section = study_to_dict(summarise(lesions, logits, artifact, len(locked)))
+        section = study_to_dict(summarise(lesions, logits, artifact, len(locked)), artifact.task)
         write_section(artifact.folder, SECTION, section)
     except (ArtifactMismatch, DatasetError) as error:
         print(error, file=sys.stderr)

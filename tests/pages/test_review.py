@@ -385,9 +385,9 @@ def test_stress_test_of_one_image_is_not_shown_under_another(page: AppTest) -> N
     open_sample(page, "nv")
     page.button(key="review_run_stress").click().run()
     assert not page.exception
-    assert evidence_wording.STRESS_INTRO not in shown(page)
+    assert evidence_wording.stress_intro(SKIN) not in shown(page)
     open_sample(page, "df")
-    assert evidence_wording.STRESS_INTRO in shown(page)
+    assert evidence_wording.stress_intro(SKIN) in shown(page)
 
 
 @pytest.mark.parametrize(("size", "is_small"), [((358, 269), True), ((600, 450), False), ((384, 512), False)])

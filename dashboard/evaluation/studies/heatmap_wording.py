@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
@@ -46,10 +47,15 @@ def heatmap_meaning(task: Task, differences: pd.DataFrame, method: str, baseline
     if not pairs:
         return f"{method} was not compared with the baseline ({baseline})."
     row = pairs[0]
+    depends = f"depends on where it is hot {_compared(task, row, 'faithfulness', 'faithfulness_images')}"
+    if math.isnan(row["iou"]):
+        return (
+            f"Compared with the baseline ({baseline}), the score under {method} {depends}; that does not show that the "
+            "reason is a medical one, and whether it lies where it should was not measured."
+        )
     return (
         f"Compared with the baseline ({baseline}), {method} overlaps the {task.words.subject} "
-        f"{_compared(task, row, 'iou', 'images')}, and the score depends on where it is hot "
-        f"{_compared(task, row, 'faithfulness', 'faithfulness_images')}; neither shows that the reason is a medical "
+        f"{_compared(task, row, 'iou', 'images')}, and the score {depends}; neither shows that the reason is a medical "
         "one."
     )
 

@@ -32,7 +32,7 @@ def heatmaps() -> None:
         return
     task, table = resources.artifact().task, heatmap_frame(section)
     chart_heading(task.worded(heatmap_wording.HEATMAP_TITLE), heatmap_findings.study_data(task, section))
-    measures = {name: metric_of(name, task) for name in HEATMAP_MEASURES}
+    measures = {name: metric_of(name, task) for name in HEATMAP_MEASURES if table[name].notna().any()}
     rows = [
         (
             row_name(row["method"], heatmap_wording.without_evidence(row)),

@@ -126,6 +126,13 @@ SET_METHODS = {
     PRIOR_WEIGHTED: "lower thresholds for rare {labels}, so that the average {subject} is covered and rare ones better "
     "than with one threshold",
 }
+WITHOUT_ARTEFACTS = "Light and camera are changed: how many decisions flip, though the {subject} is the same?"
+HEATMAPS_WITHOUT_MASKS = "Heatmaps"
+WITHOUT_MASKS = (
+    "Does the score depend on where the heatmap is hot, and does the heatmap come from what the network has learned? A "
+    "plain spot in the middle, which knows nothing of the image, is the baseline to beat. Where it lies is not "
+    "measured: nobody has outlined what matters in the {images} of {dataset}."
+)
 NO_FACTS = (
     "The networks see the image alone. Nothing that is known of the patient moves the probabilities of the {labels}."
 )
@@ -140,8 +147,14 @@ OUT_OF_FOLD = "out of fold"
 def study_of(task: Task, key: str) -> Study:
     """A study of `STUDIES` in the words of a task."""
     section = STUDIES[key]
-    sentence = NO_FACTS if key == "clinical" and not task.facts else section.sentence
-    return Study(task.worded(section.heading), task.worded(sentence), section.command)
+    heading, sentence = section.heading, section.sentence
+    if key == "clinical" and not task.facts:
+        sentence = NO_FACTS
+    elif key == "robustness" and not task.artefacts:
+        sentence = WITHOUT_ARTEFACTS
+    elif key == "heatmaps" and not task.dataset.has_masks:
+        heading, sentence = HEATMAPS_WITHOUT_MASKS, WITHOUT_MASKS
+    return Study(task.worded(heading), task.worded(sentence), section.command)
 
 
 def clinical_found(task: Task, section: Mapping[str, Any]) -> str:

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from data.tasks.retina import RETINA
 from data.tasks.skin import SKIN
-from model.explain.stress import STRESS_KEYS, STRESSES, stress_test
+from model.explain.stress import STRESS_KEYS, stress_test, stresses_of
 from model.images.perturbations import PERTURBATIONS
 from model.images.rejection import RgbImage
 
@@ -45,8 +46,16 @@ def redness(image: RgbImage) -> NDArray[np.float64]:
 
 
 def test_every_stress_is_a_perturbation_in_their_order() -> None:
-    assert [one.key for one in STRESSES] == list(STRESS_KEYS)
-    assert set(STRESSES) <= set(PERTURBATIONS)
+    assert [one.key for one in stresses_of(SKIN)] == list(STRESS_KEYS)
+    assert set(stresses_of(SKIN)) <= set(PERTURBATIONS)
+
+
+def test_task_without_artefacts_is_stressed_by_light_and_camera_alone(image: RgbImage) -> None:
+    stresses = stresses_of(RETINA)
+    assert stresses and all(one.kind == "acquisition" for one in stresses)
+    even = np.full(len(RETINA.codes), 1 / len(RETINA.codes))
+    result = stress_test(image, lambda shown: even, RETINA, threshold=0.5)
+    assert [outcome.key for outcome in result.outcomes] == [one.key for one in stresses]
 
 
 def test_answers_by_hand(image: RgbImage) -> None:
@@ -86,7 +95,7 @@ def test_model_is_shown_the_image_and_then_each_perturbation(image: RgbImage) ->
     answer = FakeAnswer([0.5] * 13)
     before = image.copy()
     stress_test(image, answer, SKIN, threshold=0.5, seed=9)
-    expected = [before, *(one.apply(before, 9) for one in STRESSES)]
+    expected = [before, *(one.apply(before, 9) for one in stresses_of(SKIN))]
     for shown, one in zip(answer.shown, expected, strict=True):
         np.testing.assert_array_equal(shown, one)
     np.testing.assert_array_equal(image, before)

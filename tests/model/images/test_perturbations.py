@@ -8,12 +8,25 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from model.images.perturbations import PERTURBATIONS, Perturbation, blur, compress, flip, move, recolour, squash
+from data.tasks.known import TASKS
+from data.tasks.task import Task
+from model.images.perturbations import (
+    PERTURBATIONS,
+    Perturbation,
+    blur,
+    compress,
+    flip,
+    move,
+    perturbations_of,
+    recolour,
+    squash,
+)
 from model.images.rejection import RgbImage
 
 BY_KEY = {perturbation.key: perturbation for perturbation in PERTURBATIONS}
 ARTEFACTS = [one for one in PERTURBATIONS if one.kind == "artefact"]
 ACQUISITIONS = [one for one in PERTURBATIONS if one.kind == "acquisition"]
+each_task = pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
 each_perturbation = pytest.mark.parametrize("perturbation", PERTURBATIONS, ids=lambda one: one.key)
 each_artefact = pytest.mark.parametrize("perturbation", ARTEFACTS, ids=lambda one: one.key)
 
@@ -238,3 +251,11 @@ def test_squash_presses_a_wide_image_into_a_square() -> None:
     assert square.shape == (256, 256, 3)
     # Half of the width stays half of it, up to the ringing of strong compression.
     assert square[:, :120].max() < 90 and square[:, 136:].min() > 170
+
+
+@each_task
+def test_task_meets_its_artefacts_and_every_acquisition(task: Task) -> None:
+    met = perturbations_of(task.artefacts)
+    assert {one.key for one in met if one.kind == "artefact"} == set(task.artefacts)
+    assert [one for one in met if one.kind == "acquisition"] == ACQUISITIONS
+    assert list(met) == [one for one in PERTURBATIONS if one in met]

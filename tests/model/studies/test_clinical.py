@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from data.tasks.retina import RETINA
 from data.tasks.skin import SKIN
 from model.evaluation.predictions import cohort_of
 from model.inference.artifact import MANIFEST_FILE, OUT_OF_FOLD_FILE, TEST_PREDICTIONS_FILE, load_artifact, sha256_of
@@ -83,3 +84,12 @@ def test_study_writes_terms_thresholds_and_gains(tmp_path: Path, capsys: pytest.
     assert measured["gain"].keys() == {"balanced_accuracy", "macro_auroc"}
     assert measured["with_facts"]["positive_auroc"] == measured["image_alone"]["positive_auroc"]
     assert "with what is known" in capsys.readouterr().out
+
+
+def test_task_that_takes_no_facts_is_not_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = write_artifact(tmp_path / "eyes", ["conformal"], RETINA, "eyes")
+    before = (folder / MANIFEST_FILE).read_bytes()
+    main(["--artifact", str(folder)])
+    expected = "Not measured: answers of the task 'Diabetic retinopathy' take no facts; nothing was written.\n"
+    assert capsys.readouterr().out == expected
+    assert (folder / MANIFEST_FILE).read_bytes() == before

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,9 @@ import numpy as np
 import pytest
 
 import model.studies.heatmaps
-from data.datasets.ham10000 import load_metadata
+from dashboard.evaluation.studies.heatmap_wording import heatmap_meaning
+from dashboard.evaluation.studies.trust_tables import heatmap_differences
+from data.datasets.ham10000 import MASK_FOLDER, load_metadata
 from data.datasets.splits import split_by_lesion
 from data.tasks.skin import SKIN
 from model.explain.faithfulness import IOU_THRESHOLDS, centred_gaussian, random_map
@@ -31,6 +34,8 @@ from model.studies.heatmap_summary import (
     PREDICTED_LESION,
     SPOT,
     HeatmapMeasures,
+    Place,
+    format_report,
     mean_estimate,
     study_to_dict,
     summarise,
@@ -124,7 +129,8 @@ def measures(
     """Of one image a lesion; the overlaps stand at the two lowest thresholds, at the others it is 0."""
     overlaps = np.zeros(len(IOU_THRESHOLDS))
     overlaps[:2] = ious
-    return HeatmapMeasures(method, f"I{number}", f"L{number}", energy, points, overlaps, *areas)
+    place = Place(energy, points, overlaps)
+    return HeatmapMeasures(method, f"I{number}", f"L{number}", not math.isnan(energy), place, *areas)
 
 
 def test_maps_are_what_their_names_say(classifier: FakeClassifier, dataset: Path, image: StudyImage) -> None:
@@ -155,9 +161,10 @@ def test_unknown_method_or_one_without_its_worker_is_refused(
 def test_measures_of_one_image(classifier: FakeClassifier, dataset: Path, image: StudyImage) -> None:
     grad_cam, lesion, spot = measure_image(image, dataset, classifier, [GRAD_CAM, PREDICTED_LESION, SPOT], False)
     assert (grad_cam.method, grad_cam.image_id, grad_cam.lesion_id) == (GRAD_CAM, image.image_id, image.lesion_id)
-    assert grad_cam.points_inside
-    assert grad_cam.energy_inside > spot.energy_inside
-    assert lesion.ious.max() > 0.8
+    assert grad_cam.place is not None and lesion.place is not None and spot.place is not None
+    assert grad_cam.place.points_inside and grad_cam.has_evidence
+    assert grad_cam.place.energy_inside > spot.place.energy_inside
+    assert lesion.place.ious.max() > 0.8
     assert math.isnan(grad_cam.insertion) and math.isnan(grad_cam.deletion) and math.isnan(grad_cam.noise_change)
     assert classifier.passes == 1
 
@@ -283,13 +290,38 @@ def test_one_lesion_is_too_few() -> None:
 
 
 def test_study_as_json() -> None:
-    stored = study_to_dict(summarise([measures(SPOT, 0, 0.5), measures(SPOT, 1, 0.25)]))
+    stored = study_to_dict(summarise([measures(SPOT, 0, 0.5), measures(SPOT, 1, 0.25)]), SKIN)
     assert json.loads(json.dumps(stored, allow_nan=False)) == stored
     assert (stored["data"], stored["split"], stored["images"]) == ("HAM10000", "out of fold", 2)
     assert stored["noise"] is None  # not measured
     (spot,) = stored["methods"]
     assert spot["measures"]["energy_inside"] == {"value": 0.375, "low": 0.25, "high": 0.5}
     assert spot["measures"]["insertion"] == {"value": None, "low": None, "high": None}
+
+
+def test_without_masks_all_but_the_place_is_measured(
+    classifier: FakeClassifier, dataset: Path, image: StudyImage
+) -> None:
+    task = classifier.artifact.task
+    unmasked = replace(task, dataset=replace(task.dataset, name="Orchard", has_masks=False))
+    classifier.artifact = replace(classifier.artifact, task=unmasked)
+    shutil.rmtree(dataset / MASK_FOLDER)
+    measured = measure_image(image, dataset, classifier, [GRAD_CAM, SPOT], True)
+    assert [one.place for one in measured] == [None, None]
+    others = [replace(one, image_id="another", lesion_id="another") for one in measured]
+    study = summarise([*measured, *others])
+    (grad_cam, _), (pair,) = study.methods, study.comparisons
+    assert (grad_cam.images, grad_cam.without_evidence, grad_cam.faithfulness_images) == (2, 0, 2)
+    for result in (grad_cam, pair):
+        assert math.isnan(result.measures.energy_inside.value)
+        assert math.isnan(result.measures.pointing.value) and math.isnan(result.measures.iou.value)
+        assert math.isfinite(result.measures.faithfulness.value)
+    stored = study_to_dict(study, unmasked)
+    assert json.loads(json.dumps(stored, allow_nan=False)) == stored and stored["data"] == "Orchard"
+    assert "Where they lie is not measured: Orchard has no masks." in format_report(study, "toy", unmasked)
+    differences = heatmap_differences(stored)
+    meaning = heatmap_meaning(unmasked, differences, GRAD_CAM, SPOT)
+    assert "whether it lies where it should was not measured" in meaning and "nan" not in meaning
 
 
 def run(monkeypatch: pytest.MonkeyPatch, artifact: Artifact, dataset: Path, fails: bool = False) -> int:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from data.tasks.retina import RETINA
 from data.tasks.skin import SKIN
 from model.evaluation.predictions import Cohort
-from model.inference.artifact import DEFAULT_ARTIFACT, load_artifact
+from model.inference.artifact import DEFAULT_ARTIFACT, MANIFEST_FILE, load_artifact
 from model.inference.measured import MIN_PAIRS
-from model.studies.repeatability import EDGES, measure_levels, pairs_of, study
+from model.studies.repeatability import EDGES, main, measure_levels, pairs_of, study
+from tests.support.dashboard import write_artifact
 
 ARTIFACT = load_artifact(DEFAULT_ARTIFACT)
 MEL, NV = SKIN.index("mel"), SKIN.index("nv")
@@ -54,3 +58,12 @@ def test_level_of_a_probability() -> None:
     # Knowing one of the two says less than knowing their mean.
     one, mean = ARTIFACT.repeats_at(0.01), ARTIFACT.repeats_around(0.01)
     assert one is not None and mean is not None and one.difference > mean.difference
+
+
+def test_dataset_without_repeats_is_not_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = write_artifact(tmp_path / "eyes", ["conformal"], RETINA, "eyes")
+    before = (folder / MANIFEST_FILE).read_bytes()
+    main(["--artifact", str(folder)])
+    expected = "Not measured: APTOS 2019 has no repeat photographs of one eye; nothing was written.\n"
+    assert capsys.readouterr().out == expected
+    assert (folder / MANIFEST_FILE).read_bytes() == before

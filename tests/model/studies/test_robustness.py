@@ -158,7 +158,7 @@ def test_group_without_images_cannot_be_said(artifact: Artifact) -> None:
     assert math.isnan(study.unperturbed.sensitivity.value)
     assert math.isnan(study.unperturbed.gravest_auroc.value)
     assert study.unperturbed.specificity.value == 0.5
-    stored = study_to_dict(study)
+    stored = study_to_dict(study, SKIN)
     assert json.loads(json.dumps(stored, allow_nan=False)) == stored
     assert stored["unperturbed"]["sensitivity"] == {"value": None, "low": None, "high": None}
     line = next(one for one in format_report(stored, "skin", SKIN).splitlines() if one.startswith("unperturbed"))
@@ -167,7 +167,7 @@ def test_group_without_images_cannot_be_said(artifact: Artifact) -> None:
 
 
 def test_section_says_what_was_measured_and_on_what(artifact: Artifact) -> None:
-    stored = study_to_dict(summarise(lesions_of(["mel", "nv"]), logits_from([0.9, 0.1], {}), artifact, 5))
+    stored = study_to_dict(summarise(lesions_of(["mel", "nv"]), logits_from([0.9, 0.1], {}), artifact, 5), SKIN)
     told = {name: stored[name] for name in ("data", "split", "drawn", "images", "lesions", "locked_lesions", "seed")}
     assert told == {
         "data": "HAM10000",
@@ -185,7 +185,7 @@ def test_section_says_what_was_measured_and_on_what(artifact: Artifact) -> None:
 
 def test_report_tells_on_what_and_has_a_line_a_perturbation(artifact: Artifact) -> None:
     study = summarise(lesions_of(["mel", "nv"]), logits_from([0.9, 0.1], {}), artifact, 2)
-    printed = format_report(study_to_dict(study), "skin 1.0", SKIN).splitlines()
+    printed = format_report(study_to_dict(study, SKIN), "skin 1.0", SKIN).splitlines()
     assert printed[0] == (
         "skin 1.0: robustness on 2 of 2 locked test lesions, one image each; threshold 0.2500 (sensitivity_95)"
     )
