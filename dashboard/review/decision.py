@@ -16,6 +16,7 @@ from dashboard.review import evidence as evidence_widgets
 from dashboard.review import facts as facts_widgets
 from dashboard.review import focus, state
 from dashboard.review import wording as review_wording
+from dashboard.review.inputs import other_task_hint
 from dashboard.review.patient import lesion_fields, look_for_saved, may_save, patient_fields, saved_before
 from dashboard.review.state import Upload
 from dashboard.review.wording import DECISION_ANCHOR
@@ -178,6 +179,7 @@ def refused(upload: Upload, analysis: Analysis) -> None:
             f"**{escape(upload.name)}**  \n{review_wording.refusal(task, analysis.quality)}", icon=":material/block:"
         )
         st.caption(review_wording.distance(analysis.quality.ood_score, resources.artifact().quality.max_ood_score))
+        other_task_hint(upload)
     if upload.case_id is None:
         return
     st.subheader(wording.KEEP_HEADING, anchor=DECISION_ANCHOR)

@@ -179,6 +179,16 @@ def empty_state() -> None:
     st.markdown(resources.artifact().task.worded(wording.EMPTY))
 
 
+# --- Another task ----------------------------------------------------------------------------------------------------
+
+
+def other_task_hint(upload: Upload) -> None:
+    """That an image which this model refused is one for another task, where a model of that task answers it."""
+    artifact = resources.artifact_that_answers(upload.content, upload.content_sha256)
+    if artifact is not None:
+        st.info(wording.of_another_task(artifact), icon=":material/swap_horiz:")
+
+
 # --- Queue -----------------------------------------------------------------------------------------------------------
 
 

@@ -11,7 +11,7 @@ from dashboard.answer import heatmap_findings
 from dashboard.answer import wording as answer_wording
 from dashboard.answer.bars import class_bars_html, group_bars_html
 from dashboard.answer.viewer import heatmap_viewer
-from dashboard.review import camera, focus, state, wording
+from dashboard.review import camera, focus, inputs, state, wording
 from dashboard.review import evidence as evidence_widgets
 from dashboard.review import facts as facts_widgets
 from dashboard.review.state import Upload
@@ -20,7 +20,7 @@ from dashboard.shell.formats import escape as escape_markdown
 from model.analysis.analyzer import Analysis
 from model.explain.keras_worker import METHODS, WorkerFailed, is_installed
 from model.explain.maps import Explanation, explanation_of
-from model.images.rejection import ImageRejected
+from model.images.rejection import OTHER_TASK, ImageRejected
 from model.inference.artifact import Artifact
 from model.inference.classifier import Prediction
 from model.inference.measured import OperatingPoint
@@ -40,6 +40,8 @@ def analyse(upload: Upload) -> Analysis | None:
         state.keep_progress(upload.case_id, is_refused=True)
         with st.container(key=focus.REFUSED):
             st.warning(wording.rejection(upload.name, rejected), icon=":material/block:")
+        if rejected.reason == OTHER_TASK:
+            inputs.other_task_hint(upload)
         return None
     if analysis.answer is None:
         state.keep_progress(upload.case_id, is_refused=True)

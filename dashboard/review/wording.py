@@ -239,6 +239,15 @@ def refusal(task: Task, quality: Quality) -> str:
     return f"Not answered: {reason[0].lower()}{reason[1:]}"
 
 
+def of_another_task(artifact: Artifact) -> str:
+    """That the model of another task takes an image for one of its own."""
+    other = artifact.task
+    return (
+        f"This looks like an image for the other task, **{other.name}**: its model, {artifact.name} "
+        f"{artifact.version}, takes it for a {other.words.image} like those it knows."
+    )
+
+
 def distance(score: float, limit: float) -> str:
     """How far a refused image is from those that the model knows."""
     return f"Distance from the training images: {score:.2f}; the limit is {limit:.2f}."

@@ -587,6 +587,23 @@ def _outcome(content_sha256: str, max_bytes: int, folder: str, _content: bytes) 
     return outcome
 
 
+def artifact_that_answers(content: bytes, content_sha256: str) -> Artifact | None:
+    """A model of another task that answers an image, to be asked of one that this session's model refused.
+
+    None where no such model is there, or none answers. A forward pass a model at the first call for an image.
+    """
+    others = (one for one in artifacts() if one.task.key != task().key)
+    return next((one for one in others if _is_answered(content_sha256, str(one.folder), content)), None)
+
+
+@st.cache_resource(max_entries=16, show_spinner=False, scope="session")
+def _is_answered(content_sha256: str, folder: str, _content: bytes) -> bool:
+    try:
+        return _analyzer(folder).run(_content).answer is not None
+    except ImageRejected:
+        return False
+
+
 def stability(image_sha256: str, dx: str, analysis: Analysis) -> float:
     """How steady the heatmap of a class of an analysed image is (two more forward passes); see `Analyzer.stability`."""
     return _stability(image_sha256, dx, model_folder(), analysis)

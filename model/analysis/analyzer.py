@@ -22,7 +22,7 @@ from model.images.decoding import open_image
 from model.images.dicom import DicomFacts, kind_name
 from model.images.framing import AS_FRAMED, Framing
 from model.images.reading import OpenedImage
-from model.images.rejection import MAX_BYTES, ImageRejected, Remark, RgbImage
+from model.images.rejection import MAX_BYTES, OTHER_TASK, ImageRejected, Remark, RgbImage
 from model.inference.classifier import Classifier, NetworkOutput, Prediction, predict
 from model.inference.clinical import NO_FACTS, NO_TERMS, PatientFacts
 
@@ -185,7 +185,7 @@ def check_kind(opened: OpenedImage, task: Task) -> None:
     other = next((one for one in TASKS.values() if kind in one.dicom_kinds), task)
     if other.key != task.key and kind not in task.dicom_kinds:
         raise ImageRejected(
-            "other_task",
+            OTHER_TASK,
             f"expected {task.words.images}, received {other.words.images} (DICOM, {kind_name(kind)}); "
             f"ask a model of the task {other.name!r}",
         )

@@ -11,6 +11,8 @@ RgbImage = NDArray[np.uint8]
 # What a reader should know of how an image was read: `profile_ignored`, its colour profile is broken or belongs to
 # another kind of image; `first_page`, the file holds several.
 Remark = Literal["profile_ignored", "first_page"]
+# Reason for refusing a file that says that it shows what another task is about.
+OTHER_TASK = "other_task"
 MAX_BYTES = 20 * 1024 * 1024
 MAX_PIXELS = 50_000_000
 # A case's image is kept without loss, so it may be larger than the upload: three bytes a pixel and a rest.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import re
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +14,7 @@ import pytest
 import model.studies.heatmaps
 from dashboard.evaluation.studies.heatmap_wording import heatmap_meaning
 from dashboard.evaluation.studies.trust_tables import heatmap_differences
-from data.datasets.ham10000 import MASK_FOLDER, load_metadata
+from data.datasets.ham10000 import load_metadata
 from data.datasets.splits import split_by_lesion
 from data.tasks.skin import SKIN
 from model.explain.faithfulness import IOU_THRESHOLDS, centred_gaussian, random_map
@@ -193,14 +192,16 @@ def test_map_is_that_of_the_decided_class(classifier: FakeClassifier, dataset: P
     prior = tuple(0.9999 if index == MEL else 0.0001 / 6 for index in range(7))
     artifact = replace(classifier.artifact, calibration=Calibration(1000.0, (0.0,) * 7, "melanomas", prior))
     (grad_cam,) = measure_image(image, dataset, FakeClassifier(artifact), [GRAD_CAM], False)
-    assert math.isnan(grad_cam.energy_inside) and not grad_cam.points_inside
+    assert grad_cam.place is not None and not grad_cam.has_evidence
+    assert math.isnan(grad_cam.place.energy_inside) and not grad_cam.place.points_inside
 
 
 def test_keras_methods_come_from_the_worker(classifier: FakeClassifier, dataset: Path, image: StudyImage) -> None:
     worker = FakeWorker(Path())
     (score_cam,) = measure_image(image, dataset, classifier, ["Score-CAM"], False, worker)  # type: ignore[arg-type]
     assert worker.calls == [("Score-CAM", MEL)]
-    assert score_cam.energy_inside == 0 and not score_cam.points_inside  # the corner is skin
+    assert score_cam.place is not None
+    assert score_cam.place.energy_inside == 0 and not score_cam.place.points_inside  # the corner is skin
 
 
 def test_mean_leaves_out_what_cannot_be_said() -> None:
@@ -300,12 +301,12 @@ def test_study_as_json() -> None:
 
 
 def test_without_masks_all_but_the_place_is_measured(
-    classifier: FakeClassifier, dataset: Path, image: StudyImage
+    classifier: FakeClassifier, dataset: Path, image: StudyImage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     task = classifier.artifact.task
     unmasked = replace(task, dataset=replace(task.dataset, name="Orchard", has_masks=False))
     classifier.artifact = replace(classifier.artifact, task=unmasked)
-    shutil.rmtree(dataset / MASK_FOLDER)
+    monkeypatch.delattr(model.studies.heatmaps, "load_mask")
     measured = measure_image(image, dataset, classifier, [GRAD_CAM, SPOT], True)
     assert [one.place for one in measured] == [None, None]
     others = [replace(one, image_id="another", lesion_id="another") for one in measured]
