@@ -146,8 +146,8 @@ def _validated(folder: Path, recipe: Recipe, rows: pd.DataFrame, height: int, wi
     from model.measures.metrics import softmax
     from model.networks.architecture import LOGITS_LAYER, build_training_network
     from model.training.batches import load_images
-    from model.training.recipe import class_indices, task_of
-    from model.training.run import NETWORK_FILE, predict_logits
+    from model.training.recipe import NETWORK_FILE, class_indices, task_of
+    from model.training.validation import predict_logits
 
     network = build_training_network(keras.models.load_model(folder / NETWORK_FILE, compile=False), [LOGITS_LAYER])
     names, prepared = list(rows["image_id"]), recipe.preparation

@@ -138,6 +138,15 @@ def build_parser(places: Places | None = None) -> argparse.ArgumentParser:
         default=0.0,
         help="what the network keeps of the weights of the earlier one that --init names, between 0 and 1; default: 0",
     )
+    parser.add_argument(
+        "--teacher",
+        action="append",
+        default=[],
+        help="folder of a finished run; it softens the labels of the images of its fold; may be repeated",
+    )
+    parser.add_argument(
+        "--teacher-share", type=_share, default=0.5, help="of a softened label that its teacher says; default: 0.5"
+    )
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--head-learning-rate", type=float, default=1e-3, help="peak of the phase's cosine schedule")
     parser.add_argument("--low-resolution-learning-rate", type=float, default=5e-4)
@@ -251,6 +260,8 @@ def recipe_from(arguments: argparse.Namespace) -> Recipe:
         crop=arguments.crop,
         contrast=arguments.contrast,
         grade_weight=arguments.grade_weight,
+        teachers=tuple(arguments.teacher),
+        teacher_share=arguments.teacher_share if arguments.teacher else 0.0,
     )
 
 

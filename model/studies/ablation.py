@@ -43,8 +43,8 @@ from model.networks.backbones import BACKBONES
 from model.networks.ensemble import build_ensemble
 from model.training.artifact_writer import DEFAULT_RUNS
 from model.training.batches import load_images
-from model.training.recipe import Recipe, class_indices, read_run, select_rows, task_of, training_prior
-from model.training.run import NETWORK_FILE, loss_weights
+from model.training.recipe import NETWORK_FILE, Recipe, class_indices, read_run, select_rows, task_of, training_prior
+from model.training.run import loss_weights
 from model.training.serving_file import load_member, ready_to_serve, to_litert
 
 Array = NDArray[np.float64]

@@ -22,6 +22,7 @@ from model.inference.artifact import sha256_of
 
 HEIGHT, WIDTH = 192, 256
 RUN_FILE = "run.json"
+NETWORK_FILE = "network.keras"
 
 Sampling = Literal["natural", "sqrt", "balanced"]
 SAMPLINGS: tuple[Sampling, ...] = get_args(Sampling)
@@ -94,6 +95,8 @@ class Recipe:
     crop: Crop = "none"
     contrast: Contrast = "none"
     grade_weight: float = 0.0
+    teachers: tuple[str, ...] = ()
+    teacher_share: float = 0.0
 
     @property
     def preparation(self) -> Preparation:
@@ -345,7 +348,8 @@ def read_run(folder: Path) -> Recipe:
     extra = [ExtraSet(**{**one, "images_by_dx": tuple(one["images_by_dx"])}) for one in stored.pop("extra", ())]
     # Before the branch was an option, a backbone with it had a name of its own.
     backbone = stored.pop("backbone").removeprefix("lesion_")
-    return Recipe(**stored, backbone=backbone, extra=tuple(extra))
+    teachers = tuple(stored.pop("teachers", ()))
+    return Recipe(**stored, backbone=backbone, extra=tuple(extra), teachers=teachers)
 
 
 def training_prior(recipe: Recipe, metadata: pd.DataFrame) -> NDArray[np.float64]:

@@ -18,8 +18,6 @@ from data.datasets.ham10000 import SOURCE, load_metadata
 from data.tasks.known import DEFAULT_TASK
 from model.images.rejection import RgbImage
 from model.inference.artifact import Artifact, load_artifact
-from model.measures.metrics import accuracy, balanced_accuracy, macro_auroc, softmax
-from model.measures.ordinal import nearest_grade, quadratic_weighted_kappa
 from model.networks.architecture import (
     ATTENTION_LAYER,
     CLASS_MAPS_LAYER,
@@ -40,6 +38,7 @@ from model.training.batches import load_images, load_masks, training_batches
 from model.training.checkpoints import Checkpoints, Progress
 from model.training.phases import HEAD, Epoch, Phase, epochs_to_average, plan_epochs
 from model.training.recipe import (
+    NETWORK_FILE,
     RUN_FILE,
     Recipe,
     RunMismatch,
@@ -54,18 +53,20 @@ from model.training.recipe import (
     training_rows,
     uses_masks,
 )
+from model.training.teachers import softened
+from model.training.validation import validate
 
-NETWORK_FILE = "network.keras"
 HISTORY_FILE = "history.csv"
 
 
 @dataclass(frozen=True)
 class Part:
-    """Images of one part of the split at one size, with their metadata; an empty mask is one not known."""
+    """Images of one part of the split at one size, their metadata and labels; an empty mask is one not known."""
 
     images: RgbImage
     masks: NDArray[np.uint8] | None
     rows: pd.DataFrame
+    targets: NDArray[np.float32]
 
 
 def loss_weights(recipe: Recipe) -> dict[str, float]:
@@ -188,34 +189,6 @@ class _BatchWatcher(keras.callbacks.Callback):
             self._checkpoints.save(self.model, self._progress)
 
 
-def validate(
-    network: keras.Model, images: RgbImage, class_indices: NDArray[np.int64], is_ordinal: bool = False
-) -> dict[str, float]:
-    """Loss, accuracy, macro AUROC and balanced accuracy (prior-corrected decisions are `model.evaluate`'s business).
-
-    Of grades also the quadratic weighted kappa of the grade nearest to the expected one.
-    """
-    logits = predict_logits(network, images)
-    probabilities = softmax(logits)
-    likelihood = probabilities[np.arange(len(logits)), class_indices]
-    nearest = nearest_grade(probabilities)
-    classes = logits.shape[1]
-    of_grades = {"val_weighted_kappa": quadratic_weighted_kappa(class_indices, nearest, classes)} if is_ordinal else {}
-    return {
-        "val_loss": float(-np.log(np.maximum(likelihood, 1e-12)).mean()),
-        "val_accuracy": accuracy(class_indices, logits.argmax(axis=1)),
-        "val_auc": macro_auroc(class_indices, probabilities),
-        "val_balanced_accuracy": balanced_accuracy(class_indices, logits.argmax(axis=1), classes),
-        **of_grades,
-    }
-
-
-def predict_logits(network: keras.Model, images: RgbImage, batch_size: int = 64) -> NDArray[np.float64]:
-    """(N, C) float64 logits of (N, H, W, 3) uint8 images."""
-    batches = [images[start : start + batch_size].astype(np.float32) for start in range(0, len(images), batch_size)]
-    return np.concatenate([network.predict_on_batch(batch)[LOGITS_LAYER] for batch in batches]).astype(np.float64)
-
-
 def train(recipe: Recipe, folder: Path, is_resumed: bool, checkpoint_minutes: float, logs: Path | None = None) -> Path:
     """Run or resume a training; writes `network.keras`, `history.csv`, `run.json` into `folder`.
 
@@ -231,7 +204,7 @@ def train(recipe: Recipe, folder: Path, is_resumed: bool, checkpoint_minutes: fl
 
     Raises:
         RunMismatch: the folder holds a run and `is_resumed` is false, or a run of another recipe; the network is to
-            keep a share of an earlier one and there is none; or see `start_network`.
+            keep a share of an earlier one and there is none; or see `start_network`, `softened`.
         WeightsMismatch: see `start_network`.
         DatasetError: the dataset folder is not shaped like HAM10000, or an extra set cannot join it
             (`model.training.recipe.extra_rows`).
@@ -240,6 +213,7 @@ def train(recipe: Recipe, folder: Path, is_resumed: bool, checkpoint_minutes: fl
         raise RunMismatch(f"expected an earlier run or an artifact to keep a share of, received init {recipe.init}")
     metadata = load_metadata(Path(recipe.dataset), labelled_task(recipe).codes)
     rows = training_rows(metadata, recipe), select_rows(metadata, recipe)[1]
+    codes = task_of(recipe).codes
     _refuse_another_run(folder, recipe, is_resumed)
     keras.utils.set_random_seed(recipe.seed)
     epochs = plan_epochs(recipe)
@@ -249,12 +223,13 @@ def train(recipe: Recipe, folder: Path, is_resumed: bool, checkpoint_minutes: fl
     restored = checkpoints.restore() if is_resumed else None
     network, progress = restored or (start_network(recipe), Progress(0, 0, []))
     _claim(folder, recipe)  # only now: data or weights that cannot be used must not leave a run behind
+    targets = softened(labels(rows[0], codes), rows[0], metadata, recipe), labels(rows[1], codes)
     done = progress.epoch * steps_per_epoch + progress.step
     with tqdm(total=len(epochs) * steps_per_epoch, initial=done, unit="batch", desc="training", mininterval=1.0) as bar:
         parts: tuple[Part, Part] | None = None
         for epoch in epochs[progress.epoch :]:
             if parts is None or parts[0].images.shape[1] != epoch.phase.height:
-                parts = _load_parts(rows, recipe, epoch.phase)
+                parts = _load_parts(rows, targets, recipe, epoch.phase)
             if epoch.is_first and progress.step == 0:
                 compile_for(network, recipe, epoch.phase, steps_per_epoch * epoch.phase.epochs)
             _run_epoch(network, recipe, epoch, parts, progress, _BatchWatcher(bar, checkpoints, progress))
@@ -303,7 +278,12 @@ def _drawn(training: pd.DataFrame, recipe: Recipe, epoch: int) -> NDArray[np.int
     return draw_epoch(classes, recipe.sampling, recipe.seed, epoch, is_extra, recipe.extra_share)
 
 
-def _load_parts(rows: tuple[pd.DataFrame, pd.DataFrame], recipe: Recipe, phase: Phase) -> tuple[Part, Part]:
+def _load_parts(
+    rows: tuple[pd.DataFrame, pd.DataFrame],
+    targets: tuple[NDArray[np.float32], NDArray[np.float32]],
+    recipe: Recipe,
+    phase: Phase,
+) -> tuple[Part, Part]:
     dataset, size = Path(recipe.dataset), (phase.height, phase.width)
     training, validation = (list(part["image_id"]) for part in rows)
     extra = [Path(extra.folder) for extra in recipe.extra]
@@ -312,8 +292,9 @@ def _load_parts(rows: tuple[pd.DataFrame, pd.DataFrame], recipe: Recipe, phase: 
             load_images(dataset, training, *size, extra, recipe.preparation),
             _load_masks(recipe, training, size) if uses_masks(recipe) else None,
             rows[0],
+            targets[0],
         ),
-        Part(load_images(dataset, validation, *size, preparation=recipe.preparation), None, rows[1]),
+        Part(load_images(dataset, validation, *size, preparation=recipe.preparation), None, rows[1], targets[1]),
     )
 
 
@@ -338,7 +319,7 @@ def _run_epoch(
     batches = training_batches(
         training.images,
         training.masks,
-        labels(training.rows, task.codes),
+        training.targets,
         _drawn(training.rows, recipe, epoch.number),
         recipe.batch_size,
         recipe.seed * 1000 + epoch.number,

@@ -214,7 +214,8 @@ def training_section(runs: Runs, init_label: str | None) -> dict[str, Any]:
     return {
         "data": ", ".join(part for part in (dataset.name, dataset.reference) if part),
         "recipe": {**asdict(recipe), "dataset": dataset.name, "init": init}
-        | {"extra": [{**asdict(extra), "folder": Path(extra.folder).name} for extra in recipe.extra]},
+        | {"extra": [{**asdict(extra), "folder": Path(extra.folder).name} for extra in recipe.extra]}
+        | {"teachers": [Path(teacher).name for teacher in recipe.teachers]},
         "training": part_of(rows, TRAINING),
         "training_images_by_dx": {dx: int(count) for dx, count in rows["dx"].value_counts().sort_index().items()},
         "epochs_by_fold": {

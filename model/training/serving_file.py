@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import tempfile
 import zipfile
 from pathlib import Path
 
+import h5py
 import keras
 import numpy as np
 import tensorflow as tf
@@ -13,8 +15,7 @@ import tensorflow as tf
 from model.inference.artifact import KERAS_FILE, SIGNATURE
 from model.networks.architecture import build_serving_network, fix_input_size
 from model.networks.folding import fold_batch_norm
-from model.training.recipe import RunMismatch
-from model.training.run import NETWORK_FILE
+from model.training.recipe import NETWORK_FILE, RunMismatch
 
 
 def load_member(run: Path, height: int, width: int) -> keras.Model:
@@ -43,16 +44,40 @@ def ready_to_serve(network: keras.Model) -> keras.Model:
 
 
 def save_keras(network: keras.Model, path: Path) -> None:
-    """Save a network as a .keras file, compressed: half of the bits of weights rounded to half precision are zero.
+    """Save a network as a .keras file: weights rounded to half precision are stored so, and all of it is compressed.
 
-    Level 4: on the skin model's weights level 9 takes six times as long and leaves 5 % less.
+    Keras reads them into the single precision they are computed in. Level 4: on the skin model's weights level 9 takes
+    six times as long and leaves 5 % less.
     """
     with tempfile.TemporaryDirectory() as folder:
         plain = Path(folder) / KERAS_FILE
         network.save(plain)
         with zipfile.ZipFile(plain) as source, zipfile.ZipFile(path, "w") as file:
             for name in source.namelist():
-                file.writestr(zipfile.ZipInfo(name), source.read(name), zipfile.ZIP_DEFLATED, compresslevel=4)
+                content = source.read(name)
+                halved = _halved(content) if name.endswith(".h5") else content
+                file.writestr(zipfile.ZipInfo(name), halved, zipfile.ZIP_DEFLATED, compresslevel=4)
+
+
+def _halved(weights: bytes) -> bytes:
+    """An HDF5 file with those arrays in half precision that lose nothing by it."""
+    halved = io.BytesIO()
+    with h5py.File(io.BytesIO(weights)) as source, h5py.File(halved, "w") as target:
+        _copy_halved(source, target)
+    return halved.getvalue()
+
+
+def _copy_halved(source: h5py.Group, target: h5py.Group) -> None:
+    target.attrs.update(source.attrs)
+    for name, item in source.items():
+        if isinstance(item, h5py.Group):
+            _copy_halved(item, target.create_group(name))
+            continue
+        values = item[()]
+        # Norms that cannot be folded keep their precision, and may lie beyond half precision's range.
+        with np.errstate(over="ignore"):
+            half = values.astype(np.float16)
+        target.create_dataset(name, data=half if np.array_equal(half, values) else values).attrs.update(item.attrs)
 
 
 def to_litert(network: keras.Model, height: int, width: int) -> bytes:

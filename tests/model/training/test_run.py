@@ -492,14 +492,15 @@ def test_export_chooses_for_other_clinics_as_well(
 
 def test_images_of_an_extra_set_are_loaded_after_the_dataset_s_with_empty_masks(dataset: Path, tmp_path: Path) -> None:
     from model.training.phases import Phase
-    from model.training.recipe import select_rows, training_rows
+    from model.training.recipe import labels, select_rows, training_rows
     from model.training.run import _load_parts
 
     extra = write_extra_set(tmp_path / "extra", dataset)
     recipe = recipe_of(dataset, "--extra", str(extra), "--limit", "8")
     metadata, low = load_metadata(dataset), Phase("low", 1, 96, 128, "image", False, 1e-3)
     rows = training_rows(metadata, recipe), select_rows(metadata, recipe)[1]
-    training, _ = _load_parts(rows, recipe, low)
+    targets = labels(rows[0], SKIN.codes), labels(rows[1], SKIN.codes)
+    training, _ = _load_parts(rows, targets, recipe, low)
     assert training.masks is not None
     assert len(training.images) == len(training.masks) == len(training.rows) == 8 + 7
     assert training.rows["source"].tolist() == [""] * 8 + ["extra"] * 7
@@ -509,4 +510,4 @@ def test_images_of_an_extra_set_are_loaded_after_the_dataset_s_with_empty_masks(
     (extra / "images" / f"{pd.read_csv(extra / 'HAM10000_metadata.csv')['image_id'][0]}.jpg").unlink()
 
     with pytest.raises(DatasetError, match=f"in {dataset} or {extra}"):
-        _load_parts(rows, recipe, low)
+        _load_parts(rows, targets, recipe, low)
