@@ -23,7 +23,7 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 from data.datasets.ham10000 import DatasetError
-from model.training.artifact_writer import DEFAULT_RUNS, VIEWS, export
+from model.training.export.artifact_writer import DEFAULT_RUNS, VIEWS, export
 from model.training.recipe import RunMismatch, read_run
 
 WEIGHTS = Path("model/weights")

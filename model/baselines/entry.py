@@ -26,6 +26,8 @@ from model.inference.artifact import HISTORY_FILE, SIGNATURE, TEST_PREDICTIONS_F
 from model.inference.calibration import fit_calibration
 from model.training.batches import load_images
 from model.training.environment import created_by, environment_of
+from model.training.export.scoring import Scored, predictions_table, score
+from model.training.export.sections import LOCKED_TEST, OUT_OF_FOLD, part_of, points_section
 from model.training.recipe import (
     Recipe,
     class_indices,
@@ -37,8 +39,6 @@ from model.training.recipe import (
     select_rows,
     task_of,
 )
-from model.training.scoring import Scored, predictions_table, score
-from model.training.sections import LOCKED_TEST, OUT_OF_FOLD, part_of, points_section
 
 # Timed after one answer that is not counted.
 TIMED_ANSWERS = 50
@@ -104,7 +104,7 @@ def _open_network(run: Path, scratch: Path, dataset: Path | None) -> Finished:
 
     from model.networks.backbones import BACKBONES
     from model.networks.ensemble import build_ensemble
-    from model.training.serving_file import load_member, to_litert
+    from model.training.export.serving_file import load_member, to_litert
 
     recipe = read_run(run)
     folder, size, task = dataset or Path(recipe.dataset), (recipe.height, recipe.width), task_of(recipe)

@@ -221,7 +221,7 @@ def build_embedder(recipe: TreesRecipe) -> bytes:
     from model.networks.architecture import build_network
     from model.networks.backbones import BACKBONES
     from model.networks.ensemble import build_ensemble
-    from model.training.serving_file import ready_to_serve, to_litert
+    from model.training.export.serving_file import ready_to_serve, to_litert
 
     backbone, size = BACKBONES[EMBEDDER], (recipe.height, recipe.width)
     init = None if recipe.init == "none" else recipe.init

@@ -41,11 +41,11 @@ from model.measures.metrics import balanced_accuracy, macro_auroc, mean_of_finit
 from model.networks.architecture import build_training_network, fix_input_size
 from model.networks.backbones import BACKBONES
 from model.networks.ensemble import build_ensemble
-from model.training.artifact_writer import DEFAULT_RUNS
 from model.training.batches import load_images
+from model.training.export.artifact_writer import DEFAULT_RUNS
+from model.training.export.serving_file import load_member, ready_to_serve, to_litert
 from model.training.recipe import NETWORK_FILE, Recipe, class_indices, read_run, select_rows, task_of, training_prior
 from model.training.run import loss_weights
-from model.training.serving_file import load_member, ready_to_serve, to_litert
 
 Array = NDArray[np.float64]
 View = Callable[[RgbImage], RgbImage]

@@ -107,7 +107,7 @@ def write_networks(artifact: Artifact, folds: Iterable[int], folder: Path) -> di
     import keras
 
     from model.networks.ensemble import some_of
-    from model.training.serving_file import to_litert
+    from model.training.export.serving_file import to_litert
 
     ensemble = keras.models.load_model(artifact.keras_path, compile=False)
     description, written = artifact.description, {}

@@ -1,1 +1,1 @@
-"""From a dataset to an artifact: recipe, batches, runs, scoring, what the manifest states."""
+"""From a dataset to an artifact: recipe, batches, teachers, runs; `export` writes what they came to."""

@@ -39,7 +39,7 @@ from model.inference.artifact import (
 from model.inference.clinical import AGE_KNOTS
 from model.inference.manifest import SCHEMA_VERSION
 from model.settings import variables_of
-from model.training.card import INTENDED_USE, NOT_TESTED
+from model.training.export.card import INTENDED_USE, NOT_TESTED
 
 ROOT = Path(__file__).resolve().parents[2]
 LESIONS_PER_CLASS = 6

@@ -140,7 +140,7 @@ CLINICAL_TITLE = "With and without what is known of the patient"
 CLINICAL_HEADERS = ("measure", "image alone", "with age and site", "gain, paired")
 NOT_TRIED = "Nothing else was tried: a single fold leaves no images to try it on."
 NOT_TRIED_ANEW = "Nothing else was tried: the sets are made as those of the model that this one derives from."
-# What export calls the images that it chooses on (`model.training.sections`).
+# What export calls the images that it chooses on (`model.training.export.sections`).
 OUT_OF_FOLD = "out of fold"
 
 

@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
 
 from data.datasets.aptos2019 import write_folder
 from data.datasets.ham10000 import NOT_TOLD_FROM, load_metadata
@@ -19,34 +18,10 @@ from data.tasks.retina import RETINA
 from model.images.framing import Preparation
 from model.inference.artifact import Artifact, load_artifact
 from model.predict import main as predict
-from tests.support.files.fundus import fundus
+from tests.support.files.eyes import QUICK_OPTIONS, drawn_source
 
 # TensorFlow, Keras and their dependencies warn of their own deprecations; ours would still fail elsewhere.
 pytestmark = [pytest.mark.tensorflow, pytest.mark.filterwarnings("default")]
-
-EYES_A_GRADE = 9
-OPTIONS = ("--task", "retina", "--crop", "circle", "--contrast", "local_average", "--grade-weight", "0.5")
-OPTIONS += ("--backbone", "tiny", "--init", "none", "--limit", "24", "--batch-size", "8", "--height", "64")
-OPTIONS += ("--width", "64", "--head-epochs", "0", "--low-resolution-epochs", "0", "--middle-resolution-epochs", "0")
-OPTIONS += ("--full-resolution-epochs", "1")
-
-
-def drawn_source(folder: Path) -> Path:
-    """A folder like APTOS 2019's: the higher the grade, the more dark spots; one eye is in it twice, graded apart."""
-    images = folder / "train_images"
-    images.mkdir(parents=True)
-    rows = []
-    for grade in range(len(RETINA.codes)):
-        for eye in range(EYES_A_GRADE):
-            seed = grade * EYES_A_GRADE + eye
-            pixels, generator = fundus(120, 160, 55, seed=seed).copy(), np.random.default_rng(seed)
-            for row, column in generator.integers(40, 80, (3 * grade, 2)):
-                pixels[row : row + 5, column : column + 5] //= 3
-            Image.fromarray(pixels).save(images / f"{grade}{eye}.png")
-            rows.append((f"{grade}{eye}", grade))
-    (images / "again.png").write_bytes((images / "20.png").read_bytes())
-    pd.DataFrame([*rows, ("again", 3)], columns=["id_code", "diagnosis"]).to_csv(folder / "train.csv", index=False)
-    return folder
 
 
 @pytest.fixture(scope="module", params=["drawn", "real"])
@@ -72,7 +47,7 @@ def artifact(dataset: Path) -> Artifact:
     run, output = str(dataset.with_name("run")), str(dataset.with_name("artifact"))
     with pytest.MonkeyPatch.context() as patch, untraced():
         patch.setitem(BACKBONES, TINY.name, TINY)
-        assert train(["--dataset", str(dataset), "--run", run, *OPTIONS]) == 0
+        assert train(["--dataset", str(dataset), "--run", run, *QUICK_OPTIONS]) == 0
         assert export(["--run", run, "--output", output]) == 0
     return load_artifact(Path(output))
 

@@ -249,7 +249,7 @@ def test_export_says_what_is_wrong(
 
 
 def test_card_of_a_task_without_its_own_speaks_of_that_task() -> None:
-    from model.training.card import INTENDED_USE, card_of
+    from model.training.export.card import INTENDED_USE, card_of
 
     assert card_of(SKIN).intended_use == INTENDED_USE
     card = card_of(RETINA)

@@ -11,7 +11,7 @@ import pytest
 from data.datasets.ham10000 import NOT_TOLD_FROM, load_metadata
 from data.datasets.splits import split_by_lesion
 from data.tasks.retina import RETINA
-from tests.model.training.test_grades import OPTIONS, drawn_source
+from tests.support.files.eyes import QUICK_OPTIONS, drawn_source
 
 pytestmark = [pytest.mark.tensorflow, pytest.mark.filterwarnings("default")]
 SHARE = 0.25
@@ -36,7 +36,7 @@ def teacher(dataset: Path) -> Path:
     run = dataset.with_name("teacher")
     with pytest.MonkeyPatch.context() as patch, untraced():
         patch.setitem(BACKBONES, TINY.name, TINY)
-        assert train(["--dataset", str(dataset), "--run", str(run), "--validation-fold", "1", *OPTIONS]) == 0
+        assert train(["--dataset", str(dataset), "--run", str(run), "--validation-fold", "1", *QUICK_OPTIONS]) == 0
     return run
 
 
@@ -80,7 +80,7 @@ def test_a_run_learns_from_its_teacher_and_says_so(dataset: Path, teacher: Path)
     run = dataset.with_name("pupil")
     with pytest.MonkeyPatch.context() as patch, untraced():
         patch.setitem(BACKBONES, TINY.name, TINY)
-        words = ["--dataset", str(dataset), "--run", str(run), "--teacher", str(teacher), *OPTIONS]
+        words = ["--dataset", str(dataset), "--run", str(run), "--teacher", str(teacher), *QUICK_OPTIONS]
         assert train(words) == 0
     assert read_run(run).teachers == (str(teacher),)
     assert read_run(run).teacher_share == 0.5

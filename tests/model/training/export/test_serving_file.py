@@ -5,17 +5,16 @@ from __future__ import annotations
 import zipfile
 from pathlib import Path
 
-import keras
 import numpy as np
 import pytest
-
-from model.training.serving_file import save_keras
 
 pytestmark = [pytest.mark.tensorflow, pytest.mark.filterwarnings("default")]
 
 
-def rounded_network() -> keras.Model:
+def rounded_network():  # type: ignore[no-untyped-def]
     """A convolution rounded to half precision, and a norm whose moments no half precision holds."""
+    import keras
+
     image = keras.Input((8, 8, 3), name="image")
     filtered = keras.layers.Conv2D(64, 5, name="filter")(image)
     network = keras.Model(image, keras.layers.BatchNormalization(name="norm")(filtered))
@@ -27,6 +26,10 @@ def rounded_network() -> keras.Model:
 
 
 def test_every_weight_comes_back_bit_for_bit(tmp_path: Path) -> None:
+    import keras
+
+    from model.training.export.serving_file import save_keras
+
     network = rounded_network()
     save_keras(network, tmp_path / "model.keras")
     restored = keras.models.load_model(tmp_path / "model.keras", compile=False)
@@ -36,6 +39,8 @@ def test_every_weight_comes_back_bit_for_bit(tmp_path: Path) -> None:
 
 
 def test_rounded_weights_take_two_bytes(tmp_path: Path) -> None:
+    from model.training.export.serving_file import save_keras
+
     network = rounded_network()
     network.save(tmp_path / "plain.keras")
     save_keras(network, tmp_path / "model.keras")

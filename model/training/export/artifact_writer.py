@@ -42,13 +42,11 @@ from model.inference.calibration import Calibration, fit_calibration
 from model.inference.manifest import SCHEMA_VERSION
 from model.networks.backbones import BACKBONES
 from model.networks.ensemble import build_ensemble
-from model.training.card import card_of
 from model.training.environment import created_by
-from model.training.history import lineage, write_history
-from model.training.limits import quality_section
-from model.training.recipe import RunMismatch, class_indices, read_run, select_rows, task_of, training_prior
-from model.training.scoring import Scored, joined, predictions_table, score
-from model.training.sections import (
+from model.training.export.card import card_of
+from model.training.export.limits import quality_section
+from model.training.export.scoring import Scored, joined, predictions_table, score
+from model.training.export.sections import (
     LOCKED_TEST,
     OUT_OF_FOLD,
     TRAINING,
@@ -69,7 +67,9 @@ from model.training.sections import (
     split_section,
     training_section,
 )
-from model.training.serving_file import load_member, save_keras, to_litert
+from model.training.export.serving_file import load_member, save_keras, to_litert
+from model.training.history import lineage, write_history
+from model.training.recipe import RunMismatch, class_indices, read_run, select_rows, task_of, training_prior
 
 NEIGHBOUR_DIMENSIONS = 64
 VIEWS = 1

@@ -9,8 +9,8 @@ import numpy as np
 
 from model.analysis.quality import Gate
 from model.inference.artifact import QualityLimits
-from model.training.scoring import Scored
-from model.training.sections import OUT_OF_FOLD, TRAINING, elsewhere_part, part_of
+from model.training.export.scoring import Scored
+from model.training.export.sections import OUT_OF_FOLD, TRAINING, elsewhere_part, part_of
 
 # Of the held-out images of the dataset, and of other clinics, so many are answered.
 GATE_ACCEPTANCE = 0.97

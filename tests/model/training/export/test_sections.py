@@ -58,7 +58,7 @@ def expect_same(measured: Any, stated: Any) -> None:
 def test_thresholds_and_prediction_sets_are_those_of_the_manifest(
     artifact: Artifact, out_of_fold: pd.DataFrame, test_predictions: pd.DataFrame, elsewhere: pd.DataFrame | None
 ) -> None:
-    from model.training.sections import conformal_section, points_section
+    from model.training.export.sections import conformal_section, points_section
 
     points = choose_operating_points(cohort_of(out_of_fold, SKIN), cohort_of(test_predictions, SKIN))
     expect_same(to_plain(points_section(points)), artifact.manifest["operating_points"])
@@ -67,8 +67,8 @@ def test_thresholds_and_prediction_sets_are_those_of_the_manifest(
 
 
 def test_what_is_measured_and_said_is_that_of_the_manifest(artifact: Artifact, test_predictions: pd.DataFrame) -> None:
-    from model.training.card import card_of
-    from model.training.sections import decision, input_section, licence, metrics_section, reliability_section
+    from model.training.export.card import card_of
+    from model.training.export.sections import decision, input_section, licence, metrics_section, reliability_section
 
     manifest = artifact.manifest
     measured = to_plain(metrics_section(test_predictions, SKIN, manifest["metrics"]["split"]))

@@ -37,9 +37,9 @@ from model.inference.conformal import (
 from model.inference.conformal import METHODS as CONFORMAL_METHODS
 from model.inference.measured import OperatingPoint, lowest_threshold
 from model.measures.metrics import Array
+from model.training.export.scoring import Scored
 from model.training.history import epochs_by_phase, lineage
 from model.training.recipe import Recipe, network_name, read_run, select_rows, task_of
-from model.training.scoring import Scored
 
 # A class map that peaks below all but so many of the predicted classes' maps shows no positive evidence.
 WEAK_EVIDENCE_SHARE = 0.01

@@ -52,7 +52,7 @@ def test_history_begins_with_that_of_the_artifact_s_network(tmp_path: Path) -> N
 
 
 def test_artifact_that_runs_went_on_from_is_not_written_over(tmp_path: Path) -> None:
-    from model.training.artifact_writer import export
+    from model.training.export.artifact_writer import export
     from model.training.recipe import RunMismatch
     from tests.support.tiny_dataset import write_tiny_dataset
 
