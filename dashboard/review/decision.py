@@ -194,7 +194,7 @@ def refused(upload: Upload, analysis: Analysis) -> None:
 @st.fragment
 def _form_without_answer(upload: Upload, case_id: UUID, analysis: Analysis, task: Task) -> None:
     """A fragment: choosing redraws the form and nothing else."""
-    st.caption(wording.KEEP_INTRO)
+    st.caption(task.worded(wording.KEEP_INTRO))
     read_column, patient_column, lesion_column = st.columns(3, gap="medium")
     with read_column:
         read = _read(case_id, task)

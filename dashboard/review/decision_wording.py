@@ -59,13 +59,14 @@ REFERENCE_KEPT = (
     "Kept as typed with the case, for your organisation only; searched by a keyed hash; never written to a log."
 )
 SAME_PATIENT = "Same patient as the image before"
-EARLIER_LABEL = "Same lesion as an earlier case"
-NEW_LESION = "No, a lesion that is not in the log"
+# Templates of `Task.worded`, as SAVE_AGAIN, its help and KEEP_INTRO.
+EARLIER_LABEL = "Same {subject} as an earlier case"
+NEW_LESION = "No, {a_subject} that is not in the log"
 NO_EARLIER = "No earlier case has this reference."
 NOTE_HELP = f"At most {MAX_TEXT:,} characters. Do not write names here."
 OPEN_EARLIER = "Open that case"
-SAVE_AGAIN = "Save this image again, as the same lesion"
-SAVE_AGAIN_HELP = "The new case joins the lesion of the earlier one, and the lesion is counted once."
+SAVE_AGAIN = "Save this image again, as the same {subject}"
+SAVE_AGAIN_HELP = "The new case joins the {subject} of the earlier one, and the {subject} is counted once."
 SAVE, SAVE_HELP = "Save case", "Image, answer, both reads and what you typed; none of it is stored before."
 SAVE_AND_NEXT = "Save and next"
 CHANGE_DECISION = "Change decision"
@@ -74,7 +75,7 @@ KEPT = "What you typed is still here."
 
 KEEP_HEADING = "Keep it without an answer"
 KEEP_INTRO = (
-    "Your diagnosis, plan and note are kept with the image and the reason above. The AI gave no answer, so none is "
+    "Your {label}, plan and note are kept with the image and the reason above. The AI gave no answer, so none is "
     "kept: no probability, no heatmap."
 )
 KEEP, KEEP_HELP = (
@@ -106,7 +107,8 @@ def saved_before(cases: Sequence[CaseSummary], is_told: bool) -> str:
     if is_told:
         decided = diagnosis_markdown(TASKS[newest.task], Decision(newest.dx, newest.plan, other=newest.other))
         return f"**{when} as {decided}** by {escape(newest.saved_by)}.{count}"
-    return f"**{when}** by {escape(newest.saved_by)}. The diagnosis is shown after your own read.{count}"
+    label = TASKS[newest.task].words.label
+    return f"**{when}** by {escape(newest.saved_by)}. The {label} is shown after your own read.{count}"
 
 
 def same_patient_help(patient: Patient) -> str:

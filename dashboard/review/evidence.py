@@ -210,7 +210,8 @@ def _class_selectbox(label: str, options: tuple[str, ...], dx: str, task: Task, 
 
 def _contrast_panel(analysis: Analysis) -> None:
     """Where the image speaks for one class rather than another; drawn when it is opened."""
-    with st.expander(wording.CONTRAST_HEADING, key=CONTRAST_PANEL, on_change="rerun") as panel:
+    heading = analysis.answered.prediction.task.worded(wording.CONTRAST_HEADING)
+    with st.expander(heading, key=CONTRAST_PANEL, on_change="rerun") as panel:
         if panel.open:
             _contrast(analysis)
 

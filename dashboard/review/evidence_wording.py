@@ -44,7 +44,7 @@ _STABILITY_HELP = (
     "*Mean Pearson correlation of the heatmap with those of two copies, shifted by {pixels} pixels of the network's "
     "input down and right, or up and left, and shifted back.*"
 )
-CONTRAST_HEADING = "Why one diagnosis rather than another"
+CONTRAST_HEADING = "Why one {label} rather than another"
 CONTRAST_LIMITS = (
     "The colours show where the image moved the two scores of the networks apart, not which of the two is right. "
     "The {standout} also depends on how common each {label} is; the colours do not."

@@ -13,6 +13,7 @@ from dashboard.review import state
 from dashboard.review.state import Upload
 from dashboard.shell import resources
 from data.cases.case import SITES
+from data.tasks.task import SITE
 from model.analysis.analyzer import Analysis
 from model.inference.clinical import MAX_AGE, NO_TERMS, UNKNOWN, PatientFacts
 
@@ -59,21 +60,23 @@ def facts_popover(upload: Upload, *, is_saved: bool = False, is_answered: bool =
         is_answered: whether there is an answer that they can move.
     """
     owner, facts = _owner(upload), stated(upload)  # first: it sets what the fields start with
-    with st.popover(wording.HEADING, icon=":material/person:", width="stretch", key=_key(owner, "facts")):
+    task = resources.artifact().task
+    with st.popover(wording.heading(task), icon=":material/person:", width="stretch", key=_key(owner, "facts")):
         st.caption(wording.intro(resources.artifact().manifest.get("clinical")) if is_answered else wording.KEPT)
         st.number_input(
             "Age, years", 0, MAX_AGE, value=None, key=_key(owner, "age"), disabled=is_saved, persist_state="session"
         )
-        st.pills(
-            "Body site",
-            SITES,
-            required=True,
-            format_func=site_name,
-            key=_key(owner, "site"),
-            wrap=True,
-            disabled=is_saved,
-            persist_state="session",
-        )
+        if SITE in task.facts:
+            st.pills(
+                "Body site",
+                SITES,
+                required=True,
+                format_func=site_name,
+                key=_key(owner, "site"),
+                wrap=True,
+                disabled=is_saved,
+                persist_state="session",
+            )
         if is_saved:
             st.caption(wording.SAVED)
     st.caption(wording.used(facts, is_of_use=is_answered and resources.artifact().clinical != NO_TERMS))

@@ -7,9 +7,9 @@ from typing import Any
 
 from dashboard.answer.patient import site_name
 from dashboard.shell.glossary import accuracy_gain
+from data.tasks.task import SITE, Task
 from model.inference.clinical import UNKNOWN, PatientFacts
 
-HEADING = "Age and body site"
 SAVED = "The case is saved, and its answer with it. Facts are corrected on the Cases page; the answer stays as it was."
 KEPT = "Optional. Kept with the case."
 NO_TERMS = "Kept with the case. This model answers from the image alone."
@@ -38,9 +38,15 @@ def used(facts: PatientFacts, *, is_of_use: bool) -> str:
     return f"The answer takes into account: {stated}." if stated else "The answer is based on the image alone."
 
 
-def kept(facts: PatientFacts) -> str:
+def heading(task: Task) -> str:
+    """What may be stated."""
+    return "Age and body site" if SITE in task.facts else "Age"
+
+
+def kept(facts: PatientFacts, task: Task) -> str:
     """What is saved of them, and where they are stated."""
-    return f"{HEADING}: {described(facts) or 'not stated'}. They can be stated beside the answer."
+    they = "They" if SITE in task.facts else "It"
+    return f"{heading(task)}: {described(facts) or 'not stated'}. {they} can be stated beside the answer."
 
 
 def described(facts: PatientFacts) -> str:

@@ -51,13 +51,13 @@ def patient_fields(upload: Upload, case_id: UUID) -> Patient:
         st.session_state[sex_key] = "unknown" if said is None else said.sex
     sex = sex_field(form)
     facts = facts_widgets.stated(upload)
-    st.caption(facts_wording.kept(facts))
+    st.caption(facts_wording.kept(facts, resources.artifact().task))
     return Patient(reference, facts.age, sex)
 
 
 def lesion_fields(upload: Upload, case_id: UUID) -> Lesion:
     """Which lesion, its side, and a note; the body site stands beside the answer, which it moves."""
-    st.markdown("**Lesion**")
+    st.markdown(f"**{resources.artifact().task.words.subject.capitalize()}**")
     earlier = state.progress(case_id).saved_before
     lesion_id = earlier[0].lesion_id if earlier else _lesion_id(case_id)
     # Not as its default: an earlier case of the same lesion may set it.
@@ -146,7 +146,8 @@ def may_save(case_id: UUID) -> bool:
     """Whether the image is in no case yet, or the user wants another case of it."""
     if not state.progress(case_id).saved_before:
         return True
-    return st.checkbox(wording.SAVE_AGAIN, key=f"again_{case_id}", help=wording.SAVE_AGAIN_HELP)
+    worded = resources.artifact().task.worded
+    return st.checkbox(worded(wording.SAVE_AGAIN), key=f"again_{case_id}", help=worded(wording.SAVE_AGAIN_HELP))
 
 
 # --- Earlier cases ---------------------------------------------------------------------------------------------------
@@ -162,11 +163,12 @@ def _lesion_id(case_id: UUID) -> UUID:
     if not earlier:
         st.caption(wording.NO_EARLIER)
         return case_id
+    worded = resources.artifact().task.worded
     return st.selectbox(
-        wording.EARLIER_LABEL,
+        worded(wording.EARLIER_LABEL),
         [case_id, *earlier],
         format_func=lambda lesion_id: (
-            wording.earlier_lesion(earlier[lesion_id]) if lesion_id in earlier else wording.NEW_LESION
+            wording.earlier_lesion(earlier[lesion_id]) if lesion_id in earlier else worded(wording.NEW_LESION)
         ),
         key=_key(case_id, "lesion"),
         on_change=_take_place,

@@ -135,7 +135,7 @@ _SET_METHODS: dict[str, str] = {
 
 def title(task: Task) -> str:
     """What the page is for."""
-    return f"Review a {task.words.subject}"
+    return f"Review {task.a_subject}"
 
 
 def shortcuts(task: Task) -> list[tuple[str, str]]:

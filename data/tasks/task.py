@@ -237,8 +237,14 @@ class Task:
             Labels=self.words.labels.capitalize(),
             count=self.count,
             standout=self.standout,
+            a_subject=self.a_subject,
             **more,
         )
+
+    @property
+    def a_subject(self) -> str:
+        """`a lesion`, `an eye`."""
+        return f"{'an' if self.words.subject[0] in 'aeiou' else 'a'} {self.words.subject}"
 
     @property
     def score(self) -> str:

@@ -122,7 +122,7 @@ def test_image_that_was_saved_is_told_at_upload_and_saved_again_on_purpose_only_
     assert str(case.case_id) in str(link.proto)
     give_own_read(page)
     assert button(page, wording.SAVE).disabled
-    next(one for one in page.checkbox if one.label == wording.SAVE_AGAIN).check().run()
+    next(one for one in page.checkbox if one.label == SKIN.worded(wording.SAVE_AGAIN)).check().run()
     button(page, wording.SAVE).click().run()
     cases = list(resources.case_log().cases(CaseQuery(), LOCAL_ACTOR))
     assert len(cases) == 2 and {one.lesion.lesion_id for one in cases} == {case.lesion.lesion_id}

@@ -159,7 +159,7 @@ def test_own_read_may_be_skipped_only_where_the_setting_allows_it(
 
 def test_refused_image_is_kept_without_an_answer(page: AppTest) -> None:
     upload(page, ("noise.png", noise_png()))
-    assert "Not answered" in shown(page) and wording.KEEP_INTRO in shown(page)
+    assert "Not answered" in shown(page) and SKIN.worded(wording.KEEP_INTRO) in shown(page)
     assert wording.SHOW_ANSWER not in labels(page) and wording.SAVE not in labels(page)
     before = count()
     button(page, wording.KEEP).click().run()
@@ -195,7 +195,7 @@ def test_second_read_of_an_image_whose_answer_was_shown_is_kept_as_informed(answ
     assert wording.SEEN_BEFORE in shown(later)
     give_own_read(later, "mel")
     assert "Your own read, given after the answer had been shown: **Melanoma (mel)**" in shown(later)
-    field(later, "checkbox", wording.SAVE_AGAIN).check().run()
+    field(later, "checkbox", SKIN.worded(wording.SAVE_AGAIN)).check().run()
     save(later)
     assert saved_case(later).own_read == Read("mel", "sure", "biopsy", is_informed=True)
     other = give_own_read(upload(opened_page(), ("other.jpg", BASAL_CELL.read_bytes())))
@@ -373,7 +373,7 @@ def test_same_lesion_as_an_earlier_case(page: AppTest) -> None:
     assert first.lesion.lesion_id == first.case_id
     give_own_read(upload(page, ("second.jpg", BASAL_CELL.read_bytes())))
     field(page, "text_input", REFERENCE_LABEL).set_value(" visits ").run()
-    picker = selectbox(page, wording.EARLIER_LABEL)
+    picker = selectbox(page, SKIN.worded(wording.EARLIER_LABEL))
     assert len(picker.options) == 2 and "Foot, right" in picker.options[1]
     picker.set_value(first.lesion.lesion_id).run()
     assert (pills(page, "Body site").value, pills(page, "Side").value) == ("foot", "right")
@@ -391,7 +391,7 @@ def test_an_earlier_case_without_a_site_erases_no_stated_one(page: AppTest) -> N
     give_own_read(upload(page, ("second.jpg", BASAL_CELL.read_bytes())))
     pills(page, "Body site").set_value("back")
     field(page, "text_input", REFERENCE_LABEL).set_value("No site").run()
-    selectbox(page, wording.EARLIER_LABEL).set_value(first.lesion.lesion_id).run()
+    selectbox(page, SKIN.worded(wording.EARLIER_LABEL)).set_value(first.lesion.lesion_id).run()
     assert pills(page, "Body site").value == "back"
     save(page)
     assert saved_case(page).lesion.site == "back"

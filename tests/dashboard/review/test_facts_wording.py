@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dashboard.review import facts_wording as wording
+from data.tasks.retina import RETINA
+from data.tasks.skin import SKIN
 from model.inference.clinical import NO_FACTS, PatientFacts
 from tests.support.dashboard import made_up_studies
 
@@ -26,5 +28,6 @@ def test_intro_names_the_gain_its_interval_and_where_it_comes_from() -> None:
 
 
 def test_form_says_what_is_kept() -> None:
-    assert "Age and body site: not stated." in wording.kept(NO_FACTS)
-    assert "age 7.5" in wording.kept(PatientFacts(7.5))
+    assert "Age and body site: not stated. They can" in wording.kept(NO_FACTS, SKIN)
+    assert "age 7.5" in wording.kept(PatientFacts(7.5), SKIN)
+    assert wording.kept(NO_FACTS, RETINA) == "Age: not stated. It can be stated beside the answer."

@@ -244,3 +244,7 @@ def test_queue_counts_what_was_saved_and_names_each_image_with_its_state() -> No
     assert wording.queue_position(2, progresses) == "Image **3 of 4**, 0 saved"
     entries = [wording.queue_entry(number, "*a*.jpg", one) for number, one in enumerate(progresses, start=1)]
     assert entries == ["1. *a*.jpg: open", "2. *a*.jpg: read", "3. *a*.jpg: read", "4. *a*.jpg: refused"]
+
+
+def test_page_is_named_after_what_its_images_show() -> None:
+    assert (wording.title(SKIN), wording.title(RETINA)) == ("Review a lesion", "Review an eye")
