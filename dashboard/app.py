@@ -13,14 +13,13 @@ if str(ROOT) not in sys.path:
 
 import streamlit as st  # noqa: E402 (the path comes first)
 
-from dashboard.access import sign_in, tab  # noqa: E402
+from dashboard.access import sign_in, tab, task_choice  # noqa: E402
 from dashboard.review import state  # noqa: E402
 from dashboard.serving import options  # noqa: E402
 from dashboard.shell import keyboard  # noqa: E402
 from dashboard.shell.formats import APP_NAME  # noqa: E402
 from dashboard.shell.widgets import (  # noqa: E402
     explained_errors,
-    model_selector,
     page_style,
     read_only_banner,
     research_banner,
@@ -42,7 +41,8 @@ with explained_errors():
     sign_in.user_bar()
     if sign_in.is_in():
         read_only_banner()
+        task_choice.follow_address()
         tab.guard(state.keep_draft, state.is_any_unsaved, state.restore_draft)
-        model_selector()
+        task_choice.selectors()
     page.run()
     state.keep_draft()

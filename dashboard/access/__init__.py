@@ -1,1 +1,1 @@
-"""Who may see what: sign-in, roles and the audit trail on screen."""
+"""Who may see what, and of which task: sign-in, roles, the choice of a task, the audit trail on screen."""

@@ -120,7 +120,7 @@ def _refuse(error: SettingsError) -> None:
 
 def _ask_to_sign_in(remark: str = "") -> None:
     st.title(door_wording.WELCOME)
-    st.write(door_wording.INTENDED_USE)
+    st.write(door_wording.intended_use(resources.tasks()))
     if remark:
         st.info(remark, icon=":material/schedule:")
     st.button(door_wording.SIGN_IN, key="sign_in", type="primary", on_click=st.login)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dashboard.doors.wording import ADMINISTRATOR
+from dashboard.shell.formats import escape
 from data.cases.audit import CASE_FAULTS, AuditFault, AuditReport
 from data.cases.case import Actor
 
@@ -82,3 +83,8 @@ def broken(fault: AuditFault) -> str:
 def shown_entries(shown: int, limit: int) -> str:
     """How many entries the table holds."""
     return f"The latest {shown:,} entries." if shown == limit else f"All entries ({shown:,})."
+
+
+def unknown_task(asked: str, name: str) -> str:
+    """Of an address that asks for a task of which there is no model; `name` is that of the task shown instead."""
+    return f"The address asks for the task {escape(asked)!r}, which no model here is of. **{escape(name)}** is shown."

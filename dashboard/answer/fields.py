@@ -54,10 +54,15 @@ def decision_fields(
     dx, other = dx_field(
         form, task.words.label.capitalize(), task, start.dx if start else None, start.other if start else ""
     )
-    plan = choice_field(form, "plan", "Plan", PLANS, start.plan if start else None)
+    plan = choice_field(form, "plan", "Plan", plans_of(task, start), start.plan if start else None)
     asked = question(dx)
     reason = "" if asked is None else text_field(form, "reason", asked, start.reason if start else "", is_optional=True)
     return dx, plan, reason, other
+
+
+def plans_of(task: Task, start: Decision | None = None) -> tuple[str, ...]:
+    """What a reader may want to do next, least first; with what a case says already, whichever task offers it."""
+    return tuple(plan for plan in PLANS if plan in task.plans or (start is not None and plan == start.plan))
 
 
 def dx_field(form: Form, label: str, task: Task, start: str | None, start_other: str) -> tuple[str | None, str]:

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from dashboard.access import task_choice
 from dashboard.answer.cohort import dropped
 from dashboard.dataset import wording
 from dashboard.dataset.cohort import Unit
@@ -173,7 +174,7 @@ def evaluation_link(task: Task, wanted: CohortFilter) -> None:
         label=wording.EVALUATE_COHORT,
         icon=":material/monitoring:",
         help=task.worded(wording.EVALUATE_HELP),
-        query_params=to_query(wanted),
+        query_params={**to_query(wanted), **task_choice.query()},
         width="content",
     )
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dashboard.shell.formats import APP_NAME
+from data.tasks.task import Task
 
 WELCOME = f"Sign in to {APP_NAME}"
-INTENDED_USE = "A research tool for dermoscopic images: it advises, a person decides."
 SIGN_IN = "Sign in"
 SIGN_OUT = "Sign out"
 EXPIRED = "Your sign-in has ended. Sign in again to go on; what was saved is still there."
@@ -16,6 +16,12 @@ FIRST_SIGN_IN = "Sign in first: reload this page."
 NO_ROLE_TITLE = "No role was given to you"
 ADMINISTRATOR = "whoever runs this LesionLens"
 MOST_ROLES = 20
+
+
+def intended_use(tasks: Sequence[Task]) -> str:
+    """`A research tool for dermoscopic images and retinal photographs: it advises, a person decides.`"""
+    images = " and ".join(task.words.images for task in tasks)
+    return f"A research tool for {images}: it advises, a person decides."
 
 
 def no_role(name: str) -> str:

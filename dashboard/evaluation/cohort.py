@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
+from dashboard.access import task_choice
 from dashboard.answer.cohort import dropped
 from dashboard.evaluation import widgets, wording
 from dashboard.evaluation.studies import trust
@@ -45,7 +46,7 @@ def banner() -> None:
                 st.Page(ROOT / "pages" / "dataset.py"),
                 label=wording.BACK_TO_DATASET,
                 icon=":material/grid_view:",
-                query_params=to_query(wanted),
+                query_params={**to_query(wanted), **task_choice.query()},
                 width="content",
             )
             st.button(

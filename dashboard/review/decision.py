@@ -9,6 +9,7 @@ from uuid import UUID
 
 import streamlit as st
 
+from dashboard.access import task_choice
 from dashboard.answer.diagnosis import knows_only
 from dashboard.answer.fields import Form, choice_field, decision_fields, dx_field, is_named
 from dashboard.review import decision_wording as wording
@@ -23,7 +24,7 @@ from dashboard.review.wording import DECISION_ANCHOR
 from dashboard.shell import errors, identity, resources
 from dashboard.shell.formats import escape
 from dashboard.shell.settings import ROOT
-from data.cases.case import CERTAINTIES, PLANS, Case, CaseDraft, Decision, Read
+from data.cases.case import CERTAINTIES, Case, CaseDraft, Decision, Read
 from data.cases.log import CaseNotFound
 from data.tasks.task import Task
 from model.analysis.analyzer import Analysis
@@ -219,7 +220,7 @@ def _read(case_id: UUID, task: Task) -> Read | None:
     form = Form(lambda field: f"read_{case_id}_{field}", is_live=True)
     dx, other = dx_field(form, task.words.label.capitalize(), task, None, "")
     certainty = choice_field(form, "certainty", wording.CERTAINTY_LABEL, CERTAINTIES, None)
-    plan = choice_field(form, "plan", "Plan", PLANS, None)
+    plan = choice_field(form, "plan", "Plan", resources.task().plans, None)
     picked = {task.words.label: is_named(dx, other), "certainty": certainty, "plan": plan}
     missing = [name for name, value in picked.items() if not value]
     if missing:
@@ -242,7 +243,7 @@ def saved(case: Case) -> None:
             st.Page(ROOT / "pages" / "cases.py"),
             label=wording.OPEN_CASE,
             icon=":material/folder_open:",
-            query_params={"case": str(case.case_id)},
+            query_params={"case": str(case.case_id)} | task_choice.query(),
             width="content",
         )
         if len(state.uploads()) > 1:

@@ -12,10 +12,12 @@ from dashboard.access import redraw
 from dashboard.review import camera, state, wording
 from dashboard.review.state import Progress, Upload
 from dashboard.shell import keyboard, resources
+from data.tasks.known import TASKS
 from model.images.decoding import IMAGE_SUFFIXES
 from model.images.rejection import MAX_BYTES
 
-UPLOADER, CAMERA = "review_upload", "review_camera"
+# Key of the container of the uploader; those of uploader and camera end with the task, since each has its own queue.
+UPLOADER, FILES, CAMERA = "review_upload", "review_files_{}", "review_camera_{}"
 PHOTO_BUTTON, QUEUED = "review_photo_fragment", "review_queued"
 _PICKED = "review_go_to"
 
@@ -57,14 +59,15 @@ def image_inputs() -> None:
     upload_column, sample_column = st.columns(2, gap="medium")
     with upload_column:
         _photo_button()
-        files = st.file_uploader(
-            resources.artifact().task.worded(wording.UPLOADER),
-            type=[suffix.removeprefix(".") for suffix in IMAGE_SUFFIXES],
-            accept_multiple_files=True,
-            max_upload_size=MAX_BYTES // 2**20,
-            key=UPLOADER,
-            on_change=_take_changed,
-        )
+        with st.container(key=UPLOADER):
+            files = st.file_uploader(
+                resources.artifact().task.worded(wording.UPLOADER),
+                type=[suffix.removeprefix(".") for suffix in IMAGE_SUFFIXES],
+                accept_multiple_files=True,
+                max_upload_size=MAX_BYTES // 2**20,
+                key=_of_task(FILES),
+                on_change=_take_changed,
+            )
         # The uploader forgets its files when the user looks at another page or refreshes; the queue does not.
         _take([*files, *_camera()])
         _queued()
@@ -75,9 +78,13 @@ def image_inputs() -> None:
 def _take_changed() -> None:
     """Callback: the user has given or taken away files, so that another image may be shown."""
     state.note_change()
-    photograph = st.session_state.get(CAMERA)
-    _take([*(st.session_state.get(UPLOADER) or ()), *([photograph] if photograph else [])])
+    photograph = st.session_state.get(_of_task(CAMERA))
+    _take([*(st.session_state.get(_of_task(FILES)) or ()), *([photograph] if photograph else [])])
     redraw.part(state.SHOWN, PHOTO_BUTTON, QUEUED)
+
+
+def _of_task(key: str) -> str:
+    return key.format(resources.task().key)
 
 
 def _take(files: Sequence[UploadedFile]) -> None:
@@ -92,6 +99,7 @@ def _photo_button() -> None:
 @st.fragment(key=QUEUED)
 def _queued() -> None:
     """Ways back to the user's own images, and to be rid of those that the uploader does not list."""
+    _say_of_other_tasks()
     queue = state.uploads()
     if not queue:
         return
@@ -113,6 +121,14 @@ def _queued() -> None:
     elif to_be_closed:
         state.close([upload.case_id for upload in to_be_closed])
         st.rerun()
+
+
+def _say_of_other_tasks() -> None:
+    """Which images wait until their task is chosen again: nothing is lost, and nobody should think so."""
+    for key, task in TASKS.items():
+        images = [upload for upload in state.all_uploads() if upload.task == key != resources.task().key]
+        if images:
+            st.caption(wording.of_other_task(task, len(images), sum(map(state.has_unsaved_work, images))))
 
 
 def _leave_sample() -> None:
@@ -142,7 +158,7 @@ def _camera() -> list[UploadedFile]:
     if not st.toggle("Use the camera", key="review_uses_camera", help=attached):
         return []
     through = worded("Photograph through the {instrument}")
-    photograph = st.camera_input(through, key=CAMERA, on_change=_take_changed)
+    photograph = st.camera_input(through, key=_of_task(CAMERA), on_change=_take_changed)
     return [photograph] if photograph else []
 
 

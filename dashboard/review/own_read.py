@@ -22,7 +22,7 @@ from dashboard.review.patient import saved_before
 from dashboard.review.state import Upload
 from dashboard.shell import errors, identity, keyboard, resources
 from dashboard.shell.settings import settings
-from data.cases.case import CERTAINTIES, PLANS, Actor, Read
+from data.cases.case import CERTAINTIES, Actor, Read
 from data.cases.log import CaseLog
 from data.tasks.task import OTHER
 from model.analysis.analyzer import Analysis
@@ -79,7 +79,7 @@ def _form(case_id: UUID, content_sha256: str) -> None:
     other = other_field(form, dx)
     st.caption(knows_only(task))
     certainty = _choice(wording.CERTAINTY_LABEL, CERTAINTIES, form.key("certainty"))
-    plan = _choice("Plan", PLANS, form.key("plan"))
+    plan = _choice("Plan", resources.task().plans, form.key("plan"))
     picked = {task.words.label: is_named(dx, other), "certainty": certainty, "plan": plan}
     missing = [name for name, value in picked.items() if not value]
     st.button(

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import streamlit as st
 
+from dashboard.access import task_choice
 from dashboard.answer.fields import Form, reference_field, sex_field, side_field, text_field
 from dashboard.review import decision_wording as wording
 from dashboard.review import facts as facts_widgets
@@ -124,7 +125,7 @@ def saved_before(case_id: UUID, content_sha256: str) -> None:
             st.Page(ROOT / "pages" / "cases.py"),
             label=wording.OPEN_EARLIER,
             icon=":material/folder_open:",
-            query_params={"case": str(newest.case_id)},
+            query_params={"case": str(newest.case_id)} | task_choice.query(),
             width="content",
         )
 

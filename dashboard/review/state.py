@@ -19,6 +19,7 @@ from dashboard.shell import identity, resources
 from dashboard.shell.drafts import MOST_BYTES_EACH
 from data.cases.case import Case, Read
 from data.cases.queries import CaseSummary
+from data.tasks.known import DEFAULT_TASK
 from model.analysis.analyzer import Analysis
 from model.explain.maps import Explanation
 
@@ -53,11 +54,13 @@ class Upload:
         name: as given.
         content: its bytes.
         case_id: of the case it becomes when it is saved; None for a synthetic sample, which cannot be saved.
+        task: key of the task that it was opened for, and so of the queue that it stands in.
     """
 
     name: str
     content: bytes
     case_id: UUID | None = None
+    task: str = DEFAULT_TASK
 
     @cached_property
     def content_sha256(self) -> str:
@@ -125,7 +128,13 @@ def choose_sample(file: str | None) -> None:
 
 
 def uploads() -> list[Upload]:
-    """The user's own images, kept while they look at a sample or at another page."""
+    """The user's own images of the task, kept while they look at a sample, at another page or at another task."""
+    key = resources.task().key
+    return [upload for upload in all_uploads() if upload.task == key]
+
+
+def all_uploads() -> list[Upload]:
+    """The user's own images, of whichever task."""
     return list(cast(list[Upload], st.session_state.get(_UPLOADS, [])))
 
 
@@ -169,7 +178,8 @@ def take_files(files: Mapping[str, Callable[[], tuple[str, bytes]]]) -> None:
     unknown, held = [file_id for file_id in files if file_id not in case_ids], len(uploads())
     # A file that is taken away is all that changes; where others come in its place, the page was changed meanwhile.
     if st.session_state.pop(_IS_CHANGED, False) and waiting.keys() >= set(unknown):
-        gone = cast(set[UUID], st.session_state.get(_LISTED, set())) - _cases_of(files)
+        of_task = {upload.case_id for upload in uploads()}
+        gone = cast(set[UUID | None], st.session_state.get(_LISTED, set())) & of_task - _cases_of(files)
         unsaved = {upload.case_id for upload in uploads() if has_unsaved_work(upload)}
         close(gone - unsaved)
         st.session_state[_TO_BE_CLOSED] = gone & unsaved
@@ -199,14 +209,14 @@ def _forget(file_ids: Collection[str]) -> None:
 
 def _join(file_id: str, name: str, content: bytes) -> None:
     """Let an image join the queue where it is not in it, or wait where there is no room for it."""
-    queue = uploads()
-    case_id = next((upload.case_id for upload in queue if upload.content == content), None)
+    case_id = next((upload.case_id for upload in uploads() if upload.content == content), None)
     if case_id is None:
-        if sum(len(upload.content) for upload in queue) + len(content) > stored_uploads.MOST_BYTES:
+        held = all_uploads()
+        if sum(len(upload.content) for upload in held) + len(content) > stored_uploads.MOST_BYTES:
             st.session_state[_WITHOUT_ROOM][file_id] = name
             return
         case_id = uuid4()
-        st.session_state[_UPLOADS] = [*queue, Upload(name, content, case_id)]
+        st.session_state[_UPLOADS] = [*held, Upload(name, content, case_id, resources.task().key)]
     st.session_state[_CASE_IDS][file_id] = case_id
 
 
@@ -223,19 +233,20 @@ def is_listed(upload: Upload) -> bool:
 def to_be_closed() -> list[Upload]:
     """Images with unsaved work that the user took away from the uploader; asked for once."""
     case_ids = cast(set[UUID], st.session_state.pop(_TO_BE_CLOSED, set()))
-    return [upload for upload in uploads() if upload.case_id in case_ids]
+    return [upload for upload in all_uploads() if upload.case_id in case_ids]
 
 
 def close(case_ids: Collection[UUID | None]) -> None:
     """Take images out of the queue, with all that was said of them; the one that is shown stays if it can."""
-    queue = uploads()
-    if not case_ids or not queue:
+    gone = [upload for upload in all_uploads() if upload.case_id in case_ids]
+    if not gone:
         return
-    shown = queue[position(len(queue))]
-    left = [upload for upload in queue if upload.case_id not in case_ids]
-    go_to(left.index(shown) if shown in left else min(queue.index(shown), max(len(left) - 1, 0)))
-    st.session_state[_UPLOADS] = left
-    for key in _fields([upload for upload in queue if upload not in left]):
+    if queue := uploads():
+        shown = queue[position(len(queue))]
+        left = [upload for upload in queue if upload not in gone]
+        go_to(left.index(shown) if shown in left else min(queue.index(shown), max(len(left) - 1, 0)))
+    st.session_state[_UPLOADS] = [upload for upload in all_uploads() if upload not in gone]
+    for key in _fields(gone):
         del st.session_state[key]
     progresses = cast(dict[UUID, Progress], st.session_state.get(_PROGRESS, {}))
     st.session_state[_PROGRESS] = {key: value for key, value in progresses.items() if key not in case_ids}
@@ -306,7 +317,7 @@ def _fields(images: Collection[Upload]) -> list[str]:
 
 def is_any_unsaved() -> bool:
     """Whether leaving the page would lose work."""
-    return any(has_unsaved_work(upload) for upload in uploads())
+    return any(has_unsaved_work(upload) for upload in all_uploads())
 
 
 def keep_draft() -> None:
@@ -321,7 +332,7 @@ def keep_draft() -> None:
     values = {key: st.session_state[key] for key in _OF_A_DRAFT if key in st.session_state}
     fields = {key: st.session_state[key] for key in _fields(images)}
     values |= {key: value for key, value in fields.items() if _is_plain(value)}
-    values |= {_UPLOADS: images, _NOT_HELD: len(uploads()) - len(images)}
+    values |= {_UPLOADS: images, _NOT_HELD: len(all_uploads()) - len(images)}
     size = sum(len(upload.content) for upload in images)
     resources.drafts().keep(name, identity.actor(), {key: copy(value) for key, value in values.items()}, size)
 
@@ -332,7 +343,7 @@ def restore_draft() -> bool:
     if name is None or st.session_state.get(_IS_RESTORED):
         return False
     st.session_state[_IS_RESTORED] = True
-    held = None if uploads() else resources.drafts().held(name, identity.actor())
+    held = None if all_uploads() else resources.drafts().held(name, identity.actor())
     for key, value in (held or {}).items():
         st.session_state[key] = copy(value)
     return held is not None
@@ -346,11 +357,11 @@ def not_held() -> int:
 def _within(most_bytes: int) -> list[Upload]:
     """As many images of the queue as there is room for, in its order: first those with unsaved work."""
     room, held = most_bytes, []
-    for upload in sorted(uploads(), key=lambda upload: not has_unsaved_work(upload)):
+    for upload in sorted(all_uploads(), key=lambda upload: not has_unsaved_work(upload)):
         if len(upload.content) <= room:
             room -= len(upload.content)
             held.append(upload)
-    return [upload for upload in uploads() if upload in held]
+    return [upload for upload in all_uploads() if upload in held]
 
 
 def _is_plain(value: object) -> bool:

@@ -167,6 +167,13 @@ def back_to(images: int) -> str:
     return "Back to your image" if images == 1 else f"Back to your {images} images"
 
 
+def of_other_task(task: Task, images: int, unsaved: int) -> str:
+    """Images that are open of a task that is not shown: `2 images of Skin lesions are open as well, 1 not saved.`"""
+    are = "image is" if images == 1 else "images are"
+    not_saved = f", {unsaved:,} not saved" if unsaved else ""
+    return f"{images:,} {are} open of **{task.name}** as well{not_saved}: choose that task to go on."
+
+
 def close(images: int) -> str:
     """Forget the user's own images."""
     return "Close your image" if images == 1 else f"Close your {images} images"

@@ -21,7 +21,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from dashboard.shell.drafts import DraftStore
 from dashboard.shell.pictures import PictureFolder, SmallPictures
-from dashboard.shell.settings import LOCAL, LOCAL_CLASSIFIER, ROOT, case_key, settings
+from dashboard.shell.settings import LOCAL, LOCAL_CLASSIFIER, OF_MODEL, ROOT, case_key, settings
 from data.cases.database import CaseLogUnavailable
 from data.cases.log import CaseLog, open_case_log, open_without_key
 from data.cases.sign_ins import EndedSignIns
@@ -89,9 +89,24 @@ def model_folder() -> str:
     return str(settings().model_dir) if chosen is None else str(chosen)
 
 
+def choose_model(artifact: Artifact) -> None:
+    """Let this session look at another model, and so at its task."""
+    st.session_state[CHOSEN_MODEL] = str(artifact.folder)
+
+
 def artifact() -> Artifact:
     """The checked weights folder of this session; raises `ArtifactMismatch` where it cannot be used."""
     return _artifact(model_folder())
+
+
+def artifact_of(task: Task) -> Artifact | None:
+    """The model for a task, whatever this session looks at: its own, or the first of that task; None without any.
+
+    Raises:
+        ArtifactMismatch: the model of this session, or that of the settings, cannot be used.
+    """
+    own = artifact()
+    return own if own.task.key == task.key else next((one for one in artifacts() if one.task.key == task.key), None)
 
 
 @st.cache_resource(max_entries=MOST_MODELS, show_spinner=False)
@@ -126,6 +141,14 @@ def _beside(folder: Path) -> tuple[Artifact, ...]:
     return tuple(usable)
 
 
+def tasks() -> tuple[Task, ...]:
+    """What the models there are to choose from tell apart, that of the settings first; without any, the default."""
+    try:
+        return tuple({one.task.key: one.task for one in artifacts()}.values())
+    except ArtifactMismatch:
+        return (TASKS[DEFAULT_TASK],)
+
+
 def task() -> Task:
     """What this session's model tells apart; the default task where it cannot be used, for pages that need no model."""
     try:
@@ -137,9 +160,15 @@ def task() -> Task:
 # --- The dataset -----------------------------------------------------------------------------------------------------
 
 
+def dataset_place() -> Path | str | None:
+    """Where the images of the task's dataset lie, a folder or `s3://bucket/prefix`; None where no setting says so."""
+    places, key = settings().dataset_dir, task().key
+    return places.get(key) or (places.get(OF_MODEL) if key == tasks()[0].key else None)
+
+
 def metadata() -> pd.DataFrame | None:
     """The metadata of the dataset folder, or None where no folder is set; raises `DatasetError`."""
-    folder = settings().dataset_dir
+    folder = dataset_place()
     return None if folder is None else _metadata(folder, task().codes)
 
 
@@ -153,7 +182,7 @@ def counts() -> pd.DataFrame | None:
 
     None where the task's dataset has no committed ones.
     """
-    folder, of_task = settings().dataset_dir, task()
+    folder, of_task = dataset_place(), task()
     try:
         return _committed_counts(of_task.dataset.counts) if folder is None else _counts(folder, of_task.codes)
     except DatasetError as error:
@@ -176,7 +205,7 @@ def appearance() -> pd.DataFrame | None:
 
     Where there is a dataset folder that can be read, of its images alone.
     """
-    file, folder = task().dataset.appearance, settings().dataset_dir
+    file, folder = task().dataset.appearance, dataset_place()
     if not file:
         return None
     try:
@@ -210,30 +239,38 @@ def _near_copies(file: str) -> pd.DataFrame:
 
 def has_dataset_images() -> bool:
     """Whether there is a dataset folder to take images from."""
-    return settings().dataset_dir is not None
+    return dataset_place() is not None
 
 
 def dataset_image(image_id: str) -> bytes | None:
     """The file of an image of the dataset, or None where the dataset does not hold it, or it cannot be read."""
-    place = settings().dataset_dir
+    place = dataset_place()
+    return None if place is None else _dataset_image(place, image_id)
+
+
+def _dataset_image(place: Path | str, image_id: str) -> bytes | None:
     try:
-        return None if place is None else image_content(place, image_id)
+        return image_content(place, image_id)
     except (OSError, SourceUnavailable) as error:
         _log.warning("an image of the dataset cannot be read: %s", type(error).__name__)
         return None
 
 
-@st.cache_resource(max_entries=512, show_spinner=False)
 def thumbnail(image_id: str) -> bytes | None:
     """A small JPEG of an image of the dataset folder, or None where the folder does not hold it, or holds no image.
 
     It is kept on disk as well: to make it anew costs ten times as much as to read it.
     """
-    kept, folder = _kept_thumbnails(), settings().dataset_dir
-    name = f"{folder}/{image_id}"
-    if folder is not None and (picture := kept.get(name)) is not None:
+    place = dataset_place()
+    return None if place is None else _thumbnail(place, image_id)
+
+
+@st.cache_resource(max_entries=512, show_spinner=False)
+def _thumbnail(place: Path | str, image_id: str) -> bytes | None:
+    kept, name = _kept_thumbnails(), f"{place}/{image_id}"
+    if (picture := kept.get(name)) is not None:
         return picture
-    content = dataset_image(image_id)
+    content = _dataset_image(place, image_id)
     if content is None:
         return None
     try:
@@ -276,18 +313,23 @@ def _small_jpeg(pixels: NDArray[np.uint8]) -> bytes:
     return file.getvalue()
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
 def image_and_mask(image_id: str) -> tuple[NDArray[np.uint8], NDArray[np.bool_] | None] | None:
     """An image of the dataset folder, (H, W, 3) uint8 RGB, and its lesion mask, (H, W), where the folder has one.
 
     None where the folder does not hold the image, or holds none that can be read.
     """
-    content, folder = dataset_image(image_id), settings().dataset_dir
-    if content is None or folder is None:
+    place = dataset_place()
+    return None if place is None else _image_and_mask(place, image_id)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _image_and_mask(place: Path | str, image_id: str) -> tuple[NDArray[np.uint8], NDArray[np.bool_] | None] | None:
+    content = _dataset_image(place, image_id)
+    if content is None:
         return None
     try:
         # Masks are read of a folder only.
-        image, mask = decode_image(content), mask_path(folder, image_id) if isinstance(folder, Path) else None
+        image, mask = decode_image(content), mask_path(place, image_id) if isinstance(place, Path) else None
         if mask is None:
             return image, None
         with Image.open(mask) as opened:
@@ -511,9 +553,9 @@ def training_costs() -> tuple[TrainingCost, ...]:
 # --- The network, and what it makes of an upload ---------------------------------------------------------------------
 
 
-def analyzer() -> Analyzer:
-    """The model of this session, here or elsewhere, ready to answer; raises `ArtifactMismatch`."""
-    return _analyzer(model_folder())
+def analyzer(artifact: Artifact | None = None) -> Analyzer:
+    """A model (None: that of this session), here or elsewhere, ready to answer; raises `ArtifactMismatch`."""
+    return _analyzer(model_folder() if artifact is None else str(artifact.folder))
 
 
 @st.cache_resource(max_entries=MOST_MODELS, show_spinner="Loading the model ...")
@@ -547,16 +589,19 @@ def _keras_worker(folder: str) -> KerasWorker:
     return KerasWorker(_artifact(folder).keras_path)
 
 
-def analysis(content: bytes, max_bytes: int = MAX_BYTES, content_sha256: str | None = None) -> Analysis:
+def analysis(
+    content: bytes, max_bytes: int = MAX_BYTES, content_sha256: str | None = None, artifact: Artifact | None = None
+) -> Analysis:
     """What the model says of an upload, or of a case's image; raises `ImageRejected`.
 
     Args:
         content: of the file.
         max_bytes: more are refused.
         content_sha256: of the content, where it is known: a page asks often, and a photograph has megabytes.
+        artifact: the model to ask, where it is not that of this session.
     """
     known = content_sha256 or sha256(content).hexdigest()
-    outcome = _outcome(known, max_bytes, model_folder(), content)
+    outcome = _outcome(known, max_bytes, model_folder() if artifact is None else str(artifact.folder), content)
     if isinstance(outcome, ImageRejected):
         raise outcome.with_traceback(None)  # which would grow from rerun to rerun
     return outcome

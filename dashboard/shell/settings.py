@@ -17,6 +17,7 @@ from data.cases.case import ROLES, Actor
 from data.cases.database import sqlite_file
 from data.cases.keys import MIN_KEY_CHARACTERS
 from data.cases.stores.s3 import ENCRYPTIONS
+from data.tasks.known import TASKS
 from model.settings import ROOT, Port, ProgramSettings, Switch, UnusableSetting, is_loopback
 
 # What the dashboard makes on this computer where no setting says otherwise; git ignores it.
@@ -24,6 +25,8 @@ LOCAL = ROOT / "data" / "local"
 WAYS_TO_SIGN_IN = ("none", "oidc")
 # The network in this process; anything else names an endpoint, see `model.remote.endpoints`.
 LOCAL_CLASSIFIER = "litert"
+# Key of a dataset that belongs to no task by name: it is that of the model of the settings.
+OF_MODEL = ""
 # Before the name of a user whom no address names, but the provider's own word for them.
 SUBJECT = "sub:"
 _USER = re.compile(rf"\s*(?P<name>\S.*?)\s*=\s*(?P<role>{'|'.join(ROLES)})\s*@\s*(?P<organisation>\S.*?)\s*")
@@ -62,10 +65,25 @@ def _image_store(location: str) -> str:
     return str((ROOT / Path(location).expanduser()).resolve())
 
 
-def _dataset(location: object) -> object:
-    if isinstance(location, str) and not re.match("s3://[^/]", location):
-        return ROOT / Path(location).expanduser()
-    return location
+def _datasets(locations: object) -> object:
+    """A place by its task's key; one that stands alone by `OF_MODEL`."""
+    if not isinstance(locations, str):
+        return locations
+    # Names of folders may hold commas and equal signs.
+    parts = re.split(rf"(?:^|,)\s*({'|'.join(TASKS)})=", locations)
+    if len(parts) == 1:
+        return {OF_MODEL: _dataset(locations)}
+    places = {key: _dataset(place) for key, place in zip(parts[1::2], map(str.strip, parts[2::2]), strict=True)}
+    if parts[0].strip() or "" in parts[2::2] or len(places) < len(parts) // 2:
+        raise ValueError(
+            f"expected one folder, or task=folder, ... with tasks of {', '.join(TASKS)}, each once, received "
+            f"{locations!r}; correct it or unset it"
+        )
+    return places
+
+
+def _dataset(location: str) -> Path | str:
+    return location if re.match("s3://[^/]", location) else ROOT / Path(location).expanduser()
 
 
 def _encryption(encryption: str) -> str:
@@ -107,6 +125,12 @@ def _role_names(names: object) -> object:
     return found
 
 
+def _existing(folder: Path) -> Path:
+    if not folder.is_dir():
+        raise ValueError(f"expected an existing folder, received {str(folder)!r}; correct it or unset it")
+    return folder.resolve()
+
+
 def _long_enough(key: bytes) -> bytes:
     if len(key) < MIN_KEY_CHARACTERS:
         raise ValueError(
@@ -121,11 +145,11 @@ class Settings(ProgramSettings):
 
     error: ClassVar[type[UnusableSetting]] = SettingsError
 
-    dataset_dir: Annotated[Path | str, BeforeValidator(_dataset)] | None = Field(
-        None,
+    dataset_dir: Annotated[dict[str, Path | str], BeforeValidator(_datasets)] = Field(
+        {},
         validation_alias="DATASET_DIR",
-        description="HAM10000 metadata and images: a folder or `s3://bucket/prefix`; without it Dataset shows the "
-        "committed counts.",
+        description="Metadata and images of the model's dataset: a folder or `s3://bucket/prefix`; of several tasks "
+        "`skin=folder, retina=s3://bucket/prefix`. Without it Dataset shows the committed counts.",
     )
     classifier: Annotated[str, AfterValidator(_classifier)] = Field(
         LOCAL_CLASSIFIER,
@@ -234,14 +258,15 @@ class Settings(ProgramSettings):
         description="`1` opens the case log for reading only, without its key, where CASE_KEY is lost.",
     )
 
-    @field_validator("model_dir", "dataset_dir")
+    @field_validator("model_dir")
     @classmethod
-    def _existing(cls, folder: Path | str | None) -> Path | str | None:
-        if not isinstance(folder, Path):
-            return folder
-        if not folder.is_dir():
-            raise ValueError(f"expected an existing folder, received {str(folder)!r}; correct it or unset it")
-        return folder.resolve()
+    def _existing_model(cls, folder: Path) -> Path:
+        return _existing(folder)
+
+    @field_validator("dataset_dir")
+    @classmethod
+    def _existing_datasets(cls, places: dict[str, Path | str]) -> dict[str, Path | str]:
+        return {key: _existing(place) if isinstance(place, Path) else place for key, place in places.items()}
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

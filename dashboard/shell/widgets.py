@@ -14,15 +14,13 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from dashboard.shell import errors, formats, resources
+from dashboard.shell import errors, formats
 from dashboard.shell.charts import space_percents
 from dashboard.shell.settings import settings
 from data.tasks.task import Task
-from model.inference.artifact import Artifact, ArtifactMismatch
 
 STYLE_FILE = Path(__file__).resolve().parents[1] / "assets" / "style.css"
 CARD_WIDTH = 400  # pixels; three cards side by side on a wide screen, one on a phone
-MODEL_WIDTH = 360  # pixels
 SAVE_FILE = Path(__file__).resolve().parents[1] / "assets" / "save.js"
 # The bar of buttons shows while the pointer is over a chart; what zooms is left out, because nothing may be hidden.
 CHART_CONFIG = {
@@ -62,35 +60,6 @@ def read_only_banner() -> None:
     """What cannot be done, and not be relied on, where the case log is open without its key."""
     if settings().is_case_log_read_only:
         st.warning(formats.READ_ONLY_LOG, icon=":material/lock:")
-
-
-def model_selector() -> None:
-    """Which model the pages are about; nothing where there is one only."""
-    try:
-        offered = {str(one.folder): one for one in resources.artifacts()}
-    except ArtifactMismatch:
-        return  # the pages that need the model say so
-    if len(offered) < 2:
-        return
-    st.selectbox(
-        "Model",
-        list(offered),
-        format_func=lambda folder: _model_name(offered[folder]),
-        key=resources.CHOSEN_MODEL,
-        on_change=_forget_choices,
-        persist_state="session",
-        width=MODEL_WIDTH,
-    )
-
-
-def _model_name(artifact: Artifact) -> str:
-    return f"{artifact.name} {artifact.version} · {artifact.task.name}"
-
-
-def _forget_choices() -> None:
-    """What was chosen on Evaluation and Dataset is about the thresholds and classes of the model before."""
-    for key in [key for key in st.session_state if str(key).startswith(("evaluation_", "dataset_"))]:
-        del st.session_state[key]
 
 
 @contextmanager

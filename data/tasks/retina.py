@@ -87,5 +87,6 @@ RETINA = Task(
         around="retina",
         action="referral",
         actions="referrals",
+        examination="reference grading",
     ),
 )

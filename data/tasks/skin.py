@@ -104,5 +104,11 @@ SKIN = Task(
         distractions="Ink, rulers, hair and the dark rim of the lens",
         action="excision",
         actions="excisions",
+        people="skin types",
+        reference="biopsy",
+        examination="histopathology",
+        dx_type="histo",
     ),
+    plans=("no follow-up", "follow-up", "biopsy", "excision", "referral"),
+    awaited=("biopsy", "excision"),
 )

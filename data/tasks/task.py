@@ -123,6 +123,10 @@ class Words:
             lesion`; empty: the image.
         distractions: what beside the subject may raise a score, at the beginning of a sentence.
         action, actions: what a flag may lead to, for example `excision`.
+        people: whom a model may do worse on, besides other clinics and cameras, for example `skin types`.
+        reference: what tells for sure what an image shows, in front of `result`, for example `biopsy`.
+        examination: how that is found, for example `histopathology`.
+        dx_type: the same in a dataset's table, for example `histo`.
     """
 
     subject: str
@@ -137,6 +141,10 @@ class Words:
     distractions: str = "Reflections, dust and the rim of the image"
     action: str = "intervention"
     actions: str = "interventions"
+    people: str = "patients"
+    reference: str = "reference"
+    examination: str = "reference reading"
+    dx_type: str = "unknown"
 
 
 @dataclass(frozen=True)
@@ -159,6 +167,8 @@ class Task:
         artefacts: keys of what may lie in the picture and is drawn into it to see whether the answer stays
             (`model.images.perturbations`).
         dicom_kinds: SOP classes of DICOM objects that hold such images and no others.
+        plans: of `data.cases.case.PLANS`, what a reader may want to do next, least first.
+        awaited: of these, the plans that are to bring a reference result.
 
     Raises:
         ValueError: fewer than two classes, a code that stands twice, is a question's key or `OTHER`, a question whose
@@ -179,6 +189,8 @@ class Task:
     further: tuple[Question, ...] = ()
     dicom_kinds: tuple[str, ...] = ()
     artefacts: tuple[str, ...] = ()
+    plans: tuple[str, ...] = ("no follow-up", "follow-up", "referral")
+    awaited: tuple[str, ...] = ("referral",)
 
     def __post_init__(self) -> None:
         if len(self.classes) < 2 or len(set(self.codes)) != len(self.classes):
@@ -209,6 +221,11 @@ class Task:
         return replace(self, question=question, further=tuple(one for one in self.questions if one != question))
 
     @property
+    def has_sites(self) -> bool:
+        """Whether its images show different places of the body, so that a case says which."""
+        return SITE in self.facts
+
+    @property
     def count(self) -> str:
         """How many classes there are, as a sentence says it: `seven`."""
         count = len(self.classes)
@@ -235,6 +252,7 @@ class Task:
             dataset=self.dataset.name,
             Images=self.words.images.capitalize(),
             Labels=self.words.labels.capitalize(),
+            Reference=self.words.reference.capitalize(),
             count=self.count,
             standout=self.standout,
             a_subject=self.a_subject,

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from dashboard.access import task_choice
 from dashboard.evaluation.studies import trust_wording
 from dashboard.shell import resources
 from dashboard.shell.formats import RESEARCH_USE
@@ -152,48 +153,106 @@ def test_samples_are_those_of_the_task(toy_model: Path) -> None:
 # --- Several models --------------------------------------------------------------------------------------------------
 
 
-def dashboard() -> AppTest:
-    app = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=TIMEOUT).run()
-    app.switch_page("../pages/evaluation.py")
-    app.query_params["section"] = "decisions"
+def dashboard(page: str = "evaluation", **address: str) -> AppTest:
+    app = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=TIMEOUT)
+    app.switch_page(f"../pages/{page}.py")
+    app.query_params.update({"section": "decisions"} | address)
     return app.run()
+
+
+def choices(app: AppTest) -> dict[str, list[str]]:
+    """What there is to choose from beside the page's own fields."""
+    named = (task_choice.TASK_LABEL, task_choice.MODEL_LABEL)
+    fields = [*app.get("button_group"), *app.selectbox]
+    return {field.label: list(field.options) for field in fields if field.label in named}
+
+
+def choose(app: AppTest, label: str, option: str) -> AppTest:
+    field = next(field for field in (*app.get("button_group"), *app.selectbox) if field.label == label)
+    return field.set_value(option).run()
 
 
 def test_one_model_is_no_choice(toy_model: Path) -> None:
     app = dashboard()
-    assert not app.exception and "Model" not in [box.label for box in app.selectbox]
+    assert not app.exception and choices(app) == {}
 
 
-def test_a_model_is_chosen_once_for_all_pages(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    own, other = write_artifact(tmp_path / "b"), write_artifact(tmp_path / "a", ["conformal"], TOY, "toy")
+@pytest.fixture
+def two_tasks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    own = write_artifact(tmp_path / "b")
+    write_artifact(tmp_path / "a", ["conformal"], TOY, "toy")
+    with environment(monkeypatch, MODEL_DIR=own, DATABASE_URL=f"sqlite:///{tmp_path / 'cases.db'}"):
+        yield
+
+
+def test_a_task_is_chosen_once_for_all_pages(two_tasks: None) -> None:
+    app = dashboard()
+    assert choices(app) == {"Task": ["Skin lesions", "Leaves"]} and "task" not in app.query_params
+    assert "locked test lesions of HAM10000" in shown_text(app)
+    app.selectbox(key="evaluation_question").select("mel").run()
+    app.slider(key="evaluation_threshold").set_value(0.9).run()
+    assert app.query_params["decision"] == "mel"
+
+    choose(app, "Task", "toy")
+    assert not app.exception and not app.error
+    assert "locked test leaves of Orchard" in shown_text(app)
+    assert app.selectbox(key="evaluation_question").value == "blighted"
+    assert app.slider(key="evaluation_threshold").value == 0.25
+    assert app.query_params == {"section": "decisions", "task": "toy"}, "what was chosen of skin is gone"
+
+    app.switch_page("../pages/dataset.py").run()
+    assert "No counts of Orchard" in app.info[0].value and app.query_params["task"] == "toy"
+    choose(app, "Task", "skin")
+    assert "10,015 images" in shown_text(app) and not app.exception
+    assert app.query_params["task"] == "skin", "so that the way back and forth leads to each"
+
+
+def test_an_address_names_its_task(two_tasks: None) -> None:
+    app = dashboard(task="toy")
+    assert "locked test leaves of Orchard" in shown_text(app) and not app.info
+    app.query_params["task"] = "skin"
+    assert "HAM10000" in shown_text(app.run())
+
+
+def test_a_task_that_no_model_is_of_is_said(two_tasks: None) -> None:
+    app = dashboard(task="<i>feet</i>")
+    assert "locked test lesions of HAM10000" in shown_text(app) and not app.exception
+    (message,) = [info.value for info in app.info]
+    assert "which no model here is of. **Skin lesions** is shown" in message and "<i>" not in message
+    choose(app, "Task", "toy")
+    assert not app.info and "Orchard" in shown_text(app)
+
+
+def test_sessions_choose_for_themselves(two_tasks: None) -> None:
+    first, second = dashboard(), dashboard()
+    choose(first, "Task", "toy")
+    assert "Orchard" in shown_text(first)
+    assert "HAM10000" in shown_text(second.run())
+
+
+def test_links_keep_the_task_that_is_not_the_first(two_tasks: None) -> None:
+    assert "task=" not in links(dashboard("dataset"))
+    write_dataset_link = links(dashboard(task="toy", dx="low"))
+    assert "dx=low" in write_dataset_link and "task=toy" in write_dataset_link
+
+
+def links(app: AppTest) -> str:
+    return " ".join(link.proto.query_string for link in app.get("page_link"))
+
+
+def test_a_task_may_have_several_models(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    own, other = write_artifact(tmp_path / "b"), write_artifact(tmp_path / "a", name="other")
+    write_artifact(tmp_path / "c", ["conformal"], TOY, "toy")
     with environment(monkeypatch, MODEL_DIR=own):
         app = dashboard()
-        box = app.selectbox(key=resources.CHOSEN_MODEL)
-        assert (box.label, box.options) == ("Model", ["made-up 0.1 · Skin lesions", "toy 0.1 · Leaves"])
-        assert box.value == str(own)
-        assert "locked test lesions of HAM10000" in shown_text(app)
-        app.selectbox(key="evaluation_question").select("mel").run()
+        assert choices(app) == {"Task": ["Skin lesions", "Leaves"], "Model": ["made-up 0.1", "other 0.1"]}
         app.slider(key="evaluation_threshold").set_value(0.9).run()
-
-        app.selectbox(key=resources.CHOSEN_MODEL).select(str(other)).run()
-        assert not app.exception and not app.error
-        assert "locked test leaves of Orchard" in shown_text(app)
-        assert app.selectbox(key="evaluation_question").value == "blighted"
-        assert app.slider(key="evaluation_threshold").value == 0.25
-
-        app.switch_page("../pages/dataset.py").run()
-        assert "No counts of Orchard" in app.info[0].value
-        app.selectbox(key=resources.CHOSEN_MODEL).select(str(own)).run()
-        assert "10,015 images" in shown_text(app) and not app.exception
-
-
-def test_sessions_choose_for_themselves(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    own, other = write_artifact(tmp_path / "b"), write_artifact(tmp_path / "a", ["conformal"], TOY, "toy")
-    with environment(monkeypatch, MODEL_DIR=own):
-        first, second = dashboard(), dashboard()
-        first.selectbox(key=resources.CHOSEN_MODEL).select(str(other)).run()
-        assert "Orchard" in shown_text(first)
-        assert "HAM10000" in shown_text(second.run())
+        choose(app, "Model", str(other))
+        assert "Model **other 0.1**" in shown_text(app) and not app.exception
+        choose(app, "Task", "toy")
+        assert choices(app) == {"Task": ["Skin lesions", "Leaves"]} and "Model **toy 0.1**" in shown_text(app)
+        choose(app, "Task", "skin")
+        assert "Model **made-up 0.1**" in shown_text(app)
 
 
 def test_weights_that_cannot_be_used_are_not_offered(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -201,7 +260,7 @@ def test_weights_that_cannot_be_used_are_not_offered(monkeypatch: pytest.MonkeyP
     (altered / LITERT_FILE).write_bytes(b"other")
     with environment(monkeypatch, MODEL_DIR=own):
         app = dashboard()
-        assert "Model" not in [box.label for box in app.selectbox] and not app.exception
+        assert choices(app) == {} and not app.exception
         assert resources.artifacts() == (resources.artifact(),)
 
 
@@ -222,6 +281,35 @@ def test_where_the_model_of_the_settings_is_broken_no_other_takes_its_place(
         write_artifact(tmp_path / name, ["conformal"], TOY, name)
     (own / LITERT_FILE).write_bytes(b"other")
     with environment(monkeypatch, MODEL_DIR=own):
-        app = dashboard()
-        assert "Model" not in [box.label for box in app.selectbox]
+        app = dashboard(task="toy")
+        assert choices(app) == {}
         assert "has changed since it was exported" in app.error[0].value
+        assert [task.key for task in resources.tasks()] == ["skin"]
+
+
+# --- Datasets --------------------------------------------------------------------------------------------------------
+
+
+def test_each_task_has_its_own_dataset(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    own = write_artifact(tmp_path / "b")
+    write_artifact(tmp_path / "a", ["conformal"], TOY, "toy")
+    leaves = write_dataset(tmp_path / "leaves", 6, ("low", "high"))
+    with environment(monkeypatch, MODEL_DIR=own, DATASET_DIR=f"toy={leaves}"):
+        app = dashboard("dataset")
+        assert "10,015 images" in shown_text(app) and "6 images" not in shown_text(app)
+        choose(app, "Task", "toy")
+        assert "6 images · 3 leaves" in shown_text(app) and not app.exception and not app.error
+
+
+def test_a_dataset_without_a_task_is_that_of_the_model_of_the_settings(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    own = write_artifact(tmp_path / "a", ["conformal"], TOY, "toy")
+    write_artifact(tmp_path / "b")
+    leaves = write_dataset(tmp_path / "leaves", 6, ("low", "high"))
+    with environment(monkeypatch, MODEL_DIR=own, DATASET_DIR=leaves):
+        app = dashboard("dataset")
+        assert choices(app) == {"Task": ["Leaves", "Skin lesions"]}
+        assert "6 images · 3 leaves" in shown_text(app)
+        choose(app, "Task", "skin")
+        assert "10,015 images" in shown_text(app) and not app.exception and not app.error

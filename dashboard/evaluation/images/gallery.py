@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from dashboard.access import sign_in
+from dashboard.access import sign_in, task_choice
 from dashboard.evaluation.images import rows, wording
 from dashboard.evaluation.images.groups import ImageGroup, p_reference, with_image, worst_first
 from dashboard.evaluation.metric_tables import quiet, row_name
@@ -123,7 +123,7 @@ def _picture(task: Task, row: dict[Any, Any], has_heatmap: bool) -> None:
             sign_in.page("review"),
             label=wording.OPEN,
             icon=":material/frame_inspect:",
-            query_params={resources.IMAGE_PARAMETER: image_id},
+            query_params={resources.IMAGE_PARAMETER: image_id} | task_choice.query(),
             width="content",
         )
 

@@ -8,6 +8,7 @@ import pytest
 
 from dashboard.review import state
 from data.cases.case import Read
+from data.tasks.retina import RETINA
 
 CONTENT = {name: name.encode() for name in ("one", "two", "three", "four")}
 
@@ -74,6 +75,18 @@ def test_unsaved_work_is_asked_for_before_it_goes(session: dict[str, object]) ->
     assert [upload.name for upload in asked] == ["one.jpg", "two.jpg"] and state.to_be_closed() == []
     state.close([upload.case_id for upload in asked])
     assert [upload.name for upload in state.uploads()] == ["three.jpg"] and shown() == "three"
+
+
+def test_each_task_has_a_queue_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    give("one", "two")
+    read("one")
+    with monkeypatch.context() as another:
+        another.setattr(state.resources, "task", lambda: RETINA)
+        assert give("three") == ["three"] and shown() == "three", "and none of skin is taken away"
+        assert give("three", "one") == ["three", "one"], "the same file is another image here"
+        assert state.is_any_unsaved() and [upload.task for upload in state.all_uploads()][:2] == ["skin", "skin"]
+        assert give() == []
+    assert [upload.name for upload in state.uploads()] == ["one.jpg", "two.jpg"]
 
 
 def test_same_content_is_one_image_of_the_queue() -> None:

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from streamlit.runtime.secrets import Secrets
 
 from dashboard.shell.settings import (
+    OF_MODEL,
     ROOT,
     Settings,
     SettingsError,
@@ -38,13 +39,13 @@ TEXT, CONTROL = 4.5, 3.0  # WCAG 2.2, success criteria 1.4.3 and 1.4.11
 def test_defaults_need_no_environment() -> None:
     read = read_settings({})
     assert read.model_dir == ROOT / "model" / "weights" / "skin"
-    assert read.dataset_dir is None
+    assert read.dataset_dir == {}
     assert read_settings({"MODEL_DIR": "", "DATASET_DIR": "  "}) == read
 
 
 def test_folders_are_read(tmp_path: Path) -> None:
     read = read_settings({"MODEL_DIR": str(tmp_path), "DATASET_DIR": str(tmp_path)})
-    assert read == Settings(model_dir=tmp_path.resolve(), dataset_dir=tmp_path.resolve())
+    assert read == Settings(model_dir=tmp_path.resolve(), dataset_dir={OF_MODEL: tmp_path.resolve()})
 
 
 def test_a_laptop_keeps_its_cases_in_the_ignored_folder() -> None:
@@ -222,7 +223,7 @@ def secrets_of(values: dict[str, object]) -> Secrets:
 
 
 def test_relative_folders_count_from_the_root() -> None:
-    assert read_settings({"DATASET_DIR": "data"}).dataset_dir == ROOT / "data"
+    assert read_settings({"DATASET_DIR": "data"}).dataset_dir == {OF_MODEL: ROOT / "data"}
 
 
 @pytest.mark.parametrize("variable", ["MODEL_DIR", "DATASET_DIR"])
@@ -233,9 +234,29 @@ def test_a_missing_folder_is_named(variable: str, tmp_path: Path) -> None:
 
 
 def test_a_dataset_may_lie_in_a_bucket() -> None:
-    assert read_settings({"DATASET_DIR": "s3://bucket/ham"}).dataset_dir == "s3://bucket/ham"
+    assert read_settings({"DATASET_DIR": "s3://bucket/ham"}).dataset_dir == {OF_MODEL: "s3://bucket/ham"}
     with pytest.raises(SettingsError, match="DATASET_DIR: expected an existing folder"):
         read_settings({"DATASET_DIR": "s3:///ham"})
+
+
+def test_each_task_may_have_a_dataset(tmp_path: Path) -> None:
+    odd = tmp_path / "a,b=c"
+    odd.mkdir()
+    read = read_settings({"DATASET_DIR": f"skin={odd}, retina=s3://bucket/eyes"})
+    assert read.dataset_dir == {"skin": odd, "retina": "s3://bucket/eyes"}
+    assert read_settings({"DATASET_DIR": f"retina={tmp_path}"}).dataset_dir == {"retina": tmp_path}
+    assert read_settings({"DATASET_DIR": str(odd)}).dataset_dir == {OF_MODEL: odd}, "no task is named"
+
+
+@pytest.mark.parametrize("value", ["data,retina=data", "retina=data,retina=data", "skin=,retina=data"])
+def test_datasets_of_tasks_are_named_once_each(value: str) -> None:
+    with pytest.raises(SettingsError, match=r"DATASET_DIR: expected one folder, or task=folder, .*skin, retina"):
+        read_settings({"DATASET_DIR": value})
+
+
+def test_a_missing_folder_of_a_task_is_named() -> None:
+    with pytest.raises(SettingsError, match=r"DATASET_DIR: expected an existing folder, received .*nowhere"):
+        read_settings({"DATASET_DIR": "skin=data,retina=nowhere"})
 
 
 def test_a_file_is_no_folder(tmp_path: Path) -> None:
@@ -252,7 +273,7 @@ def test_every_setting_is_documented() -> None:
 
 def test_settings_do_not_change() -> None:
     with pytest.raises(ValidationError, match="frozen"):
-        Settings().dataset_dir = Path()  # type: ignore[misc]
+        Settings().dataset_dir = {}  # type: ignore[misc]
 
 
 def test_only_reading_looks_at_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
