@@ -22,15 +22,15 @@ def group_bars_html(prediction: Prediction, point: OperatingPoint) -> str:
     return f"<div class='lens-bars lens-groups'>{rows}</div>"
 
 
-def class_bars_html(prediction: Prediction, artifact: Artifact) -> str:
+def class_bars_html(prediction: Prediction, artifact: Artifact | None) -> str:
     """The probabilities, highest first; a mark shows each class's share of the population.
 
     Args:
         prediction: an answer, of this artifact or saved with a case.
-        artifact: whose population it is; one for another task knows no share of these classes, and marks none.
+        artifact: for the same task, whose population it is; without one no share of these classes is known or marked.
     """
-    task, place = prediction.task, population_name(artifact.calibration.population)
-    prior = artifact.calibration.prior if artifact.task == task else None
+    task, calibration = prediction.task, None if artifact is None else artifact.calibration
+    place, prior = (population_name(calibration.population), calibration.prior) if calibration else ("", None)
 
     def mark(index: int) -> tuple[float, str] | None:
         return None if prior is None else (prior[index], f"share in {place} {percent(prior[index])}")

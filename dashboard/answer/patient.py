@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from data.cases.case import Patient
+from data.tasks.task import Task
 
 UNKNOWN = "unknown"
 SITE_NAMES = {"acral": "Palm or sole (acral)", "genital": "Genital area", "trunk": "Trunk (not specified)"}
@@ -34,6 +35,13 @@ def place(site: str, side: str = UNKNOWN) -> str:
     """`back, left`, `back`, `site unknown`, `site unknown, left`."""
     where = "site unknown" if site == UNKNOWN else site
     return where if side == UNKNOWN else f"{where}, {side}"
+
+
+def place_of(task: Task, site: str, side: str = UNKNOWN) -> str:
+    """The same of a case of a task; where all its images show one place, its side alone: `left eye`, `side unknown`."""
+    if task.has_sites:
+        return place(site, side)
+    return "side unknown" if side == UNKNOWN else f"{side} {task.words.subject}"
 
 
 def named_place(site: str, side: str) -> str:

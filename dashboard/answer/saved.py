@@ -134,10 +134,10 @@ def _rates_of_present_model(result: ModelResult) -> tuple[MeasuredRate, Measured
 def _present_model(result: ModelResult) -> Artifact | None:
     """The artifact at hand, where it is the one that gave the answer."""
     try:
-        artifact = resources.artifact()
+        artifact = resources.artifact_of(result.task)
     except ArtifactMismatch:
         return None
-    return artifact if is_of_model(result, artifact) else None
+    return artifact if artifact is not None and is_of_model(result, artifact) else None
 
 
 def _bare(value: float) -> MeasuredRate:

@@ -28,7 +28,6 @@ from dashboard.shell.times import shown_time
 from dashboard.shell.widgets import explained_errors, html_table
 from data.cases.case import Case, ModelResult, probabilities_of
 from data.tasks.task import Task
-from model.analysis.analyzer import Analysis
 from model.analysis.case_record import is_of_model, recorded_prediction
 from model.images.rejection import MAX_STORED_BYTES
 from model.inference.artifact import Artifact
@@ -48,7 +47,7 @@ def case_view(asked: str) -> None:
         case_id = parsed_id(asked)
         neighbour_buttons(case_id)
     case = opened(case_id)
-    st.markdown(wording.case_heading(case))
+    st.markdown(wording.case_heading(case, names_task=len(resources.tasks()) > 1))
     image, answer = st.columns([7, 4], gap="medium")
     with image:
         shown = _picture(case)
@@ -101,7 +100,7 @@ def _answer(case: Case) -> None:
     if agreement is not None:
         sentence, is_one_side = agreement
         st.caption(sentence) if is_one_side else st.warning(sentence, icon=":material/call_split:")
-    st.html(class_bars_html(prediction, resources.artifact()))
+    st.html(class_bars_html(prediction, resources.artifact_of(case.task)))
     st.markdown(answer_wording.both_names(result.task, result.probabilities, result.prediction, result.population))
     st.caption(wording.saved_model(result))
 
@@ -146,9 +145,9 @@ def _reads(case: Case) -> None:
             case.decision.plan,
             case.decision.reason,
         ),
-        (wording.BIOPSY_LABEL, diagnosis(task, biopsy), "", biopsy.reported_on.isoformat(), biopsy.note)
+        (task.words.reference.capitalize(), diagnosis(task, biopsy), "", biopsy.reported_on.isoformat(), biopsy.note)
         if biopsy
-        else (wording.BIOPSY_LABEL, saved.NO_BIOPSY, "", "", ""),
+        else (task.words.reference.capitalize(), saved.NO_BIOPSY, "", "", ""),
     ]
     html_table(("Step", case.task.words.label.capitalize(), "How sure", "Plan or day", "Remark"), rows, numeric=())
     st.caption(wording.changed_mind(case))
@@ -164,15 +163,15 @@ def _named_by_model(case: Case) -> str:
 
 
 def _present_model(case: Case, shown: Picture | None) -> None:
-    artifact = resources.artifact()
-    if (
-        is_of_model(case.result, artifact) or case.task != artifact.task
-    ):  # a model for another task has no answer to compare
+    artifact = resources.artifact_of(case.task)
+    if artifact is None or is_of_model(case.result, artifact):
         return
     st.warning(wording.model_has_changed(case.result, f"{artifact.name} {artifact.version}"), icon=":material/update:")
     if shown is None or not st.toggle(wording.NEW_ANSWER_BUTTON, key=f"cases_new_{case.case_id}"):
         return
-    new = informed_by_case(case, resources.analysis(shown.content, MAX_STORED_BYTES))
+    analysis = resources.analysis(shown.content, MAX_STORED_BYTES, artifact=artifact)
+    # What the case says of the patient is taken into account.
+    new = resources.analyzer(artifact).with_facts(analysis, saved.facts_of(case))
     if new.answer is None:
         st.warning(wording.NO_NEW_ANSWER, icon=":material/block:")
         return
@@ -261,6 +260,7 @@ def _record(case: Case) -> None:
     result = case.result
     facts = {
         "Case": str(case.case_id),
+        "Task": case.task.name,
         case.task.words.subject.capitalize(): str(case.lesion.lesion_id),
         "Saved": f"{shown_time(case.saved_at)} by {case.saved_by}, {case.organisation}",
         "File name as given": case.captured_name,
@@ -279,9 +279,3 @@ def _record(case: Case) -> None:
 
 def _of_answer(result: ModelResult) -> dict[str, str]:
     return {"Heatmap": result.heatmap_method, "Threshold": report_wording.operating_point(result).capitalize()}
-
-
-def informed_by_case(case: Case, analysis: Analysis) -> Analysis:
-    """The analysis of a case's image with what the case says of the patient taken into account."""
-    facts = saved.facts_of(case)
-    return resources.analyzer().with_facts(analysis, facts)

@@ -44,9 +44,9 @@ def case_forms(case: Case) -> None:
     decision, biopsy, facts = st.columns(3, gap="medium")
     with decision, st.expander("Change the decision"):
         _decision_form(case)
-    with biopsy, st.expander("Biopsy result"):
+    with biopsy, st.expander(f"{case.task.words.reference.capitalize()} result"):
         _biopsy_form(case)
-    with facts, st.expander("Patient and lesion"):
+    with facts, st.expander(f"Patient and {case.task.words.subject}"):
         _facts_form(case)
 
 
@@ -74,7 +74,11 @@ def _biopsy_form(case: Case) -> None:
     known, now, form = case.biopsy, today(), _form("biopsy", case)
     with st.form(f"cases_biopsy_{case.case_id}", border=False):
         dx, other = dx_field(
-            form, "Histopathology", case.task, known.dx if known else None, known.other if known else ""
+            form,
+            case.task.words.examination.capitalize(),
+            case.task,
+            known.dx if known else None,
+            known.other if known else "",
         )
         reported_on = st.date_input(
             "Day of the report",
@@ -84,10 +88,10 @@ def _biopsy_form(case: Case) -> None:
             key=form.key("day"),
         )
         note = text_field(form, "note", "Note", known.note if known else "")
-        st.caption(wording.BIOPSY_HINT)
+        st.caption(case.task.worded(wording.BIOPSY_HINT))
         is_wanted = st.form_submit_button("Save the result")
     if is_wanted and not is_named(dx, other):
-        st.warning(wording.NO_BIOPSY_DX, icon=":material/edit:")
+        st.warning(case.task.worded(wording.NO_BIOPSY_DX), icon=":material/edit:")
     elif is_wanted and dx is not None:
         biopsy = Biopsy(dx, reported_on, note, other)
         _change(lambda log: log.record_biopsy(case.case_id, biopsy, actor()))
@@ -99,7 +103,9 @@ def _facts_form(case: Case) -> None:
     lesions, form = _lesions_of_patient(case), _form("facts", case)
     with st.form(f"cases_facts_{case.case_id}", border=False):
         patient = _patient_fields(case, form)
-        site = choice_field(form, "site", "Site", SITES, case.lesion.site) or UNKNOWN
+        site = case.lesion.site
+        if case.task.has_sites:
+            site = choice_field(form, "site", "Site", SITES, site) or UNKNOWN
         side = side_field(form, case.lesion.side)
         note = text_field(form, "note", "Note", case.lesion.note)
         lesion_id = st.selectbox(

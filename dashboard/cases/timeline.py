@@ -79,7 +79,17 @@ def _visits_table(visits: Sequence[CaseSummary], case: Case) -> None:
         for number, visit in enumerate(visits, start=1)
     ]
     positive = case.task.question.positive.capitalize()
-    headers = ("Visit", "After the first", "Own read", "AI", positive, "Flag", "Decision", "Plan", "Biopsy")
+    headers = (
+        "Visit",
+        "After the first",
+        "Own read",
+        "AI",
+        positive,
+        "Flag",
+        "Decision",
+        "Plan",
+        case.task.words.reference.capitalize(),
+    )
     html_table(headers, rows, numeric=(4,))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,7 +12,7 @@ from dashboard.cases import wording
 from dashboard.shell import resources
 from dashboard.shell.identity import actor
 from dashboard.shell.times import days_ago
-from data.cases.case import BIOPSY, EXCISION, NO_FOLLOW_UP
+from data.cases.case import NO_FOLLOW_UP, PLANS
 from data.cases.queries import CaseQuery
 from data.tasks.task import Task
 
@@ -33,44 +33,45 @@ class ToDo:
     filters: Mapping[str, Any]
 
 
-def to_dos() -> tuple[ToDo, ...]:
-    """The lists, the most pressing first."""
+def to_dos(tasks: Sequence[Task]) -> tuple[ToDo, ...]:
+    """The lists of cases of these tasks, the most pressing first."""
+    awaited = [plan for plan in PLANS if any(plan in task.awaited for task in tasks)]
     return (
         ToDo(
             wording.UNPLANNED,
-            wording.UNPLANNED_HELP,
+            wording.helped(wording.UNPLANNED_HELP, tasks),
             CaseQuery(is_flagged=True, plans=(NO_FOLLOW_UP,), has_biopsy=False),
             {"cases_flagged": True, "cases_plans": [NO_FOLLOW_UP], "cases_biopsy": False},
         ),
         ToDo(
-            wording.AWAITED,
-            wording.AWAITED_HELP,
-            CaseQuery(plans=(BIOPSY, EXCISION), has_biopsy=False),
-            {"cases_plans": [BIOPSY, EXCISION], "cases_biopsy": False},
+            wording.awaited(awaited),
+            wording.awaited_help(awaited, tasks),
+            CaseQuery(plans=tuple(awaited), has_biopsy=False),
+            {"cases_plans": awaited, "cases_biopsy": False},
         ),
         ToDo(
             wording.DUE,
-            wording.DUE_BUTTON_HELP,
+            wording.helped(wording.DUE_BUTTON_HELP, tasks),
             CaseQuery(not_seen_since=days_ago(wording.DUE_DAYS)),
             {"cases_due": wording.DUE_DAYS},
         ),
     )
 
 
-def to_do(task: Task, of_task: CaseQuery, show: Callable[[Mapping[str, Any]], None]) -> None:
+def to_do(tasks: Sequence[Task], of_task: CaseQuery, show: Callable[[Mapping[str, Any]], None]) -> None:
     """The lists as buttons.
 
     Args:
-        task: of the cases.
+        tasks: of the cases.
         of_task: whose cases are listed on the page.
         show: callback that sets the page's filters.
     """
     with st.container(horizontal=True, gap="small", key="cases_to_do"):
-        for one in to_dos():
+        for one in to_dos(tasks):
             count = resources.case_log().count(replace(one.query, task=of_task.task), actor())
             st.button(
                 wording.to_do(one.name, count),
-                help=task.worded(one.help),
+                help=one.help,
                 key=f"cases_to_do_{one.name}",
                 on_click=show,
                 args=(one.filters,),

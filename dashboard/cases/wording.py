@@ -10,7 +10,7 @@ from datetime import datetime
 from uuid import UUID
 
 from dashboard.answer.diagnosis import diagnosis_markdown, listed_diagnosis
-from dashboard.answer.patient import person, place
+from dashboard.answer.patient import choice, person, place_of
 from dashboard.answer.saved import INFORMED_NOT_COMPARED, model_name
 from dashboard.shell.formats import escape
 from dashboard.shell.times import day_of, shown_time
@@ -53,21 +53,18 @@ NOT_SEEN_FOR = {
 }
 DUE_DAYS = 91
 DUE_HELP = (
-    "Plan Follow-up, no biopsy result, and no later case of the same {subject}. A plan holds no date, so you choose "
-    "after how long a follow-up counts as due."
+    "Plan Follow-up, no {reference} result, and no later case of the same {subject}. A plan holds no date, so you "
+    "choose after how long a follow-up counts as due."
 )
 TO_DO_HEADING = "To do"
-UNPLANNED, AWAITED, DUE = (
-    "Flagged, no follow-up planned",
-    "Biopsy or excision planned, no result",
-    "Follow-up due",
-)
-UNPLANNED_HELP = "Flagged by the AI, plan No follow-up, no biopsy result."
-AWAITED_HELP = "Plan Biopsy or Excision, and no biopsy result entered."
+UNPLANNED, DUE = "Flagged, no follow-up planned", "Follow-up due"
+UNPLANNED_HELP = "Flagged by the AI, plan No follow-up, no {reference} result."
 DUE_BUTTON_HELP = f"Not seen again for 3 months. {DUE_HELP}"
 PREVIOUS, NEXT = "Previous", "Next"
 TASK_LABEL = "Cases of"
-TASK_HELP = "Cases of one kind are listed, searched and exported at a time."
+EVERY_TASK = "All tasks"
+TASK_HELP = "Cases of one task can be searched by what was found in them, and exported."
+EXPORT_ONE_TASK = "Exports hold cases of one task: choose one above, or tick rows of one."
 
 
 def unreadable_cases(case_ids: Sequence[UUID]) -> str:
@@ -90,8 +87,47 @@ def unreadable(key: str, count: int) -> str:
     )
 
 
-def positive_help(task: Task) -> str:
-    """What the share in the list is the sum of; one sentence."""
+def awaited(plans: Sequence[str]) -> str:
+    """Cases whose result is still to come: `Biopsy or excision planned, no result`."""
+    return f"{_either(plans).capitalize()} planned, no result"
+
+
+def awaited_help(plans: Sequence[str], tasks: Sequence[Task]) -> str:
+    """Which cases these are."""
+    return helped(f"Plan {_either([choice(plan) for plan in plans])}, and no {{reference}} result entered.", tasks)
+
+
+def _either(words: Sequence[str]) -> str:
+    """`biopsy, excision or referral`."""
+    return " or ".join(filter(None, (", ".join(words[:-1]), words[-1])))
+
+
+def helped(text: str, tasks: Sequence[Task]) -> str:
+    """A text on cases of these tasks, whose braces name what is said of each: `lesion`, or `lesion or eye`."""
+    subjects = dict.fromkeys(task.words.subject for task in tasks)
+    references = dict.fromkeys(task.words.reference for task in tasks)
+    return text.format(subject=_either(list(subjects)), reference=_either(list(references)))
+
+
+def label_name(task: Task | None) -> str:
+    """What the decision's class is called; None for cases of several tasks."""
+    return "Decision" if task is None else task.words.label.capitalize()
+
+
+def model_class_name(task: Task | None) -> str:
+    """What the model's class is called; None for cases of several tasks."""
+    return "AI's answer" if task is None else f"AI's {task.standout}"
+
+
+def reference_name(task: Task | None) -> str:
+    """What tells for sure is called; None for cases of several tasks."""
+    return "Reference" if task is None else task.words.reference.capitalize()
+
+
+def positive_help(task: Task | None) -> str:
+    """What the share in the list is the sum of; one sentence. None for cases of several tasks."""
+    if task is None:
+        return "The AI's answer, and how likely it was that the question of the case's task is answered with yes."
     names = ", ".join(task.named(code).name.lower() for code in task.question.positives)
     return f"The AI's {task.standout}, and how likely {task.question.positive} was: {names} together."
 
@@ -102,18 +138,17 @@ def flag(task: Task, share: str, is_flagged: bool) -> str:
     return f"{task.question.positive.capitalize()} {unbroken}{', flagged' if is_flagged else ''}"
 
 
-def order_names(task: Task) -> dict[str, str]:
-    """What a list can be sorted by, in words."""
-    label = task.words.label
+def order_names(task: Task | None) -> dict[str, str]:
+    """What a list can be sorted by, in words; None for cases of several tasks."""
     return {
         "saved_at": "When saved",
         "saved_by": "Saved by",
         "patient_reference": "Patient reference",
         "age": "Age",
         "site": "Site",
-        "dx": label.capitalize(),
-        "prediction": f"AI's {task.standout}",
-        "p_positive": f"{task.question.positive.capitalize()} by the AI",
+        "dx": label_name(task),
+        "prediction": model_class_name(task),
+        "p_positive": "Probability by the AI" if task is None else f"{task.question.positive.capitalize()} by the AI",
     }
 
 
@@ -140,24 +175,21 @@ def _decided(summary: CaseSummary) -> str:
 def one_line(number: int, summary: CaseSummary) -> str:
     """A case in a list to choose from, as plain text; the number tells two apart that read the same."""
     patient, decided = summary.patient_reference or "no reference", _decided(summary)
-    return f"{number}. {shown_time(summary.saved_at)} · {patient} · {place(summary.site, summary.side)} · {decided}"
+    place = place_of(TASKS[summary.task], summary.site, summary.side)
+    return f"{number}. {shown_time(summary.saved_at)} · {patient} · {place} · {decided}"
 
 
 # --- One case --------------------------------------------------------------------------------------------------------
 
-OWN_READ_LABEL, DECISION_LABEL, BIOPSY_LABEL = (
-    "Own read before the AI",
-    "Decision after the AI",
-    "Biopsy",
-)
+OWN_READ_LABEL, DECISION_LABEL = "Own read before the AI", "Decision after the AI"
 FIRST_READ_LABEL, NEWEST_DECISION_LABEL = "First read", "Decision"
 DECISION_HINT = "The case keeps the newest decision; the audit trail keeps that it was changed, by whom and when."
 BIOPSY_HINT = (
-    "What histopathology found. It becomes the reference when **Local performance** counts how often the AI was right."
+    "What {examination} found. It becomes the reference when **Local performance** counts how often the AI was right."
 )
 DELETE_TITLE = "Delete this case?"
 SAME_LESION_AS_NOW = "as now"
-NO_BIOPSY_DX = "Choose what histopathology found; for another diagnosis, say which. Then save again."
+NO_BIOPSY_DX = "Choose what {examination} found; for another {label}, say which. Then save again."
 NEW_ANSWER_BUTTON = "Show the present model's answer beside it"
 NO_NEW_ANSWER = "The present model does not answer this image; its quality check refuses it."
 NOT_A_VERDICT = "Shown as it was saved. Nothing here was computed again."
@@ -194,16 +226,17 @@ def same_lesion_help(task: Task) -> str:
 
 def of_its_own(task: Task) -> str:
     """The choice that parts a case from the others."""
-    return f"no other case: a {task.words.subject} of its own"
+    return f"no other case: {task.a_subject} of its own"
 
 
-def case_heading(case: Case) -> str:
-    """What is opened, in one line of Markdown."""
+def case_heading(case: Case, names_task: bool = False) -> str:
+    """What is opened, in one line of Markdown; its task where there are several."""
     parts = [
+        *([f"**{case.task.name}**"] if names_task else []),
         f"Saved {shown_time(case.saved_at)} by {escape(case.saved_by)}",
         escape(case.patient.reference) if case.patient.reference else "no patient reference",
         person(case.patient),
-        place(case.lesion.site, case.lesion.side),
+        place_of(case.task, case.lesion.site, case.lesion.side),
     ]
     return " · ".join(parts)
 
@@ -269,7 +302,8 @@ def deletion(case: Case) -> str:
     decided = diagnosis_markdown(case.task, case.decision)
     return (
         f"**{escape(named(case))}**, decided as {decided}, is removed from the log together with its "
-        "image: patient reference, notes, both reads, the AI's answer and the biopsy result. The audit trail keeps "
+        "image: patient reference, notes, both reads, the AI's answer and the "
+        f"{case.task.words.reference} result. The audit trail keeps "
         "that a case was deleted, by whom and when. This cannot be undone."
     )
 
@@ -291,7 +325,7 @@ def compare_note(task: Task) -> str:
     """How two images are compared, and what cannot be told from them."""
     return (
         "Both images at the same zoom, moved together. Switch **Move together** off to line them up, and on again. The "
-        f"distance of the camera is not known, so a {task.words.subject} that looks larger may only be nearer."
+        f"distance of the camera is not known, so {task.a_subject} that looks larger may only be nearer."
     )
 
 

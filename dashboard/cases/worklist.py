@@ -30,6 +30,9 @@ from data.tasks.known import DEFAULT_TASK, TASKS
 from data.tasks.task import Task
 
 CASES_PER_PAGE = 25
+# Instead of a task's key: cases of all of them.
+EVERY = ""
+_TASK, _FOLLOWED = "cases_task", "cases_task_of_all_pages"
 
 # Key and starting value of every filter of the page.
 FILTERS: dict[str, Any] = {
@@ -52,16 +55,16 @@ FILTERS: dict[str, Any] = {
 def worklist() -> None:
     """Filters, one page of the cases found, and their exports. Only that page is ever read from the log."""
     close()  # whichever way the reader came back to the list
-    tasks = _tasks()
-    key = _chosen(tasks)
-    if key not in TASKS:
+    keys = _tasks()
+    key = _chosen(keys)
+    if key != EVERY and key not in TASKS:
         count = resources.case_log().count(CaseQuery(task=key), actor())
         st.error(wording.unreadable(key, count), icon=":material/error:")
         return
-    task = TASKS[key]
+    task = None if key == EVERY else TASKS[key]
     # Only where there are several: asked for a task as well, SQLite counts without the index of patient references.
-    of_task = CaseQuery(task=key if len(tasks) > 1 else None)
-    to_do(task, of_task, show=_show)
+    of_task = CaseQuery(task=None if task is None or len(keys) == 1 else key)
+    to_do([TASKS[one] for one in keys] if task is None else [task], of_task, show=_show)
     query = replace(_query(task), task=of_task.task)
     count = resources.case_log().count(query, actor())
     if count == 0:
@@ -74,7 +77,8 @@ def worklist() -> None:
         _unreadable(of_page)
     remember_list(query, offset, count)
     chosen = case_table(summaries, task)
-    _exports(query, task, count, chosen)
+    ticked = {TASKS[one.task] for one in summaries if one.case_id in chosen}
+    _exports(query, task or (ticked.pop() if len(ticked) == 1 else None), count, chosen)
     if make_missing(summaries):
         st.rerun()
 
@@ -83,25 +87,42 @@ def worklist() -> None:
 
 
 def _tasks() -> list[str]:
-    """Keys of the tasks that there are cases of, those that this program does not know last."""
-    keys = resources.case_log().tasks(actor())
-    return sorted(keys, key=lambda key: list(TASKS).index(key) if key in TASKS else len(TASKS)) or [DEFAULT_TASK]
+    """Keys of the tasks that there are cases of, those that this program does not know last.
+
+    Where a task is chosen for all pages, it is among them.
+    """
+    keys = {*resources.case_log().tasks(actor()), *([resources.task().key] if len(resources.tasks()) > 1 else [])}
+    order = [*TASKS, *sorted(keys - TASKS.keys())]
+    return sorted(keys, key=order.index) or [DEFAULT_TASK]
 
 
 def _chosen(tasks: Sequence[str]) -> str:
-    """Whose cases are listed; asked only where there are several."""
+    """Whose cases are listed; asked only where there are several, and then those of the task of all pages first."""
     if len(tasks) == 1:
         return tasks[0]
+    every = [EVERY] if TASKS.keys() >= set(tasks) else []
+    _follow(resources.task().key, (*every, *tasks))
     return st.selectbox(
         wording.TASK_LABEL,
-        tasks,
-        format_func=lambda key: TASKS[key].name if key in TASKS else key,
+        [*every, *tasks],
+        format_func=lambda key: wording.EVERY_TASK if key == EVERY else TASKS[key].name if key in TASKS else key,
         help=wording.TASK_HELP,
-        key="cases_task",
+        key=_TASK,
         on_change=reset_filters,  # another task has other diagnoses to filter by
         persist_state="session",
         width=320,
     )
+
+
+def _follow(task: str, offered: Sequence[str]) -> None:
+    """List the cases of the task that has been chosen for all pages, until the reader chooses others here."""
+    followed = st.session_state.get(_FOLLOWED)
+    if followed == task and st.session_state.get(_TASK) in offered:
+        return
+    if followed is not None:
+        reset_filters()
+    st.session_state[_FOLLOWED] = task
+    st.session_state[_TASK] = task if task in offered else next(one for one in offered if one != EVERY)
 
 
 # --- Search and filters ----------------------------------------------------------------------------------------------
@@ -117,14 +138,17 @@ def _show(filters: Mapping[str, Any]) -> None:
     st.session_state.update({**FILTERS, **filters})
 
 
-def _query(task: Task) -> CaseQuery:
-    """What the filters ask for; their state outlives an opened case and a switch of pages."""
+def _query(task: Task | None) -> CaseQuery:
+    """What the filters ask for; their state outlives an opened case and a switch of pages.
+
+    Cases of several tasks (None) have no diagnoses in common to filter by.
+    """
     for key, value in FILTERS.items():
         st.session_state.setdefault(key, value)
     with st.container(border=True):
         with st.grid(3, min_column_width=210, gap="small"):
             text = _words("Search", "cases_text", wording.SEARCH_HELP)
-            dx = _diagnosis(task, task.words.label.capitalize(), "cases_dx")
+            dx = None if task is None else _diagnosis(task, wording.label_name(task), "cases_dx")
             is_flagged = _yes_or_no("Flag", "cases_flagged", wording.FLAGGED_NAMES)
         if len(text) > MAX_SEARCH:
             st.warning(wording.SEARCH_TOO_LONG, icon=":material/warning:")
@@ -135,17 +159,17 @@ def _query(task: Task) -> CaseQuery:
     return CaseQuery(text=text[:MAX_SEARCH], dx=dx, is_flagged=is_flagged, **rest)
 
 
-def _further_filters(task: Task) -> dict[str, Any]:
-    label = task.words.label
+def _further_filters(task: Task | None) -> dict[str, Any]:
+    label = wording.label_name(task)
     with st.grid(2, min_column_width=210, gap="small"):
         return {
-            "differs_from_model": _yes_or_no(f"{label.capitalize()} and AI", "cases_differs", wording.DIFFERS_NAMES),
+            "differs_from_model": _yes_or_no(f"{label} and AI", "cases_differs", wording.DIFFERS_NAMES),
             "is_refused": _yes_or_no("Answer", "cases_refused", wording.REFUSED_NAMES),
-            "has_biopsy": _yes_or_no("Biopsy", "cases_biopsy", wording.BIOPSY_NAMES),
-            "plans": tuple(_plans("Plan", "cases_plans")),
+            "has_biopsy": _yes_or_no(wording.reference_name(task), "cases_biopsy", wording.BIOPSY_NAMES),
+            "plans": tuple(_plans("Plan", "cases_plans", PLANS if task is None else task.plans)),
             "not_seen_since": _since(_due(task, "Follow-up due", "cases_due")),
-            "prediction": _class(task, f"AI's {task.standout}", "cases_prediction"),
-            "site": _choice("Site", SITES, "cases_site", site_name),
+            **({} if task is None else {"prediction": _class(task, f"AI's {task.standout}", "cases_prediction")}),
+            **({"site": _choice("Site", SITES, "cases_site", site_name)} if task is None or task.has_sites else {}),
             "saved_from": _start_of(_day("Saved from", "cases_from")),
             "saved_before": _start_of(_day("Saved until", "cases_to"), days_later=1),
             "saved_by": _words("Saved by", "cases_saved_by", wording.SAVED_BY_HELP) or None,
@@ -153,7 +177,7 @@ def _further_filters(task: Task) -> dict[str, Any]:
         }
 
 
-def _order(task: Task) -> dict[str, Any]:
+def _order(task: Task | None) -> dict[str, Any]:
     names = wording.order_names(task)
     order_by = st.selectbox(
         "Order by",
@@ -200,10 +224,10 @@ def _choice(label: str, options: Sequence[str], key: str, name: Callable[[str], 
     )
 
 
-def _plans(label: str, key: str) -> list[str]:
+def _plans(label: str, key: str, offered: Sequence[str]) -> list[str]:
     plans: list[str] = st.multiselect(
         label,
-        PLANS,
+        offered,
         format_func=choice,
         placeholder=wording.ANY,
         key=key,
@@ -215,7 +239,7 @@ def _plans(label: str, key: str) -> list[str]:
     return plans
 
 
-def _due(task: Task, label: str, key: str) -> int | None:
+def _due(task: Task | None, label: str, key: str) -> int | None:
     """Days for which a lesion that was to be followed up was not seen again; None for any case."""
     return st.selectbox(
         label,
@@ -224,7 +248,7 @@ def _due(task: Task, label: str, key: str) -> int | None:
         index=None,
         placeholder=wording.ANY,
         key=key,
-        help=task.worded(wording.DUE_HELP),
+        help=wording.helped(wording.DUE_HELP, list(TASKS.values()) if task is None else [task]),
         persist_state="session",
     )
 
@@ -295,7 +319,10 @@ def _headline(query: CaseQuery, count: int) -> int:
 # --- Exports ---------------------------------------------------------------------------------------------------------
 
 
-def _exports(query: CaseQuery, task: Task, count: int, chosen: tuple[UUID, ...]) -> None:
+def _exports(query: CaseQuery, task: Task | None, count: int, chosen: tuple[UUID, ...]) -> None:
+    if task is None:
+        st.caption(wording.EXPORT_ONE_TASK)
+        return
     selection = Selection(resources.case_log(), actor(), task, query, chosen)
     held = len(chosen) or count
     with st.container(border=True):

@@ -205,6 +205,7 @@ def _columns(task: Task) -> dict[str, Callable[[Case], Any]]:
         "other": lambda case: case.decision.other,
         "biopsy_other": _of_biopsy("other"),
         "refusal": lambda case: case.refusal.reason if case.refusal else "",
+        "task": lambda case: case.task.key,
     }
 
 

@@ -232,7 +232,7 @@ def _decision(case: Case, decision: Decision) -> Json:
 
 
 def _biopsy(case: Case, biopsy: Biopsy) -> Json:
-    read = _read(case, "biopsy", "Histopathology", biopsy, {}, biopsy.note)
+    read = _read(case, "biopsy", case.task.words.examination.capitalize(), biopsy, {}, biopsy.note)
     # Who examined it is not known, only who entered it.
     del read["performer"]
     return read | {"effectiveDateTime": biopsy.reported_on.isoformat()}
@@ -264,12 +264,14 @@ def _observation(case: Case, name: str, text: str, coding: Code | None = None) -
 
 
 def _on_site(case: Case, resource: Json) -> Json:
-    """The resource with the lesion's site, where that is known; its side is in words."""
-    site = case.lesion.site
+    """The resource with the site of what the image shows, where that is known; its side is in words."""
+    codes, site, side = CODES.get(case.task.key), case.lesion.site, case.lesion.side
+    if codes is not None and codes.site is not None:
+        return resource | {"bodySite": _concept(codes.site, text=place(codes.site.display.lower(), side))}
     if site == "unknown":
         return resource
-    words = place(site, case.lesion.side)
-    return resource | {"bodySite": _concept(BODY_SITES[site], words) if site in BODY_SITES else {"text": words}}
+    words = place(site, side)
+    return resource | {"bodySite": _concept(BODY_SITES[site], text=words) if site in BODY_SITES else {"text": words}}
 
 
 # --- Data types ------------------------------------------------------------------------------------------------------
@@ -279,7 +281,7 @@ def _examination(case: Case) -> Json:
     """What was done."""
     codes, image = CODES.get(case.task.key), case.task.words.image.capitalize()
     text = image if case.refusal else f"{image} with a classifier's answer, research use only"
-    return {"text": text} if codes is None else _concept(codes.examination, text)
+    return {"text": text} if codes is None else _concept(codes.examination, text=text)
 
 
 def _diagnosis(task: Task, named: Read | Decision | Biopsy) -> Json:
@@ -287,13 +289,13 @@ def _diagnosis(task: Task, named: Read | Decision | Biopsy) -> Json:
     codes = CODES.get(task.key)
     if codes is None or named.dx == OTHER:
         return {"text": _plain(diagnosis(task, named))}
-    one = task.named(named.dx)
-    return _concept(Code(codes.classes, one.code, one.name))
+    return _concept(*codes.classes[named.dx], text=task.named(named.dx).name)
 
 
-def _concept(code: Code, text: str | None = None) -> Json:
-    coding = {"system": code.system, "code": code.code, "display": code.display}
-    return {"coding": [coding], "text": text or code.display}
+def _concept(*codes: Code, text: str | None = None) -> Json:
+    """What several systems call the same; in the words of the first one where there are no others."""
+    codings = [{"system": code.system, "code": code.code, "display": code.display} for code in codes]
+    return {"coding": codings, "text": text or codes[0].display}
 
 
 def _reference(name: str) -> Json:

@@ -18,7 +18,7 @@ from fpdf.prefs import ViewerPreferences
 from PIL import Image
 
 from dashboard.answer.diagnosis import diagnosis
-from dashboard.answer.patient import person, place
+from dashboard.answer.patient import person, place_of
 from dashboard.answer.saved import NO_BIOPSY, NO_OWN_READ, facts_of, refused
 from dashboard.answer.wording import leading_class
 from dashboard.reports import wording
@@ -211,9 +211,10 @@ def _patient(report: FPDF, case: Case) -> None:
     _facts(
         report,
         [
+            ("Task", case.task.name),
             ("Patient reference", printable(case.patient.reference) or wording.NOT_STATED),
             ("Patient", person(case.patient)),
-            (case.task.words.subject.capitalize(), place(case.lesion.site, case.lesion.side)),
+            (case.task.words.subject.capitalize(), place_of(case.task, case.lesion.site, case.lesion.side)),
             ("Saved", f"{utc_time(case.saved_at)} by {printable(case.saved_by)}, {printable(case.organisation)}"),
             *([("Note", printable(case.lesion.note))] if case.lesion.note else []),
         ],
@@ -273,12 +274,12 @@ def _decision(report: FPDF, case: Case) -> None:
             ),
             *([("Why", printable(case.decision.reason))] if case.decision.reason else []),
             ("Compared", wording.changed(case)),
-            ("Histopathology", _histopathology(case)),
+            (case.task.words.examination.capitalize(), _examined(case)),
         ],
     )
 
 
-def _histopathology(case: Case) -> str:
+def _examined(case: Case) -> str:
     biopsy = case.biopsy
     if biopsy is None:
         return NO_BIOPSY

@@ -173,7 +173,7 @@ def limits(rows: int, columns: int, task: Task) -> list[str]:
         f"The model knows {task.count} {labels}, learned from one dataset ({dataset}). Any other is forced into one of "
         f"the {task.count}.",
         f"The figures on the threshold come from the locked test {task.words.subjects} of {dataset}; expect worse with "
-        "other clinics, cameras and skin types.",
+        f"other clinics, cameras and {task.words.people}.",
     ]
 
 

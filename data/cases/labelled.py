@@ -1,13 +1,13 @@
-"""Cases with a biopsy as a training set shaped like HAM10000.
+"""Cases with a reference result as a training set shaped like HAM10000: of skin lesions those with a biopsy.
 
     python -m data.cases.labelled --database sqlite:///data/local/cases.db --images data/local/images \
         --key-file data/local/case_key --task skin --output labelled
     python -m model.train ... --extra labelled
 
 The folder holds `HAM10000_metadata.csv` (dx as the biopsy found it, dx_type `histo`) and `images/` as JPEG. Images
-of one lesion keep one lesion_id. The ids are those of the log, so that a case that is deleted there can be found and
-removed here; patient references, notes, names and times stay out. Ages are rounded to five years and end at 85, as
-HAM10000's do. An image of skin is personal data all the same: use it under the rules it was taken under.
+of one lesion (or eye) keep one lesion_id. The ids are those of the log, so that a case that is deleted there can be
+found and removed here; patient references, notes, names and times stay out. Ages are rounded to five years and end at
+85, as HAM10000's do. An image is personal data all the same: use it under the rules it was taken under.
 
 Exit codes: 0 written, 2 wrong usage, nothing to write, or the log or the images cannot be reached.
 """
@@ -110,8 +110,8 @@ def export_labelled(log: CaseLog, actor: Actor, task: Task, write: Write) -> Lab
     found = labelled_cases(log.cases(query, actor, unreadable))
     if not found.cases:
         raise DatasetError(
-            f"expected cases with a biopsy result among {', '.join(task.codes)}, found none; enter results on the "
-            "Cases page"
+            f"expected cases with a {task.words.reference} result among {', '.join(task.codes)}, found none; enter "
+            "results on the Cases page"
         )
     log.record_export([case.case_id for case in found.cases], WHAT, actor)
     rows = [_row(case) for case in found.cases if _is_written(case, log, actor, write)]
@@ -181,7 +181,8 @@ def _jpeg(png: bytes) -> bytes:
 def _row(case: Case) -> tuple[object, ...]:
     lesion_id = f"LESION_{case.lesion.lesion_id.hex}"
     patient = case.patient
-    return lesion_id, image_id_of(case), _dx(case), "histo", _rounded(patient.age), patient.sex, case.lesion.site
+    found_by, site = case.task.words.dx_type, case.lesion.site
+    return lesion_id, image_id_of(case), _dx(case), found_by, _rounded(patient.age), patient.sex, site
 
 
 def _dx(case: Case) -> str:
@@ -206,12 +207,13 @@ def main() -> None:
         written = _run(arguments)
     except (DatasetError, CaseLogUnavailable, StorageUnavailable, ValueError, OSError) as error:
         parser.exit(2, f"{error}\n")
+    words = TASKS[arguments.task].words
     print(
-        f"{arguments.output}: {written.images:,} images of {written.lesions:,} lesions; left out: "
-        f"{written.contradictory:,} with differing biopsies of one lesion, {written.other:,} of another diagnosis, "
-        f"{written.refused:,} of refused images, "
+        f"{arguments.output}: {written.images:,} images of {written.lesions:,} {words.subjects}; left out: "
+        f"{written.contradictory:,} with differing {words.reference} results of one {words.subject}, "
+        f"{written.other:,} of another {words.label}, {written.refused:,} of refused images, "
         f"{written.unreadable:,} that cannot be read or have no readable image; "
-        f"next: python -m model.train --extra {arguments.output}"
+        f"next: python -m model.train --task {arguments.task} --extra {arguments.output}"
     )
 
 

@@ -26,6 +26,7 @@ from dashboard.cases import case_table, thumbnails, wording
 from dashboard.cases import opened as opened_case
 from dashboard.cases import worklist as cases_widgets
 from dashboard.cases.forms import NEW_LESION
+from dashboard.cases.worklist import EVERY
 from dashboard.shell import errors, resources, times
 from dashboard.shell.formats import escape, percent
 from data.cases.case import LOCAL_ACTOR, Actor, Biopsy, Case, Decision, Lesion, Patient, Read
@@ -36,6 +37,7 @@ from data.cases.tables import CaseRow, CaseUnreadable
 from data.tasks.retina import RETINA
 from data.tasks.skin import SKIN
 from data.tasks.task import OTHER
+from model.inference.artifact import load_artifact
 from model.inference.clinical import PatientFacts
 from tests.support.case_log import (
     case_log_of,
@@ -48,7 +50,7 @@ from tests.support.case_log import (
     sample_result,
     save_sample,
 )
-from tests.support.dashboard import TIMEOUT, cells_of, table_of
+from tests.support.dashboard import TIMEOUT, cells_of, table_of, write_artifact
 
 ROOT = Path(__file__).resolve().parents[2]
 OTHER_SAMPLE = ROOT / "data" / "sample" / "synthetic_nv_1.jpg"
@@ -397,7 +399,11 @@ def test_what_is_left_to_do_is_counted_and_one_press_away(three_cases: None) -> 
         "Follow-up due: **1**",
     ]
     # Anna's excision has its result, Cem's follow-up is of today.
-    for name, expected in ((wording.UNPLANNED, ["Dora"]), (wording.AWAITED, ["Ben"]), (wording.DUE, ["Fred"])):
+    for name, expected in (
+        (wording.UNPLANNED, ["Dora"]),
+        (wording.awaited(SKIN.awaited), ["Ben"]),
+        (wording.DUE, ["Fred"]),
+    ):
         page.button(key=f"cases_to_do_{name}").click().run()
         assert not page.exception and listed(page) == expected
     assert dora.patient.reference in listed(press(page, "Reset"))
@@ -705,7 +711,46 @@ def test_cases_of_one_task_are_listed_at_a_time(three_cases: None) -> None:
     assert grade.value is None and grade.options[0] == "No apparent retinopathy (dr0)"
 
 
-def test_case_of_another_task_than_the_models_is_shown_in_its_own_words() -> None:
+def test_cases_of_all_tasks_name_theirs(three_cases: None) -> None:
+    made_up_eye()
+    page = open_page()
+    choose(page, wording.TASK_LABEL, EVERY)
+    assert not page.exception and listed(page) == ["Eva", "Cem", "Ben", "Anna"]
+    assert [lines[-1] for lines in cells_of(page, "Case")] == ["Diabetic retinopathy", *["Skin lesions"] * 3]
+    assert cells_of(page, "AI")[0][1].startswith("Referable ") and cells_of(page, "AI")[1][1].startswith("Malignant ")
+    assert wording.EXPORT_ONE_TASK in shown(page) and not page.get("download_button")
+    assert not {"Diagnosis", "Grade"} & {box.label for box in page.selectbox}, "none is common to both"
+    assert "Biopsy, excision or referral planned, no result: **1**" in to_do_counts(page)
+
+
+def test_list_follows_the_task_that_is_chosen_for_all_pages(three_cases: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resources, "tasks", lambda: (SKIN, RETINA))
+    page = open_page()
+    assert listed(page) == ["Cem", "Ben", "Anna"]
+    choose(page, "Diagnosis", "bcc")
+    monkeypatch.setattr(resources, "task", lambda: RETINA)
+    assert wording.EMPTY_LOG in shown(page.run()), "a filter of the task before does not hold"
+    made_up_eye()
+    assert listed(page.run()) == ["Eva"]
+    choose(page, wording.TASK_LABEL, "skin")
+    assert listed(page) == ["Cem", "Ben", "Anna"] and listed(page.run()) == ["Cem", "Ben", "Anna"]
+
+
+def test_case_of_another_task_is_compared_with_a_model_of_that_task(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    eye = save_sample(
+        result=eye_result(), own_read=Read("dr1", "sure", "referral"), decision=Decision("dr3", "referral")
+    )
+    of_eyes = load_artifact(write_artifact(tmp_path / "eyes", ["conformal"], RETINA, "eyes"))
+    monkeypatch.setattr(resources, "artifacts", lambda: (resources.artifact(), of_eyes))
+    text = shown(open_page(eye.case_id))
+    assert wording.model_has_changed(eye.result, "eyes 0.1") in text and "| the class's share in" in text
+    assert "<td>Diabetic retinopathy</td>" in text, "the record names the task"
+
+
+def test_case_of_another_task_than_the_models_is_shown_in_its_own_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resources, "artifacts", lambda: (resources.artifact(),))
     eye = save_sample(
         result=eye_result(), own_read=Read("dr1", "sure", "referral"), decision=Decision("dr3", "referral")
     )
@@ -752,7 +797,7 @@ def test_biopsy_is_entered_and_removed(case: Case) -> None:
     page = open_page(case.case_id)
     assert saved.NO_BIOPSY in shown(page)
     press(page, "Save the result")
-    assert wording.NO_BIOPSY_DX in shown(page) and kept().biopsy is None
+    assert SKIN.worded(wording.NO_BIOPSY_DX) in shown(page) and kept().biopsy is None
     page.selectbox(key=f"cases_biopsy_dx_{case.case_id}").set_value("mel")
     page.date_input(key=f"cases_biopsy_day_{case.case_id}").set_value(date(2026, 2, 3))
     page.text_area(key=f"cases_biopsy_note_{case.case_id}").set_value("Breslow 0.4 mm")

@@ -39,7 +39,7 @@ SKIN_COLUMNS = (
     "member_p_malignant", "population", "quality", "ood_score", "model_name", "model_version", "artifact_sha256",
     "preprocessing_version", "heatmap_method", "runtime_ms", "captured_name", "image_sha256", "image_width",
     "image_height", "own_is_informed", "own_other", "other", "biopsy_other",
-    "refusal",
+    "refusal", "task",
 )  # fmt: skip
 
 
@@ -199,7 +199,7 @@ def test_export_of_a_mixed_log_holds_one_task(log: CaseLog) -> None:
     for task, case in ((SKIN, mole), (RETINA, eye)):
         selection = everything(log, task=task)
         (row,) = rows_of(case_exports.export_csv(selection))
-        assert row["case_id"] == str(case.case_id)
+        assert (row["case_id"], row["task"]) == (str(case.case_id), task.key)
         assert tuple(float(row[code]) for code in task.codes) == case.result.probabilities
         assert float(row[task.question.column]) == case.result.p_positive
         document = json.loads(case_exports.export_json(selection))

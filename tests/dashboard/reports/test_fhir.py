@@ -8,13 +8,15 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import date
 from typing import Any
 
 import pytest
 from fhir.resources.R4B.diagnosticreport import DiagnosticReport
 
+from dashboard.reports.codes import CODES
 from dashboard.reports.fhir import diagnostic_report
-from data.cases.case import CERTAINTIES, PLANS, SEXES, SIDES, SITES, Case, Decision, Lesion, Patient, Read
+from data.cases.case import CERTAINTIES, PLANS, SEXES, SIDES, SITES, Biopsy, Case, Decision, Lesion, Patient, Read
 from data.tasks.retina import RETINA
 from data.tasks.skin import SKIN
 from data.tasks.task import OTHER
@@ -100,6 +102,10 @@ def check_references(report: Json) -> None:
 
 def contained(report: Json, name: str) -> Json:
     return next(resource for resource in report["contained"] if resource["id"] == name)
+
+
+def codes(concept: Json) -> list[str]:
+    return [coding["code"] for coding in concept["coding"]]
 
 
 def components(observation: Json) -> dict[str, Any]:
@@ -191,23 +197,40 @@ def test_skin_is_told_in_the_codes_and_words_it_always_had() -> None:
     ]
 
 
-def test_task_without_codes_is_told_in_words() -> None:
+def test_case_of_another_task_is_told_in_its_own_codes() -> None:
     result = result_of_task([0.1, 0.2, 0.3, 0.15, 0.25], RETINA)
     case = made_up_case(
         result=result,
         own_read=Read("dr1", "sure", "referral"),
         decision=Decision("dr4", "referral"),
-        biopsy=None,
+        lesion=Lesion(made_up_case().lesion.lesion_id, side="left"),
+        biopsy=Biopsy("dr0", date(2026, 3, 20)),
     )
     report = report_of(case)
-    assert report["code"] == {"text": "Retinal photograph with a classifier's answer, research use only"}
-    assert report["conclusionCode"] == [{"text": "Proliferative retinopathy (dr4)"}]
-    assert "modality" not in contained(report, "image")
-    assert contained(report, "own-read")["valueCodeableConcept"] == {"text": "Mild nonproliferative retinopathy (dr1)"}
+    assert report["code"]["text"] == "Retinal photograph with a classifier's answer, research use only"
+    assert report["code"]["coding"][0]["code"] == "20067007"
+    assert codes(report["conclusionCode"][0]) == ["59276001", "LA18648-8"]
+    assert report["conclusionCode"][0]["text"] == "Proliferative retinopathy"
+    assert codes(contained(report, "image")["modality"]) == ["OP"]
+    for name in ("image", "p-dr2", "decision"):
+        site = contained(report, name)["bodySite"]
+        assert (codes(site), site["text"]) == (["5665001"], "retina, left")
+    assert codes(contained(report, "own-read")["valueCodeableConcept"]) == ["312903003", "LA18644-7"]
+    assert contained(report, "biopsy")["code"] == {"text": "Reference grading"}
+    assert codes(contained(report, "biopsy")["valueCodeableConcept"]) == ["LA18643-9"]
     assert [contained(report, f"p-{code}")["valueQuantity"]["value"] for code in RETINA.codes] == [
         0.1, 0.2, 0.3, 0.15, 0.25
     ]  # fmt: skip
     assert contained(report, "p-referable")["valueQuantity"]["value"] == pytest.approx(0.7)
+
+
+def test_task_without_codes_is_told_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(CODES, "retina")
+    result = result_of_task([0.1, 0.2, 0.3, 0.15, 0.25], RETINA)
+    report = report_of(made_up_case(result=result, own_read=None, decision=Decision("dr4", "referral"), biopsy=None))
+    assert report["code"] == {"text": "Retinal photograph with a classifier's answer, research use only"}
+    assert report["conclusionCode"] == [{"text": "Proliferative retinopathy (dr4)"}]
+    assert "modality" not in contained(report, "image")
 
 
 def test_what_was_not_measured_is_left_out() -> None:
