@@ -35,6 +35,7 @@ from dashboard.review.decision_wording import SKIP_READ
 from dashboard.review.wording import INTENDED_USE_BUTTON
 from dashboard.serving.streamlit_session import SessionFailed, StreamlitSession
 from dashboard.shell.settings import ROOT
+from data.tasks.known import TASKS
 
 SAMPLE = ROOT / "data" / "sample" / "synthetic_mel_1.jpg"
 USERS = (10, 100, 200, 500)
@@ -43,7 +44,8 @@ SAMPLING_SECONDS = 0.5
 ALONE_REQUESTS = 20
 # Of the bars of the answer, which stand nowhere else.
 ANSWER_MARK = "role='meter'"
-UPLOADER_LABEL = "Dermoscopic images"
+# How the uploader's label begins, of whichever task the dashboard's model is.
+UPLOADERS = tuple(task.words.images.capitalize() for task in TASKS.values())
 FAILURES = (SessionFailed, httpx.HTTPError, WebSocketException, TimeoutError, OSError)
 
 
@@ -183,7 +185,7 @@ async def answer_time(session: StreamlitSession, content: bytes) -> float:
     """Milliseconds from the upload to the answer on the screen; raises SessionFailed where none is there."""
     await session.click(INTENDED_USE_BUTTON)
     started = time.perf_counter()
-    await session.upload(UPLOADER_LABEL, "lesion.jpg", unlike_any(content))
+    await session.upload(UPLOADERS, "image.jpg", unlike_any(content))
     await session.click(SKIP_READ)
     if not session.shows(ANSWER_MARK):
         raise SessionFailed("expected an answer on the page, received none")

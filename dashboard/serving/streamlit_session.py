@@ -96,8 +96,12 @@ class StreamlitSession:
         self._states[widget.widget_id] = state
         await self._run(fragment_id=widget.fragment_id)
 
-    async def upload(self, label: str, name: str, content: bytes) -> None:
-        """Give a file to the uploader whose label begins so and wait until the page is drawn; raises SessionFailed."""
+    async def upload(self, label: str | tuple[str, ...], name: str, content: bytes) -> None:
+        """Give a file to the uploader whose label begins so (with one of several) and wait until the page is drawn.
+
+        Raises:
+            SessionFailed: there is none, or the file was not taken.
+        """
         uploader = self._widget(label)
         urls = await self._upload_urls(name)
         headers = {"X-Xsrftoken": self._http.cookies.get("_streamlit_xsrf") or ""}
@@ -135,7 +139,7 @@ class StreamlitSession:
             raise SessionFailed("expected an open session, received none; call open first")
         return self._socket
 
-    def _widget(self, label: str) -> Widget:
+    def _widget(self, label: str | tuple[str, ...]) -> Widget:
         found = next((widget for name, widget in self._widgets.items() if name.startswith(label)), None)
         if found is None:
             raise SessionFailed(f"expected a widget {label!r}, the page has {', '.join(self._widgets) or 'none'}")
