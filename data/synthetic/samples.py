@@ -1,8 +1,9 @@
-"""The sample images: synthetic lesions for the demo and the tests, so that neither needs a patient's image.
+"""The sample images: synthetic lesions and eyes for the demo and the tests, so that neither needs a patient's image.
 
-A lesion (`data.synthetic.lesions`) is laid into skin (`data.synthetic.skin`) and photographed here: hairs, bubbles in
-the gel, lens, light, sensor. The same seed gives the same picture. `intended_dx` says which recipe drew it, not what
-a classifier or a dermatologist should answer: a drawing has no diagnosis, and no figure may be computed from these.
+A lesion (`data.synthetic.lesions`) is laid into skin (`data.synthetic.skin`) and photographed
+(`data.synthetic.dermatoscope`); an eye is drawn with what is to be seen of its retina (`data.synthetic.eyes`). The same
+seed gives the same picture. `intended_dx` says which recipe drew it, not what a classifier or a physician should
+answer: a drawing has no diagnosis, and no figure may be computed from these.
 """
 
 from __future__ import annotations
@@ -14,58 +15,18 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
-from scipy.ndimage import gaussian_filter
 
 from data.synthetic import lesions
-from data.synthetic.patterns import HEIGHT, WIDTH, Field, Stroke, coordinates, curve, noise, paint, rise
-from data.synthetic.skin import Rgb, Tissue, colour, healthy_skin, joined
-
-RgbImage = NDArray[np.uint8]
-Light = NDArray[np.float64]
+from data.synthetic.dermatoscope import APRICOT, BEIGE, MAUVE, PALE, PINK, Camera, RgbImage, photograph
+from data.synthetic.eyes import Eye, photograph_eye
+from data.synthetic.skin import Tissue, colour, healthy_skin, joined
 
 SAMPLE_FOLDER = Path(__file__).resolve().parents[1] / "sample"
 TABLE = "samples.csv"
 DISCLOSURE = "Synthetic image drawn by LesionLens; not a patient"
 IMAGE_DESCRIPTION = 0x010E  # EXIF 2.3, tag ImageDescription
 JPEG_QUALITY = 92
-HALF_DIAGONAL = float(np.hypot(WIDTH, HEIGHT) / 2)
-
-PINK: Rgb = (232.0, 166.0, 176.0)
-BEIGE: Rgb = (230.0, 192.0, 172.0)
-PALE: Rgb = (218.0, 198.0, 206.0)
-MAUVE: Rgb = (216.0, 168.0, 190.0)
-APRICOT: Rgb = (238.0, 180.0, 160.0)
-
-
-@dataclass(frozen=True)
-class Camera:
-    """Everything in the picture but the lesion.
-
-    Attributes:
-        skin: colour of unpigmented skin under this camera's white balance, RGB 0-255.
-        freckles, flush, furrows: see `healthy_skin`.
-        hairs: dark terminal hairs, number.
-        hair_rgb: their colour, 0-255.
-        vellus: pale fine hairs, number.
-        bubbles: air bubbles in the gel, number.
-        glints: clusters of specular dots, number.
-        dark_corners: how far the dermatoscope's round rim reaches in: 0 not at all, 1 a tenth of the width.
-        blur: standard deviation of the lens' point spread in the middle, pixels.
-    """
-
-    skin: Rgb = PINK
-    freckles: float = 0.0
-    flush: float = 0.5
-    furrows: float = 0.5
-    hairs: int = 0
-    hair_rgb: Rgb = (70.0, 42.0, 38.0)
-    vellus: int = 10
-    bubbles: int = 0
-    glints: int = 0
-    dark_corners: float = 0.0
-    blur: float = 0.65
 
 
 @dataclass(frozen=True)
@@ -76,16 +37,14 @@ class Sample:
         intended_dx: dx code of the recipe.
         number: counts the samples of one dx, from 1.
         seed: decides where everything lies.
-        lesion: a recipe of `data.synthetic.lesions`, with its keywords filled in.
-        camera: skin and photograph.
+        picture: draws it, (450, 600, 3) uint8 RGB, 0-255, by a generator of randomness.
         description: one line for samples.csv.
     """
 
     intended_dx: str
     number: int
     seed: int
-    lesion: Callable[[np.random.Generator], Tissue]
-    camera: Camera
+    picture: Callable[[np.random.Generator], RgbImage]
     description: str
 
     @property
@@ -93,153 +52,186 @@ class Sample:
         return f"synthetic_{self.intended_dx}_{self.number}.jpg"
 
 
+def _photographed_skin(
+    lesion: Callable[[np.random.Generator], Tissue], camera: Camera, generator: np.random.Generator
+) -> RgbImage:
+    skin = healthy_skin(generator, camera.freckles, camera.flush, camera.furrows)
+    return photograph(generator, colour(joined(skin, lesion(generator)), camera.skin), camera)
+
+
+def _photographed_eye(eye: Eye, generator: np.random.Generator) -> RgbImage:
+    return photograph_eye(generator, eye)
+
+
 SAMPLES: tuple[Sample, ...] = (
     Sample(
         "akiec",
         1,
         1330,
-        partial(lesions.actinic_keratosis, redness=0.3, pigment=0.4),
-        Camera(PALE, freckles=0.4, flush=0.9, dark_corners=0.6, glints=1),
+        partial(
+            _photographed_skin,
+            partial(lesions.actinic_keratosis, redness=0.3, pigment=0.4),
+            Camera(PALE, freckles=0.4, flush=0.9, dark_corners=0.6, glints=1),
+        ),
         "scaly pinkish red plaque, strawberry pattern",
     ),
     Sample(
         "bcc",
         1,
         1011,
-        partial(lesions.basal_cell_carcinoma, nests=9),
-        Camera(MAUVE, flush=0.6, glints=2),
+        partial(_photographed_skin, partial(lesions.basal_cell_carcinoma, nests=9), Camera(MAUVE, flush=0.6, glints=2)),
         "arborising vessels, blue-grey ovoid nests, small ulcer",
     ),
     Sample(
         "bcc",
         2,
         1020,
-        partial(lesions.basal_cell_carcinoma, radius=95, nests=4, trees=8, ulcer=0),
-        Camera(PALE, freckles=0.3, flush=0.7, dark_corners=0.5),
+        partial(
+            _photographed_skin,
+            partial(lesions.basal_cell_carcinoma, radius=95, nests=4, trees=8, ulcer=0),
+            Camera(PALE, freckles=0.3, flush=0.7, dark_corners=0.5),
+        ),
         "pearly, many branching vessels, few nests",
     ),
     Sample(
         "bkl",
         1,
         1030,
-        partial(lesions.keratosis, greyness=0.2, darkness=0.75),
-        Camera(PINK, vellus=14),
+        partial(_photographed_skin, partial(lesions.keratosis, greyness=0.2, darkness=0.75), Camera(PINK, vellus=14)),
         "waxy brown, milia-like cysts and comedo-like openings",
     ),
     Sample(
         "bkl",
         2,
         1041,
-        partial(lesions.keratosis, greyness=0.7, comedones=0.9, milia=0.7, darkness=0.5),
-        Camera(PALE, freckles=0.4, hairs=4),
+        partial(
+            _photographed_skin,
+            partial(lesions.keratosis, greyness=0.7, comedones=0.9, milia=0.7, darkness=0.5),
+            Camera(PALE, freckles=0.4, hairs=4),
+        ),
         "greyish brown, many comedo-like openings",
     ),
     Sample(
         "bkl",
         3,
         1051,
-        partial(lesions.keratosis, gyri=0.8, comedones=0.1, milia=0.3, notches=0.1, fading=1.0),
-        Camera(BEIGE, freckles=0.5, bubbles=2),
+        partial(
+            _photographed_skin,
+            partial(lesions.keratosis, gyri=0.8, comedones=0.1, milia=0.3, notches=0.1, fading=1.0),
+            Camera(BEIGE, freckles=0.5, bubbles=2),
+        ),
         "brain-like folds, moth-eaten border",
     ),
     Sample(
         "df",
         1,
         1062,
-        partial(lesions.dermatofibroma, pigment=0.4),
-        Camera(APRICOT, hairs=3, vellus=20),
+        partial(_photographed_skin, partial(lesions.dermatofibroma, pigment=0.4), Camera(APRICOT, hairs=3, vellus=20)),
         "white scar-like patch, faint peripheral network",
     ),
     Sample(
         "mel",
         1,
         1071,
-        lesions.melanoma,
-        Camera(BEIGE, freckles=0.2, bubbles=3, glints=2),
+        partial(_photographed_skin, lesions.melanoma, Camera(BEIGE, freckles=0.2, bubbles=3, glints=2)),
         "asymmetric, several colours, blue-white veil, atypical network",
     ),
     Sample(
         "mel",
         2,
         1083,
-        partial(lesions.melanoma, radius=125, regression=1.0, blackness=0.5),
-        Camera(PALE, freckles=0.5, dark_corners=0.8),
+        partial(
+            _photographed_skin,
+            partial(lesions.melanoma, radius=125, regression=1.0, blackness=0.5),
+            Camera(PALE, freckles=0.5, dark_corners=0.8),
+        ),
         "regression and blue-grey areas, ragged border",
     ),
     Sample(
         "mel",
         3,
         1090,
-        partial(lesions.melanoma, radius=110, veil=0.3, regression=0.2, blackness=1.0, streaks=0.9),
-        Camera(PINK, hairs=5),
+        partial(
+            _photographed_skin,
+            partial(lesions.melanoma, radius=110, veil=0.3, regression=0.2, blackness=1.0, streaks=0.9),
+            Camera(PINK, hairs=5),
+        ),
         "dark brown and black, streaks at the border",
     ),
     Sample(
         "nv",
         1,
         1105,
-        lesions.nevus,
-        Camera(PINK),
+        partial(_photographed_skin, lesions.nevus, Camera(PINK)),
         "round, regular network that fades to the rim",
     ),
     Sample(
         "nv",
         2,
         1111,
-        partial(lesions.nevus, radius=80, darkness=1.3, elongation=1.4),
-        Camera(APRICOT, hairs=9),
+        partial(
+            _photographed_skin,
+            partial(lesions.nevus, radius=80, darkness=1.3, elongation=1.4),
+            Camera(APRICOT, hairs=9),
+        ),
         "small, dark brown, under hairs",
     ),
     Sample(
         "nv",
         3,
         1125,
-        partial(lesions.nevus, radius=95, globules=0.9, darkness=0.85),
-        Camera(MAUVE, bubbles=2, furrows=0.8),
+        partial(
+            _photographed_skin,
+            partial(lesions.nevus, radius=95, globules=0.9, darkness=0.85),
+            Camera(MAUVE, bubbles=2, furrows=0.8),
+        ),
         "brown globules",
     ),
     Sample(
         "vasc",
         1,
         1132,
-        partial(lesions.angioma, purple=0.25),
-        Camera(PINK, flush=0.7, vellus=16),
+        partial(_photographed_skin, partial(lesions.angioma, purple=0.25), Camera(PINK, flush=0.7, vellus=16)),
         "red and purple lacunae, sharp border",
+    ),
+    Sample("dr0", 1, 1400, partial(_photographed_eye, Eye(nose=1)), "disc, macula and vessels, nothing else"),
+    Sample(
+        "dr1",
+        1,
+        1401,
+        partial(_photographed_eye, Eye((198.0, 112.0, 56.0), -1, microaneurysms=9)),
+        "a few microaneurysms",
+    ),
+    Sample(
+        "dr2",
+        1,
+        1402,
+        partial(_photographed_eye, Eye((190.0, 112.0, 60.0), 1, 16, haemorrhages=9, exudates=4, cotton_wool=1)),
+        "microaneurysms, some haemorrhages, hard exudates",
+    ),
+    Sample(
+        "dr3",
+        1,
+        1403,
+        partial(_photographed_eye, Eye((196.0, 98.0, 40.0), -1, 25, haemorrhages=60, exudates=3, cotton_wool=5)),
+        "many haemorrhages in all quarters, cotton-wool spots",
+    ),
+    Sample(
+        "dr4",
+        1,
+        1404,
+        partial(
+            _photographed_eye,
+            Eye((202.0, 104.0, 48.0), 1, 14, haemorrhages=14, exudates=2, new_vessels=3, has_blood_before=True),
+        ),
+        "new vessels on the disc and elsewhere, blood before the retina",
     ),
 )
 
 
 def draw(sample: Sample) -> RgbImage:
     """The picture of a sample: (450, 600, 3) uint8 RGB, 0-255; equal samples give equal pixels."""
-    generator = np.random.default_rng(sample.seed)
-    camera = sample.camera
-    skin = healthy_skin(generator, camera.freckles, camera.flush, camera.furrows)
-    return photograph(generator, colour(joined(skin, sample.lesion(generator)), camera.skin), camera)
-
-
-def photograph(generator: np.random.Generator, scene: Light, camera: Camera) -> RgbImage:
-    """Photograph a scene.
-
-    Args:
-        generator: source of randomness.
-        scene: (450, 600, 3) float64 RGB, 0-255: the skin in even light.
-        camera: what else is in the picture.
-
-    Returns:
-        (450, 600, 3) uint8 RGB, 0-255.
-    """
-    scene = _with_hairs(generator, scene, camera)
-    for _ in range(camera.bubbles):
-        scene = _with_bubble(generator, scene)
-    for _ in range(camera.glints):
-        scene = _with_glints(generator, scene)
-    x, y = coordinates()
-    from_axis = np.hypot(x - WIDTH / 2 - generator.normal(0, 10), y - HEIGHT / 2 - generator.normal(0, 8))
-    scene = _through_lens(scene, from_axis, camera.blur)
-    scene = _lit(generator, scene, from_axis)
-    if camera.dark_corners > 0:
-        scene = _in_round_frame(scene, from_axis, HALF_DIAGONAL - 60 * camera.dark_corners)
-    return _sensed(generator, scene)
+    return sample.picture(np.random.default_rng(sample.seed))
 
 
 def save(image: RgbImage, path: Path) -> None:
@@ -258,90 +250,3 @@ def write_samples(folder: Path) -> None:
         writer = csv.writer(table, lineterminator="\n")
         writer.writerow(("file", "intended_dx", "seed", "description"))
         writer.writerows((sample.file, sample.intended_dx, sample.seed, sample.description) for sample in SAMPLES)
-
-
-def _covered(scene: Light, coverage: Field, rgb: Rgb) -> Light:
-    """The scene under a layer of one colour, as opaque as `coverage`."""
-    return scene + (np.array(rgb) - scene) * np.clip(coverage, 0, 1)[..., np.newaxis]
-
-
-def _with_hairs(generator: np.random.Generator, scene: Light, camera: Camera) -> Light:
-    hair = paint(_hairs(generator, camera.hairs, (120, 420), (1.4, 2.8), (0.6, 0.95)))
-    shadow = gaussian_filter(np.roll(hair, (2, 3), (0, 1)), 2.5)
-    vellus = gaussian_filter(paint(_hairs(generator, camera.vellus, (20, 90), (0.7, 1.2), (0.12, 0.5))), 0.5)
-    dark = _covered(_covered(scene, 0.12 * shadow, (0.0, 0.0, 0.0)), hair, camera.hair_rgb)
-    return _covered(dark, vellus, (235.0, 225.0, 225.0))
-
-
-def _hairs(
-    generator: np.random.Generator,
-    count: int,
-    lengths: tuple[float, float],
-    widths: tuple[float, float],
-    strengths: tuple[float, float],
-) -> list[Stroke]:
-    """Hairs that lie roughly in one direction, anywhere, also partly outside the picture."""
-    grain = generator.uniform(0, 2 * np.pi)
-    strokes = []
-    for _ in range(count):
-        angle, length = grain + generator.normal(0, 0.7), generator.uniform(*lengths)
-        along = np.array((np.cos(angle), np.sin(angle)))
-        start = np.array((generator.uniform(-60, WIDTH + 60), generator.uniform(-60, HEIGHT + 60)))
-        end = start + length * along
-        bend = (start + end) / 2 + generator.normal(0, 0.22 * length) * np.array((-along[1], along[0]))
-        width, taper = generator.uniform(*widths), generator.uniform(0.65, 0.95)
-        strokes.append(curve(start, end, bend, width, taper, generator.uniform(*strengths)))
-    return strokes
-
-
-def _with_bubble(generator: np.random.Generator, scene: Light) -> Light:
-    """An air bubble: a dark ring, a bright crescent inside it, a highlight."""
-    x, y = coordinates()
-    middle_x, middle_y = generator.uniform(0, WIDTH), generator.uniform(0, HEIGHT)
-    radius, light_from = generator.lognormal(1.9, 0.5), generator.uniform(0, 2 * np.pi)
-    distance = np.hypot(x - middle_x, y - middle_y)
-    facing = (1 + np.cos(np.arctan2(y - middle_y, x - middle_x) - light_from)) / 2
-    ring = np.exp(-(((distance - radius) / 1.1) ** 2)) * (1 - 0.6 * facing)
-    crescent = np.exp(-((distance - 0.72 * radius) ** 2)) * facing**2
-    spot = np.hypot(x - middle_x - 0.4 * radius * np.cos(light_from), y - middle_y - 0.4 * radius * np.sin(light_from))
-    shaded = _covered(scene, 0.35 * ring, (0.0, 0.0, 0.0))
-    return _covered(shaded, 0.4 * crescent + 0.9 * np.exp(-((spot / (0.2 * radius)) ** 2)), (255.0, 255.0, 255.0))
-
-
-def _with_glints(generator: np.random.Generator, scene: Light) -> Light:
-    """A few specular dots close together, where the gel is uneven."""
-    x, y = coordinates()
-    middle_x, middle_y = generator.uniform(0, WIDTH), generator.uniform(0, HEIGHT)
-    white = np.zeros((HEIGHT, WIDTH))
-    for _ in range(generator.integers(2, 7)):
-        dx, dy = x - middle_x - generator.normal(0, 10), y - middle_y - generator.normal(0, 8)
-        angle, size = generator.uniform(0, np.pi), generator.uniform(0.6, 2.0)
-        along, across = dx * np.cos(angle) + dy * np.sin(angle), dy * np.cos(angle) - dx * np.sin(angle)
-        white += generator.uniform(0.4, 0.95) * np.exp(-((along / (2 * size)) ** 2) - (across / size) ** 2)
-    return _covered(scene, white, (255.0, 255.0, 255.0))
-
-
-def _through_lens(scene: Light, from_axis: Field, blur: float) -> Light:
-    """Sharpest on the axis; colour coarser than brightness, as sensors and JPEG record it."""
-    middle = gaussian_filter(scene, (blur, blur, 0))
-    rim = gaussian_filter(scene, (2.5 * blur, 2.5 * blur, 0))
-    image = middle + (rim - middle) * rise(from_axis, 0.5 * HALF_DIAGONAL, HALF_DIAGONAL)[..., np.newaxis]
-    brightness = image.mean(axis=-1, keepdims=True)
-    return brightness + gaussian_filter(image - brightness, (1.5, 1.5, 0))
-
-
-def _lit(generator: np.random.Generator, scene: Light, from_axis: Field) -> Light:
-    """Soft uneven light that falls off towards the corners."""
-    light = (1 + 0.03 * noise(generator, 150)) * (1 - 0.14 * (from_axis / HALF_DIAGONAL) ** 2.5)
-    return scene * light[..., np.newaxis]
-
-
-def _in_round_frame(scene: Light, from_axis: Field, radius: float) -> Light:
-    """The black rim of a dermatoscope's front lens, `radius` pixels from the axis."""
-    dimmed = scene * (0.72 + 0.28 * rise(from_axis, radius + 10, radius - 120))[..., np.newaxis]
-    return _covered(dimmed, rise(from_axis, radius - 14, radius + 22), (14.0, 8.0, 12.0))
-
-
-def _sensed(generator: np.random.Generator, scene: Light) -> RgbImage:
-    grain = generator.normal(0, 1.1, (HEIGHT, WIDTH, 1)) + generator.normal(0, 0.6, scene.shape)
-    return np.clip(np.rint(scene + grain), 0, 255).astype(np.uint8)

@@ -9,11 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.ndimage import gaussian_filter
 
 from data.synthetic.patterns import HEIGHT, WIDTH, Stroke, cells, curve, dots, fractal, noise, outline, paint, rise
 from data.synthetic.samples import DISCLOSURE, IMAGE_DESCRIPTION, SAMPLE_FOLDER, SAMPLES, TABLE, Sample, draw, save
 from data.synthetic.skin import KERATIN, MELANIN, WHITE, Tissue, colour, joined
-from data.tasks.skin import SKIN
+from data.tasks.known import TASKS
+from data.tasks.retina import RETINA
+from model.images.field import find_field
 
 NEVUS = next(sample for sample in SAMPLES if sample.intended_dx == "nv")
 
@@ -29,7 +32,7 @@ def decoded(path: Path) -> np.ndarray:
 
 def test_enough_of_every_diagnosis():
     counts = Counter(sample.intended_dx for sample in SAMPLES)
-    assert set(counts) == set(SKIN.codes)
+    assert set(counts) == {code for task in TASKS.values() for code in task.codes}
     assert all(counts[dx] >= 2 for dx in ("nv", "mel", "bcc", "bkl"))
 
 
@@ -82,6 +85,26 @@ def test_a_nevus_is_darker_than_the_skin_around_it():
     image = drawn(NEVUS).astype(float)
     rim = np.concatenate([image[:40, 150:450].reshape(-1, 3), image[-40:, 150:450].reshape(-1, 3)])
     assert image[205:245, 270:330].mean() < rim.mean() - 40
+
+
+@pytest.mark.parametrize("code", RETINA.codes)
+def test_the_round_field_of_an_eye_is_found(code: str):
+    """Which is what a network is shown of it."""
+    field = find_field(decoded(SAMPLE_FOLDER / f"synthetic_{code}_1.jpg").astype(np.uint8))
+    assert field is not None
+    np.testing.assert_allclose((field.left, field.top, field.width, field.height), (50, -25, 500, 500), atol=4)
+
+
+def test_an_eye_shows_more_blood_the_higher_its_grade():
+    """Blood takes the green: to three fifths of what is around it, well inside the field."""
+    y, x = np.ogrid[:HEIGHT, :WIDTH]
+    inside = np.hypot(x - WIDTH / 2, y - HEIGHT / 2) < 200
+
+    def blood(code: str) -> float:
+        green = decoded(SAMPLE_FOLDER / f"synthetic_{code}_1.jpg")[..., 1]
+        return float((green < 0.6 * gaussian_filter(green, 25))[inside].mean())
+
+    assert blood("dr0") < 0.001 < blood("dr2") < blood("dr3")
 
 
 def test_save_writes_the_disclosure_beside_any_picture(tmp_path: Path):
