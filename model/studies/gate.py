@@ -1,18 +1,22 @@
-r"""Measure what the quality gate refuses: images that are no dermoscopic lesions, and lesions that it should let pass.
+r"""Measure what the quality gate refuses: images that are none of the task's, and the task's own that should pass.
 
     python -m model.studies.gate --dataset ../shared/ham10000 --outside ../shared/everyday_photos ../shared/aptos2019
+    python -m model.studies.gate --task retina --outside ../shared/everyday_photos ../shared/ham10000
     python -m model.studies.gate ... --elsewhere data/raw/isic2017/locked    # labelled images of other clinics as well
+    python -m model.studies.gate ... --images 20 --dry-run                   # a laptop's taste of it
 
-Each outside folder is halved by name: every second image, from the first on, was there for choosing how the gate looks
-at an image; the others, from the second on, are measured here. The gate's threshold itself comes from the out-of-fold
-images, and held-out ones of other clinics. Of the labelled images it also measures how much less surely those at the
-edge of what the model knows are judged. Writes the section `gate` of the artifact's manifest, and what drift is
-measured against: the quality of the locked test images, which no network was trained on.
+Outside folders hold images of other tasks or photographs of anything; lesion masks in them are passed over. Each is
+halved by name: every second image, from the first on, was there for choosing how the gate looks at an image; the
+others, from the second on, are measured here. The gate's threshold itself comes from the out-of-fold images, and
+held-out ones of other clinics. Of the labelled images it also measures how much less surely those at the edge of what
+the model knows are judged. Writes the section `gate` of the artifact's manifest, and what drift is measured against:
+the quality of the locked test images, which no network was trained on.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from itertools import chain
@@ -23,22 +27,21 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from data.datasets.ham10000 import SOURCE, DatasetError, load_metadata
+from data.datasets.ham10000 import MASK_FOLDER, SOURCE, DatasetError, load_metadata
 from data.datasets.splits import locked_test_files, with_files
 from model.analysis.analyzer import Analyzer
 from model.analysis.quality import Issue, Quality
-from model.arguments import add_artifact, add_dataset
+from model.arguments import add_artifact, add_dataset, whole_number
 from model.batch.sources import has_image_name
 from model.evaluation.report import gate_table
 from model.evaluation.results import to_plain
-from model.inference.artifact import Artifact, load_artifact, write_section
+from model.inference.artifact import Artifact, ArtifactMismatch, load_artifact, write_section
 from model.inference.measured import measured_rate
 from model.inference.runtimes import LiteRTClassifier
 from model.measures.intervals import Estimate
 from model.measures.metrics import Booleans, positive_probability
 from model.measures.shares import share_estimates
 
-LOCKED_TEST = "HAM10000 locked test"
 EDGE: Issue = "at_the_edge"
 # Refused for their distance; of a blurred one, the blur is what is said.
 FOREIGN: frozenset[Issue] = frozenset(("out_of_distribution", "too_blurred"))
@@ -50,8 +53,8 @@ class Refusals:
     """What the gate did with the images of one source.
 
     Attributes:
-        source: folder name, or the locked test lesions.
-        should_be_refused: whether the images are no dermoscopic lesions.
+        source: folder name, or the task's locked test images.
+        should_be_refused: whether the images are none of the task's.
         images: how many were measured.
         refused: share that got no answer, whatever the reason.
         out_of_distribution: share refused for their distance from the training images.
@@ -80,10 +83,15 @@ def final_half(folder: Path) -> list[Path]:
     Raises:
         DatasetError: fewer than two image files.
     """
-    paths = sorted(path for path in folder.rglob("*") if has_image_name(path))
+    paths = sorted(path for path in folder.rglob("*") if has_image_name(path) and MASK_FOLDER not in path.parts)
     if len(paths) < 2:
         raise DatasetError(f"expected at least 2 image files in {folder}, found {len(paths)}")
     return paths[1::2]
+
+
+def evenly(count: int, most: int | None) -> list[int]:
+    """At most so many of the numbers from 0 to count - 1, evenly spaced; all of them for None."""
+    return list(range(count)) if most is None or most >= count else [i * count // most for i in range(most)]
 
 
 def judge_all(source: str, paths: Sequence[Path], judge: Callable[[bytes], Judged]) -> list[Judged]:
@@ -157,16 +165,8 @@ def drift_reference(qualities: Sequence[Quality]) -> dict[str, Any]:
     }
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add_artifact(parser)
-    add_dataset(parser)
-    parser.add_argument("--outside", type=Path, nargs="*", default=[], help="folders of images that are no lesions")
-    parser.add_argument(
-        "--elsewhere", type=Path, nargs="*", default=[], help="folders of labelled images of other clinics"
-    )
-    arguments = parser.parse_args(argv)
-    artifact = load_artifact(arguments.artifact)
+def measure(arguments: argparse.Namespace, artifact: Artifact) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The section `gate` of the manifest, and what `drift_reference` gives of the locked test images."""
     analyzer = Analyzer(LiteRTClassifier(artifact))
 
     def judge(content: bytes) -> Judged:
@@ -174,10 +174,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         probabilities = artifact.calibration.probabilities(analysis.output.logits.astype(np.float64))
         return Judged(analysis.quality, float(positive_probability(probabilities, artifact.task.positives)))
 
-    labelled = {LOCKED_TEST: locked_test_files(arguments.dataset, artifact.description.split.seed, artifact.task.codes)}
+    dataset, most = arguments.dataset or artifact.task.dataset.folder, arguments.images
+    locked_test = f"{artifact.task.dataset.name} locked test"
+    labelled = {locked_test: locked_test_files(dataset, artifact.description.split.seed, artifact.task.codes)}
     for folder in arguments.elsewhere:
         rows = with_files(load_metadata(folder, artifact.task.codes), folder)
         labelled[f"{rows[SOURCE].iloc[0] if SOURCE in rows else folder.parent.name} {folder.name}"] = rows
+    labelled = {source: rows.iloc[evenly(len(rows), most)] for source, rows in labelled.items()}
     judged = {source: judge_all(source, list(rows["path"]), judge) for source, rows in labelled.items()}
     qualities = {source: [one.quality for one in found] for source, found in judged.items()}
     sources = [
@@ -185,6 +188,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     ]
     for folder in arguments.outside:
         paths = final_half(folder)
+        paths = [paths[number] for number in evenly(len(paths), most)]
         outside = [one.quality for one in judge_all(folder.name, paths, judge)]
         sources.append(count_refusals(folder.name, True, outside, [path.name for path in paths]))
     section = to_plain(
@@ -194,11 +198,32 @@ def main(argv: Sequence[str] | None = None) -> None:
             "edges": edge_section(list(chain(*judged.values())), pd.concat(labelled.values()), artifact),
         }
     )
-    write_section(arguments.artifact, "gate", section)
-    known = drift_reference(qualities[LOCKED_TEST])
-    write_section(arguments.artifact, "quality", artifact.manifest["quality"] | known)
+    return section, drift_reference(qualities[locked_test])
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_artifact(parser)
+    add_dataset(parser)
+    parser.add_argument("--outside", type=Path, nargs="*", default=[], help="folders of images of anything else")
+    parser.add_argument(
+        "--elsewhere", type=Path, nargs="*", default=[], help="folders of labelled images of other clinics"
+    )
+    parser.add_argument("--images", type=whole_number(1), help="of each source at most so many, evenly spaced by name")
+    parser.add_argument("--dry-run", action="store_true", help="print the figures without keeping them")
+    arguments = parser.parse_args(argv)
+    try:
+        artifact = load_artifact(arguments.artifact)
+        section, drift = measure(arguments, artifact)
+    except (ArtifactMismatch, DatasetError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    if not arguments.dry_run:
+        write_section(artifact.folder, "gate", section)
+        write_section(artifact.folder, "quality", artifact.manifest["quality"] | drift)
     print(gate_table(section, artifact.task))
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

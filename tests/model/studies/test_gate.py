@@ -8,10 +8,19 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from data.datasets.ham10000 import DatasetError
+from data.datasets.ham10000 import MASK_FOLDER, DatasetError
 from model.analysis.quality import Quality
 from model.inference.artifact import DEFAULT_ARTIFACT, load_artifact
-from model.studies.gate import Judged, count_refusals, drift_reference, edge_section, final_half, judge_all
+from model.studies.gate import (
+    Judged,
+    count_refusals,
+    drift_reference,
+    edge_section,
+    evenly,
+    final_half,
+    judge_all,
+    main,
+)
 
 
 def write(folder: Path, *contents: str) -> list[Path]:
@@ -93,3 +102,20 @@ def test_drift_reference_by_hand(tmp_path: Path) -> None:
     assert reference["blurred_share"] == 2 / 4
     assert len(reference["ood_quantiles"]) == 101
     assert (reference["ood_quantiles"][0], reference["ood_quantiles"][50], reference["ood_quantiles"][-1]) == (0, 7, 19)
+
+
+def test_masks_are_no_images_of_anything(tmp_path: Path) -> None:
+    (tmp_path / MASK_FOLDER).mkdir()
+    write(tmp_path / MASK_FOLDER, "", "", "")
+    paths = write(tmp_path, "", "", "")
+    assert final_half(tmp_path) == paths[1::2]
+
+
+def test_evenly_spaced_numbers() -> None:
+    assert evenly(10, 4) == [0, 2, 5, 7]
+    assert evenly(3, 4) == evenly(3, None) == [0, 1, 2]
+
+
+def test_folder_that_is_no_dataset_ends_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--dataset", str(tmp_path), "--outside", str(tmp_path)]) == 2
+    assert "HAM10000_metadata.csv" in capsys.readouterr().err
