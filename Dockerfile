@@ -4,6 +4,7 @@
 # docker build --target dashboard-slim -t lesionlens:slim .    # without TensorFlow: no heatmap methods on demand
 # docker build --target api -t lesionlens-api . && docker run -p 127.0.0.1:8080:8080 -e API_TOKENS=... lesionlens-api
 # docker build --target train -t lesionlens-train .            # deploy/README.md tells how it is started
+# --build-arg TASK=retina has the API carry that model alone, and the dashboard open with it.
 # What pip needs to install stays in the stages named build.
 FROM python:3.11-slim-bookworm AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PYTHONDONTWRITEBYTECODE=1
@@ -28,12 +29,13 @@ RUN rm -rf /opt/venv/lib/python3.11/site-packages/tensorflow/include
 FROM build AS build-api
 COPY requirements-api.txt .
 RUN python -m pip --python /opt/venv/bin/python install -r requirements-api.txt
+ARG TASK=skin
 WORKDIR /source
 COPY data data
 COPY model model
 # As in the Lambda bundle: the modules, of the weights what serving reads, and no tools of the packages.
 RUN /opt/venv/bin/python -c "from pathlib import Path as P; from model.server import bundle as b; \
-    b.copy_artifact(P('model/weights/skin'), P('/app/model/weights/skin')); b.copy_code(P('/app'))" \
+    b.copy_artifact(P('model/weights/$TASK'), P('/app/model/weights/$TASK')); b.copy_code(P('/app'))" \
     && rm -rf /opt/venv/lib/python3.11/site-packages/ai_edge_litert/tools \
         /opt/venv/lib/python3.11/site-packages/ai_edge_litert/vendors
 
@@ -58,6 +60,8 @@ FROM runtime AS api
 RUN printf '#!/bin/sh\nexec python -m model.server serve\n' > /usr/local/bin/serve && chmod 755 /usr/local/bin/serve
 COPY --from=build-api /opt/venv /opt/venv
 COPY --from=build-api /app /app
+ARG TASK=skin
+ENV MODEL_DIR=model/weights/$TASK
 USER 10001
 HEALTHCHECK --interval=15s --timeout=5s --start-period=20s --retries=3 \
     CMD ["python", "-c", "import os, urllib.request as u; u.urlopen(f'http://127.0.0.1:{os.environ[\"PORT\"]}/readyz', timeout=4)"]
@@ -65,7 +69,8 @@ HEALTHCHECK --interval=15s --timeout=5s --start-period=20s --retries=3 \
 CMD ["python", "-m", "model.server", "--address", "0.0.0.0"]
 
 FROM runtime AS dashboard-runtime
-ENV JSON_LOGS=1
+ARG TASK=skin
+ENV JSON_LOGS=1 MODEL_DIR=model/weights/$TASK
 HEALTHCHECK --interval=15s --timeout=5s --start-period=20s --retries=3 \
     CMD ["python", "-c", "import os, urllib.request as u; u.urlopen(f'http://127.0.0.1:{os.environ[\"PORT\"]}/_stcore/health', timeout=4)"]
 # Listens on $PORT, and refuses to start without sign-in (AUTH=oidc) unless ALLOW_ANONYMOUS=1 says that something else

@@ -167,11 +167,11 @@ counts: .venv/installed ## count and measure HAM10000 again for the Dataset page
 serve: .venv/installed-api ## serve many users: nginx, dashboards (WORKERS=, default one a core) and the API on http://127.0.0.1:8501 (PORT=...)
 	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m dashboard.serve --port $(PORT) $(if $(WORKERS),--dashboards $(WORKERS))
 
-image: ## build the container image of the dashboard
-	docker build --target dashboard -t lesionlens .
+image: ## build the container image of the dashboard, which opens with the model of TASK=
+	docker build --target dashboard --build-arg TASK=$(TASK) -t lesionlens .
 
-api: ## build the container image of the API
-	docker build --target api -t lesionlens-api .
+api: ## build the container image of the API, which carries the model of TASK= alone
+	docker build --target api --build-arg TASK=$(TASK) -t lesionlens-api .
 
 clean: ## remove .venv and caches; runs and data stay
 	rm -rf .venv .venv-localstack .venv-quantus .venv-challenge .pytest_cache .ruff_cache .mypy_cache

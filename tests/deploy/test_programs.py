@@ -13,6 +13,8 @@ from prometheus_client import Metric
 
 from dashboard.shell.settings import check_address as check_dashboard_address
 from dashboard.shell.settings import read_settings
+from data.tasks.known import TASKS
+from model.inference.artifact import WEIGHTS
 from model.server.metrics import ServerMetrics
 from model.server.settings import check_address as check_api_address
 from model.server.settings import read_server_settings
@@ -126,6 +128,25 @@ def test_image_is_as_the_templates_take_it() -> None:
         assert "USER 10001" in stages[target], target
     # The container `prepare` gives another command; a training job is started by its service, with arguments.
     assert [name for name, stage in stages.items() if "ENTRYPOINT" in stage] == ["train"]
+
+
+def test_which_model_an_image_carries_is_an_argument_of_its_build() -> None:
+    stages = dict(re.findall(r"^FROM \S+ AS ([\w-]+)\n(.*?)(?=^FROM |\Z)", DOCKERFILE, flags=re.MULTILINE | re.DOTALL))
+    for name in ("build-api", "api", "dashboard-runtime"):
+        assert "ARG TASK=skin" in stages[name], name
+    assert "model/weights/$TASK" in stages["build-api"] and "weights/skin" not in DOCKERFILE
+    for name in ("api", "dashboard-runtime"):
+        variables = dict(re.findall(r"(\w+)=(\S+)", "".join(re.findall(r"^ENV (.*)$", stages[name], re.MULTILINE))))
+        for task in TASKS:
+            folder = variables["MODEL_DIR"].replace("$TASK", task)
+            assert read_server_settings({"MODEL_DIR": folder}).model_dir == WEIGHTS / task
+
+
+def test_function_finds_the_model_of_its_task() -> None:
+    serverless = templates()["serverless"]
+    assert serverless["Parameters"]["Task"]["AllowedValues"] == list(TASKS)
+    variables = serverless["Resources"]["Function"]["Properties"]["Environment"]["Variables"]
+    assert variables["MODEL_DIR"] == {"Fn::Sub": "model/weights/${Task}"}
 
 
 def test_readme_makes_the_stacks_in_order() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import importlib
 import json
@@ -16,28 +15,14 @@ import pytest
 from model.server.settings import ServerSettingsError
 from tests.support.artifacts import artifact_with_terms
 from tests.support.server import sample
-from tests.support.servers.lambda_events import EVENTS, event_2
-
-Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
+from tests.support.servers.lambda_events import EVENTS, Handler, event_2, handler_of
 
 
 @pytest.fixture(scope="module")
 def handler(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Handler]:
-    """The module's handler with made-up terms, loaded as Lambda loads it; the log of the tests is put back."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ALLOW_ANONYMOUS", "1")
-        patch.setenv("API_WORKERS", "1")
-        patch.setenv("MODEL_DIR", str(artifact_with_terms(tmp_path_factory.mktemp("facts") / "skin")))
-        sys.modules.pop("model.server.aws_lambda", None)
-        yield importlib.import_module("model.server.aws_lambda").handler
-    sys.modules.pop("model.server.aws_lambda", None)
-    asyncio.set_event_loop(None)
-    loop.close()
-    root.handlers[:], root.level = handlers, level
+    """The module's handler with made-up terms."""
+    with handler_of(artifact_with_terms(tmp_path_factory.mktemp("facts") / "skin")) as handler:
+        yield handler
 
 
 @EVENTS

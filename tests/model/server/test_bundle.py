@@ -10,8 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from data.tasks.known import TASKS
 from model.inference.artifact import DEFAULT_ARTIFACT, SERVING_FILES, ArtifactMismatch, load_artifact
+from model.server import bundle
 from model.server.bundle import MAX_BYTES, build, copy_artifact, copy_code, main, remove_unused, size_of
+from tests.support.dashboard import write_artifact
 from tests.support.server import ROOT
 
 # What Lambda does: its folder alone on the path, an event, an answer.
@@ -81,6 +84,15 @@ def test_bad_artifact_is_not_bundled(tmp_path: Path) -> None:
     with pytest.raises(ArtifactMismatch):
         build(tmp_path / "bundle", tmp_path)
     assert main(["--output", str(tmp_path / "bundle"), "--artifact", str(tmp_path)]) == 2
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_bundle_carries_the_model_of_one_task(task: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bundle, "install", lambda target: None)
+    folder = write_artifact(tmp_path / task, task=TASKS[task], name=task)
+    assert main(["--output", str(tmp_path / "bundle"), "--artifact", str(folder)]) == 0
+    assert [path.name for path in (tmp_path / "bundle/model/weights").iterdir()] == [task]
+    assert load_artifact(tmp_path / "bundle/model/weights" / task).task == TASKS[task]
 
 
 @pytest.mark.skipif("CI" not in os.environ, reason="installs from the package index, half a minute; set CI=1")

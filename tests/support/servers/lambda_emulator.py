@@ -1,5 +1,7 @@
 """The Lambda bundle in AWS's runtime interface emulator, on this machine, with the Python that runs the tests.
 
+    python -m tests.support.servers.lambda_emulator --task retina     # prints where it listens, until it is interrupted
+
 A test file asks for `invoke` by `pytest_plugins = ("tests.support.servers.lambda_emulator",)`. PYTEST_DONT_REWRITE,
 for there is no assertion here.
 """
@@ -12,15 +14,19 @@ import platform
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import zipfile
+from argparse import ArgumentParser
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from model.arguments import add_artifact
 from model.inference.artifact import DEFAULT_ARTIFACT
 from model.server.bundle import build
 from tests.support.servers.ports import free_port
@@ -46,13 +52,24 @@ def invoke(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Invoke]:
         pytest.skip("needs Linux on x86_64")
     folder = tmp_path_factory.mktemp("lambda")
     try:
-        _fetch(folder)
-        build(folder / "bundle", DEFAULT_ARTIFACT)
+        _prepare(folder, DEFAULT_ARTIFACT)
     except (OSError, subprocess.SubprocessError) as error:
         message = f"needs the Lambda emulator and the bundle's packages, which cannot be installed: {error}"
         if os.environ.get("CI"):
             pytest.fail(message)
         pytest.skip(message)
+    with _running(folder, DEFAULT_ARTIFACT) as url:
+        yield lambda event: _invoke(url, event)
+
+
+def _prepare(folder: Path, artifact: Path) -> None:
+    _fetch(folder)
+    build(folder / "bundle", artifact)
+
+
+@contextmanager
+def _running(folder: Path, artifact: Path) -> Iterator[str]:
+    """Where the function is invoked; it starts at the first event."""
     port = free_port()
     addresses = ["--runtime-interface-emulator-address", f"127.0.0.1:{port}"]
     addresses += ["--runtime-api-address", f"127.0.0.1:{free_port()}"]
@@ -61,13 +78,13 @@ def invoke(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Invoke]:
         process = subprocess.Popen(
             [str(folder / EMULATOR), *addresses, *python],
             cwd=folder / "bundle",
-            env=SETTINGS,
+            env=SETTINGS | {"MODEL_DIR": f"model/weights/{artifact.name}"},
             stdout=log,
             stderr=log,
             start_new_session=True,
         )
         try:
-            yield lambda event: _invoke(f"http://127.0.0.1:{port}/2015-03-31/functions/function/invocations", event)
+            yield f"http://127.0.0.1:{port}/2015-03-31/functions/function/invocations"
         finally:
             # With the function's process; there is nothing to end gently.
             os.killpg(process.pid, signal.SIGKILL)
@@ -95,3 +112,18 @@ def _invoke(url: str, event: dict[str, Any]) -> dict[str, Any]:
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.05)
+
+
+def main() -> None:
+    parser = ArgumentParser(description=__doc__)
+    add_artifact(parser)
+    artifact = parser.parse_args().artifact
+    with tempfile.TemporaryDirectory() as name:
+        _prepare(Path(name), artifact)
+        with _running(Path(name), artifact) as url, suppress(KeyboardInterrupt):
+            print(url, flush=True)
+            signal.pause()
+
+
+if __name__ == "__main__":
+    main()

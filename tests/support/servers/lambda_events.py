@@ -1,4 +1,5 @@
-"""API Gateway's events in tests, versions 1.0 and 2.0 as AWS documents them: `@EVENTS` runs a test with each.
+"""API Gateway's events in tests, versions 1.0 and 2.0 as AWS documents them: `@EVENTS` runs a test with each. And the
+handler that takes them, loaded as Lambda loads it.
 
 Source:
     https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
@@ -6,9 +7,37 @@ Source:
 
 from __future__ import annotations
 
+import asyncio
+import importlib
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
+
+
+@contextmanager
+def handler_of(artifact: Path) -> Iterator[Handler]:
+    """The module's handler with these weights; the log of the tests is put back."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ALLOW_ANONYMOUS", "1")
+        patch.setenv("API_WORKERS", "1")
+        patch.setenv("MODEL_DIR", str(artifact))
+        sys.modules.pop("model.server.aws_lambda", None)
+        yield importlib.import_module("model.server.aws_lambda").handler
+    sys.modules.pop("model.server.aws_lambda", None)
+    asyncio.set_event_loop(None)
+    loop.close()
+    root.handlers[:], root.level = handlers, level
 
 
 def event_1(method: str, path: str, body: str | None, kind: str, is_base64: bool, **query: str) -> dict[str, Any]:
