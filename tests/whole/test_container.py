@@ -16,6 +16,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from data.tasks.known import DEFAULT_TASK, TASKS
+from model.inference.artifact import WEIGHTS
 from tests.support.server import ROOT, half_sent, sample, wait_until_held
 from tests.support.servers.container_base import ensure_base
 from tests.support.servers.ports import free_port
@@ -102,14 +104,14 @@ def podman(tmp_path_factory: pytest.TempPathFactory) -> Podman:
     return Podman(configuration)
 
 
-def built(podman: Podman, target: str) -> str:
+def built(podman: Podman, target: str, task: str = DEFAULT_TASK) -> str:
     """The image of a target, built now; layers that have not changed are kept from the last time."""
-    name = f"localhost/lesionlens-test:{target}"
+    name = f"localhost/lesionlens-test:{target}-{task}"
     mounts = [f"--volume={path}:{path}:ro" for path in PIP_FILES if Path(path).exists()]
     subprocess.run(
         [
             "buildah", "bud", "--quiet", "--isolation=chroot", "--format=docker", "--layers", "--pull-never",
-            *mounts, f"--target={target}", f"--tag={name}", ".",
+            *mounts, f"--build-arg=TASK={task}", f"--target={target}", f"--tag={name}", ".",
         ],
         cwd=ROOT, env=os.environ | {"CONTAINERS_CONF": str(podman.configuration)}, check=True,
     )  # fmt: skip
@@ -168,6 +170,13 @@ def test_api_answers_from_a_read_only_root(podman: Podman, api: str) -> None:
         )
         assert answer.json()["prediction"] == "mel"
         assert container.execute("python", "-c", "import tensorflow").returncode != 0
+
+
+@pytest.mark.parametrize("task", [task for task in TASKS if (WEIGHTS / task).is_dir()])
+def test_api_carries_the_model_of_its_task_alone(podman: Podman, task: str) -> None:
+    with running(podman, built(podman, "api", task)) as container:
+        assert httpx.get(f"{container.address}/readyz").json()["name"] == task
+        assert container.execute("ls", "model/weights").stdout.split() == [task]
 
 
 def test_api_finishes_what_runs_when_it_is_told_to_end(podman: Podman, api: str) -> None:
