@@ -83,8 +83,11 @@ def _models() -> dict[str, list[Artifact]]:
 
 
 def _take_task() -> None:
-    """Callback: filters, cohorts and images in the address are about the task before."""
-    key = st.session_state[_TASK]
+    open_task(st.session_state[_TASK])
+
+
+def open_task(key: str) -> None:
+    """Callback: look at another task; filters, cohorts and images in the address are about the one before."""
     _choose_task(_models()[key])
     kept = {name: st.query_params.get_all(name) for name in _OF_ANY_TASK if name in st.query_params}
     st.query_params.from_dict(kept | {PARAMETER: [key]})

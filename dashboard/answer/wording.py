@@ -33,7 +33,7 @@ _HEATMAP_LIMITS = """
 - Its grid is coarse: {rows} x {columns} cells over the whole image, smoothed for display.
 - Each class is scaled to its own maximum. A bright spot for an unlikely class is still an unlikely class.
 - A wrong answer can have a convincing heatmap. {distractions} can raise scores too.
-- It is no evidence for or against a biopsy. The decision stays with the person who sees the patient.
+- It is no evidence for or against a {step}. The decision stays with the person who sees the patient.
 """
 
 
@@ -52,7 +52,7 @@ def prepared_note(height: int, width: int) -> str:
 
 def heatmap_limits(task: Task, rows: int, columns: int) -> str:
     """What a heatmap of so many cells does not say."""
-    return task.worded(_HEATMAP_LIMITS, rows=str(rows), columns=str(columns))
+    return task.worded(_HEATMAP_LIMITS, rows=str(rows), columns=str(columns), step=task.awaited[0])
 
 
 _AS_READ: dict[Remark, str] = {

@@ -8,17 +8,19 @@ from functools import partial
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from dashboard.access import redraw
+from dashboard.access import redraw, task_choice
 from dashboard.review import camera, state, wording
 from dashboard.review.state import Progress, Upload
 from dashboard.shell import keyboard, resources
 from data.tasks.known import TASKS
+from data.tasks.task import Task
 from model.images.decoding import IMAGE_SUFFIXES
 from model.images.rejection import MAX_BYTES
 
 # Key of the container of the uploader; those of uploader and camera end with the task, since each has its own queue.
 UPLOADER, FILES, CAMERA = "review_upload", "review_files_{}", "review_camera_{}"
 PHOTO_BUTTON, QUEUED = "review_photo_fragment", "review_queued"
+OPEN_AS = "review_open_as"
 _PICKED = "review_go_to"
 
 
@@ -201,8 +203,18 @@ def empty_state() -> None:
 def other_task_hint(upload: Upload) -> None:
     """That an image which this model refused is one for another task, where a model of that task answers it."""
     artifact = resources.artifact_that_answers(upload.content, upload.content_sha256)
-    if artifact is not None:
-        st.info(wording.of_another_task(artifact), icon=":material/swap_horiz:")
+    if artifact is None:
+        return
+    st.info(wording.of_another_task(artifact), icon=":material/swap_horiz:")
+    if upload.case_id is not None:
+        st.button(wording.open_as(artifact.task), on_click=_open_as, args=(upload, artifact.task), key=OPEN_AS)
+
+
+def _open_as(upload: Upload, task: Task) -> None:
+    state.hand_over(upload, task)
+    task_choice.open_task(task.key)
+    state.go_to(len(state.uploads()) - 1)
+    redraw.whole()
 
 
 # --- Queue -----------------------------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from dashboard.shell.drafts import MOST_BYTES_EACH
 from data.cases.case import Case, Read
 from data.cases.queries import CaseSummary
 from data.tasks.known import DEFAULT_TASK
+from data.tasks.task import Task
 from model.analysis.analyzer import Analysis
 from model.explain.maps import Explanation
 
@@ -250,6 +251,12 @@ def close(case_ids: Collection[UUID | None]) -> None:
         del st.session_state[key]
     progresses = cast(dict[UUID, Progress], st.session_state.get(_PROGRESS, {}))
     st.session_state[_PROGRESS] = {key: value for key, value in progresses.items() if key not in case_ids}
+
+
+def hand_over(upload: Upload, task: Task) -> None:
+    """Let an image stand last in another task's queue, as if it had been opened there; nothing said of it is kept."""
+    close([upload.case_id])
+    st.session_state[_UPLOADS] = [*all_uploads(), replace(upload, task=task.key)]
 
 
 def position(length: int) -> int:

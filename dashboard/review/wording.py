@@ -255,6 +255,11 @@ def of_another_task(artifact: Artifact) -> str:
     )
 
 
+def open_as(task: Task) -> str:
+    """Ask the model of that task instead."""
+    return f"Open it as a {task.words.image}"
+
+
 def distance(score: float, limit: float) -> str:
     """How far a refused image is from those that the model knows."""
     return f"Distance from the training images: {score:.2f}; the limit is {limit:.2f}."

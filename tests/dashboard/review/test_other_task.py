@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from dashboard.review.inputs import OPEN_AS
 from dashboard.shell import resources
 from data.tasks.known import TASKS
 from data.tasks.skin import SKIN
@@ -64,6 +65,19 @@ def test_refused_image_is_said_to_be_for_the_task_whose_model_answers_it(
 ) -> None:
     (text,) = page_with(monkeypatch, tmp_path, own, other, task, SAMPLE.read_bytes())
     assert "Not answered" in text and (HINT in text) == is_said
+
+
+def test_refused_image_goes_over_to_the_other_task(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    write_model(tmp_path / "b", "other", ALWAYS)
+    with environment(monkeypatch, MODEL_DIR=write_model(tmp_path / "a", SKIN.key, NEVER)):
+        page = upload(opened_page(), ("x.jpg", SAMPLE.read_bytes()))
+        page.button(key=OPEN_AS).click().run()
+        assert not page.exception and not page.error
+        text = shown(page)
+        assert "sharp enough" in text and "Not answered" not in text and HINT not in text
+        assert page.query_params["task"] == "other"
+        (held,) = page.session_state["review_uploads"]
+        assert (held.task, held.name) == ("other", "x.jpg")
 
 
 def test_answered_image_asks_no_other_model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
