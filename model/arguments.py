@@ -7,7 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from data.tasks.known import TASKS
+from data.tasks.task import Task
 from model.inference.artifact import DEFAULT_ARTIFACT, WEIGHTS
+
+SAMPLES = Path(__file__).resolve().parents[1] / "data" / "sample"
 
 
 def whole_number(minimum: int) -> Callable[[str], int]:
@@ -51,3 +54,8 @@ def add_dataset(parser: argparse.ArgumentParser, given: Path | None = None) -> N
     `dataset.folder`."""
     folders = ", ".join(f"{task.dataset.folder} ({task.key})" for task in TASKS.values())
     parser.add_argument("--dataset", type=Path, default=given, help=f"folder shaped like HAM10000; default: {folders}")
+
+
+def sample_of(task: Task) -> Path:
+    """The drawn image of the task's commonest class, for commands that need any image of the kind."""
+    return SAMPLES / f"synthetic_{task.dataset.commonest}_1.jpg"

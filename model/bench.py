@@ -26,7 +26,7 @@ import numpy as np
 from PIL import Image
 
 from model.analysis.analyzer import Analyzer
-from model.arguments import add_artifact
+from model.arguments import add_artifact, sample_of
 from model.batch.rows import score_in_process
 from model.explain.maps import explain, overlay
 from model.images.decoding import decode_image
@@ -39,7 +39,6 @@ MIN_RUNS = 30
 START_RUNS = 5
 BATCH_IMAGES = 200
 BATCH_PROCESSES = (1, 2)
-SAMPLE = Path(__file__).resolve().parents[1] / "data" / "sample" / "synthetic_nv_1.jpg"
 # What a fresh process does to answer one image; its wall time includes starting Python.
 FIRST_PREDICTION = """
 import sys
@@ -104,7 +103,12 @@ def measure_serving(artifact: Artifact, content: bytes, runs: int) -> list[Figur
             f"LiteRT, 1 thread, {len(output.member_logits)} networks, decoded array in",
         ),
         measure("similar cases", lambda: analyzer.similar_cases(output), runs, "six nearest training lesions"),
-        measure("overlay", lambda: overlay(image, explanation.heatmap("mel"), framing), runs, f"one class, {pixels}"),
+        measure(
+            "overlay",
+            lambda: overlay(image, explanation.heatmap(artifact.task.gravest), framing),
+            runs,
+            f"one class, {pixels}",
+        ),
         measure("bytes to analysis", lambda: analyzer.run(content), runs, "all of it but the overlay"),
     ]
 
@@ -185,17 +189,18 @@ def print_throughputs(throughputs: list[Throughput]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_artifact(parser)
-    parser.add_argument("--image", type=Path, default=SAMPLE, help="image to measure with")
+    parser.add_argument("--image", type=Path, help="image to measure with; default: a drawn one of the task")
     parser.add_argument("--runs", type=int, default=50, help=f"runs of each step, at least {MIN_RUNS}")
     arguments = parser.parse_args()
     runs = max(arguments.runs, MIN_RUNS)
     artifact = load_artifact(arguments.artifact)
-    content = arguments.image.read_bytes()
+    path = arguments.image or sample_of(artifact.task)
+    content = path.read_bytes()
     network_input, _ = artifact.network_input(decode_image(content))
 
-    first = measure_first_prediction(artifact, arguments.image)
+    first = measure_first_prediction(artifact, path)
     serving = measure_serving(artifact, content, runs)
-    batch = measure_batch(artifact, arguments.image)
+    batch = measure_batch(artifact, path)
     usual = measure_usual_way(artifact, network_input, runs)
     print_table([*serving, first, *usual])
     print_throughputs(batch)

@@ -1,7 +1,7 @@
 """Measure the two requests of a service that prepares an image and then asks for its answer, one table to paste.
 
     python -m model.bench_requests --task retina --image eye.png
-    python -m model.bench_requests --task retina --image eye.png --requests 10 --starts 1          # a first look
+    python -m model.bench_requests --task retina --requests 10 --starts 1          # a first look
     python -m model.bench_requests --url https://api.example --token TOKEN --image eye.png       # one that runs
     python -m model.bench_requests --emulator http://127.0.0.1:9000/2015-03-31/functions/function/invocations ...
 
@@ -37,7 +37,7 @@ from urllib.parse import urlsplit
 import httpx
 import numpy as np
 
-from model.arguments import add_artifact, whole_number
+from model.arguments import add_artifact, sample_of, whole_number
 from model.inference.artifact import ArtifactMismatch, load_artifact
 from model.training.environment import environment_of
 
@@ -246,7 +246,7 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_artifact(parser)
-    parser.add_argument("--image", type=Path, required=True, help="image file to send")
+    parser.add_argument("--image", type=Path, help="image file to send; default: a drawn one of the task")
     parser.add_argument("--requests", type=whole_number(1), nargs="+", default=REQUESTS, help="one run each")
     parser.add_argument(
         "--at-once", type=whole_number(1), nargs="+", default=(1,), help="requests together; default: 1"
@@ -262,7 +262,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = build_parser()
     given = parser.parse_args(argv)
     try:
-        image = given.image.read_bytes()
+        image = (given.image or sample_of(load_artifact(given.artifact).task)).read_bytes()
         print(f"{machine()}\n")
         with ExitStack() as running:
             url = given.emulator or given.url

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from data.tasks.known import TASKS
-from model.arguments import add_artifact, add_dataset, whole_number
+from data.tasks.task import Task
+from model.arguments import add_artifact, add_dataset, sample_of, whole_number
 from model.inference.artifact import DEFAULT_ARTIFACT
 
 
@@ -61,3 +62,8 @@ def test_dataset_is_the_task_s_unless_named() -> None:
     assert parser.parse_args(["--dataset", "elsewhere"]).dataset == Path("elsewhere")
     folders = {task.key: task.dataset.folder for task in TASKS.values()}
     assert folders == {"skin": Path("data/raw/ham10000"), "retina": Path("data/raw/aptos2019")}
+
+
+@pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
+def test_every_task_has_a_sample(task: Task) -> None:
+    assert sample_of(task).is_file()

@@ -5,13 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from model.bench import SAMPLE, Figure, measure, measure_first_prediction, measure_serving, print_table
-from model.inference.artifact import DEFAULT_ARTIFACT, Artifact, load_artifact
+from data.tasks.known import TASKS
+from model.arguments import sample_of
+from model.bench import Figure, measure, measure_first_prediction, measure_serving, print_table
+from model.inference.artifact import WEIGHTS, Artifact, load_artifact
 
 
-@pytest.fixture(scope="module")
-def artifact() -> Artifact:
-    return load_artifact(DEFAULT_ARTIFACT)
+@pytest.fixture(scope="module", params=[task for task in TASKS if (WEIGHTS / task).is_dir()])
+def artifact(request: pytest.FixtureRequest) -> Artifact:
+    return load_artifact(WEIGHTS / request.param)
 
 
 def test_median_and_quartiles_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -25,7 +27,7 @@ def test_median_and_quartiles_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_every_serving_step_is_measured(artifact: Artifact, capsys: pytest.CaptureFixture[str]) -> None:
-    figures = measure_serving(artifact, SAMPLE.read_bytes(), runs=2)
+    figures = measure_serving(artifact, sample_of(artifact.task).read_bytes(), runs=2)
     assert [figure.name for figure in figures] == [
         "decode",
         "decode, as TIFF",
@@ -44,5 +46,5 @@ def test_first_prediction_runs_in_fresh_processes_without_tensorflow(
     artifact: Artifact, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("model.bench.START_RUNS", 1)
-    figure = measure_first_prediction(artifact, SAMPLE)
+    figure = measure_first_prediction(artifact, sample_of(artifact.task))
     assert isinstance(figure, Figure) and figure.runs == 1

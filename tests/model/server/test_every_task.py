@@ -10,13 +10,12 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 
-from data.cases.storage import stored_image
 from data.tasks.known import TASKS
+from model.arguments import sample_of
 from model.inference.artifact import WEIGHTS
 from model.server.app import create_app
 from model.server.settings import ServerSettings
-from tests.support.files.fundus import fundus
-from tests.support.server import predict, sample, send
+from tests.support.server import predict, send
 from tests.support.servers.lambda_events import event_2, handler_of
 
 SERVED = [task for task in TASKS if (WEIGHTS / task).is_dir()]
@@ -41,7 +40,7 @@ def app(task: str) -> Iterator[FastAPI]:
 
 @pytest.fixture(scope="module")
 def image(task: str) -> bytes:
-    return sample() if task == "skin" else stored_image(fundus()).content
+    return sample_of(TASKS[task]).read_bytes()
 
 
 def stated(answer: dict[str, Any]) -> dict[str, Any]:
@@ -74,7 +73,7 @@ def test_sagemaker_and_vertex_ai_say_the_same(app: FastAPI, image: bytes, answer
 def test_lambda_says_the_same(task: str, image: bytes, answer: dict[str, Any]) -> None:
     with handler_of(WEIGHTS / task) as handler:
         body = base64.b64encode(image).decode()
-        response = handler(event_2("POST", "/v1/predict", body, "image/png", True), None)
+        response = handler(event_2("POST", "/v1/predict", body, "image/jpeg", True), None)
     assert stated(json.loads(response["body"])) == answer
 
 
