@@ -237,7 +237,7 @@ def saved(case: Case) -> None:
     """What was saved, the way to it, and the decision to change."""
     with st.container(key=focus.SAVED):
         st.info(wording.saved(case), icon=":material/inventory_2:")
-    st.caption(wording.facts(case.patient, case.lesion))
+    st.caption(wording.facts(case.patient, case.lesion, case.task))
     with st.container(horizontal=True, vertical_alignment="center"):
         st.page_link(
             st.Page(ROOT / "pages" / "cases.py"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dashboard.answer.diagnosis import diagnosis, diagnosis_markdown
-from dashboard.answer.patient import named_place, place, sex, years
+from dashboard.answer.patient import choice, named_place, place_of, sex, years
 from dashboard.answer.saved import INFORMED
 from dashboard.shell.formats import escape
 from dashboard.shell.times import shown_day, shown_time
@@ -119,8 +119,11 @@ def same_patient_help(patient: Patient) -> str:
 
 def earlier_lesion(summary: CaseSummary) -> str:
     """A lesion of an earlier case, of a known task, as the picker lists it; plain text."""
-    decided = diagnosis(TASKS[summary.task], Decision(summary.dx, summary.plan, other=summary.other))
-    return f"{named_place(summary.site, summary.side)} · {decided} · {shown_day(summary.saved_at)}"
+    task = TASKS[summary.task]
+    decided = diagnosis(task, Decision(summary.dx, summary.plan, other=summary.other))
+    where = (summary.site, summary.side)
+    named = named_place(*where) if task.has_sites else choice(place_of(task, *where))
+    return f"{named} · {decided} · {shown_day(summary.saved_at)}"
 
 
 # --- Saved -----------------------------------------------------------------------------------------------------------
@@ -144,9 +147,9 @@ def decision(decided: Decision, task: Task) -> str:
     return f"{diagnosis_markdown(task, decided)}, {decided.plan}.{reason}"
 
 
-def facts(patient: Patient, lesion: Lesion) -> str:
+def facts(patient: Patient, lesion: Lesion, task: Task) -> str:
     """What was saved of patient and lesion."""
-    stated = (years(patient.age), sex(patient.sex), place(lesion.site, lesion.side))
+    stated = (years(patient.age), sex(patient.sex), place_of(task, lesion.site, lesion.side))
     reference = f"Patient {escape(patient.reference)} · " if patient.reference else ""
     note = f" · Note: {escape(lesion.note)}" if lesion.note else ""
     return f"{reference}{' · '.join(stated)}{note}"

@@ -301,11 +301,11 @@ def _similar_case(task: Task, neighbour: Neighbour, thumbnail: bytes | None) -> 
 
 def neighbour_html(task: Task, neighbour: Neighbour) -> str:
     """The facts of a similar case under the colour of its diagnosis."""
+    lines = "".join(f"<p>{escape(line)}</p>" for line in wording.neighbour_lines(task, neighbour))
     return (
         f"<div class='lens-case' style='border-color:{task.named(neighbour.dx).colour}'>"
         f"<p><b>{neighbour.dx}</b> {escape(task.named(neighbour.dx).name)}</p>"
-        f"<p>{escape(wording.confirmed_by(neighbour))}</p><p>{escape(wording.neighbour_facts(neighbour))}</p>"
-        f"<p>distance {neighbour.distance:.2f}</p></div>"
+        f"{lines}<p>distance {neighbour.distance:.2f}</p></div>"
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from dashboard.answer.patient import person_and_site
+from dashboard.answer.patient import person_and_site, years
 from dashboard.answer.wording import of_100
 from dashboard.shell.formats import one_decimal, percent, span
 from data.datasets.ham10000 import DX_TYPES, UNKNOWN
@@ -192,6 +192,21 @@ def contrast_balance(difference: np.ndarray, dx: str, other: str) -> str:
 
 
 # --- Similar cases ---------------------------------------------------------------------------------------------------
+
+
+def neighbour_lines(task: Task, neighbour: Neighbour) -> list[str]:
+    """How the class of a training image was found, whom it shows, and where; plain text.
+
+    What is not known is named, but for a task whose images come without any of it.
+    """
+    if task.facts:
+        return [confirmed_by(neighbour), neighbour_facts(neighbour)]
+    known = [
+        *([] if neighbour.dx_type == UNKNOWN else [confirmed_by(neighbour)]),
+        *([] if neighbour.age is None or math.isnan(neighbour.age) else [years(neighbour.age)]),
+        *([] if neighbour.sex == UNKNOWN else [neighbour.sex]),
+    ]
+    return [", ".join(known)] if known else []
 
 
 def neighbour_facts(neighbour: Neighbour) -> str:

@@ -9,6 +9,7 @@ import pytest
 
 from dashboard.review import decision_wording as wording
 from data.cases.case import Decision, Lesion, Patient, Read
+from data.tasks.retina import RETINA
 from data.tasks.skin import SKIN
 
 READ = Read("nv", "sure", "no follow-up")
@@ -45,7 +46,8 @@ def test_a_reason_is_asked_for_where_the_diagnosis_differs(
 def test_user_text_is_escaped() -> None:
     assert r"\*\*now\*\*" in wording.decision(Decision("mel", "biopsy", "**now**"), SKIN)
     patient = Patient("<b>Q</b>", 61.0, "female")
-    facts = wording.facts(patient, Lesion(UUID(int=1), "back", "left", "_old_"))
+    facts = wording.facts(patient, Lesion(UUID(int=1), "back", "left", "_old_"), SKIN)
     assert r"\<b\>Q\</b\>" in facts and r"61 years · female · back, left · Note: \_old\_" in facts
-    unknown = wording.facts(replace(patient, reference="", age=None, sex="unknown"), Lesion(UUID(int=1)))
+    unknown = wording.facts(replace(patient, reference="", age=None, sex="unknown"), Lesion(UUID(int=1)), SKIN)
     assert unknown == "age unknown · sex unknown · site unknown"
+    assert wording.facts(patient, Lesion(UUID(int=1), side="left"), RETINA).endswith("61 years · female · left eye")

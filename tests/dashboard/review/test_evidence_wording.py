@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from dashboard.review import evidence_wording as wording
+from data.tasks.retina import RETINA
 from data.tasks.skin import SKIN
 from model.explain.neighbours import Neighbour
 from model.explain.stress import StressOutcome, StressResult
@@ -92,6 +95,14 @@ def test_neighbour_facts_leave_nothing_out_silently() -> None:
     unknown = neighbour("nv", age=None, sex="unknown", localization="unknown")
     assert wording.neighbour_facts(unknown) == "age unknown, sex unknown, site unknown"
     assert wording.confirmed_by(neighbour("nv")) == "confirmed by histopathology"
+    assert wording.neighbour_lines(SKIN, unknown)[1] == wording.neighbour_facts(unknown)
+
+
+def test_of_a_task_that_takes_no_facts_only_what_is_known_is_said() -> None:
+    stated = neighbour("nv", age=None, sex="unknown", localization="unknown")
+    nothing = replace(stated, dx_type="unknown")
+    assert wording.neighbour_lines(RETINA, nothing) == []
+    assert wording.neighbour_lines(RETINA, replace(nothing, age=61.0, sex="male")) == ["61 years, male"]
 
 
 def test_training_image_is_named() -> None:
