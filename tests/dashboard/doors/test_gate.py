@@ -22,6 +22,8 @@ from dashboard.shell import resources
 from data.cases.case import Actor
 from data.cases.database import CaseLogUnavailable
 from data.cases.log import CaseLog
+from data.tasks.known import TASKS
+from data.tasks.skin import SKIN
 from tests.support.servers.signed_in import asking_for_sign_in, user_claims, user_cookies
 
 BEHIND = b"of Streamlit"
@@ -31,6 +33,11 @@ INSIDE = [
     "/_stcore/agent/openapi.json", "/media/abc.png", "/_stcore/upload_file/session/file", "/_stcore/health/x",
     "/auth", "/auth/login/", "//auth/login", "/x/_stcore/health",
 ]  # fmt: skip
+
+
+def test_the_sign_in_page_names_the_images_of_each_task() -> None:
+    assert wording.intended_use([SKIN]) == "A research tool for dermoscopic images: it advises, a person decides."
+    assert " for dermoscopic images and retinal photographs: " in wording.intended_use(list(TASKS.values()))
 
 
 @pytest.fixture(autouse=True)

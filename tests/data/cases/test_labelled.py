@@ -224,11 +224,11 @@ def test_nothing_labelled_other_organisations_and_researchers(log: CaseLog, tmp_
 
 def test_set_holds_one_task(log: CaseLog, tmp_path: Path) -> None:
     mole, eye = save(log, "mel"), save(log, "dr3", task=RETINA)
-    for task, case, dx in ((SKIN, mole, "mel"), (RETINA, eye, "dr3")):
+    for task, case, dx, found_by in ((SKIN, mole, "mel", "histo"), (RETINA, eye, "dr3", "unknown")):
         folder = tmp_path / task.key
         assert labelled_folder(log, LOCAL_ACTOR, task, folder) == LabelledSet(1, 1, 0, 0, 0, 0)
         table = pd.read_csv(folder / METADATA_FILE)
-        assert table[["image_id", "dx"]].to_numpy().tolist() == [[image_id_of(case), dx]]
+        assert table[["image_id", "dx", "dx_type"]].to_numpy().tolist() == [[image_id_of(case), dx, found_by]]
 
 
 def test_command_writes_a_folder_or_says_why_not(log: CaseLog, tmp_path: Path) -> None:
