@@ -35,7 +35,8 @@ def follow_address() -> None:
         return  # the pages that need a model say so
     asked = st.query_params.get(PARAMETER)
     if asked is None:
-        st.query_params.update(query())
+        if named := query():
+            st.query_params.update(named)
     elif asked not in models:
         st.info(wording.unknown_task(asked, resources.task().name), icon=":material/link_off:")
     elif asked != resources.task().key:
