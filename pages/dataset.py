@@ -57,4 +57,4 @@ def explore() -> None:
 
 filters.follow_address(resources.task(), resources.counts())
 explore()
-st.caption(wording.source(resources.task()))
+st.caption(wording.source(resources.task(), resources.stated_facts()))

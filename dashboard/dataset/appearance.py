@@ -1,18 +1,19 @@
-"""How the lesions of a cohort look, by diagnosis: how large they are, and their colours. Pure functions."""
+"""How the images of a cohort look, by class: what was measured of them, and their colours. Pure functions."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from data.datasets.appearance import AROUND_COLOUR, LESION_COLOUR, Colour
+from data.datasets.appearance import AROUND_COLOUR, IMAGE_COLOUR, LESION_COLOUR, Colour
 from data.tasks.task import Task
 
 # Of red, green and blue in how light a colour is. Source: ITU-R BT.601.
 LIGHTNESS = (0.299, 0.587, 0.114)
-PARTS = 5  # of the images of a class, from the darkest lesions to the lightest
+PARTS = 5  # of the images of a class, from the darkest to the lightest
 
 
 @dataclass(frozen=True)
@@ -22,41 +23,47 @@ class Strip:
     Attributes:
         dx: code of the class.
         images: how many were measured.
-        lesion, around: mean colour of each fifth of its images, RGB 0-255, those with the darkest lesions first; fewer
-            where it has fewer images.
+        fields: for each part that was measured, mean colour of each fifth of its images, RGB 0-255, the darkest of the
+            first part first; fewer where it has fewer images.
     """
 
     dx: str
     images: int
-    lesion: tuple[Colour, ...]
-    around: tuple[Colour, ...]
+    fields: tuple[tuple[Colour, ...], ...]
 
 
-def sizes(task: Task, rows: pd.DataFrame) -> pd.DataFrame:
-    """Share of the image that is lesion, by class (rows, those with images, in order).
+def middles(task: Task, rows: pd.DataFrame, column: str) -> pd.DataFrame:
+    """What was measured of the images, by class (rows, those with images, in order).
 
     Returns:
-        Columns low, median, high (a quarter, half and three quarters of the images have at most so much, in [0, 1])
-        and images.
+        Columns low, median, high (a quarter, half and three quarters of the images have at most so much) and images.
     """
-    of_class = {dx: rows.loc[rows["dx"] == dx, "area"].to_numpy(float) for dx in task.codes}
-    found = {dx: (*np.quantile(area, (0.25, 0.5, 0.75)), len(area)) for dx, area in of_class.items() if len(area)}
+    of_class = {dx: rows.loc[rows["dx"] == dx, column].to_numpy(float) for dx in task.codes}
+    found = {
+        dx: (*np.quantile(values, (0.25, 0.5, 0.75)), len(values)) for dx, values in of_class.items() if len(values)
+    }
     return pd.DataFrame.from_dict(found, orient="index", columns=["low", "median", "high", "images"])
 
 
+def coloured_parts(rows: pd.DataFrame) -> tuple[tuple[str, ...], ...]:
+    """Columns of red, green and blue of each part whose colour was measured: lesion and around it, or the image."""
+    return tuple(part for part in (LESION_COLOUR, AROUND_COLOUR, IMAGE_COLOUR) if part[0] in rows)
+
+
 def strips(task: Task, rows: pd.DataFrame) -> list[Strip]:
-    """The colours of each class that has images, in their order; images without both colours are left out."""
-    whole = rows.dropna(subset=[*LESION_COLOUR, *AROUND_COLOUR])
-    dx, colours = whole["dx"].to_numpy(), whole[[*LESION_COLOUR, *AROUND_COLOUR]].to_numpy(float)
+    """The colours of each class that has images, in their order; images without all colours are left out."""
+    columns = [column for part in coloured_parts(rows) for column in part]
+    whole = rows.dropna(subset=columns)
+    dx, colours = whole["dx"].to_numpy(), whole[columns].to_numpy(float)
     return [_strip(code, colours[dx == code]) for code in task.codes if (dx == code).any()]
 
 
 def _strip(dx: str, colours: np.ndarray) -> Strip:
     from_dark_to_light = np.argsort(colours[:, :3] @ LIGHTNESS, kind="stable")
     parts = [colours[part].mean(axis=0) for part in np.array_split(from_dark_to_light, PARTS) if len(part)]
-    return Strip(
-        dx, len(colours), tuple(_colour(part[:3]) for part in parts), tuple(_colour(part[3:]) for part in parts)
-    )
+    starts = range(0, colours.shape[1], 3)
+    fields = tuple(tuple(_colour(part[start : start + 3]) for part in parts) for start in starts)
+    return Strip(dx, len(colours), fields)
 
 
 def _colour(mean: np.ndarray) -> Colour:
@@ -64,11 +71,16 @@ def _colour(mean: np.ndarray) -> Colour:
     return red, green, blue
 
 
-def strips_frame(found: list[Strip]) -> pd.DataFrame:
-    """The strips for download: dx, images, part (1 has the darkest lesions), and the colours as columns."""
+def strips_frame(found: list[Strip], parts: Sequence[Sequence[str]]) -> pd.DataFrame:
+    """The strips for download: dx, images, part (1 is the darkest), and the colours as columns.
+
+    Args:
+        found: of `strips`.
+        parts: of `coloured_parts`.
+    """
     rows = [
-        (strip.dx, strip.images, part, *lesion, *around)
+        (strip.dx, strip.images, part, *(value for colour in colours for value in colour))
         for strip in found
-        for part, (lesion, around) in enumerate(zip(strip.lesion, strip.around, strict=True), start=1)
+        for part, colours in enumerate(zip(*strip.fields, strict=True), start=1)
     ]
-    return pd.DataFrame(rows, columns=["dx", "images", "part", *LESION_COLOUR, *AROUND_COLOUR])
+    return pd.DataFrame(rows, columns=["dx", "images", "part", *(column for part in parts for column in part)])

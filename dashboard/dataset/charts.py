@@ -13,6 +13,7 @@ from dashboard.dataset.cohort import AGE_LABELS, AGES, UNKNOWN, Unit
 from dashboard.dataset.wording import share_axis, unit_noun
 from dashboard.shell.charts import CARD_HEIGHT, Trace, add_share_cells, new_figure
 from dashboard.shell.colours import ACCENT, NEUTRAL, translucent
+from data.datasets.cohort import stated
 from data.tasks.task import Task
 
 MAP_HEIGHT = 520  # pixels
@@ -123,13 +124,17 @@ def _stacked_bars(task: Task, table: pd.DataFrame, places: list[str], place: str
     ]
 
 
-def size_dots(task: Task, table: pd.DataFrame) -> go.Figure:
-    """A dot at the median size of a class's lesions, and a bar over the middle half of its images.
+def middle_dots(task: Task, table: pd.DataFrame, axis: str, number: str) -> go.Figure:
+    """A dot at the median of what was measured of a class's images, and a bar over the middle half of them.
 
     Args:
         task: whose classes have their colours.
-        table: see `dashboard.dataset.appearance.sizes`.
+        table: see `dashboard.dataset.appearance.middles`.
+        axis: what was measured, with its unit.
+        number: how it is written, as d3 formats numbers; of shares the axis is the whole from 0 to 1.
     """
+    most = float(table["high"].max())
+    span = {"range": [0, 1.02], "dtick": 0.25} if number.endswith("%") else {"range": [0, most * 1.1], "nticks": 6}
     dots = {
         "type": "scatter",
         "x": table["median"].to_numpy(),
@@ -147,16 +152,15 @@ def size_dots(task: Task, table: pd.DataFrame) -> go.Figure:
         "marker": {"color": [task.named(dx).colour for dx in table.index], "size": 11},
         "cliponaxis": False,
         "customdata": table[["low", "high", "images"]].to_numpy(dtype=float),
-        "hovertemplate": "%{y}<br>half of the images: up to %{x:.0%}<br>the middle half: %{customdata[0]:.0%} to "
-        "%{customdata[1]:.0%}<br>%{customdata[2]:,} images<extra></extra>",
+        "hovertemplate": f"%{{y}}<br>half of the images: up to %{{x:{number}}}<br>the middle half: "
+        f"%{{customdata[0]:{number}}} to %{{customdata[1]:{number}}}<br>%{{customdata[2]:,}} images<extra></extra>",
     }
     return new_figure(
         CARD_HEIGHT,
         [dots],
         showlegend=False,
         hovermode="closest",
-        xaxis={"title": f"{task.words.subject}, share of the image", "tickformat": ".0%", "range": [0, 1.02]}
-        | {"dtick": 0.25, "showgrid": True},
+        xaxis={"title": axis, "tickformat": number, "showgrid": True} | span,
         yaxis={"type": "category", "autorange": "reversed", "tickfont": {"size": 13}},
     )
 
@@ -169,6 +173,7 @@ def embedding_dots(task: Task, rows: pd.DataFrame) -> go.Figure:
         rows: see `dashboard.dataset.embedding.index_rows`.
     """
     parts = [(dx, rows[rows["dx"] == dx]) for dx in task.codes]
+    person = "<br>%{customdata[2]}, %{customdata[1]}" if {"sex", "localization"} & set(stated(rows)) else ""
     dots = [
         {
             "type": "scatter",
@@ -180,8 +185,7 @@ def embedding_dots(task: Task, rows: pd.DataFrame) -> go.Figure:
             "selected": {"marker": {"opacity": 0.75}},
             "unselected": {"marker": {"opacity": 0.75}},
             "customdata": of_class[["image_id", "localization", "sex"]].to_numpy(dtype=object),
-            "hovertemplate": f"{dx} · {task.named(dx).name}<br>%{{customdata[0]}}<br>%{{customdata[2]}}, "
-            "%{customdata[1]}<extra></extra>",
+            "hovertemplate": f"{dx} · {task.named(dx).name}<br>%{{customdata[0]}}{person}<extra></extra>",
         }
         for dx, of_class in parts
     ]

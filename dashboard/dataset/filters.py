@@ -14,6 +14,7 @@ from dashboard.dataset.cohort import Unit
 from dashboard.shell import formats
 from dashboard.shell.settings import ROOT
 from data.datasets.cohort import (
+    AGE,
     AGE_STEP,
     MAX_AGE,
     MIN_AGE,
@@ -22,6 +23,7 @@ from data.datasets.cohort import (
     CohortFilter,
     filter_rows,
     from_query,
+    stated,
     to_query,
 )
 from data.tasks.task import Task
@@ -47,12 +49,14 @@ Query = dict[str, list[str]]
 
 def offered_values(task: Task, counts: pd.DataFrame) -> dict[str, list[str]]:
     """What can be chosen in each filter that names values, in the order of the lists on screen."""
-    return {
+    offered = {
         "dx": list(task.codes),
         "localization": sorted(counts["localization"].unique()),
         "sex": list(formats.SEX_NAMES),
         "dx_type": [dx_type for dx_type in wording.CONFIRMATION_NAMES if (counts["dx_type"] == dx_type).any()],
     }
+    # Nothing can be chosen of what the dataset states of no image.
+    return {column: values if column in ("dx", *stated(counts)) else [] for column, values in offered.items()}
 
 
 def asked_query() -> Query:
@@ -117,11 +121,11 @@ def unit_control(task: Task) -> Unit:
 
 
 def cohort_filters(task: Task, counts: pd.DataFrame) -> CohortFilter:
-    """The filter row; its state outlives a switch of pages."""
+    """The filter row, without what the dataset states of no image; its state outlives a switch of pages."""
     for key, value in FILTERS.items():
         st.session_state.setdefault(key, value)
-    offered = offered_values(task, counts)
-    with st.container(border=True), st.grid(5, min_column_width=210, gap="small"):
+    offered, facts = offered_values(task, counts), stated(counts)
+    with st.container(border=True), st.grid(1 + len(facts), min_column_width=210, gap="small"):
         _values(
             task.words.label.capitalize(),
             offered,
@@ -129,20 +133,28 @@ def cohort_filters(task: Task, counts: pd.DataFrame) -> CohortFilter:
             f"All {task.words.labels}",
             lambda code: f"{code} · {task.named(code).name}",
         )
-        _values("Site", offered, "localization", "All sites", str)
-        with st.container(gap="xxsmall"):
-            st.slider("Age (years)", MIN_AGE, MAX_AGE, step=AGE_STEP, key="dataset_age", persist_state="session")
-            st.checkbox("Keep unknown ages", key="dataset_keeps_unknown_age", persist_state="session")
-        st.pills(
-            "Sex",
-            offered["sex"],
-            format_func=formats.SEX_NAMES.__getitem__,
-            selection_mode="multi",
-            key="dataset_sex",
-            persist_state="session",
-        )
-        _values("Confirmed by", offered, "dx_type", "Any confirmation", wording.CONFIRMATION_NAMES.__getitem__)
+        if "localization" in facts:
+            _values("Site", offered, "localization", "All sites", str)
+        if AGE in facts:
+            _ages()
+        if "sex" in facts:
+            st.pills(
+                "Sex",
+                offered["sex"],
+                format_func=formats.SEX_NAMES.__getitem__,
+                selection_mode="multi",
+                key="dataset_sex",
+                persist_state="session",
+            )
+        if "dx_type" in facts:
+            _values("Confirmed by", offered, "dx_type", "Any confirmation", wording.CONFIRMATION_NAMES.__getitem__)
     return chosen_filter()
+
+
+def _ages() -> None:
+    with st.container(gap="xxsmall"):
+        st.slider("Age (years)", MIN_AGE, MAX_AGE, step=AGE_STEP, key="dataset_age", persist_state="session")
+        st.checkbox("Keep unknown ages", key="dataset_keeps_unknown_age", persist_state="session")
 
 
 def _values(label: str, offered: dict[str, list[str]], column: str, placeholder: str, name: Any) -> None:

@@ -42,7 +42,7 @@ def hovered_image(chart_key: str, rows: pd.DataFrame) -> None:
     if content is None:
         st.html(f'<p class="lens-data">{escape(wording.no_readable_file(str(row.image_id)))}</p>')
         return
-    caption = wording.image_caption(str(row.dx), str(row.dx_type), float(row.age), str(row.sex), str(row.localization))
+    caption = wording.image_caption(row, resources.stated_facts())
     st.image(content, caption=f"{caption}  \n{row.image_id}", width=WIDTH, alt=f"{row.image_id}, {row.dx}")
 
 

@@ -13,7 +13,7 @@ from dashboard.dataset.near_copies import copies_of
 from dashboard.dataset.outline import outlined
 from dashboard.shell import formats, resources
 from dashboard.shell.widgets import explained_errors
-from data.datasets.appearance import Colour, image_facts
+from data.datasets.appearance import ImageFacts, image_facts
 from data.tasks.task import Task
 
 SIMILAR = 6
@@ -40,13 +40,15 @@ def _window(task: Task, row: Any, metadata: pd.DataFrame) -> None:
         st.warning(wording.no_readable_file(row.image_id), icon=":material/broken_image:")
     else:
         image, mask = found
-        has_outline = mask is not None and st.toggle(wording.OUTLINE_LABEL, value=True, key="dataset_outline")
+        has_outline = mask is not None and st.toggle(
+            task.worded(wording.OUTLINE_LABEL), value=True, key="dataset_outline"
+        )
         shown = outlined(image, mask) if mask is not None and has_outline else image
         alternative = f"{task.words.image.capitalize()} {row.image_id}, {row.dx}"
         st.image(shown, width="stretch", alt=alternative)
         facts = image_facts(image, mask)
-        st.html(_facts(facts.width, facts.height, facts.area, facts.lesion, facts.around or facts.whole))
-    st.markdown(wording.image_caption(row.dx, row.dx_type, row.age, row.sex, row.localization))
+        st.html(_facts(task.words.subject, facts))
+    st.markdown(wording.image_caption(row, resources.stated_facts()))
     others = metadata[(metadata["lesion_id"] == row.lesion_id) & (metadata["image_id"] != row.image_id)]
     st.markdown(f"**{task.worded(wording.SAME_LESION)}** ({len(others)})")
     pairs = resources.near_copies()
@@ -65,14 +67,15 @@ def _window(task: Task, row: Any, metadata: pd.DataFrame) -> None:
         _thumbnails([(one.image_id, one.dx, f"distance {one.distance:.2f}") for one in neighbours])
 
 
-def _facts(width: int, height: int, area: float | None, lesion: Colour | None, around: Colour | None) -> str:
-    swatches = [("lesion", lesion), ("around it" if lesion else "mean colour", around)]
+def _facts(subject: str, facts: ImageFacts) -> str:
+    swatches = [(subject, facts.lesion), ("around it" if facts.lesion else "mean colour", facts.around or facts.whole)]
     shown = "".join(
         f'<i style="background:rgb{colour}"></i>{escape(name)} {" ".join(map(str, colour))} &nbsp; '
         for name, colour in swatches
         if colour is not None
     )
-    size = f"{width} x {height} px" + ("" if area is None else f" · lesion {formats.percent(area)} of the image")
+    area = "" if facts.area is None else f" · {subject} {formats.percent(facts.area)} of the image"
+    size = f"{facts.width} x {facts.height} px{area}"
     return f'<p class="lens-data lens-swatches">{size} · {shown}</p>'
 
 

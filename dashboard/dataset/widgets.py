@@ -29,7 +29,7 @@ from dashboard.shell import formats, resources
 from dashboard.shell.colours import DX_TYPE_COLOURS, SEX_COLOURS
 from dashboard.shell.widgets import Html, card_grid, chart, chart_heading, csv_download, explained_errors, html_table
 from data.datasets.appearance import Colour
-from data.datasets.cohort import AGE, CohortFilter, filter_rows
+from data.datasets.cohort import AGE, CohortFilter, filter_rows, stated
 from data.datasets.ham10000 import IMAGES_OF_LESION
 from data.tasks.task import Task
 
@@ -54,7 +54,7 @@ def empty_cohort(task: Task) -> None:
     """What to do when the filters keep nothing."""
     with st.container(border=True, horizontal_alignment="center", key="dataset_empty"):
         st.markdown(f"## :material/filter_alt_off: {wording.EMPTY_COHORT_TITLE}")
-        st.markdown(task.worded(wording.EMPTY_COHORT))
+        st.markdown(wording.empty_cohort(task, resources.stated_facts()))
 
 
 def no_counts(task: Task) -> None:
@@ -64,45 +64,39 @@ def no_counts(task: Task) -> None:
 
 
 def cohort_charts(task: Task, counts: pd.DataFrame, wanted: CohortFilter, unit: Unit) -> None:
-    """The charts of a cohort; what is selected in one filters them all."""
-    kept = filter_rows(counts, wanted)
+    """The charts of a cohort, of what its dataset states; what is selected in one filters them all."""
+    kept, facts = filter_rows(counts, wanted), stated(counts)
     data = wording.cohort_data(task, cohort_size(kept), cohort_size(counts))
     nouns, label = wording.unit_noun(task, unit), task.words.label
     with card_grid() as grid:
         with grid.cell():
             _class_chart(task, counts, wanted, unit)
+        if AGE in facts:
+            with grid.cell():
+                _age_chart(task, kept, unit, data)
+        if "localization" in facts:
+            with grid.cell():
+                _site_chart(task, counts, wanted, unit)
         with grid.cell():
-            table = cross_count(task, kept, "age", unit)
-            figure, key = charts.age_bars(task, table, unit), selection.chart_key("age_chart")
-            chosen = selection.selecting("age_chart", AGE, lambda point: point["x"])
-            chart(
-                f"{nouns.capitalize()} by age and {label}",
-                data,
-                figure,
-                key,
-                wording.SELECTION_HINT,
-                table=_named(table, "age"),
-                **chosen,
-            )
-        with grid.cell():
-            _site_chart(task, counts, wanted, unit)
-        with grid.cell():
-            _share_chart(task, kept, unit, data)
-        with grid.cell():
-            table = cross_count(task, kept, "sex", unit)
-            figure = charts.share_bars(task, table, unit, formats.SEX_NAMES, SEX_COLOURS)
-            title = f"Sex of the patient by {label}, share of {nouns}"
-            _value_chart(title, data, figure, "sex", table)
-        with grid.cell():
-            table = cross_count(task, kept, "dx_type", unit)
-            figure = charts.share_bars(task, table, unit, wording.CONFIRMATION_NAMES, DX_TYPE_COLOURS)
-            _value_chart(f"How the {label} was confirmed, share of {nouns}", data, figure, "dx_type", table)
-        with grid.cell():
-            table = cross_count(task, kept, "localization", unit)
-            figure = charts.site_heatmap(task, table, unit)
-            note = task.worded(wording.SITE_COLOUR_NOTE)
-            title = f"{nouns.capitalize()} by site and {label}"
-            chart(title, data, figure, "site_chart", note=note, table=_named(table, "localization"))
+            _share_chart(task, kept, unit, data, [fact for fact in wording.SHARE_GROUPS if fact in facts])
+        if "sex" in facts:
+            with grid.cell():
+                table = cross_count(task, kept, "sex", unit)
+                figure = charts.share_bars(task, table, unit, formats.SEX_NAMES, SEX_COLOURS)
+                title = f"Sex of the patient by {label}, share of {nouns}"
+                _value_chart(title, data, figure, "sex", table)
+        if "dx_type" in facts:
+            with grid.cell():
+                table = cross_count(task, kept, "dx_type", unit)
+                figure = charts.share_bars(task, table, unit, wording.CONFIRMATION_NAMES, DX_TYPE_COLOURS)
+                _value_chart(f"How the {label} was confirmed, share of {nouns}", data, figure, "dx_type", table)
+        if "localization" in facts:
+            with grid.cell():
+                table = cross_count(task, kept, "localization", unit)
+                figure = charts.site_heatmap(task, table, unit)
+                note = task.worded(wording.SITE_COLOUR_NOTE)
+                title = f"{nouns.capitalize()} by site and {label}"
+                chart(title, data, figure, "site_chart", note=note, table=_named(table, "localization"))
         with grid.cell():
             table = lesions_by_images(task, kept)
             title = task.worded(wording.IMAGES_PER_LESION_TITLE)
@@ -110,13 +104,27 @@ def cohort_charts(task: Task, counts: pd.DataFrame, wanted: CohortFilter, unit: 
             figure = charts.images_per_lesion(task, table)
             chart(title, data, figure, "images_chart", note=note, table=_named(table, IMAGES_OF_LESION))
         _appearance(grid, task, wanted)
-        with grid.cell():
-            _missing(kept, data)
+        if facts:
+            with grid.cell():
+                _missing(kept, data, facts)
 
 
 def _named(table: pd.DataFrame, column: str) -> pd.DataFrame:
     """A table of counts with its groups as a column, for download."""
     return table.rename_axis(column).reset_index()
+
+
+def _age_chart(task: Task, kept: pd.DataFrame, unit: Unit, data: str) -> None:
+    table = cross_count(task, kept, "age", unit)
+    chart(
+        f"{wording.unit_noun(task, unit).capitalize()} by age and {task.words.label}",
+        data,
+        charts.age_bars(task, table, unit),
+        selection.chart_key("age_chart"),
+        wording.SELECTION_HINT,
+        table=_named(table, "age"),
+        **selection.selecting("age_chart", AGE, lambda point: point["x"]),
+    )
 
 
 def _value_chart(title: str, data: str, figure: go.Figure, column: str, table: pd.DataFrame) -> None:
@@ -160,30 +168,52 @@ def _site_chart(task: Task, counts: pd.DataFrame, wanted: CohortFilter, unit: Un
 
 
 def _appearance(grid: Any, task: Task, wanted: CohortFilter) -> None:
-    """Size and colour of the lesions, a card each; nothing where none were measured."""
+    """What was measured of the images, and their colours, a card each; nothing where nothing was measured."""
     table = resources.appearance()
     rows = None if table is None else filter_rows(table, wanted)
     if rows is None or rows.empty:
         return
-    data, of_class = wording.appearance_data(task, len(rows)), appearance.sizes(task, rows)
+    has_masks = "area" in rows
+    data = wording.appearance_data(task, len(rows), has_masks)
     with grid.cell():
-        figure, note = charts.size_dots(task, of_class), task.worded(wording.SIZE_NOTE)
-        chart(task.worded(wording.SIZE_TITLE), data, figure, "size_chart", note=note, table=_named(of_class, "dx"))
+        _measure(task, rows, data)
     with grid.cell():
-        chart_heading(task.worded(wording.COLOUR_TITLE), data)
-        found, subject = appearance.strips(task, rows), task.words.subject
+        words = wording.COLOURS_OF_SUBJECT if has_masks else wording.COLOURS_OF_IMAGE
+        chart_heading(task.worded(words.title), data)
+        found, columns = appearance.strips(task, rows), [task.worded(column) for column in words.columns]
         cells = [
             (
                 Html(f"<b>{escape(strip.dx)}</b>"),
-                _strip(subject, strip.lesion),
-                _strip(f"around the {subject}", strip.around),
+                *(_strip(task.worded(name), field) for name, field in zip(words.spoken, strip.fields, strict=True)),
                 f"{strip.images:,}",
             )
             for strip in found
         ]
-        html_table((task.words.label, subject, "around it", "images"), cells, numeric=(3,))
-        st.html(f'<p class="lens-data">{escape(task.worded(wording.COLOUR_NOTE))}</p>')
-        csv_download(appearance.strips_frame(found), "colours.csv", key="colour_csv", type="tertiary")
+        html_table((task.words.label, *columns, "images"), cells, numeric=(1 + len(columns),))
+        st.html(f'<p class="lens-data">{escape(task.worded(words.note))}</p>')
+        frame = appearance.strips_frame(found, appearance.coloured_parts(rows))
+        csv_download(frame, "colours.csv", key="colour_csv", type="tertiary")
+
+
+def _measure(task: Task, rows: pd.DataFrame, data: str) -> None:
+    """One thing that was measured of the images, by choice where there are several."""
+    offered = [column for column in wording.MEASURES if column in rows]
+    column = offered[0]
+    if len(offered) > 1:
+        column = st.segmented_control(
+            wording.MEASURE,
+            offered,
+            format_func=lambda name: task.worded(wording.MEASURES[name].name),
+            default=column,
+            required=True,
+            key="dataset_measure",
+            label_visibility="collapsed",
+            persist_state="session",
+        )
+    measure, of_class = wording.MEASURES[column], appearance.middles(task, rows, column)
+    figure = charts.middle_dots(task, of_class, task.worded(measure.axis), measure.number)
+    note = f"{wording.MIDDLE_NOTE} {task.worded(measure.note)}"
+    chart(task.worded(measure.title), data, figure, "size_chart", note=note, table=_named(of_class, "dx"))
 
 
 def _strip(name: str, colours: Sequence[Colour]) -> Html:
@@ -194,10 +224,11 @@ def _strip(name: str, colours: Sequence[Colour]) -> Html:
     )
 
 
-def _missing(kept: pd.DataFrame, data: str) -> None:
-    """What is not known of the cohort's images."""
+def _missing(kept: pd.DataFrame, data: str, facts: Sequence[str]) -> None:
+    """What is not known of the cohort's images, of what the dataset states at all."""
     chart_heading(wording.MISSING_TITLE, data)
     table = missing_values(kept)
+    table = table[table.index.isin(facts)]
     rows = [
         (wording.MISSING_NAMES[str(column)], f"{missing:,}", formats.percent(missing / images))
         for column, missing, images in table.itertuples()
@@ -207,14 +238,18 @@ def _missing(kept: pd.DataFrame, data: str) -> None:
     csv_download(_named(table, "column"), "missing_values.csv", key="missing_csv", type="tertiary")
 
 
-def _share_chart(task: Task, kept: pd.DataFrame, unit: Unit, data: str) -> None:
+def _share_chart(task: Task, kept: pd.DataFrame, unit: Unit, data: str, groups: Sequence[str]) -> None:
+    """Share of yes by a group that is chosen; for every question of the task where nothing is stated to group by."""
+    if not groups:
+        _shares(task, kept, unit, data)
+        return
     heading = st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="top", gap="small")
     title = heading.container(width="stretch")
     group = heading.segmented_control(
         f"{task.worded('{Positive}')} share",
-        list(wording.SHARE_GROUPS),
+        groups,
         format_func=wording.SHARE_GROUPS.__getitem__,
-        default="age",
+        default=groups[0],
         required=True,
         key="dataset_share_group",
         label_visibility="collapsed",
@@ -237,6 +272,25 @@ def _share_chart(task: Task, kept: pd.DataFrame, unit: Unit, data: str) -> None:
     )
 
 
+def _shares(task: Task, kept: pd.DataFrame, unit: Unit, data: str) -> None:
+    chart_heading(wording.shares_title(task, unit), data)
+    whole = kept.assign(all="all")
+    found = [positive_share(task.asking(question), whole, "all", unit).iloc[0] for question in task.questions]
+    rows = [
+        (
+            question.positive.capitalize(),
+            formats.percent(row["share"]),
+            formats.span(row["low"], row["high"]),
+            f"{row['positive']:,.0f} of {row['n']:,.0f}",
+        )
+        for question, row in zip(task.questions, found, strict=True)
+    ]
+    html_table(("question", "share", "95 % interval", wording.unit_noun(task, unit)), rows, numeric=(1, 2, 3))
+    st.html(f'<p class="lens-data">{escape(task.worded(wording.INTERVAL_BY_SUBJECT))}</p>')
+    frame = pd.DataFrame(found).assign(question=[question.key for question in task.questions])
+    csv_download(frame, "shares.csv", key="shares_csv", type="tertiary")
+
+
 def image_grid(task: Task, filtered: pd.DataFrame) -> None:
     """The images of a cohort, a page at a time, with their captions."""
     pages = max(1, -(-len(filtered) // IMAGES_PER_PAGE))
@@ -250,7 +304,7 @@ def image_grid(task: Task, filtered: pd.DataFrame) -> None:
 
 
 def _captioned_image(task: Task, row: Any) -> None:
-    caption = wording.image_caption(row.dx, row.dx_type, row.age, row.sex, row.localization)
+    caption = wording.image_caption(row, resources.stated_facts())
     content = resources.thumbnail(row.image_id)
     if content is None:
         with st.container(border=True, horizontal_alignment="center"):

@@ -27,7 +27,7 @@ from data.cases.log import CaseLog, open_case_log, open_without_key
 from data.cases.sign_ins import EndedSignIns
 from data.cases.storage import ImageStore, open_image_store
 from data.datasets.appearance import load_appearance
-from data.datasets.cohort import NAMED_COLUMNS, QUERY_NAMES, CohortFilter, filter_rows, from_query
+from data.datasets.cohort import NAMED_COLUMNS, QUERY_NAMES, CohortFilter, filter_rows, from_query, stated
 from data.datasets.ham10000 import DatasetError, count_images_and_lesions, load_counts, mask_path
 from data.datasets.near_copies import load_near_copies
 from data.tasks.known import DEFAULT_TASK, TASKS
@@ -200,8 +200,14 @@ def _committed_counts(file: str) -> pd.DataFrame | None:
     return load_counts(ROOT / "data" / file) if file else None
 
 
+def stated_facts() -> tuple[str, ...]:
+    """Of age, site, sex and confirmation, what the dataset states of any image; none where nothing is counted."""
+    table = counts()
+    return () if table is None else stated(table)
+
+
 def appearance() -> pd.DataFrame | None:
-    """Size and colours of the lesions of the task's dataset, one row an image; None where none were measured.
+    """How the images of the task's dataset look, one row an image; None where none were measured.
 
     Where there is a dataset folder that can be read, of its images alone.
     """

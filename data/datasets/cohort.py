@@ -8,12 +8,16 @@ from typing import Any
 
 import pandas as pd
 
+from data.datasets.ham10000 import UNKNOWN
+
 MIN_AGE, MAX_AGE, AGE_STEP = 0, 85, 5  # HAM10000 rounds ages to 5 years and ends at 85
 # Columns that are filtered by naming the values to keep, and all names that a filter has in an address.
 NAMED_COLUMNS: tuple[str, ...] = ("dx", "localization", "sex", "dx_type")
 AGE, UNKNOWN_AGE = "age", "unknown_age"
 QUERY_NAMES: tuple[str, ...] = (*NAMED_COLUMNS, AGE, UNKNOWN_AGE)
 LEFT_OUT = "no"
+# What may be stated of an image beside its class, in the order of the screen.
+FACTS: tuple[str, ...] = ("age", "localization", "sex", "dx_type")
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,11 @@ def filter_rows(table: pd.DataFrame, wanted: CohortFilter, ignoring: str = "") -
         if values and column != ignoring:
             is_kept &= table[column].isin(values)
     return table[is_kept]
+
+
+def stated(table: pd.DataFrame) -> tuple[str, ...]:
+    """Of `FACTS`, those that a table has of one image at least; the others are no facts of its dataset at all."""
+    return tuple(fact for fact in FACTS if bool((table[fact].notna() & (table[fact] != UNKNOWN)).any()))
 
 
 def age_bands(age: pd.Series) -> pd.Series:

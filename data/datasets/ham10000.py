@@ -1,6 +1,7 @@
 """Read, check and describe HAM10000; find its images.
 
     python -m data.datasets.ham10000 --dataset ../shared/ham10000     # rewrites data/ham10000_counts.csv
+    python -m data.datasets.ham10000 --task retina --dataset data/raw/aptos2019     # a folder of that shape
 
 HAM10000 ("human against machine"): 10,015 dermoscopic images of 7,470 lesions, collected over twenty years at the
 Medical University of Vienna and a practice in Queensland, Australia. Diagnoses by histopathology (more than half),
@@ -21,6 +22,7 @@ from pathlib import Path
 import pandas as pd
 
 from data.datasets.tables import TableUnreadable, read_table
+from data.tasks.known import DEFAULT_TASK, TASKS
 from data.tasks.skin import SKIN
 
 UNKNOWN = "unknown"
@@ -48,7 +50,9 @@ _ENDING = r"(?i)\.(?:jpe?g|png)$"
 MOST_YEARS = 130
 IMAGES_OF_LESION = "images_of_lesion"
 COUNTED_COLUMNS: tuple[str, ...] = ("dx", "dx_type", "age", "sex", "localization", IMAGES_OF_LESION)
-COUNTS_PATH = Path(__file__).resolve().parents[1] / "ham10000_counts.csv"
+# What was counted and measured of a dataset, a file each; a task's `Dataset` names them.
+TABLES = Path(__file__).resolve().parents[1]
+COUNTS_PATH = TABLES / SKIN.dataset.counts
 
 
 class DatasetError(Exception):
@@ -176,14 +180,22 @@ def load_counts(path: Path = COUNTS_PATH) -> pd.DataFrame:
     return pd.read_csv(path)
 
 
+def dataset_arguments(description: str | None) -> argparse.ArgumentParser:
+    """The arguments of a command that makes a table of a dataset: its task, its folder and the table to write."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--task", choices=tuple(TASKS), default=DEFAULT_TASK, help="whose dataset it is")
+    parser.add_argument("--dataset", type=Path, default=Path("data/raw/ham10000"), help="folder shaped like HAM10000")
+    parser.add_argument("--output", type=Path, help="table to write; that of the task's dataset in data/ where not set")
+    return parser
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--dataset", type=Path, default=Path("data/raw/ham10000"), help="HAM10000 folder")
-    parser.add_argument("--output", type=Path, default=COUNTS_PATH, help="table to write")
-    arguments = parser.parse_args()
-    counts = count_images_and_lesions(load_metadata(arguments.dataset))
-    counts.to_csv(arguments.output, index=False)
-    print(f"{arguments.output}: {counts['images'].sum():,} images, {counts['lesions'].sum():,} lesions")
+    arguments = dataset_arguments(__doc__).parse_args()
+    task = TASKS[arguments.task]
+    counts = count_images_and_lesions(load_metadata(arguments.dataset, task.codes))
+    output = arguments.output or TABLES / task.dataset.counts
+    counts.to_csv(output, index=False)
+    print(f"{output}: {counts['images'].sum():,} images, {counts['lesions'].sum():,} {task.words.subjects}")
 
 
 if __name__ == "__main__":

@@ -1,16 +1,17 @@
 """Images of a dataset that are nearly the same, pixel by pixel, in whichever way one of them is turned or mirrored.
 
     python -m data.datasets.near_copies --dataset ../shared/ham10000     # rewrites data/ham10000_near_copies.csv
+    python -m data.datasets.near_copies --task retina --dataset data/raw/aptos2019
 
-Such a pair shows one lesion, also where the dataset gives it two ids. A dermoscopic image is mostly a dark spot on a
-light ground, so small grey pictures of different lesions are alike as well: pairs that are alike in small are compared
-in the fine detail of their middle. An image that was taken anew, nearer or from another side is none such.
+Such a pair shows one lesion, or one eye, also where the dataset gives it two ids. A dermoscopic image is mostly a dark
+spot on a light ground, and a retinal photograph a bright disc on black, so small grey pictures of different ones are
+alike as well: pairs that are alike in small are compared in the fine detail of their middle. An image that was taken
+anew, nearer or from another side is none such.
 """
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -20,16 +21,21 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from data.datasets.ham10000 import image_path, load_metadata
+from data.datasets.ham10000 import TABLES, dataset_arguments, image_path, load_metadata
+from data.tasks.known import TASKS
+from data.tasks.retina import RETINA
+from data.tasks.skin import SKIN
 
-NEAR_COPIES_PATH = Path(__file__).resolve().parents[1] / "ham10000_near_copies.csv"
+NEAR_COPIES_PATH = TABLES / SKIN.dataset.near_copies
 COLUMNS: tuple[str, ...] = ("first", "second", "first_lesion", "second_lesion", "correlation")
 SIDE = 24  # pixels, of pictures that are compared with all others
 ALIKE = 0.95  # correlation from which a pair is looked at in detail
-# Detail is what a blur of one pixel takes away of 64 x 64, in a disc that leaves out the dark corners of the lens. Seen
-# side by side, no pair of HAM10000 from this correlation on shows two lesions; from 0.63 down some only look alike.
+# Detail is what a blur of one pixel takes away of 64 x 64, in a disc that leaves out the dark corners of the lens.
 DETAIL_SIDE, DETAIL_BLUR, DETAIL_RADIUS = 64, 1.0, 24
-SAME_DETAIL = 0.65
+# By task. Seen side by side, no pair of HAM10000 from this correlation on shows two lesions; from 0.63 down some only
+# look alike. A healthy retina has little detail but that of its camera: of APTOS 2019, no pair from 0.98 on shows two
+# eyes, and every one from 0.961 down does.
+SAME_DETAIL: Mapping[str, float] = {SKIN.key: 0.65, RETINA.key: 0.97}
 BLOCK = 1000  # pictures at a time: a thousand times ten thousand correlations take 40 MB
 
 Pictures = NDArray[np.float32]
@@ -97,8 +103,13 @@ def orientations(pictures: Pictures) -> Iterator[Pictures]:
             yield np.rot90(mirrored, turns, (1, 2))
 
 
-def find_near_copies(metadata: pd.DataFrame, dataset: Path) -> pd.DataFrame:
+def find_near_copies(metadata: pd.DataFrame, dataset: Path, least: float = SAME_DETAIL[SKIN.key]) -> pd.DataFrame:
     """The pairs of a HAM10000 folder's images that are nearly the same; images without a file are left out.
+
+    Args:
+        metadata: of the folder.
+        dataset: the folder.
+        least: correlation of their detail from which two images are nearly the same.
 
     Returns:
         Columns first, second (image ids, in the order of the metadata), first_lesion, second_lesion, and correlation
@@ -113,7 +124,7 @@ def find_near_copies(metadata: pd.DataFrame, dataset: Path) -> pd.DataFrame:
     found = []
     for first, second in pairs:
         correlation = _highest(details[first], details[second])
-        if correlation >= SAME_DETAIL:
+        if correlation >= least:
             ids = (image_ids[first], image_ids[second])
             found.append((*ids, *map(lesion_of.__getitem__, ids), round(correlation, 3)))
     return pd.DataFrame(found, columns=list(COLUMNS)).sort_values("correlation", ascending=False, kind="stable")
@@ -130,13 +141,13 @@ def load_near_copies(path: Path = NEAR_COPIES_PATH) -> pd.DataFrame:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--dataset", type=Path, default=Path("data/raw/ham10000"), help="HAM10000 folder")
-    parser.add_argument("--output", type=Path, default=NEAR_COPIES_PATH, help="table to write")
-    arguments = parser.parse_args()
-    found = find_near_copies(load_metadata(arguments.dataset), arguments.dataset)
-    found.to_csv(arguments.output, index=False)
-    print(f"{arguments.output}: {len(found):,} pairs")
+    arguments = dataset_arguments(__doc__).parse_args()
+    task = TASKS[arguments.task]
+    metadata = load_metadata(arguments.dataset, task.codes)
+    found = find_near_copies(metadata, arguments.dataset, SAME_DETAIL[task.key])
+    output = arguments.output or TABLES / task.dataset.near_copies
+    found.to_csv(output, index=False)
+    print(f"{output}: {len(found):,} pairs")
 
 
 if __name__ == "__main__":

@@ -17,13 +17,25 @@ SPLIT_SEED = 20180804
 TEST = "test"
 LEFT_OUT = "left out"
 TRAINING_ONLY = "training only"
-# Lesions of HAM10000 that one patient was given two ids for: pairs of the same dx, age, sex and site whose images are
-# nearly the same (correlation of fine detail, then looked at side by side). The first is what the second shows as well.
+# What was given two ids though its images are nearly the same (`data.datasets.near_copies`, then looked at side by
+# side): lesions of HAM10000, pairs of the same dx, age, sex and site; eyes of APTOS 2019, often of another grade. The
+# first is what the second shows as well.
 SAME_LESION: dict[str, str] = {
     "HAM_0004919": "HAM_0000140",
     "HAM_0004604": "HAM_0006469",
     "HAM_0007525": "HAM_0001109",
     "HAM_0000955": "HAM_0007604",
+    "aptos2019_e1fb532f55df": "aptos2019_b019a49787c1",
+    "aptos2019_772af553b8b7": "aptos2019_60f15dd68d30",
+    "aptos2019_3b018e8b7303": "aptos2019_3ddb86eb530e",
+    "aptos2019_0243404e8a00": "aptos2019_3ddb86eb530e",
+    "aptos2019_c62585bd68fb": "aptos2019_3435fd8675a2",
+    "aptos2019_4ccfa0b4e96c": "aptos2019_33778d136069",
+    "aptos2019_d035c2bd9104": "aptos2019_cd93a472e5cd",
+    "aptos2019_9a94e0316ee3": "aptos2019_2b48daf24be0",
+    "aptos2019_16ce555748d8": "aptos2019_4d9fc85a8259",
+    "aptos2019_8688f3d0fcaf": "aptos2019_bfefa7344e7d",
+    "aptos2019_bb5083fae98f": "aptos2019_2f284b6a1940",
 }
 
 

@@ -73,7 +73,16 @@ RETINA = Task(
         reference="https://www.kaggle.com/c/aptos2019-blindness-detection",
         licence="for research use",
         commonest="dr0",
-        source="APTOS 2019 Blindness Detection, https://www.kaggle.com/c/aptos2019-blindness-detection.",
+        counts="aptos2019_counts.csv",
+        appearance="aptos2019_appearance.csv",
+        near_copies="aptos2019_near_copies.csv",
+        source="APTOS 2019 Blindness Detection, https://www.kaggle.com/c/aptos2019-blindness-detection; for research "
+        "use. No patient, age or sex is stated, nor which eye: photographs that are the same pixel for pixel count as "
+        "one eye. In 30 of the 123 groups of such photographs the grades differ, which says how far one grader can be "
+        "relied upon.",
+        selection="**Graded once.** Each photograph was graded by one clinician. Of 123 that were graded twice or "
+        "more, 30 were graded differently; nothing is measured on those 30, so that the figures leave out what is hard "
+        "to grade.",
         labelled_by="clinicians, by the international clinical scale",
     ),
     words=Words(

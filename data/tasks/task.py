@@ -146,6 +146,11 @@ class Words:
     examination: str = "reference reading"
     dx_type: str = "unknown"
 
+    @property
+    def a_subject(self) -> str:
+        """`a lesion`, `an eye`."""
+        return f"{'an' if self.subject[0] in 'aeiou' else 'a'} {self.subject}"
+
 
 @dataclass(frozen=True)
 class Task:
@@ -220,6 +225,10 @@ class Task:
         """The task with another of its questions first, so that what measures the question measures that one."""
         return replace(self, question=question, further=tuple(one for one in self.questions if one != question))
 
+    def question_of(self, key: str) -> Question | None:
+        """The yes/no question of a key; None for any other text."""
+        return next((question for question in self.questions if question.key == key), None)
+
     @property
     def has_sites(self) -> bool:
         """Whether its images show different places of the body, so that a case says which."""
@@ -245,6 +254,7 @@ class Task:
         """
         return template.format(
             **{**vars(self.words), "shown": self.words.shown or self.words.image},
+            a_subject=self.words.a_subject,
             positive=self.question.positive,
             Positive=self.question.positive.capitalize(),
             negative=self.question.negative,

@@ -17,9 +17,11 @@ from dashboard.dataset.filters import FILTERS
 from dashboard.dataset.widgets import IMAGES_PER_PAGE
 from dashboard.shell import errors, formats, resources
 from data.datasets.appearance import load_appearance
+from data.datasets.cohort import FACTS
 from data.datasets.ham10000 import METADATA_FILE, DatasetError, load_counts
+from data.tasks.retina import RETINA
 from data.tasks.skin import SKIN
-from tests.support.dashboard import ROOT, TIMEOUT, environment, run_page, shown_text, write_dataset
+from tests.support.dashboard import ROOT, TIMEOUT, environment, run_page, shown_text, write_artifact, write_dataset
 
 
 @pytest.fixture
@@ -233,5 +235,35 @@ def test_wrong_setting_is_explained_by_the_frame(monkeypatch: pytest.MonkeyPatch
 
 
 def test_caption_says_unknown_for_what_is_missing() -> None:
-    caption = dataset_wording.image_caption("mel", "histo", float("nan"), "unknown", "unknown")
+    row = SimpleNamespace(dx="mel", dx_type="histo", age=float("nan"), sex="unknown", localization="unknown")
+    caption = dataset_wording.image_caption(row, FACTS)
     assert caption.splitlines() == ["**mel** · histopathology  ", "age unknown, sex unknown, site unknown"]
+    assert dataset_wording.image_caption(row, ()) == "**mel**"
+
+
+def test_a_dataset_that_states_no_facts_has_no_filters_and_no_charts_of_them(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with environment(monkeypatch, MODEL_DIR=write_artifact(tmp_path, task=RETINA)):
+        page = run_page("dataset")
+        assert not page.exception and not page.error
+        text = shown_text(page)
+        assert "3,662 images · 3,534 eyes" in text and "30 of the 123 groups" in text
+        assert [box.label for box in page.multiselect] == ["Grade"] and not page.slider
+        # Grades, images of an eye, what was measured.
+        assert len(page.get("plotly_chart")) == 3 and text.count('class="lens-strip"') == len(RETINA.codes)
+        assert "Vision-threatening" in text and "488 of 3,662" in text
+        drawn = text.replace(RETINA.dataset.source, "").replace("LesionLens", "")
+        for absent in ("Age", " age", "sex", "Sex", "site", "onfirm", "lesion", "outline"):
+            assert absent not in drawn, absent
+        page.segmented_control(key="dataset_measure").set_value("lit").run()
+        assert "a network could learn the frame instead of the eye" in shown_text(page) and not page.exception
+
+
+def test_an_address_of_facts_that_the_dataset_does_not_state_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with environment(monkeypatch, MODEL_DIR=write_artifact(tmp_path, task=RETINA)):
+        page = run_page("dataset", sex="female", dx="dr4")
+        assert dropped(["sex=female"]) in page.info[0].value
+        assert "295 images" in shown_text(page)

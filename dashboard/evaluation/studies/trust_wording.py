@@ -76,7 +76,7 @@ STUDIES: dict[str, Study] = {
     ),
     "gate": Study(
         "What is refused",
-        "An image that is no {shown} should get no label; a {subject} should get one.",
+        "An image that is no {shown} should get no label; {a_subject} should get one.",
         "python -m model.studies.gate",
     ),
     "external": Study(
@@ -322,7 +322,7 @@ def flips_of(task: Task, threshold: float) -> str:
     """Which decision flips."""
     return (
         f"The decision is {task.question.positive} against {task.question.negative} at the default threshold of "
-        f"{threshold * 100:.1f} %. One image a {task.words.subject}; the check that refuses unusable images is not "
+        f"{threshold * 100:.1f} %. One image for {task.words.a_subject}; the check that refuses unusable images is not "
         "asked."
     )
 

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from data.datasets.ham10000 import TABLES
 from data.datasets.near_copies import (
     COLUMNS,
     SAME_DETAIL,
@@ -19,6 +20,9 @@ from data.datasets.near_copies import (
     orientations,
 )
 from data.datasets.splits import SAME_LESION
+from data.tasks.known import TASKS
+from data.tasks.skin import SKIN
+from data.tasks.task import Task
 
 
 def lesion_image(seed: int, turn: int = 0) -> np.ndarray:
@@ -45,7 +49,7 @@ def test_a_turned_copy_is_found_and_another_spot_is_not(tmp_path: Path) -> None:
     found = find_near_copies(metadata, tmp_path)
     assert list(found.columns) == list(COLUMNS)
     assert found.iloc[:, :4].to_numpy().tolist() == [["ISIC_0", "ISIC_2", "HAM_0", "HAM_2"]]
-    assert SAME_DETAIL <= found["correlation"].item() <= 1
+    assert SAME_DETAIL[SKIN.key] <= found["correlation"].item() <= 1
 
 
 def test_no_pair_and_a_missing_file(tmp_path: Path) -> None:
@@ -68,10 +72,11 @@ def test_a_picture_has_eight_orientations() -> None:
     assert len(seen) == 8
 
 
-def test_the_committed_pairs_of_two_lesion_ids_are_never_on_two_sides_of_the_split() -> None:
-    pairs = load_near_copies()
+@pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
+def test_the_committed_pairs_of_two_lesion_ids_are_never_on_two_sides_of_the_split(task: Task) -> None:
+    pairs = load_near_copies(TABLES / task.dataset.near_copies)
     assert len(pairs) and (pairs["first"] != pairs["second"]).all()
-    assert pairs["correlation"].is_monotonic_decreasing and pairs["correlation"].between(SAME_DETAIL, 1).all()
-    lesions = {frozenset(pair) for pair in pairs[["first_lesion", "second_lesion"]].to_numpy().tolist()}
-    known = {frozenset(pair) for pair in SAME_LESION.items()}
-    assert {pair for pair in lesions if len(pair) == 2} <= known
+    assert pairs["correlation"].is_monotonic_decreasing
+    assert pairs["correlation"].between(SAME_DETAIL[task.key], 1).all()
+    sides = pairs[["first_lesion", "second_lesion"]].map(lambda lesion: SAME_LESION.get(lesion, lesion))
+    assert (sides["first_lesion"] == sides["second_lesion"]).all()
