@@ -28,7 +28,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -78,6 +78,9 @@ from model.measures.shares import ThresholdMetrics
 MOST_NAMED = 10
 
 
+Points = Mapping[str, tuple[tuple[str, float], ...]]
+
+
 @dataclass(frozen=True)
 class Source:
     """What the command line measures.
@@ -85,14 +88,14 @@ class Source:
     Attributes:
         predictions: checked.
         title: their data and split in words.
-        operating_points: names and thresholds.
+        operating_points: by the key of a question, names and thresholds.
         manifest: of the artifact whose studies are shown as well; empty for predictions of another model.
     """
 
     predictions: pd.DataFrame
     title: str
     task: Task
-    operating_points: tuple[tuple[str, float], ...]
+    operating_points: Points
     manifest: dict[str, Any]
 
 
@@ -109,22 +112,22 @@ def read_source(arguments: argparse.Namespace) -> Source:
         tried = _read_manifest(arguments.artifact) if arguments.artifact else {}
         task = _task_of(tried, arguments)
         table = load_predictions(arguments.predictions, task)
-        return Source(table, f"{arguments.predictions.name}, all of its rows", task, _read_operating_points(tried), {})
+        return Source(table, f"{arguments.predictions.name}, all of its rows", task, _read_operating_points(tried, task), {})
     folder = arguments.artifact or WEIGHTS / arguments.task
     if arguments.dataset is not None:
         artifact = load_artifact(folder)
         dataset, model = artifact.task.dataset.name, f"model {artifact.name} {artifact.version}"
         title = f"{dataset} in {arguments.dataset.name}, locked test split, {model}"
         predictions = score_locked_test(artifact, arguments.dataset)
-        points = _read_operating_points(artifact.manifest)
+        points = _read_operating_points(artifact.manifest, artifact.task)
         return Source(predictions, f"{title}, scored now", artifact.task, points, artifact.manifest)
     manifest = _read_manifest(folder)
     task = _task_of(manifest, arguments)
     predictions = load_predictions(folder / TEST_PREDICTIONS_FILE, task)
     measured = manifest.get("metrics", {})
     model = " ".join(str(manifest[key]) for key in ("name", "version") if key in manifest) or folder.name
-    title = f"{measured.get('data', 'HAM10000')}, {measured.get('split', 'locked test')} split, model {model}"
-    return Source(predictions, title, task, _read_operating_points(manifest), manifest)
+    title = f"{measured.get('data', task.dataset.name)}, {measured.get('split', 'locked test')} split, model {model}"
+    return Source(predictions, title, task, _read_operating_points(manifest, task), manifest)
 
 
 def score_locked_test(artifact: Artifact, dataset: Path) -> pd.DataFrame:
@@ -166,21 +169,43 @@ def _task_of(manifest: dict[str, Any], arguments: argparse.Namespace) -> Task:
     return TASKS.get(manifest.get("task", arguments.task), TASKS[DEFAULT_TASK])
 
 
-def _read_operating_points(manifest: dict[str, Any]) -> tuple[tuple[str, float], ...]:
+def _read_operating_points(manifest: dict[str, Any], task: Task) -> Points:
     try:
-        return tuple((str(point["name"]), float(point["threshold"])) for point in manifest.get("operating_points", ()))
+        stored = {task.question.key: manifest.get("operating_points", ())}
+        stored |= {one["question"]: one["operating_points"] for one in manifest.get("further_questions", ())}
+        return {
+            question: tuple((str(point["name"]), float(point["threshold"])) for point in points)
+            for question, points in stored.items()
+        }
     except (KeyError, TypeError, ValueError) as error:
         raise PredictionsError(
             f"{MANIFEST_FILE}: expected operating points with a name and a threshold, received others ({error!r})"
         ) from error
 
 
-def format_report(evaluation: Evaluation, points: dict[str, ThresholdMetrics], title: str, task: Task) -> str:
-    """All tables as text; a value is followed by its 95 % interval, `-` stands for what cannot be said."""
+def at_points(cohort: Cohort, points: Points) -> dict[str, dict[str, ThresholdMetrics]]:
+    """What thresholds do to a cohort, by the key of the question that they are for, and by their names."""
+    return {
+        question.key: {name: thresholds.at(threshold) for name, threshold in points[question.key]}
+        for question in cohort.task.questions
+        if points.get(question.key) and (thresholds := cohort.asked(question).thresholds())
+    }
+
+
+def format_report(
+    evaluation: Evaluation, points: Mapping[str, Mapping[str, ThresholdMetrics]], title: str, task: Task
+) -> str:
+    """All tables as text; a value is followed by its 95 % interval, `-` stands for what cannot be said.
+
+    Args:
+        evaluation: of the cohort.
+        points: see `at_points`.
+        title: of what it is.
+        task: what is told apart.
+    """
     of_grades = ("weighted_kappa", "grade_error") if task.is_ordinal else ()
     overall = ("balanced_accuracy", "macro_auroc", "positive_auroc", "accuracy", "calibration_error", *of_grades)
     further = [metric_name("positive_auroc", task.asking(question)) for question in task.further]
-    question = f"{task.question.positive.capitalize()} against {task.question.negative}"
     rates = ("sensitivity", "specificity", "ppv", "npv")
     tables = [
         table(
@@ -197,26 +222,32 @@ def format_report(evaluation: Evaluation, points: dict[str, ThresholdMetrics], t
                 for row in evaluation.per_class
             ],
         ),
-        table(
-            (question, "threshold", *rates, "accuracy"),
-            [
-                (name, f"{point.threshold:.4f}", *(text_of(getattr(point, rate)) for rate in (*rates, "accuracy")))
-                for name, point in points.items()
-            ],
-        )
-        if points
-        else f"{question}: no operating points, since no manifest names any",
+        *(_points_table(task.asking(question), points.get(question.key, {})) for question in task.questions),
         table(
             (f"Images: {task.words.label} (row), prediction (column)", *task.codes),
             [(dx, *(f"{n:,}" for n in row)) for dx, row in zip(task.codes, evaluation.confusion, strict=True)],
         ),
     ]
+    bootstrapped = "balanced accuracy, kappa and grade error" if task.is_ordinal else "balanced accuracy"
     heading = (
         f"{title}: {evaluation.images:,} images of {evaluation.lesions:,} {task.words.subjects}\n"
-        f"Intervals by {task.words.subject}: Wilson; of balanced accuracy, {evaluation.resamples:,} bootstrap samples "
+        f"Intervals by {task.words.subject}: Wilson; of {bootstrapped}, {evaluation.resamples:,} bootstrap samples "
         f"of {task.words.subjects}, seed {evaluation.seed}"
     )
     return "\n\n".join([heading, *tables])
+
+
+def _points_table(task: Task, points: Mapping[str, ThresholdMetrics]) -> str:
+    question = f"{task.question.positive.capitalize()} against {task.question.negative}"
+    if not points:
+        return f"{question}: no operating points, since no manifest names any"
+    rates = ("sensitivity", "specificity", "ppv", "npv", "accuracy")
+    rows = []
+    for name, point in points.items():
+        positives = point.counts.true_positives + point.counts.false_negatives
+        sides = f"{positives:,}/{point.counts.n - positives:,}"
+        rows.append((name, f"{point.threshold:.4f}", sides, *(text_of(getattr(point, rate)) for rate in rates)))
+    return table((question, "threshold", "images, yes/no", *rates), rows)
 
 
 @dataclass(frozen=True)
@@ -275,7 +306,7 @@ def read_compared(arguments: argparse.Namespace) -> Compared:
     of_labels = f"locked test images of {folder.name}" if labelled is None else labelled.name
     names = (model, *([arguments.against.name] if others else []), of_labels)
     has_points = arguments.artifact is not None or arguments.predictions is None
-    points = _read_operating_points(_read_manifest(folder)) if has_points else ()
+    points = _read_operating_points(_read_manifest(folder), task)[task.question.key] if has_points else ()
     return Compared(first, others[0] if others else None, names, left_out, tuple(threshold for _, threshold in points))
 
 
@@ -369,16 +400,24 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     cohort = cohort_of(source.predictions, source.task)
     evaluation = evaluate(cohort, arguments.resamples, arguments.seed)
-    thresholds = cohort.thresholds()
-    points = {name: thresholds.at(threshold) for name, threshold in source.operating_points}
+    points = at_points(cohort, source.operating_points)
     print(format_report(evaluation, points, source.title, source.task))
-    print(f"\n{read_off_table(read_off(source.predictions, source.task), source.task)}")
+    for asking in map(source.task.asking, source.task.questions):
+        print(f"\n{read_off_table(read_off(source.predictions, asking), asking)}")
     if source.manifest:
         print(f"\nMeasured for this model, from its manifest:\n\n{format_sections(source.manifest, source.task)}")
     if arguments.output is not None:
         document = {"data": source.title, **evaluation_to_dict(evaluation)}
         document[f"{source.task.question.key}_auroc"] = document.pop("positive_auroc")
-        document["operating_points"] = [{"name": name, **to_plain(asdict(point))} for name, point in points.items()]
+        of_question = {
+            key: [{"name": name, **to_plain(asdict(one))} for name, one in found.items()]
+            for key, found in points.items()
+        }
+        document["operating_points"] = of_question.pop(source.task.question.key, [])
+        if source.task.further:
+            document["further_questions"] = [
+                {"question": key, "operating_points": of} for key, of in of_question.items()
+            ]
         if not _write_json(arguments.output, document):
             return 2
     return 0
@@ -394,8 +433,8 @@ def _main_of_tables(arguments: argparse.Namespace) -> int:
     task = compared.first.task
     if compared.second is None:
         evaluation = evaluate(compared.first, arguments.resamples, arguments.seed)
-        thresholds = compared.first.thresholds()
-        points = {f"threshold {threshold:.4f}": thresholds.at(threshold) for threshold in compared.thresholds}
+        named = tuple((f"threshold {threshold:.4f}", threshold) for threshold in compared.thresholds)
+        points = at_points(compared.first, {task.question.key: named})
         title = f"{compared.names[0]}, labels of {compared.names[1]}"
         print(format_report(evaluation, points, title, task))
         document = evaluation_to_dict(evaluation)

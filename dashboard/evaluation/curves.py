@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -26,6 +26,7 @@ CURVE_HEIGHT = 480  # pixels
 BENEFIT_HEIGHT = 360
 BAND_OPACITY = 0.18
 MAX_BANDS = 3  # more of them hide each other
+NO_POINTS: Mapping[str, Sequence[OperatingPoint]] = {}
 # Where every curve ends or begins, so that no name hides one.
 _LEGEND = {"orientation": "v", "yanchor": "bottom", "y": 0.01, "font": {"size": 12}}
 _RATE_AXIS = {"range": [-0.01, 1.01], "tickformat": ".0%", "dtick": 0.25, "showgrid": True}
@@ -35,7 +36,7 @@ def roc(
     task: Task,
     curves: Sequence[RocCurve],
     shown: Sequence[str],
-    points: Sequence[OperatingPoint] = (),
+    points: Mapping[str, Sequence[OperatingPoint]] = NO_POINTS,
     question: str = "",
     current: ThresholdMetrics | None = None,
 ) -> go.Figure:
@@ -45,7 +46,7 @@ def roc(
         task: whose classes and question the curves are of.
         curves: all curves that could be shown.
         shown: names of those to draw; more than three are drawn without bands.
-        points: stored operating points, drawn where the task's question is shown.
+        points: stored operating points of the task's questions, drawn where the question is shown.
         question: whose threshold is being moved, see `model.evaluation.questions.questions_of`.
         current: what that threshold does, marked on the curve; None draws no mark.
     """
@@ -59,11 +60,11 @@ def roc(
     _add_bands(figure, task, wanted, [curve.auroc for curve in wanted])
     for curve in wanted:
         _add_curve(figure, curve, task)
-    if task.question.key in shown:
-        _add_points(figure, points, lambda point: (1 - point.specificity.value, point.sensitivity.value))
+    stored = [point for name in shown for point in points.get(name, ())]
+    _add_points(figure, stored, lambda point: (1 - point.specificity.value, point.sensitivity.value))
     if current is not None:
         place = (1 - current.specificity.value, current.sensitivity.value)
-        _add_mark(figure, question, current, place, _curve_colour(task, question))
+        _add_mark(figure, task, question, current, place)
     figure.update_xaxes(title="1 - specificity (false-positive rate)", **_RATE_AXIS)
     figure.update_yaxes(title="sensitivity", **_RATE_AXIS)
     return figure
@@ -72,7 +73,20 @@ def roc(
 def _curve_colour(task: Task, name: str) -> str:
     if name == MACRO:
         return NEUTRAL
-    return ACCENT if name == task.question.key else task.named(name).colour
+    return task.named(name).colour if task.question_of(name) is None else ACCENT
+
+
+def _dash(task: Task, name: str) -> str:
+    """The mean is dashed; of the questions, which share a colour, those after the first are dotted."""
+    if name == MACRO:
+        return "dash"
+    return "dot" if name in {question.key for question in task.further} else "solid"
+
+
+def _name(task: Task, name: str) -> str:
+    """A curve as the legend names it: the yes of a question, a code, or `macro`."""
+    question = task.question_of(name)
+    return name if question is None else question.positive
 
 
 def _add_bands(
@@ -106,13 +120,13 @@ def _add_curve(figure: go.Figure, curve: RocCurve, task: Task) -> None:
         x=curve.false_positive_rate[rows],
         y=curve.sensitivity[rows],
         mode="lines",
-        name=f"{curve.name} {area.value:.2f} ({interval_of(area, metric_of('auroc', task))})",
+        name=f"{_name(task, curve.name)} {area.value:.2f} ({interval_of(area, metric_of('auroc', task))})",
         line={
             "color": _curve_colour(task, curve.name),
             "width": 2 if curve.name in task.codes else 2.5,
-            "dash": "dash" if curve.name == MACRO else "solid",
+            "dash": _dash(task, curve.name),
         },
-        hovertemplate=f"{curve.name}<br>sensitivity %{{y:.1%}}, specificity %{{customdata:.1%}}<br>"
+        hovertemplate=f"{_name(task, curve.name)}<br>sensitivity %{{y:.1%}}, specificity %{{customdata:.1%}}<br>"
         f"{curve.positives:,} positive, {curve.negatives:,} negative images<extra></extra>",
         customdata=1 - curve.false_positive_rate[rows],
     )
@@ -155,16 +169,17 @@ def _add_points(
 
 
 def _add_mark(
-    figure: go.Figure, question: str, current: ThresholdMetrics, place: tuple[float, float], colour: str
+    figure: go.Figure, task: Task, question: str, current: ThresholdMetrics, place: tuple[float, float]
 ) -> None:
     rates = (("sensitivity", current.sensitivity), ("specificity", current.specificity), ("PPV", current.ppv))
+    name = _name(task, question)
     figure.add_scatter(
         x=[place[0]],
         y=[place[1]],
         mode="markers",
-        name=f"threshold {one_decimal(current.threshold)} ({question})",
-        marker={"size": 12, "color": colour, "line": {"width": 2, "color": "#ffffff"}},
-        hovertemplate=f"{question} at threshold {one_decimal(current.threshold)}<br>"
+        name=f"threshold {one_decimal(current.threshold)} ({name})",
+        marker={"size": 12, "color": _curve_colour(task, question), "line": {"width": 2, "color": "#ffffff"}},
+        hovertemplate=f"{name} at threshold {one_decimal(current.threshold)}<br>"
         f"{', '.join(f'{name} {one_decimal(rate.value)}' for name, rate in rates)}<extra></extra>",
     )
 
@@ -173,7 +188,7 @@ def precision_recall(
     task: Task,
     curves: Sequence[PrecisionRecallCurve],
     shown: Sequence[str],
-    points: Sequence[OperatingPoint] = (),
+    points: Mapping[str, Sequence[OperatingPoint]] = NO_POINTS,
     question: str = "",
     current: ThresholdMetrics | None = None,
 ) -> go.Figure:
@@ -183,7 +198,7 @@ def precision_recall(
         task: whose classes and question the curves are of.
         curves: all curves that could be shown.
         shown: names of those to draw; more than three are drawn without bands.
-        points: stored operating points, drawn where the task's question is shown.
+        points: stored operating points of the task's questions, drawn where the question is shown.
         question: whose threshold is being moved, see `model.evaluation.questions.questions_of`.
         current: what that threshold does, marked on the curve; None draws no mark.
     """
@@ -192,11 +207,11 @@ def precision_recall(
     _add_bands(figure, task, wanted, [curve.average_precision for curve in wanted])
     for curve in wanted:
         _add_precision_recall(figure, curve, task)
-    if task.question.key in shown:
-        _add_points(figure, points, lambda point: (point.sensitivity.value, point.ppv.value))
+    stored = [point for name in shown for point in points.get(name, ())]
+    _add_points(figure, stored, lambda point: (point.sensitivity.value, point.ppv.value))
     if current is not None and question in shown:
         place = (current.sensitivity.value, current.ppv.value)
-        _add_mark(figure, question, current, place, _curve_colour(task, question))
+        _add_mark(figure, task, question, current, place)
     figure.update_xaxes(title="sensitivity (recall)", **_RATE_AXIS)
     figure.update_yaxes(title="PPV (precision)", **_RATE_AXIS)
     return figure
@@ -218,9 +233,10 @@ def _add_precision_recall(figure: go.Figure, curve: PrecisionRecallCurve, task: 
         y=curve.ppv[rows],
         mode="lines",
         # The precision at a threshold holds for the sensitivity that it adds.
-        line={"color": colour, "width": 2 if curve.name in task.codes else 2.5, "shape": "vh"},
-        name=f"{curve.name} {area.value:.2f} ({interval_of(area, metric_of('average_precision', task))})",
-        hovertemplate=f"{curve.name}<br>sensitivity %{{x:.1%}}, PPV %{{y:.1%}}<br>"
+        line={"color": colour, "width": 2 if curve.name in task.codes else 2.5, "shape": "vh"}
+        | {"dash": _dash(task, curve.name)},
+        name=f"{_name(task, curve.name)} {area.value:.2f} ({interval_of(area, metric_of('average_precision', task))})",
+        hovertemplate=f"{_name(task, curve.name)}<br>sensitivity %{{x:.1%}}, PPV %{{y:.1%}}<br>"
         f"{curve.positives:,} positive, {curve.negatives:,} negative images<extra></extra>",
     )
 

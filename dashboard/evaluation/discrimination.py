@@ -17,17 +17,20 @@ def curves() -> None:
     """ROC and precision-recall curves of the classes that are chosen; a fragment, so that a choice reruns no more."""
     evaluation, task = resources.evaluation(), resources.artifact().task
     data = wording.test_data(task, evaluation.images, evaluation.lesions)
+    questions = [question.key for question in task.questions]
     shown = st.pills(
         "Curves",
-        [task.question.key, MACRO, *task.codes],
+        [*questions, MACRO, *task.codes],
+        format_func=lambda name: wording.question_noun(task, name, True),
         selection_mode="multi",
-        default=[task.question.key, MACRO],
+        default=[*questions, MACRO],
         key="evaluation_curves",
-        help=task.worded(wording.CURVES_HELP),
+        help=wording.curves_help(task),
         wrap=True,
         persist_state="session",
     )
-    points, (question, measured) = resources.artifact().operating_points, decision_state.chosen()
+    points = {key: decision_state.points_of(key) for key in questions}
+    question, measured = decision_state.chosen()
     with card_grid(WIDE_CARD, columns=2) as grid:
         with grid.cell():
             figure = figures.roc(task, resources.test_roc_curves(), shown, points, question, measured)

@@ -10,7 +10,7 @@ from dashboard.evaluation import wording
 from dashboard.evaluation.images import wording as image_wording
 from dashboard.evaluation.images.gallery import Point, clicks, gallery
 from dashboard.evaluation.images.groups import confusion_groups, confusion_key, image_key, p_reference
-from dashboard.evaluation.metric_tables import WIDE_CARD
+from dashboard.evaluation.metric_tables import WIDE_CARD, quiet
 from dashboard.evaluation.tables import confusion_frame
 from dashboard.shell import resources
 from dashboard.shell.glossary import standout_meaning
@@ -53,6 +53,8 @@ def _confusion(task: Task, data: str, evaluation: Evaluation) -> None:
     note = f"{task.worded(wording.CONFUSION_NOTE)} {standout} {image_wording.CONFUSION_HINT}"
     clicked = clicks(PLACE, cell_of)
     chart(wording.CONFUSION_TITLE, data, figure, note=note, has_heading=False, **clicked)
+    if evaluation.weighted_kappa is not None and evaluation.grade_error is not None:
+        quiet(wording.agreement(task, evaluation.weighted_kappa, evaluation.grade_error, evaluation.images))
     csv_download(confusion_frame(task, evaluation.confusion), "confusion_matrix.csv", key="confusion_csv")
 
 

@@ -25,7 +25,7 @@ from dashboard.evaluation.studies.trust_tables import (
     sets_frame,
     subgroup_frame,
 )
-from dashboard.evaluation.tables import summary_metrics
+from dashboard.evaluation.tables import headlines
 from dashboard.shell.formats import one_decimal, percent, plural
 from dashboard.shell.glossary import metric_of, standout_meaning
 from dashboard.shell.metrics import Metric, with_chance, with_interval
@@ -118,21 +118,28 @@ def summary_table(task: Task, metrics: dict[str, Any]) -> pd.DataFrame:
         "calibration_error": "Expected calibration error (0 is perfect)",
         "accuracy": f"Accuracy (always answering {commonest['dx']} scores {percent(share)})",
     }
-    rows = [(task.worded(names[key]), _shown(metric_of(key, task), metrics[key])) for key in summary_metrics(task)]
+    rows = [
+        (asking.worded(names[key]), _shown(metric_of(key, asking), measured))
+        for key, asking, measured in headlines(task, metrics)
+    ]
     return pd.DataFrame(rows, columns=["Metric", "Value (95 % interval)"])
 
 
 def operating_point_table(artifact: Artifact) -> pd.DataFrame:
-    """Thresholds on the probability of the question's positive side, and what they were measured to do."""
+    """Thresholds on the probability of the positive side of each question, and what they were measured to do."""
+    task = artifact.task
     rows = [
         (
+            *((question.positive.capitalize(),) if task.further else ()),
             answer_wording.operating_point_name(point),
             one_decimal(point.threshold),
-            *(_shown(metric_of(rate, artifact.task), vars(getattr(point, rate))) for rate in RATES),
+            *(_shown(metric_of(rate, task), vars(getattr(point, rate))) for rate in RATES),
         )
-        for point in artifact.operating_points
+        for question in task.questions
+        for point in artifact.points_of(question.key)
     ]
-    return pd.DataFrame(rows, columns=["Set to", "Threshold", "Sensitivity", "Specificity"])
+    asked = ["Question"] if task.further else []
+    return pd.DataFrame(rows, columns=[*asked, "Set to", "Threshold", "Sensitivity", "Specificity"])
 
 
 def class_table(task: Task, metrics: dict[str, Any]) -> pd.DataFrame:
@@ -161,7 +168,9 @@ def trust(task: Task, manifest: dict[str, Any]) -> str:
         "heatmaps": heatmap_wording.found,
         "retrieval": _retrieval_found,
     }
-    found = {key: find(task, manifest[key]) for key, find in lines.items() if manifest.get(key)}
+    # No subgroups are a finding as well: nothing is known of the images.
+    measured = [key for key in lines if manifest.get(key) or (key == "subgroups" and key in manifest)]
+    found = {key: lines[key](task, manifest[key]) for key in measured}
     return "\n".join(
         f"- **{trust_wording.study_of(task, key).heading}:** {found.get(key) or _not_found(task, key)}"
         for key in trust_wording.STUDIES
@@ -184,6 +193,8 @@ def _sets_found(task: Task, section: dict[str, Any]) -> str:
 
 def _subgroups_found(task: Task, section: list[dict[str, Any]]) -> str:
     table = subgroup_frame(section)
+    if table.empty:
+        return task.worded(trust_wording.NO_GROUPS)
     return " ".join(trust_wording.lowest_and_highest(task, table, rate) for rate in ("positive_auroc", "sensitivity"))
 
 

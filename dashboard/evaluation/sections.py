@@ -19,6 +19,10 @@ PARAMETER = "section"
 _TABS = "evaluation_section"
 
 
+def _always() -> bool:
+    return True
+
+
 @dataclass(frozen=True)
 class Section:
     """A section of the page.
@@ -28,12 +32,14 @@ class Section:
         title: on its tab.
         question: what it answers; braces as in `data.tasks.task.Task.worded`.
         parts: draw it, one after the other.
+        applies: whether there is such a thing for this model; it has no tab where there is not.
     """
 
     key: str
     title: str
     question: str
     parts: tuple[Callable[[], None], ...]
+    applies: Callable[[], bool] = _always
 
 
 SECTIONS: tuple[Section, ...] = (
@@ -54,7 +60,9 @@ SECTIONS: tuple[Section, ...] = (
         (trust.calibration, trust.prediction_sets),
     ),
     Section("errors", "Errors", "Which {labels} are taken for which?", (widgets.colours, errors.errors)),
-    Section("subgroups", "Subgroups", "For whom is the model better or worse?", (trust.subgroups,)),
+    Section(
+        "subgroups", "Subgroups", "For whom is the model better or worse?", (trust.subgroups,), trust.has_subgroups
+    ),
     Section("other-clinics", "Other clinics", "Does it hold elsewhere?", (elsewhere.other_clinics,)),
     Section(
         "robustness", "Robustness", "What do bad images do to the answers, and which get none?",
@@ -75,20 +83,25 @@ def navigation() -> None:
         return
     if unknown := decision_state.follow_address():
         st.info(dropped(unknown), icon=":material/link_off:")
-    asked = asked_section()
+    asked, offered = asked_section(), offered_sections()
     st.session_state[_TABS] = asked.title
-    tabs = st.tabs([one.title for one in SECTIONS], key=_TABS, on_change=_note_in_address)
-    with tabs[SECTIONS.index(asked)], explained_errors():
+    tabs = st.tabs([one.title for one in offered], key=_TABS, on_change=_note_in_address)
+    with tabs[offered.index(asked)], explained_errors():
         st.markdown(f"**{resources.artifact().task.worded(asked.question)}**")
         for draw in asked.parts:
             cohort.say_if_stored(draw)
             draw()
 
 
+def offered_sections() -> tuple[Section, ...]:
+    """Those that there are for this model."""
+    return tuple(one for one in SECTIONS if one.applies())
+
+
 def asked_section() -> Section:
     """The section that the address names; the first one where it names none of them."""
     key = st.query_params.get(PARAMETER)
-    return next((one for one in SECTIONS if one.key == key), SECTIONS[0])
+    return next((one for one in offered_sections() if one.key == key), SECTIONS[0])
 
 
 def _note_in_address() -> None:

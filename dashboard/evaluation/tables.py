@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -107,6 +108,20 @@ def summary_metrics(task: Task) -> tuple[str, ...]:
     return ("balanced_accuracy", *of_grades, "macro_auroc", "positive_auroc", "calibration_error", "accuracy")
 
 
+def headlines(task: Task, measured: Mapping[str, Any]) -> Iterator[tuple[str, Task, Any]]:
+    """The headline metrics in their order: name, the task asking the question that it is about, and what was measured.
+
+    Args:
+        task: what is told apart.
+        measured: by name: an `Evaluation` as a mapping, or the section of a manifest.
+    """
+    for name in summary_metrics(task):
+        yield name, task, measured[name]
+        if name == "positive_auroc":
+            for question, area in zip(task.further, measured.get("further_auroc") or (), strict=False):
+                yield name, task.asking(question), area
+
+
 def published(task: Task, name: str) -> str:
     """A measurement's name as downloaded files have it, where it is of the task's question or gravest class.
 
@@ -131,11 +146,11 @@ def summary_frame(task: Task, evaluation: Evaluation) -> pd.DataFrame:
 
     The calibration error has no interval; beside it stands what chance alone gives: chance_median, chance_high.
     """
-    names = summary_metrics(task)
-    estimates: Sequence[Estimate] = [getattr(evaluation, name) for name in names]
+    shown = list(headlines(task, vars(evaluation)))
+    estimates: Sequence[Estimate] = [estimate for *_, estimate in shown]
     return pd.DataFrame(
         {
-            "metric": [published(task, name) for name in names],
+            "metric": [published(asking, name) for name, asking, _ in shown],
             "value": [estimate.value for estimate in estimates],
             "low": [estimate.low for estimate in estimates],
             "high": [estimate.high for estimate in estimates],

@@ -11,7 +11,7 @@ import streamlit as st
 
 from dashboard.evaluation import charts as evaluation_charts
 from dashboard.evaluation import wording
-from dashboard.evaluation.tables import per_class_frame, summary_frame, summary_metrics
+from dashboard.evaluation.tables import headlines, per_class_frame, published, summary_frame
 from dashboard.shell import metrics, resources
 from dashboard.shell.glossary import metric_of
 from dashboard.shell.metrics import Metric
@@ -42,11 +42,12 @@ def colours() -> None:
 def summary() -> None:
     """The headline metrics with interval, n and explanation; accuracy in a quieter tone."""
     evaluation, task = resources.evaluation(), resources.artifact().task
-    names = summary_metrics(task)
-    with st.grid(len(names), min_column_width=155, border=True, gap="small") as grid:
-        for name in names:
-            with grid.cell(), st.container(key=f"metric_{name}", gap="xxsmall"):
-                _metric(metric_of(name, task), getattr(evaluation, name), evaluation)
+    shown = list(headlines(task, vars(evaluation)))
+    with st.grid(len(shown), min_column_width=155, border=True, gap="small") as grid:
+        for name, asking, estimate in shown:
+            key = f"metric_{name}" if asking is task else f"metric_{published(asking, name)}"
+            with grid.cell(), st.container(key=key, gap="xxsmall"):
+                _metric(metric_of(name, asking), estimate, evaluation)
 
 
 def _metric(explanation: Metric, estimate: Estimate, evaluation: Evaluation) -> None:

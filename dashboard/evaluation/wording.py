@@ -10,10 +10,11 @@ import pandas as pd
 from dashboard.answer.cohort import described
 from dashboard.shell.formats import one_decimal, plural
 from dashboard.shell.glossary import metric_of
-from dashboard.shell.metrics import TOO_FEW
+from dashboard.shell.metrics import TOO_FEW, n_of, with_interval
 from data.datasets.cohort import CohortFilter
 from data.tasks.task import Task
 from model.measures.areas import FEWEST_GROUPS
+from model.measures.intervals import Estimate
 
 # --- Evaluation ------------------------------------------------------------------------------------------------------
 
@@ -27,7 +28,7 @@ PRECISION_RECALL_NOTE = (
     "curves). Dotted: what guessing gives, the share of the test images that are positive. PPV falls with "
     "the prevalence: where positives are rarer than in the test, the curves lie lower."
 )
-CURVES_HELP = "Curves to draw: one {label} against the rest, their mean (macro), or {positive} against {negative}."
+_CURVES_HELP = "Curves to draw: one {label} against the rest, their mean (macro), or {questions}."
 ROC_NOTE = (
     "Legend: AUROC with its 95 % interval. Shaded: 95 % band of the sensitivity, by {subject} (up to three "
     "curves). Diamonds: stored operating points. Dot: the threshold set in Decisions."
@@ -108,6 +109,15 @@ def test_data(task: Task, images: int, lesions: int) -> str:
     return f"locked test {words.subjects} of {task.dataset.name}, {plural(images, 'image')}, {subjects}"
 
 
+def agreement(task: Task, kappa: Estimate, error: Estimate, images: int) -> str:
+    """How far the grades of the matrix agree, and by how many of them they miss: `Weighted kappa 0.91 (...)`."""
+    told = [
+        f"{metric.name.lower()} {with_interval(metric, one.value, one.low, one.high)}"
+        for metric, one in ((metric_of("weighted_kappa", task), kappa), (metric_of("grade_error", task), error))
+    ]
+    return f"{told[0].capitalize()}; {told[1]} {task.words.labels}; {n_of(images)}."
+
+
 def training_data(task: Task, history: pd.DataFrame) -> str:
     """What the training curves show, and the phases in their order."""
     networks, epochs = history["fold"].nunique(), int(history["epoch"].max())
@@ -125,23 +135,32 @@ def training_note(task: Task, history: pd.DataFrame) -> str:
     return task.worded(_TRAINING_NOTE, masks=task.worded(_WITHOUT_MASKS) if has_masks else "")
 
 
+def curves_help(task: Task) -> str:
+    """Which curves there are."""
+    asked = " or ".join(task.asking(question).worded("{positive} against {negative}") for question in task.questions)
+    return task.worded(_CURVES_HELP, questions=asked)
+
+
 def question_name(task: Task, question: str) -> str:
     """A decision that a threshold makes."""
-    if question == task.question.key:
-        return task.worded("{Positive} against {negative}")
+    asked = task.question_of(question)
+    if asked is not None:
+        return task.asking(asked).worded("{Positive} against {negative}")
     return f"{question} · {task.named(question).name}"
 
 
 def question_noun(task: Task, question: str, is_positive: bool) -> str:
     """What the positive and negative images of a decision are called."""
-    if question == task.question.key:
-        return task.question.positive if is_positive else task.question.negative
+    asked = task.question_of(question)
+    if asked is not None:
+        return asked.positive if is_positive else asked.negative
     return question if is_positive else f"not {question}"
 
 
 def threshold_help(task: Task, question: str) -> str:
     """What moving the threshold does."""
-    score = task.score if question == task.question.key else f"p({question})"
+    asked = task.question_of(question)
+    score = f"p({question})" if asked is None else task.asking(asked).score
     return f"An image is flagged when {score} is at or above the threshold."
 
 

@@ -1,4 +1,4 @@
-"""Yes/no questions asked of a cohort: the task's own (is it malignant), and whether it is this class."""
+"""Yes/no questions asked of a cohort: the task's own (is it malignant), further ones, and whether it is this class."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from model.evaluation.predictions import Cohort
 
 
 def questions_of(task: Task) -> tuple[str, ...]:
-    """What a threshold can be set on: the key of the task's question, then each class's code against the rest."""
-    return (task.question.key, *task.codes)
+    """What a threshold can be set on: the keys of the task's questions, then each class's code against the rest."""
+    return (*(question.key for question in task.questions), *task.codes)
 
 
 def question_scores(cohort: Cohort, question: str) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
@@ -20,7 +20,9 @@ def question_scores(cohort: Cohort, question: str) -> tuple[NDArray[np.bool_], N
     Raises:
         ValueError: `question` is none of `questions_of` the cohort's task.
     """
-    if question == cohort.task.question.key:
-        return cohort.is_positive, cohort.p_positive
+    asked = cohort.task.question_of(question)
+    if asked is not None:
+        of_question = cohort.asked(asked)
+        return of_question.is_positive, of_question.p_positive
     index = cohort.task.index(question)
     return cohort.dx_true == index, cohort.probabilities[:, index]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
+from data.datasets.ham10000 import UNKNOWN
 from data.tasks.task import Task
 from model.evaluation.operating_points import READ_OFF_SENSITIVITY, ReadOff
 from model.measures.calibration import CalibrationError
@@ -52,7 +53,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def metric_name(key: str, task: Task) -> str:
     """A metric's key as a table says it: `positive_auroc` is `malignant auroc` of skin lesions."""
     words = {
-        "positive_auroc": f"{task.question.key} auroc",
+        "positive_auroc": f"{task.question.key.replace('_', ' ')} auroc",
         "gravest_auroc": f"{_gravest(task)} auroc",
         "brier_score": "Brier score",
     }
@@ -68,6 +69,14 @@ def format_sections(manifest: Section, task: Task) -> str:
     return "\n\n".join(
         write(manifest[name], task) if name in manifest else f"{title}: not measured; run {command}"
         for name, (title, command, write) in _SECTIONS.items()
+        if name in manifest or _can_be_measured(name, task)
+    )
+
+
+def _can_be_measured(name: str, task: Task) -> bool:
+    """Whether some model of the task could have such a study: of facts of the patient, of repeat photographs."""
+    return not (name == "clinical" and not task.facts) and not (
+        name == "repeatability" and not task.dataset.has_repeats
     )
 
 
@@ -123,7 +132,8 @@ def _heatmaps(section: Section, task: Task) -> str:
         (row["method"], str(row["images"]), *(estimate_text(row["measures"][name]) for name in names))
         for row in section["methods"]
     ]
-    methods = table(("Heatmaps against lesion masks", "images", *(name.replace("_", " ") for name in names)), rows)
+    title = f"Heatmaps against {task.words.subject} masks"
+    methods = table((title, "images", *(name.replace("_", " ") for name in names)), rows)
     checks = heatmap_checks(section)
     return f"{methods}\n\n{checks}" if checks else methods
 
@@ -191,6 +201,9 @@ def _retrieval(section: Section, task: Task) -> str:
 
 def _subgroups(section: Sequence[Section], task: Task) -> str:
     names = ("balanced_accuracy", "positive_auroc", "sensitivity", "specificity")
+    known = {row["attribute"] for row in section if row["group"] != UNKNOWN}
+    if not known:
+        return f"Subgroups: {task.dataset.name} states neither age nor sex nor site of any image"
     rows = [
         (
             f"{row['attribute']}: {row['group']}",
@@ -200,6 +213,7 @@ def _subgroups(section: Sequence[Section], task: Task) -> str:
             "too small" if row["is_too_small"] else "",
         )
         for row in section
+        if row["attribute"] in known
     ]
     sides = f"{task.question.positive}/{task.question.negative} {task.words.subjects}"
     header = ("Subgroups", "images", sides, *(metric_name(name, task) for name in names), "")

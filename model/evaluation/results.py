@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.evaluation.predictions import Cohort
+from model.evaluation.questions import question_scores
 from model.measures.areas import auroc_estimate, macro_auroc_estimate
 from model.measures.calibration import CalibrationError, calibration_error
 from model.measures.intervals import (
@@ -96,7 +97,7 @@ class RocCurve:
     interval.
 
     Attributes:
-        name: a code (against the rest), `macro`, or the question's key (`malignant`).
+        name: a code (against the rest), `macro`, or the key of a question (`malignant`).
         false_positive_rate, sensitivity, threshold: (K,) from (0, 0) to (1, 1); the mean curve `macro` has no
             thresholds, they are NaN.
         band_grid: (101,) false-positive rates.
@@ -186,7 +187,7 @@ def _class_metrics(cohort: Cohort, index: int) -> ClassMetrics:
 
 
 def roc_curves(cohort: Cohort, resamples: int = RESAMPLES, seed: int = BOOTSTRAP_SEED) -> tuple[RocCurve, ...]:
-    """ROC curves: each class against the rest in class order, their mean `macro`, and the question's (`malignant`).
+    """ROC curves: each class against the rest in class order, their mean `macro`, and the questions' (`malignant`).
 
     Args:
         cohort: the images.
@@ -197,8 +198,8 @@ def roc_curves(cohort: Cohort, resamples: int = RESAMPLES, seed: int = BOOTSTRAP
         ValueError: fewer than one resample.
     """
     task = cohort.task
-    questions = [(dx, cohort.dx_true == index, cohort.probabilities[:, index]) for index, dx in enumerate(task.codes)]
-    questions.append((task.question.key, cohort.is_positive, cohort.p_positive))
+    asked = (*task.codes, *(question.key for question in task.questions))
+    questions = [(name, *question_scores(cohort, name)) for name in asked]
     # The first row of ones is the cohort as measured; one bootstrap sample a row follows.
     drawn = bootstrap_weights(cohort.lesion_ids, resamples, seed)
     weights = np.vstack([np.ones((1, drawn.shape[1]), dtype=np.float32), drawn])
@@ -213,7 +214,7 @@ def roc_curves(cohort: Cohort, resamples: int = RESAMPLES, seed: int = BOOTSTRAP
         )
         for i, (name, is_positive, score) in enumerate(questions)
     ]
-    *per_class, of_question = curves
+    per_class, of_questions = curves[: len(task.codes)], curves[len(task.codes) :]
     usable = [(curve.positives, curve.negatives) for curve in per_class if curve.positives and curve.negatives]
     mean_sensitivities = mean_of_finite(sensitivities[: len(per_class)])
     macro = _roc_curve(
@@ -224,7 +225,7 @@ def roc_curves(cohort: Cohort, resamples: int = RESAMPLES, seed: int = BOOTSTRAP
         macro_auroc_estimate(cohort.dx_true, cohort.probabilities, cohort.lesion_ids),
         (sum(positives for positives, _ in usable), sum(negatives for _, negatives in usable)),
     )
-    return (*per_class, macro, of_question)
+    return (*per_class, macro, *of_questions)
 
 
 def _group_sizes(is_positive: Booleans) -> tuple[int, int]:
@@ -240,16 +241,18 @@ def _roc_curve(
 
 
 def reliability_bins(cohort: Cohort) -> dict[str, dict[str, NDArray[Any]]]:
-    """Stated probability against observed share: of the most probable class (`top_class`), and of p(positive).
+    """Stated probability against observed share: of the most probable class (`top_class`), of p(positive) and of the
+    further questions, by their keys.
 
     Returns:
-        For each of the two: `stated` (mean probability), `observed` (share) and `images` of each bin; NaN where a bin
+        For each of them: `stated` (mean probability), `observed` (share) and `images` of each bin; NaN where a bin
         holds none.
     """
     top = cohort.probabilities.argmax(axis=1)
     questions = {
         "top_class": (top == cohort.dx_true, cohort.probabilities.max(axis=1)),
         "positive": (cohort.is_positive, cohort.p_positive),
+        **{question.key: question_scores(cohort, question.key) for question in cohort.task.further},
     }
     return {
         name: dict(zip(("stated", "observed", "images"), reliability(*question), strict=True))

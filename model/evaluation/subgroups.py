@@ -78,7 +78,8 @@ def measure_subgroups(
         seed: of the bootstrap; the same as in `model.evaluation.evaluate` gives the intervals of the part on its own.
 
     Returns:
-        By age, sex, site and dx_type, in this order; ages rising, the other groups by name, "unknown" last.
+        By age, sex, site and dx_type, in this order, of those that are known of any image; ages rising, the other
+        groups by name, "unknown" last.
 
     Raises:
         ValueError: a threshold outside [0, 1], or fewer than one resample.
@@ -98,7 +99,10 @@ def age_bands(ages: pd.Series) -> pd.Series:
 
 
 def parts(predictions: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
-    """Attribute, group and rows of every part that has images, in the order of `measure_subgroups`."""
+    """Attribute, group and rows of every part that has images, in the order of `measure_subgroups`.
+
+    An attribute that is known of no image has no parts.
+    """
     groupings = {
         "age": age_bands(predictions["age"]),
         "sex": predictions["sex"],
@@ -106,6 +110,8 @@ def parts(predictions: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
         "dx_type": predictions["dx_type"],
     }
     for attribute, group_of in groupings.items():
+        if (group_of == UNKNOWN).all():
+            continue
         groups = AGE_BANDS if attribute == "age" else sorted(set(group_of) - {UNKNOWN})
         for group in (*groups, UNKNOWN):
             rows = predictions[group_of == group]

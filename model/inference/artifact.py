@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -107,6 +108,7 @@ class Artifact:
         repeats_of_one, repeats_of_mean: how far repeat photographs differ, a level of the probability of one of them,
             and of the mean of both, each; none where it was not measured.
         preparation: of an image, beside framing it.
+        further_points: of the task's further questions, by their keys.
     """
 
     folder: Path
@@ -128,6 +130,11 @@ class Artifact:
     repeats_of_one: tuple[Repeats, ...] = ()
     repeats_of_mean: tuple[Repeats, ...] = ()
     preparation: Preparation = AS_FRAMED
+    further_points: Mapping[str, tuple[OperatingPoint, ...]] = field(default_factory=dict)
+
+    def points_of(self, question: str) -> tuple[OperatingPoint, ...]:
+        """The operating points of one of the task's questions, by its key; none of anything else, such as a class."""
+        return self.operating_points if question == self.task.question.key else self.further_points.get(question, ())
 
     def network_input(self, image: RgbImage, is_prepared: bool = False) -> tuple[RgbImage, Framing]:
         """An image as the network takes it.
@@ -337,6 +344,9 @@ def _parse(serving: Serving, manifest: dict[str, Any], folder: Path) -> Artifact
             prior=_one_a_class(calibration.prior, task),
         ),
         operating_points=points,
+        further_points={
+            one.question: tuple(map(_operating_point, one.operating_points)) for one in serving.further_questions
+        },
         conformal=ConformalSets(
             sets.method, sets.level, _one_a_class(sets.thresholds, task), task.positives, lowest_threshold(points)
         ),

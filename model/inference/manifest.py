@@ -85,6 +85,13 @@ class Point(Section):
     npv: Rate
 
 
+class FurtherQuestion(Section):
+    """Thresholds of a further question of the task."""
+
+    question: str
+    operating_points: tuple[Point, ...]
+
+
 class OutcomeSection(Section):
     """See `model.inference.measured.Outcome`."""
 
@@ -201,6 +208,7 @@ class Serving(Section):
     input: NetworkInput
     calibration: CalibrationSection
     operating_points: tuple[Point, ...]
+    further_questions: tuple[FurtherQuestion, ...] = ()
     conformal: ConformalSection
     evidence: Evidence
     quality: QualitySection

@@ -20,7 +20,7 @@ def both_roc(task: Task, theirs: Sequence[RocCurve], ours: Sequence[RocCurve], q
     Args:
         task: whose question or class it is.
         theirs, ours: their curves, in which `question` is one.
-        question: key of the task's question, or a class's code.
+        question: key of one of the task's questions, or a class's code.
     """
     figure = new_figure(
         CURVE_HEIGHT,
@@ -28,7 +28,7 @@ def both_roc(task: Task, theirs: Sequence[RocCurve], ours: Sequence[RocCurve], q
         hovermode="closest",
     )
     figure.add_scatter(x=[0, 1], y=[0, 1], mode="lines", line=neutral_line(), hoverinfo="skip", showlegend=False)
-    colour = ACCENT if question == task.question.key else task.named(question).colour
+    colour = task.named(question).colour if task.question_of(question) is None else ACCENT
     for name, curves, dash in (("theirs", theirs, "solid"), ("ours", ours, "dash")):
         curve = next(one for one in curves if one.name == question)
         if not np.isfinite(curve.auroc.value):

@@ -12,6 +12,7 @@ from dashboard.evaluation import charts
 from dashboard.evaluation.comparison import figures, wording
 from dashboard.evaluation.metric_tables import WIDE_CARD, quiet, row_name, with_note
 from dashboard.evaluation.studies.trust_tables import reliability_frame
+from dashboard.evaluation.wording import question_noun
 from dashboard.shell import metrics, resources
 from dashboard.shell.glossary import metric_of
 from dashboard.shell.widgets import Html, card_grid, chart, chart_heading, csv_download, html_table
@@ -137,7 +138,11 @@ def _curves(task: Task, found: AgainstOurs, data: str) -> None:
         with grid.cell():
             chart_heading(wording.ROC_TITLE, data)
             question = st.selectbox(
-                wording.ROC_TITLE, questions_of(task), key="comparison_question", label_visibility="collapsed"
+                wording.ROC_TITLE,
+                questions_of(task),
+                format_func=lambda asked: question_noun(task, asked, True),
+                key="comparison_question",
+                label_visibility="collapsed",
             )
             figure = figures.both_roc(task, *found.curves, question)
             chart(wording.ROC_TITLE, data, figure, "comparison_roc", note=wording.ROC_NOTE, has_heading=False)

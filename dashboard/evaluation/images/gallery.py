@@ -18,6 +18,7 @@ from dashboard.shell import focus, resources
 from dashboard.shell.formats import percent
 from dashboard.shell.identity import actor, may
 from dashboard.shell.widgets import csv_download, html_table
+from data.datasets.cohort import stated
 from data.tasks.task import Task
 
 PICTURES, ROWS = 12, 25  # a page
@@ -116,8 +117,9 @@ def _picture(task: Task, row: dict[Any, Any], has_heatmap: bool) -> None:
     else:
         st.image(content, width="stretch", alt=wording.alternative(task, row))
     named, probabilities = wording.answer(task, row)
-    lines = [f"<b>{escape(named)}</b>", escape(probabilities), escape(wording.of_whom(row)), escape(image_id)]
-    st.html(f'<p class="lens-data">{"<br>".join([*lines, *([escape(note)] if note else [])])}</p>')
+    whom = wording.of_whom(row, stated(resources.predictions()))
+    lines = [f"<b>{escape(named)}</b>", *(escape(line) for line in (probabilities, whom, image_id, note) if line)]
+    st.html(f'<p class="lens-data">{"<br>".join(lines)}</p>')
     if content is not None and may(actor(), "review"):
         st.page_link(
             sign_in.page("review"),
@@ -129,9 +131,10 @@ def _picture(task: Task, row: dict[Any, Any], has_heatmap: bool) -> None:
 
 
 def _rows(task: Task, place: str, chosen: str, rows: pd.DataFrame) -> None:
-    shown = _page(place, chosen, rows, ROWS)
+    shown, facts = _page(place, chosen, rows, ROWS), stated(resources.predictions())
+    headers = (task.words.image, "reference", "answer", "p(reference)", f"p({task.question.positive})")
     html_table(
-        (task.words.image, "reference", "answer", "p(reference)", f"p({task.question.positive})", "of"),
+        (*headers, "of") if facts else headers,
         [
             (
                 row_name(row["image_id"]),
@@ -139,7 +142,7 @@ def _rows(task: Task, place: str, chosen: str, rows: pd.DataFrame) -> None:
                 row["prediction"],
                 percent(row["p_reference"]),
                 percent(row["p_positive"]),
-                wording.of_whom(row),
+                *((wording.of_whom(row, facts),) if facts else ()),
             )
             for row in shown.to_dict("records")
         ],

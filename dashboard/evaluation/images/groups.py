@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from dashboard.evaluation.images import wording
-from dashboard.evaluation.studies.trust_tables import QUESTIONS
+from dashboard.evaluation.studies.trust_tables import POSITIVE, TOP_CLASS
 from data.tasks.task import Task
 from model.evaluation.predictions import Cohort
 from model.evaluation.subgroups import parts
@@ -57,10 +57,12 @@ def confusion_key(task: Task, true: int, predicted: int) -> str:
 
 
 def bin_groups(cohort: Cohort) -> list[ImageGroup]:
-    """A group for each bin with images of both reliability diagrams, by rising probability."""
+    """A group for each bin with images of every reliability diagram, by rising probability."""
+    stated = {TOP_CLASS: cohort.probabilities.max(axis=1), POSITIVE: cohort.p_positive}
+    stated |= {question.key: cohort.asked(question).p_positive for question in cohort.task.further}
     return [
         ImageGroup(bin_key(question, number), wording.bin_of(cohort.task, question, number), positions)
-        for question, probability in zip(QUESTIONS, (cohort.probabilities.max(axis=1), cohort.p_positive), strict=True)
+        for question, probability in stated.items()
         for number, positions in enumerate(_in_bins(probability))
         if len(positions)
     ]

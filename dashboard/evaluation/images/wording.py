@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dashboard.answer.patient import person_and_site
-from dashboard.evaluation.studies.trust_wording import RELIABILITY_TITLES, group_in_full
+from dashboard.evaluation.studies.trust_wording import group_in_full, reliability_title
 from dashboard.shell.formats import one_decimal, percent, plural
 from data.tasks.task import Task
 from model.measures.metrics import CALIBRATION_BINS
@@ -40,7 +40,7 @@ def cell(true: str, predicted: str) -> str:
 def bin_of(task: Task, question: str, number: int) -> str:
     """A bin of a reliability diagram."""
     low, high = one_decimal(number / CALIBRATION_BINS), one_decimal((number + 1) / CALIBRATION_BINS)
-    return f"{task.worded(RELIABILITY_TITLES[question])}: {low.removesuffix(' %')} to {high}"
+    return f"{reliability_title(task, question)}: {low.removesuffix(' %')} to {high}"
 
 
 def subgroup(attribute: str, group: str) -> str:
@@ -77,8 +77,10 @@ def answer(task: Task, row: Mapping[str, Any]) -> tuple[str, str]:
     return named, f"p({row['dx']}) {percent(row['p_reference'])} · {positive}"
 
 
-def of_whom(row: Mapping[str, Any]) -> str:
-    """Age, sex and site."""
+def of_whom(row: Mapping[str, Any], facts: Sequence[str]) -> str:
+    """Age, sex and site; nothing where the dataset states none of them of any image."""
+    if not {"age", "sex", "localization"} & set(facts):
+        return ""
     return person_and_site(row["age"], row["sex"], row["localization"])
 
 

@@ -19,7 +19,6 @@ from dashboard.evaluation.metric_tables import WIDE_CARD, beside, metric_table, 
 from dashboard.evaluation.studies import elsewhere_wording
 from dashboard.evaluation.studies import trust_wording as wording
 from dashboard.evaluation.studies.trust_tables import (
-    QUESTIONS,
     SUBGROUP_RATES,
     UNPERTURBED,
     clinical_frame,
@@ -52,20 +51,22 @@ Row = Mapping[Hashable, Any]
 
 @st.fragment
 def calibration() -> None:
-    """Reliability of both questions, the calibration error, and the images of a bin that is clicked."""
+    """Reliability of the most likely class and of every question, the calibration error, and a clicked bin's images."""
     section = stored_section("reliability")
     if section is None:
         return
     evaluation, task = resources.evaluation(), resources.artifact().task
     data = test_data(task, evaluation.images, evaluation.lesions)
     is_of_all = resources.test_cohort()[0].is_everything
-    table = reliability_frame(section if is_of_all else reliability_bins(resources.cohort()))
+    # Of a question that was not asked when the model was exported, the same is measured now.
+    bins_of = reliability_bins(resources.cohort()) | (dict(section) if is_of_all else {})
+    table = reliability_frame(bins_of)
     with card_grid() as grid:
-        for question in QUESTIONS:
+        for question in bins_of:
             with grid.cell():
                 bins = table[table["question"] == question]
-                figure = evaluation_charts.reliability(bins, task.worded(wording.RELIABILITY_AXES[question]))
-                title = task.worded(wording.RELIABILITY_TITLES[question])
+                figure = evaluation_charts.reliability(bins, wording.reliability_axis(task, question))
+                title = wording.reliability_title(task, question)
                 clicked = clicks("calibration", partial(_bin_clicked, bins), question)
                 chart(title, data, figure, note=image_wording.RELIABILITY_HINT, **clicked)
         with grid.cell():
@@ -178,10 +179,14 @@ def clinical_facts() -> None:
 @st.fragment
 def subgroups() -> None:
     """Metrics by age, sex, site and way of diagnosis, and the images of a group; what is too small is named."""
+    task = resources.artifact().task
+    if not has_subgroups():
+        quiet(task.worded(wording.NO_GROUPS))
+        return
     section = stored_section("subgroups")
     if section is None:
         return
-    task, table = resources.artifact().task, subgroup_frame(section)
+    table = subgroup_frame(section)
     quiet(wording.subgroup_rates(task, resources.artifact().operating_points[0].threshold))
     quiet(image_wording.ROWS_HINT)
     groups = subgroup_groups(resources.predictions())
@@ -190,10 +195,18 @@ def subgroups() -> None:
         for attributes in SUBGROUP_CARDS:
             with grid.cell():
                 for attribute in attributes:
+                    if attribute not in set(table["attribute"]):
+                        continue
                     _subgroup_table(task, attribute, table[table["attribute"] == attribute], keys)
     csv_download(_published(task, table), "subgroups.csv", key="subgroups_csv")
     _subgroup_chart(task, table)
     gallery("subgroups", groups)
+
+
+def has_subgroups() -> bool:
+    """Whether anything is known of the test images by which they could be parted; also where nothing was measured."""
+    stored = resources.artifact().manifest.get("subgroups")
+    return stored is None or not subgroup_frame(stored).empty
 
 
 def _subgroup_chart(task: Task, table: pd.DataFrame) -> None:

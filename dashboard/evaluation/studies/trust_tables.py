@@ -11,12 +11,14 @@ from typing import Any
 
 import pandas as pd
 
+from data.datasets.ham10000 import UNKNOWN
+
 Section = Mapping[str, Any]
 
 CLINICAL_METRICS = ("balanced_accuracy", "macro_auroc", "accuracy", "calibration_error")
 # What a perfectly calibrated model shows, see `model.measures.calibration.CalibrationError`.
 CHANCE: tuple[str, ...] = ("chance_median", "chance_high")
-QUESTIONS = ("top_class", "positive")
+TOP_CLASS, POSITIVE = "top_class", "positive"
 SET_ALL, RETRIEVAL_MEAN = "all", "mean"
 # What became of an image at a threshold, end to end.
 FATES: tuple[str, ...] = ("flagged", "not_flagged", "not_answered")
@@ -56,13 +58,14 @@ def reliability_frame(section: Section) -> pd.DataFrame:
     """Stated probability against observed share, a row a bin: question, bin from 0, stated, observed, images.
 
     Bins without images are left out.
+
+    Args:
+        section: see `model.evaluation.results.reliability_bins`.
     """
     rows = [
         (question, number, stated, observed, images)
-        for question in QUESTIONS
-        for number, (stated, observed, images) in enumerate(
-            zip(*(section[question][part] for part in _RELIABILITY), strict=True)
-        )
+        for question, bins in section.items()
+        for number, (stated, observed, images) in enumerate(zip(*(bins[part] for part in _RELIABILITY), strict=True))
         if images
     ]
     return pd.DataFrame(rows, columns=["question", "bin", *_RELIABILITY])
@@ -167,13 +170,19 @@ def robustness_frame(section: Section) -> pd.DataFrame:
 
 
 def subgroup_frame(section: Iterable[Section]) -> pd.DataFrame:
-    """One row a subgroup: attribute, group, counts, four rates, is_too_small (`model.evaluation.subgroups`)."""
+    """One row a subgroup: attribute, group, counts, four rates, is_too_small (`model.evaluation.subgroups`).
+
+    Of attributes that are known of no image, nothing.
+    """
+    rows = list(section)
+    known = {row["attribute"] for row in rows if row["group"] != UNKNOWN}
     return pd.DataFrame(
         [
             {name: row[name] for name in _SUBGROUP_COUNTS}
             | estimate_columns({name: row[name] for name in SUBGROUP_RATES})
             | {"is_too_small": row["is_too_small"]}
-            for row in section
+            for row in rows
+            if row["attribute"] in known
         ]
     )
 

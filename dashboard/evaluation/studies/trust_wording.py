@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from dashboard.evaluation.studies.trust_tables import CHANCE, RETRIEVAL_MEAN, SET_ALL
+from dashboard.evaluation.studies.trust_tables import CHANCE, RETRIEVAL_MEAN, SET_ALL, TOP_CLASS
 from dashboard.shell.formats import SEX_NAMES, percent, plural
 from dashboard.shell.glossary import accuracy_gain, metric_of
 from dashboard.shell.metrics import Metric, gain, n_of, with_chance, with_interval
@@ -99,8 +99,8 @@ STUDIES: dict[str, Study] = {
     ),
 }
 
-RELIABILITY_TITLES = {"top_class": "The most likely {label}", "positive": "{Positive} against {negative}"}
-RELIABILITY_AXES = {"top_class": "share that was right", "positive": "share that was {positive}"}
+_TOP_CLASS_TITLE, _TOP_CLASS_AXIS = "The most likely {label}", "share that was right"
+_POSITIVE_TITLE, _POSITIVE_AXIS = "{Positive} against {negative}", "share that was {positive}"
 RELIABILITY_NOTE = "A dot is a bin of probabilities; the larger, the more images. Small dots may lie anywhere."
 COVERAGE_TITLE = "Coverage by {label}"
 COVERAGE_NOTE = "Tick: the share aimed at."
@@ -136,6 +136,8 @@ WITHOUT_MASKS = (
 NO_FACTS = (
     "The networks see the image alone. Nothing that is known of the patient moves the probabilities of the {labels}."
 )
+NO_FACTS_HEADING = "What is known of the patient"
+NO_GROUPS = "{dataset} states neither age nor sex nor site of any image, so there are no parts of it to compare."
 CLINICAL_TITLE = "With and without what is known of the patient"
 CLINICAL_HEADERS = ("measure", "image alone", "with age and site", "gain, paired")
 NOT_TRIED = "Nothing else was tried: a single fold leaves no images to try it on."
@@ -149,12 +151,27 @@ def study_of(task: Task, key: str) -> Study:
     section = STUDIES[key]
     heading, sentence = section.heading, section.sentence
     if key == "clinical" and not task.facts:
-        sentence = NO_FACTS
+        heading, sentence = NO_FACTS_HEADING, NO_FACTS
     elif key == "robustness" and not task.artefacts:
         sentence = WITHOUT_ARTEFACTS
     elif key == "heatmaps" and not task.dataset.has_masks:
         heading, sentence = HEATMAPS_WITHOUT_MASKS, WITHOUT_MASKS
     return Study(task.worded(heading), task.worded(sentence), section.command)
+
+
+def reliability_title(task: Task, question: str) -> str:
+    """What a reliability diagram is about: the most likely class, or a question of the task."""
+    return _asked(task, question).worded(_TOP_CLASS_TITLE if question == TOP_CLASS else _POSITIVE_TITLE)
+
+
+def reliability_axis(task: Task, question: str) -> str:
+    """What its observed share is a share of."""
+    return _asked(task, question).worded(_TOP_CLASS_AXIS if question == TOP_CLASS else _POSITIVE_AXIS)
+
+
+def _asked(task: Task, question: str) -> Task:
+    asked = task.question_of(question)
+    return task if asked is None else task.asking(asked)
 
 
 def clinical_found(task: Task, section: Mapping[str, Any]) -> str:
