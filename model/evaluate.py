@@ -112,7 +112,9 @@ def read_source(arguments: argparse.Namespace) -> Source:
         tried = _read_manifest(arguments.artifact) if arguments.artifact else {}
         task = _task_of(tried, arguments)
         table = load_predictions(arguments.predictions, task)
-        return Source(table, f"{arguments.predictions.name}, all of its rows", task, _read_operating_points(tried, task), {})
+        return Source(
+            table, f"{arguments.predictions.name}, all of its rows", task, _read_operating_points(tried, task), {}
+        )
     folder = arguments.artifact or WEIGHTS / arguments.task
     if arguments.dataset is not None:
         artifact = load_artifact(folder)
