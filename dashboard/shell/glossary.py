@@ -253,10 +253,13 @@ _TEMPLATES: dict[str, Metric] = {
         "area",
     ),
     "stated": Metric(
-        "Stated p({positive})", "The {positive} probability, averaged over the biopsied cases.", "mean of p", "share"
+        "Stated p({positive})", "The {positive} probability, averaged over the {proven} cases.", "mean of p", "share"
     ),
     "observed": Metric(
-        "{Positive} by biopsy", "The share of the biopsied cases that was {positive}.", "{positive} / biopsied", "share"
+        "{Positive} by {proof}",
+        "The share of the {proven} cases that was {positive}.",
+        "{positive} / {proven}",
+        "share",
     ),
     "difference": Metric(
         "Observed - stated",

@@ -151,11 +151,11 @@ def _switches(use: Use, task: Task) -> None:
 
 
 def _against_biopsy(use: Use, task: Task, days: int | None) -> None:
-    st.header(wording.LIVE_HEADING)
+    st.header(task.worded(wording.LIVE_HEADING))
     if use.other_biopsies:
         st.markdown(wording.other_biopsies(use.other_biopsies, task))
     if not use.biopsied_cases:
-        st.markdown(wording.NO_BIOPSIES)
+        st.markdown(task.worded(wording.NO_BIOPSIES))
         return
     st.markdown(wording.verification_bias(task))
     data = wording.biopsied_line(use.biopsied_cases, use.biopsied_lesions, wording.PERIOD_NAMES[days], task)
@@ -170,7 +170,7 @@ def _against_biopsy(use: Use, task: Task, days: int | None) -> None:
         with grid.cell():
             figure = charts.calibration(bins_frame(use.calibration), task)
             note = wording.calibration_note(task, resources.artifact().calibration.population)
-            chart(wording.CALIBRATION_TITLE, data, figure, "use_calibration_chart", note=note)
+            chart(task.worded(wording.CALIBRATION_TITLE), data, figure, "use_calibration_chart", note=note)
         with grid.cell():
             chart_heading(wording.CALIBRATION_TABLE_TITLE, data)
             _calibration_tables(use.calibration, task)
@@ -318,7 +318,7 @@ def labelled_export(table: pd.DataFrame, who: Actor) -> None:
     is_other = is_clear & ~is_refused & (biopsied["biopsy_dx"] == OTHER)
     clear = biopsied[is_clear & ~is_refused & ~is_other]
     if clear.empty:
-        st.markdown(wording.NOTHING_LABELLED)
+        st.markdown(task.worded(wording.NOTHING_LABELLED))
         return
     left_out = (int((~is_clear).sum()), int(is_refused.sum()), int(is_other.sum()))
     st.markdown(wording.labelled(len(clear), clear["lesion_id"].nunique(), *left_out, task))

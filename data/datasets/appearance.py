@@ -1,7 +1,7 @@
 """How an image of a HAM10000-shaped folder looks: how large its lesion is, and the colours of both sides of its edge.
 
     python -m data.datasets.appearance --dataset ../shared/ham10000     # rewrites data/ham10000_appearance.csv
-    python -m data.datasets.appearance --task retina --dataset data/raw/aptos2019 --whole     # images without masks
+    python -m data.datasets.appearance --task retina --whole     # images without masks
 
 Without masks (`--whole`) the image is measured instead: light, colour, sharpness, how much of it is lit, and the file.
 
@@ -170,7 +170,8 @@ def main() -> None:
     parser.add_argument("--whole", action="store_true", help="measure images that have no masks")
     arguments = parser.parse_args()
     task = TASKS[arguments.task]
-    table = (measure_whole if arguments.whole else measure_appearance)(arguments.dataset, task.codes)
+    measure = measure_whole if arguments.whole else measure_appearance
+    table = measure(arguments.dataset or task.dataset.folder, task.codes)
     output = arguments.output or TABLES / task.dataset.appearance
     # Colours are whole numbers; those that are missing are empty.
     colours = [column for column in (*LESION_COLOUR, *AROUND_COLOUR, *IMAGE_COLOUR) if column in table]

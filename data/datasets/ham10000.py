@@ -1,7 +1,7 @@
 """Read, check and describe HAM10000; find its images.
 
     python -m data.datasets.ham10000 --dataset ../shared/ham10000     # rewrites data/ham10000_counts.csv
-    python -m data.datasets.ham10000 --task retina --dataset data/raw/aptos2019     # a folder of that shape
+    python -m data.datasets.ham10000 --task retina     # a folder of that shape, data/raw/aptos2019
 
 HAM10000 ("human against machine"): 10,015 dermoscopic images of 7,470 lesions, collected over twenty years at the
 Medical University of Vienna and a practice in Queensland, Australia. Diagnoses by histopathology (more than half),
@@ -181,10 +181,13 @@ def load_counts(path: Path = COUNTS_PATH) -> pd.DataFrame:
 
 
 def dataset_arguments(description: str | None) -> argparse.ArgumentParser:
-    """The arguments of a command that makes a table of a dataset: its task, its folder and the table to write."""
+    """The arguments of a command that makes a table of a dataset: its task, its folder and the table to write.
+
+    Without `--dataset` and `--output` these are None, and stand for what the task's `Dataset` names.
+    """
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--task", choices=tuple(TASKS), default=DEFAULT_TASK, help="whose dataset it is")
-    parser.add_argument("--dataset", type=Path, default=Path("data/raw/ham10000"), help="folder shaped like HAM10000")
+    parser.add_argument("--dataset", type=Path, help="folder shaped like HAM10000; that of the task where not set")
     parser.add_argument("--output", type=Path, help="table to write; that of the task's dataset in data/ where not set")
     return parser
 
@@ -192,7 +195,7 @@ def dataset_arguments(description: str | None) -> argparse.ArgumentParser:
 def main() -> None:
     arguments = dataset_arguments(__doc__).parse_args()
     task = TASKS[arguments.task]
-    counts = count_images_and_lesions(load_metadata(arguments.dataset, task.codes))
+    counts = count_images_and_lesions(load_metadata(arguments.dataset or task.dataset.folder, task.codes))
     output = arguments.output or TABLES / task.dataset.counts
     counts.to_csv(output, index=False)
     print(f"{output}: {counts['images'].sum():,} images, {counts['lesions'].sum():,} {task.words.subjects}")

@@ -1,7 +1,7 @@
 """Images of a dataset that are nearly the same, pixel by pixel, in whichever way one of them is turned or mirrored.
 
     python -m data.datasets.near_copies --dataset ../shared/ham10000     # rewrites data/ham10000_near_copies.csv
-    python -m data.datasets.near_copies --task retina --dataset data/raw/aptos2019
+    python -m data.datasets.near_copies --task retina
 
 Such a pair shows one lesion, or one eye, also where the dataset gives it two ids. A dermoscopic image is mostly a dark
 spot on a light ground, and a retinal photograph a bright disc on black, so small grey pictures of different ones are
@@ -143,8 +143,8 @@ def load_near_copies(path: Path = NEAR_COPIES_PATH) -> pd.DataFrame:
 def main() -> None:
     arguments = dataset_arguments(__doc__).parse_args()
     task = TASKS[arguments.task]
-    metadata = load_metadata(arguments.dataset, task.codes)
-    found = find_near_copies(metadata, arguments.dataset, SAME_DETAIL[task.key])
+    dataset = arguments.dataset or task.dataset.folder
+    found = find_near_copies(load_metadata(dataset, task.codes), dataset, SAME_DETAIL[task.key])
     output = arguments.output or TABLES / task.dataset.near_copies
     found.to_csv(output, index=False)
     print(f"{output}: {len(found):,} pairs")

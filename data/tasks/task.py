@@ -23,6 +23,10 @@ def _spelling(text: str) -> str:
     return "".join(character for character in text.casefold() if character.isalnum())
 
 
+def _with_article(noun: str) -> str:
+    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
+
+
 @dataclass(frozen=True)
 class TaskClass:
     """One class of a task: a diagnosis, or a grade.
@@ -127,6 +131,9 @@ class Words:
         reference: what tells for sure what an image shows, in front of `result`, for example `biopsy`.
         examination: how that is found, for example `histopathology`.
         dx_type: the same in a dataset's table, for example `histo`.
+        proof, proofs: what later says for certain which class it was, for example `biopsy`.
+        proven: what a case is that has one, for example `biopsied`.
+        prover: who or what it is said by, for example `histopathology`.
     """
 
     subject: str
@@ -145,11 +152,20 @@ class Words:
     reference: str = "reference"
     examination: str = "reference reading"
     dx_type: str = "unknown"
+    proof: str = "examination"
+    proofs: str = "examinations"
+    proven: str = "examined"
+    prover: str = "an examination"
 
     @property
     def a_subject(self) -> str:
         """`a lesion`, `an eye`."""
-        return f"{'an' if self.subject[0] in 'aeiou' else 'a'} {self.subject}"
+        return _with_article(self.subject)
+
+    @property
+    def a_proof(self) -> str:
+        """`a biopsy`, `an examination`."""
+        return _with_article(self.proof)
 
 
 @dataclass(frozen=True)
@@ -255,6 +271,7 @@ class Task:
         return template.format(
             **{**vars(self.words), "shown": self.words.shown or self.words.image},
             a_subject=self.words.a_subject,
+            a_proof=self.words.a_proof,
             positive=self.question.positive,
             Positive=self.question.positive.capitalize(),
             negative=self.question.negative,

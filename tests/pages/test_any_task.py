@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,11 @@ from dashboard.shell import resources
 from dashboard.shell.formats import RESEARCH_USE
 from data.datasets.ham10000 import METADATA_FILE
 from data.tasks.known import TASKS
-from model.inference.artifact import LITERT_FILE
+from data.tasks.retina import RETINA
+from data.tasks.skin import SKIN
+from data.tasks.task import Task
+from model.inference.artifact import LITERT_FILE, MANIFEST_FILE
+from tests.support.case_log import case_log_of
 from tests.support.dashboard import (
     EXPORTED_STUDIES,
     ROOT,
@@ -35,6 +40,13 @@ FOREIGN = re.compile(
 )
 
 
+# What each task says and the other must not; the licence of skin's weights stands in the repository for both.
+WORDS_OF = {
+    SKIN.key: FOREIGN,
+    RETINA.key: re.compile(r"\beyes?\b|retin|fundus|APTOS|ophthalmo|referable|vision|\bdr\d\b", re.IGNORECASE),
+}
+
+
 @pytest.fixture(autouse=True)
 def toy_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(TASKS, "toy", TOY)
@@ -47,13 +59,58 @@ def toy_model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]
         yield folder
 
 
-def foreign_words(page: AppTest) -> set[str]:
+def foreign_words(page: AppTest, foreign: re.Pattern[str] = FOREIGN) -> set[str]:
     """Words of another task in what a page draws: texts, labels, tooltips and figures."""
     drawn = shown_text(page).replace(RESEARCH_USE, "")
     parts = [
         str(element.proto) for kind in ("plotly_chart", "metric", "selectbox", "slider") for element in page.get(kind)
     ]
-    return {found.group() for found in FOREIGN.finditer("\n".join([drawn, *parts]))}
+    return {found.group() for found in foreign.finditer("\n".join([drawn, *parts]))}
+
+
+@pytest.mark.parametrize("task", [SKIN, RETINA], ids=[SKIN.key, RETINA.key])
+def test_every_page_of_a_task_speaks_of_it_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, task: Task) -> None:
+    (foreign,) = (pattern for key, pattern in WORDS_OF.items() if key != task.key)
+    folder = write_artifact(tmp_path / task.key, EXPORTED_STUDIES, task, task.key)
+    with case_log_of(tmp_path, monkeypatch, MODEL_DIR=folder):
+        sections = run_evaluation()
+        pages = sections | {name: run_page(name) for name in ("dataset", "about", "use")}
+    for name, page in pages.items():
+        assert not page.exception and not page.error, name
+        assert foreign_words(page, foreign) == set(), name
+    asked = [task.asking(question) for question in task.questions]
+    metrics = [metric.label for metric in sections["summary"].metric]
+    assert [one.worded("{Positive} AUROC") in metrics for one in asked] == [True] * len(asked)
+    curves, offered = sections["discrimination"].pills, sections["decisions"].selectbox(key="evaluation_question")
+    assert curves[0].options[: len(asked)] == [question.positive for question in task.questions]
+    assert offered.options[: len(asked)] == [one.worded("{Positive} against {negative}") for one in asked]
+    calibration = shown_text(sections["calibration"])
+    assert all(one.worded("{Positive} against {negative}") in calibration for one in asked)
+    assert len(pages["about"].dataframe[1].value) == len(asked)
+    assert ("weighted kappa" in shown_text(sections["errors"]).lower()) == task.is_ordinal
+
+
+def test_a_further_question_starts_at_its_own_operating_point(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with environment(monkeypatch, MODEL_DIR=write_artifact(tmp_path, task=RETINA)):
+        page = run_page("evaluation", section="decisions", decision="vision_threatening")
+        assert page.selectbox(key="evaluation_question").value == "vision_threatening"
+        assert page.slider(key="evaluation_threshold").value == 0.25
+        # Six eyes a grade, every second with two images: 18 images of the two gravest grades.
+        text = shown_text(page)
+        assert "of 18 vision-threatening" in text and "of 27 not vision-threatening" in text
+        assert "p(dr4) + p(dr3)" in page.slider(key="evaluation_threshold").proto.help
+
+
+def test_where_nothing_is_known_of_the_images_there_are_no_subgroups(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    manifest = write_artifact(tmp_path, task=RETINA) / MANIFEST_FILE
+    stored = json.loads(manifest.read_text(encoding="utf-8"))
+    manifest.write_text(json.dumps(stored | {"subgroups": []}), encoding="utf-8")
+    with environment(monkeypatch, MODEL_DIR=tmp_path):
+        page, about = run_page("evaluation", section="subgroups"), run_page("about")
+    assert "Subgroups" not in [tab.label for tab in page.tabs] and not page.exception
+    assert RETINA.worded(trust_wording.NO_GROUPS) in shown_text(about)
 
 
 def test_evaluation_speaks_of_the_task_at_hand(toy_model: Path) -> None:
@@ -81,7 +138,8 @@ def test_missing_sections_are_said_and_facts_that_are_never_taken(toy_model: Pat
         "nothing that is known of the patient moves the probabilities of the grades" in " ".join(text.split()).lower()
     )
     assert "model.studies.clinical" not in text
-    studies = [key for key in trust_wording.STUDIES if key not in ("conformal", "clinical")]
+    # Nor is there anything to hold heatmaps against.
+    studies = [key for key in trust_wording.STUDIES if key not in ("conformal", "clinical", "heatmaps")]
     assert text.count("Not measured for this model yet") == len(studies)
 
 

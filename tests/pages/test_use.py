@@ -96,7 +96,7 @@ def test_few_cases_make_no_rate(folder: Path) -> None:
     assert [metric.value for metric in page.metric] == ["–"] * 4
     text = shown_text(page)
     assert "too few to say (3 lesions; 10 needed) · 0 of 3 cases, 3 lesions" in text
-    assert wording.NO_BIOPSIES in text and wording.NOTHING_LABELLED in text
+    assert SKIN.worded(wording.NO_BIOPSIES) in text and SKIN.worded(wording.NOTHING_LABELLED) in text
     assert not page.warning
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,7 @@ from model.inference.artifact import (
 from model.inference.clinical import AGE_KNOTS
 from model.inference.manifest import SCHEMA_VERSION
 from model.settings import variables_of
-from model.training.export.card import INTENDED_USE, NOT_TESTED
+from model.training.export.card import card_of
 
 ROOT = Path(__file__).resolve().parents[2]
 LESIONS_PER_CLASS = 6
@@ -340,6 +341,10 @@ def write_artifact(
     )
     rate = {"value": 0.9, "low": 0.8, "high": 0.95, "n": 20}
     part = {"part": "out of fold", "images": 120, "lesions": 80}
+    points = [
+        {"name": "sensitivity_95", "threshold": 0.25, "target_sensitivity": 0.95}
+        | dict.fromkeys(("sensitivity", "specificity", "ppv", "npv"), rate)
+    ]
     manifest = {
         "schema_version": SCHEMA_VERSION,
         "task": task.key,
@@ -362,7 +367,7 @@ def write_artifact(
             "epochs_by_fold": {fold: {"head": 1, "low resolution": 3} for fold in ("0", "1")},
             "source_pixels": [600, 450],
         },
-        "model_card": {"intended_use": INTENDED_USE, "not_tested": list(NOT_TESTED)},
+        "model_card": asdict(card_of(task)),
         "decision": "argmax of probability / prior",
         "calibration": {
             "temperature": 1.0,
@@ -371,10 +376,8 @@ def write_artifact(
             "prior": [1 / classes] * classes,
         }
         | {"chosen_on": part},
-        "operating_points": [
-            {"name": "sensitivity_95", "threshold": 0.25, "target_sensitivity": 0.95}
-            | dict.fromkeys(("sensitivity", "specificity", "ppv", "npv"), rate)
-        ],
+        "operating_points": points,
+        "further_questions": [{"question": question.key, "operating_points": points} for question in task.further],
         "network": {"backbone": "lesion_mobilenet_v2", "members": 2, "views": 1, "parameters": 1000, "outputs": {}},
         "split": {"by": "lesion_id", "seed": 7, "test_share": 0.15, "folds": 5, "out_of_fold": [0, 1]},
         "evidence": {"min_peak": 0.1},
