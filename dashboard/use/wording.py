@@ -261,8 +261,8 @@ def verification_bias(task: Task) -> str:
     return (
         f"Only {subjects} that somebody thought worth {task.words.a_proof} count here, a selected group: sensitivity "
         f"comes out higher and specificity lower than among all {subjects} of the clinic, and PPV and NPV hold for "
-        f"such {subjects} alone (verification bias). Rates are of {question.positive} against {question.negative}; the AI "
-        f"calls {question.positive} what it flagged at the threshold saved with the case."
+        f"such {subjects} alone (verification bias). Rates are of {question.positive} against {question.negative}; "
+        f"the AI calls {question.positive} what it flagged at the threshold saved with the case."
     )
 
 
