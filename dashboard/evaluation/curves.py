@@ -77,10 +77,10 @@ def _curve_colour(task: Task, name: str) -> str:
 
 
 def _dash(task: Task, name: str) -> str:
-    """The mean is dashed; of the questions, which share a colour, those after the first are dotted."""
+    """The mean is dashed; of the questions, which share a colour, those after the first have long dashes."""
     if name == MACRO:
         return "dash"
-    return "dot" if name in {question.key for question in task.further} else "solid"
+    return "longdash" if name in {question.key for question in task.further} else "solid"
 
 
 def _name(task: Task, name: str) -> str:

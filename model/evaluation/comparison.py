@@ -22,9 +22,10 @@ from model.measures.intervals import (
     estimate_of,
     weighted_balanced_accuracy,
     weighted_confusion_matrices,
+    weighted_means,
 )
 from model.measures.metrics import Array, Booleans, squared_errors
-from model.measures.ordinal import kappa_of
+from model.measures.ordinal import grade_errors, kappa_of
 from model.measures.paired import McNemar, mcnemar
 
 RATES = ("sensitivity", "specificity", "ppv", "npv")
@@ -39,7 +40,7 @@ class PairedMetric:
 
     Attributes:
         metric: key, such as `balanced_accuracy`, `auroc` or `sensitivity`.
-        question: what it is about: nothing (all classes), the key of the task's question, or a class's code.
+        question: what it is about: nothing (all classes), the key of one of the task's questions, or a class's code.
         threshold: of a yes/no decision; NaN where the decided class counts.
         images: in its denominator, as far as the references fix it: positives of a sensitivity.
         first, second: each with its interval.
@@ -187,10 +188,17 @@ def _overall(
     yield row("macro_auroc", _plain(macro), macro.p_value)
     areas = _auroc_difference(first, second, key)
     yield row("positive_auroc", _plain(areas), areas.p_value)
+    for number, question in enumerate(first.task.further):
+        areas, nothing = _auroc_difference(first, second, question.key), float("nan")
+        one, other = ((evaluation.further_auroc or ())[number] for evaluation in evaluations)
+        yield PairedMetric("auroc", question.key, nothing, images, one, other, _plain(areas), areas.p_value)
     matrices = [weighted_confusion_matrices(one.dx_true, one.dx_predicted, weights, classes) for one in cohorts]
     if first.task.is_ordinal:
         kappas = [e.weighted_kappa.value for e in evaluations if e.weighted_kappa is not None]
         yield row("weighted_kappa", _difference(kappas, [kappa_of(matrix) for matrix in matrices]))
+        misses = [e.grade_error.value for e in evaluations if e.grade_error is not None]
+        missed = [weighted_means(grade_errors(one.dx_true, one.dx_predicted), weights) for one in cohorts]
+        yield row("grade_error", _difference(misses, missed))
     shares = [np.trace(matrix, axis1=1, axis2=2) / _or_nan(matrix.sum(axis=(1, 2))) for matrix in matrices]
     yield row("accuracy", _difference([e.accuracy.value for e in evaluations], shares))
     errors = [squared_errors(one.dx_true, one.probabilities) for one in cohorts]

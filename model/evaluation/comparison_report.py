@@ -16,10 +16,15 @@ from model.measures.intervals import Estimate
 def format_comparison(comparison: Comparison, task: Task) -> str:
     """Every metric of both models with the paired difference, then McNemar's tests; `-` for what cannot be said."""
     header = ("first", "second", "first - second", "p (DeLong)")
-    overall = [one for one in comparison.metrics if not one.question]
+    of_question = {question.key: task.asking(question) for question in task.further}
+    overall = [one for one in comparison.metrics if not one.question or one.question in of_question]
     at_thresholds = [one for one in comparison.metrics if not math.isnan(one.threshold)]
-    per_class = [one for one in comparison.metrics if one.question and math.isnan(one.threshold)]
-    tables = [table(("Overall", *header), [(metric_name(one.metric, task), *_cells(one)) for one in overall])]
+    per_class = [one for one in comparison.metrics if one.question in task.codes]
+    names = [
+        metric_name("positive_auroc", of_question[one.question]) if one.question else metric_name(one.metric, task)
+        for one in overall
+    ]
+    tables = [table(("Overall", *header), [(name, *_cells(one)) for name, one in zip(names, overall, strict=True)])]
     if at_thresholds:
         rows = [(f"{one.metric} at {one.threshold:.4f} (n = {one.images:,})", *_cells(one)) for one in at_thresholds]
         tables.append(table((f"{task.question.key.capitalize()}, at a threshold", *header), rows))

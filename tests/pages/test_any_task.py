@@ -61,7 +61,7 @@ def toy_model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]
 
 def foreign_words(page: AppTest, foreign: re.Pattern[str] = FOREIGN) -> set[str]:
     """Words of another task in what a page draws: texts, labels, tooltips and figures."""
-    drawn = shown_text(page).replace(RESEARCH_USE, "")
+    drawn = shown_text(page).replace(RESEARCH_USE, "").replace("**Not for** diagnosis", "")
     parts = [
         str(element.proto) for kind in ("plotly_chart", "metric", "selectbox", "slider") for element in page.get(kind)
     ]

@@ -77,7 +77,7 @@ def _what_was_read(found: AgainstOurs) -> None:
 def _draw(task: Task, found: AgainstOurs) -> None:
     comparison = found.comparison
     data = wording.compared_on(task, comparison.images, comparison.lesions)
-    overall = [one for one in comparison.metrics if not one.question or not math.isnan(one.threshold)]
+    overall = [one for one in comparison.metrics if one.question not in task.codes]
     chart_heading(wording.METRICS_TITLE, data)
     _metrics_table(task, overall)
     quiet(task.worded(wording.METRICS_NOTE))
@@ -87,7 +87,7 @@ def _draw(task: Task, found: AgainstOurs) -> None:
     quiet(task.worded(wording.DECISIONS_NOTE))
     _curves(task, found, data)
     with st.expander(task.worded(wording.PER_CLASS_TITLE)):
-        _metrics_table(task, [one for one in comparison.metrics if one.question and math.isnan(one.threshold)])
+        _metrics_table(task, [one for one in comparison.metrics if one.question in task.codes])
 
 
 def _metrics_table(task: Task, rows: Sequence[PairedMetric]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from dashboard.evaluation.wording import question_noun
 from dashboard.shell.formats import one_decimal, plural
 from dashboard.shell.glossary import metric_of
 from data.tasks.task import Task
@@ -19,7 +20,7 @@ UPLOADER = "Table of predictions (CSV)"
 _HELP = (
     "One row an image: a column image or image_id (the file's name), and a column for each {label} by code or name: "
     "{codes}. A column prediction says what the model decides on; without one the highest number decides. What "
-    "`python -m model.predict` writes and submissions to the ISIC challenge are read as they are."
+    "`python -m model.predict` writes is read as it is{challenge}."
 )
 KINDS = {"probabilities": "Probabilities", "logits": "Logits"}
 KIND_LABEL = "The numbers are"
@@ -45,7 +46,8 @@ RELIABILITY_AXIS = "share that was right"
 
 def upload_help(task: Task) -> str:
     """What the table must hold."""
-    return task.worded(_HELP, codes=", ".join(task.codes))
+    challenge = "" if task.is_ordinal else ", and so are submissions to the ISIC challenge"
+    return task.worded(_HELP, codes=", ".join(task.codes), challenge=challenge)
 
 
 def what_was_read(submission: Submission, of: int) -> str:
@@ -76,7 +78,7 @@ def metric_label(task: Task, one: PairedMetric) -> str:
     name = metric_of(one.metric, task).name
     if not one.question:
         return name
-    return f"{name}, {one.question}{_at(one.threshold)}"
+    return f"{name}, {question_noun(task, one.question, True)}{_at(one.threshold)}"
 
 
 def decision_label(task: Task, one: PairedDecision) -> str:

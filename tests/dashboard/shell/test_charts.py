@@ -36,6 +36,7 @@ from model.evaluation.precision_recall import precision_recall_curves
 from model.evaluation.predictions import Cohort, cohort_of
 from model.evaluation.questions import question_scores, questions_of
 from model.evaluation.results import MACRO, evaluate, roc_curves
+from model.inference.measured import MeasuredRate, OperatingPoint
 from model.measures.calibration import CalibrationError
 from model.measures.intervals import Estimate
 from model.measures.shares import BinaryThresholds
@@ -122,7 +123,7 @@ def test_roc_draws_band_curve_and_marks(cohort: Cohort) -> None:
     copies = [once.assign(**{name: once[name] + f"_{n}" for name in ("image_id", "lesion_id")}) for n in range(15)]
     curves = roc_curves(cohort_of(pd.concat(copies), SKIN), resamples=20)
     current = BinaryThresholds(*question_scores(cohort, "mel"), cohort.lesion_ids).at(0.3)
-    figure = curves_of.roc(SKIN, curves, ["malignant", "mel"], (), "mel", current)
+    figure = curves_of.roc(SKIN, curves, ["malignant", "mel"], {}, "mel", current)
     names = [trace.name for trace in figure.data if trace.name]
     assert [name.split()[0] for name in names] == ["mel", "malignant", "threshold"]
     bands = [trace for trace in figure.data if trace.fill == "toself"]
@@ -152,7 +153,7 @@ def test_precision_recall_draws_band_curve_guessing_and_marks(cohort: Cohort) ->
     copies = [once.assign(**{name: once[name] + f"_{n}" for name in ("image_id", "lesion_id")}) for n in range(15)]
     curves = precision_recall_curves(cohort_of(pd.concat(copies), SKIN), resamples=20)
     current = BinaryThresholds(*question_scores(cohort, "mel"), cohort.lesion_ids).at(0.3)
-    figure = curves_of.precision_recall(SKIN, curves, ["malignant", "mel"], (), "mel", current)
+    figure = curves_of.precision_recall(SKIN, curves, ["malignant", "mel"], {}, "mel", current)
     names = [trace.name for trace in figure.data if trace.name]
     assert [name.split()[0] for name in names] == ["malignant", "mel", "threshold"]
     assert len([trace for trace in figure.data if trace.fill == "toself"]) == 2
@@ -348,3 +349,18 @@ def test_shares_of_a_figure_read_as_on_the_rest_of_the_screen() -> None:
     assert cells.customdata.tolist() == [[[1, "20 %"], [2, "80 %"]]]
     assert figure.layout.yaxis.ticktext == ("0 %", "25 %", "50 %", "75 %", "100 %")
     assert figure.layout.xaxis.ticktext[:3] == ("0 %", "10 %", "20 %") and figure.layout.xaxis.tickformat is None
+
+
+def test_a_further_question_has_its_own_points_and_dashes() -> None:
+    cohort = cohort_of(made_up_predictions(RETINA), RETINA)
+    rate = MeasuredRate(0.9, 0.8, 0.95, 20)
+    point = OperatingPoint("sensitivity_95", 0.25, 0.95, rate, rate, rate, rate)
+    points = {"referable": (point,), "vision_threatening": (point,)}
+    shown = ["vision_threatening"]
+    for figure in (
+        curves_of.roc(RETINA, roc_curves(cohort, resamples=5), shown, points),
+        curves_of.precision_recall(RETINA, precision_recall_curves(cohort, resamples=5), shown, points),
+    ):
+        curve, stored = figure.data[-2:]
+        assert curve.name.startswith("vision-threatening ") and curve.line.dash == "longdash"
+        assert stored.name == "stored operating points" and len(stored.x) == 1
