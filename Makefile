@@ -9,8 +9,6 @@ DATASET_skin = $(firstword $(wildcard data/raw/ham10000 ../shared/ham10000) data
 DATASET_retina = data/raw/aptos2019
 DATASET ?= $(DATASET_$(TASK))
 SOURCE ?= ../shared/aptos2019
-# No masks: make counts measures the whole image.
-WHOLE_retina = --whole
 # Initial weights: downloaded by Keras, or a file where there is no network.
 INIT_skin = $(firstword $(wildcard ../shared/pretrained/mobilenet_v2_1.0_imagenet_no_top.weights.h5) imagenet)
 INIT_retina = ../shared/pretrained/efficientnet_lite0_imagenet.npz
@@ -159,7 +157,7 @@ samples: .venv/installed-dev ## draw the synthetic sample images again
 
 counts: .venv/installed ## count and measure a task's dataset again for the Dataset page (TASK=, DATASET=)
 	$(BIN)/python -m data.datasets.ham10000 --task $(TASK) --dataset $(DATASET)
-	$(BIN)/python -m data.datasets.appearance --task $(TASK) --dataset $(DATASET) $(WHOLE_$(TASK))
+	$(BIN)/python -m data.datasets.appearance --task $(TASK) --dataset $(DATASET)
 	$(BIN)/python -m data.datasets.near_copies --task $(TASK) --dataset $(DATASET)
 
 .venv/installed-api: requirements-api.txt .venv/installed

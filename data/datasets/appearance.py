@@ -1,9 +1,9 @@
 """How an image of a HAM10000-shaped folder looks: how large its lesion is, and the colours of both sides of its edge.
 
     python -m data.datasets.appearance --dataset ../shared/ham10000     # rewrites data/ham10000_appearance.csv
-    python -m data.datasets.appearance --task retina --whole     # images without masks
+    python -m data.datasets.appearance --task retina     # images without masks
 
-Without masks (`--whole`) the image is measured instead: light, colour, sharpness, how much of it is lit, and the file.
+Of a task without masks the image is measured instead: light, colour, sharpness, how much of it is lit, and the file.
 
 A colour is a mean of the pixels as the camera gave them. Cameras differ in light and white balance, so a colour tells
 of the dataset as much as of what is shown.
@@ -166,11 +166,9 @@ def load_appearance(path: Path = APPEARANCE_PATH) -> pd.DataFrame:
 
 
 def main() -> None:
-    parser = dataset_arguments(__doc__)
-    parser.add_argument("--whole", action="store_true", help="measure images that have no masks")
-    arguments = parser.parse_args()
+    arguments = dataset_arguments(__doc__).parse_args()
     task = TASKS[arguments.task]
-    measure = measure_whole if arguments.whole else measure_appearance
+    measure = measure_appearance if task.dataset.has_masks else measure_whole
     table = measure(arguments.dataset or task.dataset.folder, task.codes)
     output = arguments.output or TABLES / task.dataset.appearance
     # Colours are whole numbers; those that are missing are empty.

@@ -138,8 +138,7 @@ def test_missing_sections_are_said_and_facts_that_are_never_taken(toy_model: Pat
         "nothing that is known of the patient moves the probabilities of the grades" in " ".join(text.split()).lower()
     )
     assert "model.studies.clinical" not in text
-    # Nor is there anything to hold heatmaps against.
-    studies = [key for key in trust_wording.STUDIES if key not in ("conformal", "clinical", "heatmaps")]
+    studies = [key for key in trust_wording.STUDIES if key not in ("conformal", "clinical")]
     assert text.count("Not measured for this model yet") == len(studies)
 
 

@@ -144,10 +144,20 @@ def test_other_images_are_refused(both: tuple[Cohort, Cohort]) -> None:
         compare(*both, resamples=2).metric("beauty")
 
 
-def test_grades_have_kappa_as_well() -> None:
-    compared = compare(made(1, 2.0, task=RETINA), made(2, 1.0, task=RETINA), resamples=50)
-    kappa = compared.metric("weighted_kappa")
+def test_grades_have_kappa_and_error_as_well_and_every_question_an_area() -> None:
+    first, second = made(1, 2.0, task=RETINA), made(2, 1.0, task=RETINA)
+    compared = compare(first, second, resamples=50)
+    kappa, error = compared.metric("weighted_kappa"), compared.metric("grade_error")
     assert 0 < kappa.difference.low < kappa.difference.value
+    assert error.difference.value < error.difference.high < 0
+    assert error.first.value == np.abs(first.dx_true - first.dx_predicted).mean()
+    (question,) = RETINA.further
+    area = next(one for one in compared.metrics if one.question == question.key)
+    alone = compare(first.asked(question), second.asked(question), resamples=50).metric("positive_auroc")
+    assert (area.metric, area.first, area.p_value) == ("auroc", alone.first, alone.p_value)
+    lines = [line.split("  ")[0] for line in format_comparison(compared, RETINA).splitlines()]
+    assert "vision threatening auroc" in lines and "grade error" in lines
+    assert not [line for line in lines if line.startswith("vision_threatening: ")]
 
 
 def test_text_and_table_hold_every_row(compared: Comparison) -> None:
