@@ -265,7 +265,7 @@ def _share_chart(task: Task, kept: pd.DataFrame, unit: Unit, data: str, groups: 
         data,
         figure,
         selection.chart_key("share_chart"),
-        note=task.worded(wording.INTERVAL_BY_SUBJECT),
+        note=task.worded(wording.BARS_BY_SUBJECT),
         has_heading=False,
         table=_named(shares, group),
         **selection.selecting("share_chart", group, lambda point: point["x" if is_by_age else "y"]),

@@ -151,9 +151,10 @@ MISSING_TITLE = "What is not known"
 MISSING_NAMES = {"age": "Age", "sex": "Sex", "localization": "Site", "dx_type": "How it was confirmed"}
 MISSING_NOTE = "Nothing is filled in: what is not stated stays unknown."
 SHARE_GROUPS = {"age": "By age", "sex": "By sex", "localization": "By site"}
-INTERVAL_BY_SUBJECT = (
-    "Bars: 95 % Wilson interval, of as many trials as the images are worth: those of one {subject} are not independent."
+_INTERVAL = (
+    "95 % Wilson interval, of as many trials as the images are worth: those of one {subject} are not independent."
 )
+INTERVAL_BY_SUBJECT, BARS_BY_SUBJECT = f"Interval: {_INTERVAL}", f"Bars: {_INTERVAL}"
 EVALUATE_COHORT = "Evaluate this cohort"
 EVALUATE_HELP = (
     "Every figure that the model's stored predictions give, of the locked test {subjects} in this cohort alone."

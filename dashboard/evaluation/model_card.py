@@ -60,7 +60,7 @@ def model_card(artifact: Artifact) -> None:
     st.caption(_measured_on(task, manifest))
     left, right = st.columns([4, 5], gap="medium")
     left.dataframe(summary_table(task, manifest["metrics"]), hide_index=True, width="stretch")
-    left.dataframe(operating_point_table(artifact), hide_index=True, width="stretch")
+    right.dataframe(operating_point_table(artifact), hide_index=True, width="stretch")
     right.dataframe(class_table(task, manifest["metrics"]), hide_index=True, width="stretch")
     st.markdown("## How far to trust it")
     st.markdown(trust(task, manifest))
