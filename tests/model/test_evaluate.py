@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn import metrics as reference
 
 from data.tasks.retina import RETINA
 from data.tasks.skin import SKIN
@@ -27,6 +28,7 @@ from model.evaluation.results import Evaluation, evaluate, evaluation_to_dict, r
 from model.measures.intervals import Estimate
 from model.measures.metrics import reweigh_ppv_npv
 from model.measures.shares import BinaryThresholds
+from tests.support.dashboard import made_up_predictions, write_artifact
 
 # lesion, dx, prediction, and the probabilities that are not 0. Seven images of six lesions.
 ROWS: tuple[tuple[str, str, str, dict[str, float]], ...] = (
@@ -476,3 +478,27 @@ def test_the_command_line_refuses_tables_without_common_images(
     assert "expected predictions of images that have a reference" in capsys.readouterr().err
     assert main(["--predictions", str(predictions_path), "--against", str(tmp_path / "absent.csv")]) == 2
     assert "could not read it" in capsys.readouterr().err
+
+
+def test_every_question_of_a_task_is_printed_with_its_thresholds(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, output = write_artifact(tmp_path / "retina", task=RETINA), tmp_path / "metrics.json"
+    assert main(["--artifact", str(folder), "--resamples", "20", "--output", str(output)]) == 0
+    printed = capsys.readouterr().out
+    heads = ["weighted kappa", "grade error", "referable auroc", "vision threatening auroc"]
+    assert [name for name in heads if f"\n{name} " in printed] == heads
+    assert "\nVision-threatening against not vision-threatening " in printed
+    assert "bootstrap samples of eyes" in printed and "not vision-threatening, all" in printed
+    # Nothing is asked of facts that no answer uses, and of repeat photographs that there are none of.
+    assert "Age and body site" not in printed and "Repeatability" not in printed
+    written, table = json.loads(output.read_text()), made_up_predictions(RETINA)
+    labels, dx = list(RETINA.codes), table["dx"]
+    kappa = reference.cohen_kappa_score(dx, table["prediction"], labels=labels, weights="quadratic")
+    assert written["weighted_kappa"]["value"] == pytest.approx(kappa)
+    (further,) = written["further_questions"]
+    (point,) = further["operating_points"]
+    is_grave, score = dx.isin(["dr3", "dr4"]), table[["dr3", "dr4"]].sum(axis=1)
+    assert written["further_auroc"][0]["value"] == pytest.approx(reference.roc_auc_score(is_grave, score))
+    assert point["sensitivity"]["value"] == pytest.approx((score[is_grave] >= 0.25).mean())
+    assert point["specificity"]["value"] == pytest.approx((score[~is_grave] < 0.25).mean())
