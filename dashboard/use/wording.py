@@ -167,7 +167,7 @@ def labelled(cases: int, lesions: int, contradictory: int, refused: int, other: 
         f"whose {task.words.proof} found another {task.words.label} than the {task.count}": other,
     }
     left_out = ", ".join(f"{plural(count, 'case')} {reason}" for reason, count in reasons.items() if count)
-    held = f"{plural(cases, 'case')} of {plural(lesions, task.words.subject)} with {task.words.a_proof} result"
+    held = f"{plural(cases, 'case')} of {plural(lesions, task.words.subject)} with {task.a_proof} result"
     return f"{held}. Left out: {left_out}." if left_out else f"{held}."
 
 
@@ -259,7 +259,7 @@ def verification_bias(task: Task) -> str:
     """Whom the rates are of."""
     subjects, question = task.words.subjects, task.question
     return (
-        f"Only {subjects} that somebody thought worth {task.words.a_proof} count here, a selected group: sensitivity "
+        f"Only {subjects} that somebody thought worth {task.a_proof} count here, a selected group: sensitivity "
         f"comes out higher and specificity lower than among all {subjects} of the clinic, and PPV and NPV hold for "
         f"such {subjects} alone (verification bias). Rates are of {question.positive} against {question.negative}; "
         f"the AI calls {question.positive} what it flagged at the threshold saved with the case."

@@ -157,16 +157,6 @@ class Words:
     proven: str = "examined"
     prover: str = "an examination"
 
-    @property
-    def a_subject(self) -> str:
-        """`a lesion`, `an eye`."""
-        return _with_article(self.subject)
-
-    @property
-    def a_proof(self) -> str:
-        """`a biopsy`, `an examination`."""
-        return _with_article(self.proof)
-
 
 @dataclass(frozen=True)
 class Task:
@@ -270,8 +260,6 @@ class Task:
         """
         return template.format(
             **{**vars(self.words), "shown": self.words.shown or self.words.image},
-            a_subject=self.words.a_subject,
-            a_proof=self.words.a_proof,
             positive=self.question.positive,
             Positive=self.question.positive.capitalize(),
             negative=self.question.negative,
@@ -283,13 +271,19 @@ class Task:
             count=self.count,
             standout=self.standout,
             a_subject=self.a_subject,
+            a_proof=self.a_proof,
             **more,
         )
 
     @property
     def a_subject(self) -> str:
         """`a lesion`, `an eye`."""
-        return f"{'an' if self.words.subject[0] in 'aeiou' else 'a'} {self.words.subject}"
+        return _with_article(self.words.subject)
+
+    @property
+    def a_proof(self) -> str:
+        """`a biopsy`, `an examination`."""
+        return _with_article(self.words.proof)
 
     @property
     def score(self) -> str:

@@ -339,7 +339,7 @@ def flips_of(task: Task, threshold: float) -> str:
     """Which decision flips."""
     return (
         f"The decision is {task.question.positive} against {task.question.negative} at the default threshold of "
-        f"{threshold * 100:.1f} %. One image for {task.words.a_subject}; the check that refuses unusable images is not "
+        f"{threshold * 100:.1f} %. One image for {task.a_subject}; the check that refuses unusable images is not "
         "asked."
     )
 
