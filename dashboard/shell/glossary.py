@@ -253,12 +253,15 @@ _TEMPLATES: dict[str, Metric] = {
         "area",
     ),
     "stated": Metric(
-        "Stated p({positive})", "The {positive} probability, averaged over the {proven} cases.", "mean of p", "share"
+        "Stated p({positive})",
+        "The {positive} probability, averaged over the cases with a {reference} result.",
+        "mean of p",
+        "share",
     ),
     "observed": Metric(
-        "{Positive} by {proof}",
-        "The share of the {proven} cases that was {positive}.",
-        "{positive} / {proven}",
+        "{Positive} by {reference}",
+        "The share of the cases with a {reference} result that was {positive}.",
+        "{positive} / with a result",
         "share",
     ),
     "difference": Metric(

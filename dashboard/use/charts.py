@@ -54,7 +54,7 @@ def reader_rates(
         categoryarray=list(rate_names.values()),
         range=[-0.5, len(rate_names) - 0.5],
     )
-    figure.update_yaxes(title=f"share of {task.words.proven} cases", **_SHARE_AXIS)
+    figure.update_yaxes(title=f"share of cases with a {task.words.reference} result", **_SHARE_AXIS)
     return figure
 
 
@@ -80,7 +80,7 @@ def calibration(table: pd.DataFrame, task: Task) -> go.Figure:
         f"%{{customdata[4]:,}} {task.words.subjects}<extra></extra>",
     )
     figure.update_xaxes(title=f"stated p({task.question.positive})", **_SHARE_AXIS)
-    figure.update_yaxes(title=f"{task.question.positive} by {task.words.proof} (share)", **_SHARE_AXIS)
+    figure.update_yaxes(title=f"{task.question.positive} by {task.words.reference} (share)", **_SHARE_AXIS)
     return figure
 
 

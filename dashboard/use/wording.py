@@ -30,14 +30,14 @@ READER_NAMES: dict[str, str] = {"model": "AI", "own_read": "Own read", "decision
 AGREEMENT_HEADING = "Clinician and AI"
 SWITCHES_TITLE = "Where decisions went"
 
-LIVE_HEADING = "Against the {proof}"
-NO_BIOPSIES = "None of the cases chosen has {a_proof} result to measure by. Enter results on the **Cases** page."
+LIVE_HEADING = "Against the {reference}"
+NO_BIOPSIES = "None of the cases chosen has a {reference} result to measure by. Enter results on the **Cases** page."
 RATES_TITLE = "Sensitivity, specificity and predictive values"
 RATES_NOTE = (
     "Own read: before the AI's answer was shown; decision: after. Readers may have read different cases (n in the "
     "table): only rates of the same cases can be compared."
 )
-CALIBRATION_TITLE = "Stated probability and {proof}"
+CALIBRATION_TITLE = "Stated probability and {reference}"
 CALIBRATION_TABLE_TITLE = "Calibration in these cases"
 
 DRIFT_HEADING = "Drift"
@@ -52,7 +52,7 @@ NO_ANSWERS = "The manifest of this model holds no answers to compare with; expor
 EXPORT_HEADING = "Labelled cases as a training set"
 EXPORT_BUTTON = "Training set (ZIP)"
 EXPORT_FILE = "lesionlens_labelled.zip"
-NOTHING_LABELLED = "No case has {a_proof} result to train on yet. Enter results on the **Cases** page."
+NOTHING_LABELLED = "No case has a {reference} result to train on yet. Enter results on the **Cases** page."
 _STATED = "age in five-year steps, sex and site, "
 EXPORT_NOT_ALLOWED = "Your role may see these figures, not export images. A clinician or an administrator can."
 
@@ -64,7 +64,8 @@ def data_line(cases: int, lesions: int, period: str, task: Task) -> str:
 
 def biopsied_line(cases: int, lesions: int, period: str, task: Task) -> str:
     """The same of biopsied cases."""
-    return f"{task.words.proven} cases, {period}: {plural(cases, 'case')}, {plural(lesions, task.words.subject)}"
+    counted = f"{plural(cases, 'case')}, {plural(lesions, task.words.subject)}"
+    return f"saved cases with a {task.words.reference} result, {period}: {counted}"
 
 
 def counted(share: Share, task: Task) -> str:
@@ -162,12 +163,12 @@ def _limit(accepted: float) -> str:
 def labelled(cases: int, lesions: int, contradictory: int, refused: int, other: int, task: Task) -> str:
     """How many cases the training set would hold, and how many are left out."""
     reasons = {
-        f"of {task.words.subjects} whose {task.words.proofs} differ": contradictory,
+        f"of {task.words.subjects} whose {task.words.reference} results differ": contradictory,
         "of images that the AI refused": refused,
-        f"whose {task.words.proof} found another {task.words.label} than the {task.count}": other,
+        f"whose {task.words.reference} found another {task.words.label} than the {task.count}": other,
     }
     left_out = ", ".join(f"{plural(count, 'case')} {reason}" for reason, count in reasons.items() if count)
-    held = f"{plural(cases, 'case')} of {plural(lesions, task.words.subject)} with {task.a_proof} result"
+    held = f"{plural(cases, 'case')} of {plural(lesions, task.words.subject)} with a {task.words.reference} result"
     return f"{held}. Left out: {left_out}." if left_out else f"{held}."
 
 
@@ -204,8 +205,8 @@ def empty_log(task: Task) -> str:
     """What to do first."""
     return (
         f"Open an image on the **Review** page, decide, and save the case. From ten {task.words.subjects} on, this "
-        f"page says how often you and the AI agree and, with {task.words.proof} results from the **Cases** page, who "
-        "was right."
+        f"page says how often you and the AI agree and, with {task.words.reference} results from the **Cases** page, "
+        "who was right."
     )
 
 
@@ -221,8 +222,8 @@ def switch_names(task: Task) -> dict[str, tuple[str, str]]:
         "to_model": (f"To the AI's {task.standout}", "of own reads that differed from the AI"),
         "elsewhere": (f"To a third {label}", "of own reads that differed from the AI"),
         "from_model": (f"Away from the AI's {task.standout}", "of own reads that agreed with the AI"),
-        "to_right": ("From wrong to right", f"of wrong own reads, by {task.words.proof}"),
-        "from_right": ("From right to wrong", f"of right own reads, by {task.words.proof}"),
+        "to_right": ("From wrong to right", f"of wrong own reads, by {task.words.reference}"),
+        "from_right": ("From right to wrong", f"of right own reads, by {task.words.reference}"),
     }
 
 
@@ -250,7 +251,7 @@ def other_note(task: Task) -> str:
 def other_biopsies(cases: int, task: Task) -> str:
     """Biopsies that no rate can count."""
     return (
-        f"In {plural(cases, 'case')} the {task.words.proof} found another {task.words.label} than the {task.count} "
+        f"In {plural(cases, 'case')} the {task.words.reference} found another {task.words.label} than the {task.count} "
         "that the AI knows. They count in none of the rates below."
     )
 
@@ -259,8 +260,8 @@ def verification_bias(task: Task) -> str:
     """Whom the rates are of."""
     subjects, question = task.words.subjects, task.question
     return (
-        f"Only {subjects} that somebody thought worth {task.a_proof} count here, a selected group: sensitivity "
-        f"comes out higher and specificity lower than among all {subjects} of the clinic, and PPV and NPV hold for "
+        f"Only {subjects} with a {task.words.reference} result count here, which somebody thought worth one: "
+        f"sensitivity comes out higher and specificity lower than among all {subjects} of the clinic, and PPV and NPV hold for "
         f"such {subjects} alone (verification bias). Rates are of {question.positive} against {question.negative}; "
         f"the AI calls {question.positive} what it flagged at the threshold saved with the case."
     )
@@ -270,8 +271,8 @@ def calibration_note(task: Task, population: str) -> str:
     """Why dots are expected above the diagonal; `population` as the model's calibration says it."""
     subjects, place = task.words.subjects, population_name(population)
     return (
-        f"The probabilities are calibrated for {place}'s mix of {subjects}. Among {subjects} chosen for "
-        f"{task.words.proof} more are {task.question.positive}, so dots above the diagonal are to be expected."
+        f"The probabilities are calibrated for {place}'s mix of {subjects}. Among {subjects} with a "
+        f"{task.words.reference} result more are {task.question.positive}, so dots above the diagonal are to be expected."
     )
 
 
@@ -303,6 +304,6 @@ def export_note(task: Task) -> str:
     """What the training set holds."""
     return (
         f"All labelled cases of your organisation, whatever is chosen above: images, {task.words.label} by "
-        f"{task.words.prover}, {_STATED if task.facts else ''}in the shape of HAM10000; no reference, note, name or "
-        "time. `python -m model.train --extra FOLDER` trains on them. The export is recorded in the audit trail."
+        f"{task.words.examination}, {_STATED if task.facts else ''}in the shape of HAM10000; no reference, note, name "
+        "or time. `python -m model.train --extra FOLDER` trains on them. The export is recorded in the audit trail."
     )

@@ -97,9 +97,5 @@ RETINA = Task(
         action="referral",
         actions="referrals",
         examination="reference grading",
-        proof="examination",
-        proofs="examinations",
-        proven="examined",
-        prover="the ophthalmologist",
     ),
 )

@@ -23,10 +23,6 @@ def _spelling(text: str) -> str:
     return "".join(character for character in text.casefold() if character.isalnum())
 
 
-def _with_article(noun: str) -> str:
-    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
-
-
 @dataclass(frozen=True)
 class TaskClass:
     """One class of a task: a diagnosis, or a grade.
@@ -131,9 +127,6 @@ class Words:
         reference: what tells for sure what an image shows, in front of `result`, for example `biopsy`.
         examination: how that is found, for example `histopathology`.
         dx_type: the same in a dataset's table, for example `histo`.
-        proof, proofs: what later says for certain which class it was, for example `biopsy`.
-        proven: what a case is that has one, for example `biopsied`.
-        prover: who or what it is said by, for example `histopathology`.
     """
 
     subject: str
@@ -152,10 +145,6 @@ class Words:
     reference: str = "reference"
     examination: str = "reference reading"
     dx_type: str = "unknown"
-    proof: str = "examination"
-    proofs: str = "examinations"
-    proven: str = "examined"
-    prover: str = "an examination"
 
 
 @dataclass(frozen=True)
@@ -271,19 +260,13 @@ class Task:
             count=self.count,
             standout=self.standout,
             a_subject=self.a_subject,
-            a_proof=self.a_proof,
             **more,
         )
 
     @property
     def a_subject(self) -> str:
         """`a lesion`, `an eye`."""
-        return _with_article(self.words.subject)
-
-    @property
-    def a_proof(self) -> str:
-        """`a biopsy`, `an examination`."""
-        return _with_article(self.words.proof)
+        return f"{'an' if self.words.subject[0] in 'aeiou' else 'a'} {self.words.subject}"
 
     @property
     def score(self) -> str:

@@ -111,7 +111,7 @@ def test_figures_have_interval_and_n(folder: Path) -> None:
         assert metric.help == metric_of(name, SKIN).tooltip
     text = shown_text(page)
     assert "12 of 24 cases, 24 lesions" in text
-    assert "biopsied cases, all time: 24 cases, 24 lesions" in text
+    assert "saved cases with a biopsy result, all time: 24 cases, 24 lesions" in text
     assert wording.verification_bias(SKIN) in text
     assert "24 cases of 24 lesions with a biopsy result." in text
     # Rates, calibration, answers, distances.
