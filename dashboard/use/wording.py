@@ -258,12 +258,12 @@ def other_biopsies(cases: int, task: Task) -> str:
 
 def verification_bias(task: Task) -> str:
     """Whom the rates are of."""
-    subjects, question = task.words.subjects, task.question
+    subjects, question, reference = task.words.subjects, task.question, task.words.reference
     return (
-        f"Only {subjects} with a {task.words.reference} result count here, which somebody thought worth one: "
-        f"sensitivity comes out higher and specificity lower than among all {subjects} of the clinic, and PPV and NPV hold for "
-        f"such {subjects} alone (verification bias). Rates are of {question.positive} against {question.negative}; "
-        f"the AI calls {question.positive} what it flagged at the threshold saved with the case."
+        f"Only {subjects} with a {reference} result count here, which somebody thought worth one: a selected group. "
+        f"Sensitivity comes out higher and specificity lower than among all {subjects} of the clinic, and PPV and NPV "
+        f"hold for such {subjects} alone (verification bias). Rates are of {question.positive} against "
+        f"{question.negative}; the AI calls {question.positive} what it flagged at the threshold saved with the case."
     )
 
 
@@ -272,7 +272,8 @@ def calibration_note(task: Task, population: str) -> str:
     subjects, place = task.words.subjects, population_name(population)
     return (
         f"The probabilities are calibrated for {place}'s mix of {subjects}. Among {subjects} with a "
-        f"{task.words.reference} result more are {task.question.positive}, so dots above the diagonal are to be expected."
+        f"{task.words.reference} result more are {task.question.positive}, so dots above the diagonal are to be "
+        "expected."
     )
 
 
