@@ -42,7 +42,7 @@ LIMITS = """
 """
 LICENCES = """
 The program is under the MIT licence. The **weights** were trained on {dataset}, which is {licence}, and may be used
-{terms}. They start from ImageNet weights of Keras Applications (Apache 2.0). The synthetic samples were drawn by this
+{terms}. They start from published weights of ImageNet (`{init}`; Apache 2.0). The synthetic samples were drawn by this
 program and belong to it.
 """
 # Where nothing is stated of a dataset.
@@ -81,7 +81,7 @@ def model_card(artifact: Artifact) -> None:
     st.markdown(data_and_training(artifact))
     st.markdown("## Licence")
     licence, terms = task.dataset.licence or LICENCE, task.dataset.terms or TERMS
-    st.markdown(task.worded(LICENCES, licence=licence, terms=terms))
+    st.markdown(task.worded(LICENCES, licence=licence, terms=terms, init=description.training.recipe.init))
     st.markdown("## Provenance")
     st.markdown(provenance(artifact))
     with st.expander("The whole manifest"):
@@ -226,11 +226,10 @@ def data_and_training(artifact: Artifact) -> str:
   {artifact.width} x {artifact.height} px; initial weights `{recipe.init}`.
 - **Training:** epochs by phase: {_phases(training.epochs_by_fold)}; the weights of a network are {weights};
   class sampling `{recipe.sampling}`; seed {recipe.seed}; image files of {source_width} x {source_height} px.
-- **{task.words.subject.capitalize()} masks:** {_masks(task, recipe)}
-- {_chosen_on(artifact)} From them come the temperature ({calibration.temperature:.2f}) and prior correction of the
+{_masks(task, recipe)}- {_chosen_on(artifact)} From them come the temperature ({calibration.temperature:.2f}) and prior correction of the
   calibration, for {calibration.population}; the thresholds; and the prediction sets.
 - **Quality check:** {_gate_chosen_on(task, artifact.manifest["quality"])}
-- **{task.standout.capitalize()}:** {standout_meaning(task, calibration.population)} It is the {description.decision}.
+- **{task.standout.capitalize()}:** {standout_meaning(task, calibration.population)} It is the {description.decision.removeprefix("the ")}.
 """
 
 
@@ -274,17 +273,22 @@ def _labels(task: Task) -> str:
     """How the classes were found, where the dataset says so."""
     if not task.dataset.labelled_by:
         return ""
-    made = f"{task.words.labels.capitalize()} by {task.dataset.labelled_by}"
-    return f" {made}; how a {task.words.label} was made never enters the model."
+    made = f" {task.words.labels.capitalize()} by {task.dataset.labelled_by}"
+    # Where the dataset says so of each image.
+    return f"{made}; how a {task.words.label} was made never enters the model." if task.facts else f"{made}."
 
 
 def _masks(task: Task, recipe: RecipeFacts) -> str:
+    """A line of the list; empty where there are none."""
+    if not task.dataset.has_masks:
+        return ""
+    name = f"- **{task.words.subject.capitalize()} masks:**"
     if not (recipe.lesion_weight or recipe.map_weight):
-        return "not used."
+        return f"{name} not used.\n"
     return (
-        f"in training, two more losses teach the network where the {task.words.subject} is and that the map of the "
+        f"{name} in training, two more losses teach the network where the {task.words.subject} is and that the map of the "
         f"true class should lie on it (weights {recipe.lesion_weight:g} and {recipe.map_weight:g}). An answer "
-        "needs no mask."
+        "needs no mask.\n"
     )
 
 

@@ -43,7 +43,9 @@ def summary() -> None:
     """The headline metrics with interval, n and explanation; accuracy in a quieter tone."""
     evaluation, task = resources.evaluation(), resources.artifact().task
     shown = list(headlines(task, vars(evaluation)))
-    with st.grid(len(shown), min_column_width=155, border=True, gap="small") as grid:
+    # More than seven stand in two rows, so that their names have room.
+    columns, width = (len(shown), 155) if len(shown) < 8 else (-(-len(shown) // 2), 200)
+    with st.grid(columns, min_column_width=width, border=True, gap="small") as grid:
         for name, asking, estimate in shown:
             key = f"metric_{name}" if asking is task else f"metric_{published(asking, name)}"
             with grid.cell(), st.container(key=key, gap="xxsmall"):
