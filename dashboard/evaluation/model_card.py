@@ -217,6 +217,7 @@ def data_and_training(artifact: Artifact) -> str:
         weights += f", and for {percent(recipe.init_share)} those of the network that it was trained on from"
     source_width, source_height = training.source_pixels
     calibration, subjects, label = artifact.calibration, task.words.subjects, task.words.label
+    decision = description.decision.removeprefix("the ")
     return f"""
 - **Data:** {training.data}; {part.images:,} images of {part.lesions:,} {subjects} in training.{_labels(task)}
 - **Split:** by `{split.by}`, seed {split.seed}; {percent(split.test_share)} of the {subjects} of each {label} are a
@@ -226,10 +227,10 @@ def data_and_training(artifact: Artifact) -> str:
   {artifact.width} x {artifact.height} px; initial weights `{recipe.init}`.
 - **Training:** epochs by phase: {_phases(training.epochs_by_fold)}; the weights of a network are {weights};
   class sampling `{recipe.sampling}`; seed {recipe.seed}; image files of {source_width} x {source_height} px.
-{_masks(task, recipe)}- {_chosen_on(artifact)} From them come the temperature ({calibration.temperature:.2f}) and prior correction of the
-  calibration, for {calibration.population}; the thresholds; and the prediction sets.
+{_masks(task, recipe)}- {_chosen_on(artifact)} From them come the temperature ({calibration.temperature:.2f}) and
+  prior correction of the calibration, for {calibration.population}; the thresholds; and the prediction sets.
 - **Quality check:** {_gate_chosen_on(task, artifact.manifest["quality"])}
-- **{task.standout.capitalize()}:** {standout_meaning(task, calibration.population)} It is the {description.decision.removeprefix("the ")}.
+- **{task.standout.capitalize()}:** {standout_meaning(task, calibration.population)} It is the {decision}.
 """
 
 
@@ -286,8 +287,8 @@ def _masks(task: Task, recipe: RecipeFacts) -> str:
     if not (recipe.lesion_weight or recipe.map_weight):
         return f"{name} not used.\n"
     return (
-        f"{name} in training, two more losses teach the network where the {task.words.subject} is and that the map of the "
-        f"true class should lie on it (weights {recipe.lesion_weight:g} and {recipe.map_weight:g}). An answer "
+        f"{name} in training, two more losses teach the network where the {task.words.subject} is and that the map of "
+        f"the true class should lie on it (weights {recipe.lesion_weight:g} and {recipe.map_weight:g}). An answer "
         "needs no mask.\n"
     )
 
