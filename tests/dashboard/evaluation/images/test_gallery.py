@@ -102,7 +102,7 @@ def test_images_are_shown_a_page_at_a_time_with_a_way_to_review(dataset: Path) -
 def test_a_missing_file_is_said(dataset: Path) -> None:
     for path in (dataset / "images").glob("ISIC_4*.jpg"):
         path.unlink()
-    resources.thumbnail.clear()
+    resources._thumbnail.clear()
     page = chosen("errors", image_key("ISIC_410"))
     assert wording.NO_FILE in shown_text(page) and not page.get("image")
 
