@@ -69,12 +69,15 @@ def format_sections(manifest: Section, task: Task) -> str:
     return "\n\n".join(
         write(manifest[name], task) if name in manifest else f"{title}: not measured; run {command}"
         for name, (title, command, write) in _SECTIONS.items()
-        if name in manifest or _can_be_measured(name, task)
+        if name in manifest or _can_be_measured(name, manifest, task)
     )
 
 
-def _can_be_measured(name: str, task: Task) -> bool:
-    """Whether some model of the task could have such a study: of facts of the patient, of repeat photographs."""
+def _can_be_measured(name: str, manifest: Section, task: Task) -> bool:
+    """Whether this model could have such a study: of facts of the patient, of repeat photographs, of a camera's field
+    that images are cropped to."""
+    if name == "shortcut":
+        return bool(manifest.get("input", {}).get("crop", "none") != "none")
     return not (name == "clinical" and not task.facts) and not (
         name == "repeatability" and not task.dataset.has_repeats
     )
@@ -299,6 +302,8 @@ CLUES = {
     "file_size": "size of the file",
     "circle": "margins left after the crop to the circle",
     "band": "margins left after the crop to its band",
+    "whole": "the networks, where the whole disc is seen",
+    "cut_off": "the networks, where it is cut off",
 }
 
 
@@ -308,18 +313,19 @@ def shortcut_table(section: Section, task: Task) -> str:
     rows = [
         (
             CLUES[clue["key"]] + (", which this model takes" if clue["key"] == section["crop"] else ""),
+            f"{clue['images']:,}",
             *(estimate_text(clue[name]) for name in names),
         )
-        for clue in section["clues"]
+        for clue in (*section["clues"], *section["networks"])
     ]
     field = section["field"]
-    title = f"The camera alone, {section['images']:,} {task.words.images} out of fold"
+    title = f"The camera alone, {task.words.images} out of fold"
     above, below = (_share(field[f"median_cut_{side}"]) for side in ("above", "below"))
     found = (
         f"field found in {field['found']:,}, the whole disc seen in {field['whole']:,}; the others miss {above} of its "
         f"height above and {below} below (median)"
     )
-    return table((title, *(metric_name(name, task) for name in names)), rows) + f"\n{found}"
+    return table((title, "images", *(metric_name(name, task) for name in names)), rows) + f"\n{found}"
 
 
 def _share(value: float | None) -> str:

@@ -7,7 +7,8 @@ see other eyes: a network can learn the camera instead of the eye. A random fore
 else: the box around the field (`model.images.field`) and the size of the file; then which margins of the network's
 input are empty after a crop to the circle or to its middle band. It answers out of fold, with the folds of the networks
 and without the locked images. Measured are the question's AUROC and, of grades, the quadratic weighted kappa of the
-nearest grade. Writes the section `shortcut` of the artifact's manifest and prints it.
+nearest grade; then the same of the networks' own answers out of fold, of images with the whole disc and of those
+without, where the camera no longer helps. Writes the section `shortcut` of the artifact's manifest and prints it.
 
 Needs scikit-learn, which requirements-dev.txt installs.
 
@@ -19,7 +20,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ from data.datasets.ham10000 import DatasetError, load_metadata
 from data.datasets.splits import split_by_lesion, with_files
 from data.tasks.task import Task
 from model.arguments import add_artifact, add_dataset
-from model.evaluation.predictions import Cohort
+from model.evaluation.predictions import Cohort, PredictionsError, cohort_of, load_predictions
 from model.evaluation.report import shortcut_table
 from model.evaluation.results import evaluate, to_plain
 from model.images.decoding import decode_image
@@ -56,16 +57,18 @@ CROPS: tuple[Crop, ...] = ("circle", "band")
 
 @dataclass(frozen=True)
 class Clue:
-    """How far a forest tells the class from one clue.
+    """How far a forest tells the class from one clue, or the networks among the images of one kind.
 
     Attributes:
-        key: `field`, `file_size`, or the crop that something is left after.
+        key: `field`, `file_size`, or the crop that something is left after; `whole` or `cut_off` of the networks.
+        images: how many were measured.
         positive_auroc: of the question.
         balanced_accuracy: of the class decided on, as the network's would be.
         weighted_kappa: of the grade decided on; None for classes that are names.
     """
 
     key: str
+    images: int
     positive_auroc: Estimate
     balanced_accuracy: Estimate
     weighted_kappa: Estimate | None
@@ -192,8 +195,24 @@ def measure_clue(key: str, features: Array, rows: pd.DataFrame, task: Task) -> C
         probabilities,
         decide(probabilities, prior, task.is_ordinal),
     )
+    return _clue(key, cohort)
+
+
+def _clue(key: str, cohort: Cohort) -> Clue:
     measured = evaluate(cohort)
-    return Clue(key, measured.positive_auroc, measured.balanced_accuracy, measured.weighted_kappa)
+    return Clue(key, measured.images, measured.positive_auroc, measured.balanced_accuracy, measured.weighted_kappa)
+
+
+def measure_networks(predictions: pd.DataFrame, kinds: Mapping[str, Collection[str]], task: Task) -> list[Clue]:
+    """The same of predictions, among the images of each kind that they hold; a kind without any is left out.
+
+    Args:
+        predictions: checked.
+        kinds: image ids of each kind, by its key.
+        task: what is told apart.
+    """
+    parts = {key: predictions[predictions["image_id"].isin(list(image_ids))] for key, image_ids in kinds.items()}
+    return [_clue(key, cohort_of(part, task)) for key, part in parts.items() if len(part)]
 
 
 def study(artifact: Artifact, dataset: Path) -> dict[str, Any]:
@@ -201,6 +220,7 @@ def study(artifact: Artifact, dataset: Path) -> dict[str, Any]:
 
     Raises:
         DatasetError: the folder is not shaped like HAM10000, or an image is missing or broken.
+        PredictionsError: the artifact has no predictions out of fold.
     """
     task = artifact.task
     metadata = load_metadata(dataset, task.codes)
@@ -211,6 +231,8 @@ def study(artifact: Artifact, dataset: Path) -> dict[str, Any]:
     clues = [measure_clue(key, features, rows, task) for key, features in seen.clues.items()]
     is_whole = (seen.cut <= WHOLE).all(axis=1)
     has_field = ~np.isnan(seen.cut).any(axis=1)
+    kinds = {"whole": rows["image_id"][is_whole], "cut_off": rows["image_id"][has_field & ~is_whole]}
+    networks = measure_networks(load_predictions(artifact.out_of_fold_path, task), kinds, task)
     cut_off = seen.cut[has_field & ~is_whole]
     above, below = np.median(cut_off, axis=0) if len(cut_off) else (np.nan, np.nan)
     return {
@@ -226,6 +248,7 @@ def study(artifact: Artifact, dataset: Path) -> dict[str, Any]:
             "median_cut_below": float(below),
         },
         "clues": [asdict(clue) for clue in clues],
+        "networks": [asdict(one) for one in networks],
     }
 
 
@@ -238,7 +261,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         artifact = load_artifact(arguments.artifact)
         section = to_plain(study(artifact, arguments.dataset or artifact.task.dataset.folder))
         write_section(artifact.folder, SECTION, section)
-    except (ArtifactMismatch, DatasetError) as error:
+    except (ArtifactMismatch, DatasetError, PredictionsError) as error:
         print(error, file=sys.stderr)
         return 2
     print(shortcut_table(section, artifact.task))

@@ -21,6 +21,8 @@ PURPOSE = (
     "camera's round field."
 )
 BOUNDS = ("value", "low", "high")
+# Of images, by what their camera saw: among those of one kind it no longer helps.
+KINDS = {"whole": "where the whole field is seen", "cut_off": "where it is cut off"}
 NOT_MEASURED = "Not measured for this model. `python -m model.studies.shortcut` measures it."
 
 
@@ -39,11 +41,15 @@ def camera_found(artifact: Artifact, section: Mapping[str, Any]) -> str:
     """What the forest tells from the field as it lies in the file, and from what the crop leaves of it."""
     clues, task = {clue["key"]: clue for clue in section["clues"]}, artifact.task
     images = f"{task.words.images} out of fold, {n_of(section['images'])}"
-    return (
+    told = (
         f"From where the field lies in the file: {_told(task, clues['field'])} ({images}). From what the crop of this "
         f"model leaves of that: {_told(task, clues[artifact.preparation.crop])}. From the size of the file: "
         f"{_told(task, clues['file_size'])}."
     )
+    networks = "; ".join(
+        f"{KINDS[one['key']]} {_told(task, one)} ({n_of(one['images'])})" for one in section["networks"]
+    )
+    return f"{told} The networks themselves, out of fold: {networks}." if networks else told
 
 
 def _told(task: Task, clue: Mapping[str, Any]) -> str:

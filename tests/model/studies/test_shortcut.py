@@ -14,13 +14,23 @@ from PIL import Image
 from data.tasks.retina import RETINA
 from data.tasks.skin import SKIN
 from data.tasks.task import Task
+from model.evaluation.predictions import cohort_of, load_predictions
 from model.evaluation.report import shortcut_table
-from model.evaluation.results import to_plain
+from model.evaluation.results import evaluate, to_plain
 from model.images.field import Field, find_field
 from model.images.framing import Preparation
 from model.inference.artifact import DEFAULT_ARTIFACT, MANIFEST_FILE, Artifact, load_artifact
 from model.studies import shortcut
-from model.studies.shortcut import NO_FIELD, box_of, look_at, main, margins_of, measure_clue, study
+from model.studies.shortcut import (
+    NO_FIELD,
+    box_of,
+    look_at,
+    main,
+    margins_of,
+    measure_clue,
+    measure_networks,
+    study,
+)
 from tests.support.dashboard import write_artifact
 from tests.support.files.fundus import fundus
 from tests.support.tiny_dataset import COLUMNS
@@ -124,9 +134,20 @@ def test_study_finds_what_the_camera_gives_away_and_that_the_band_hides_it(photo
     auroc = {clue["key"]: clue["positive_auroc"]["value"] for clue in section["clues"]}
     assert auroc["field"] == auroc["circle"] == 1
     assert auroc["band"] == pytest.approx(0.5, abs=0.2)
+    assert section["networks"] == []  # its predictions are of other images
     text = shortcut_table(section, RETINA)
-    assert "40 retinal photographs out of fold" in text and "band, which this model takes" in text
+    assert "retinal photographs out of fold" in text and "band, which this model takes" in text
     assert "field found in 40, the whole disc seen in 16; the others miss 7." in text
+
+
+def test_networks_are_measured_within_a_kind_of_image(tmp_path: Path) -> None:
+    artifact = cropped(tmp_path)
+    predictions = load_predictions(artifact.out_of_fold_path, RETINA)
+    whole = list(predictions["image_id"][::2])
+    kinds = {"whole": whole, "cut_off": ["another"]}
+    (measured,) = measure_networks(predictions, kinds, RETINA)
+    assert (measured.key, measured.images) == ("whole", len(whole))
+    assert measured.weighted_kappa == evaluate(cohort_of(predictions[::2], RETINA)).weighted_kappa
 
 
 def test_image_without_a_field_has_none(tmp_path: Path) -> None:

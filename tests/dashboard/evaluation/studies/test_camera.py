@@ -17,13 +17,19 @@ INPUT = {"height": 192, "width": 256, "crop": "band"}
 
 def clue(key: str, kappa: float | None, auroc: float) -> dict[str, object]:
     measured = {"balanced_accuracy": made_up_estimate(0.3), "positive_auroc": made_up_estimate(auroc, 0.02)}
-    return {"key": key, "weighted_kappa": None if kappa is None else made_up_estimate(kappa, 0.02), **measured}
+    return {
+        "key": key,
+        "images": 40,
+        "weighted_kappa": None if kappa is None else made_up_estimate(kappa, 0.02),
+        **measured,
+    }
 
 
 def section(task: Task) -> dict[str, object]:
     told = {"field": (0.7, 0.9), "file_size": (0.2, 0.6), "circle": (0.65, 0.88), "band": (0.1, 0.52)}
     clues = [clue(key, kappa if task.is_ordinal else None, auroc) for key, (kappa, auroc) in told.items()]
-    return {"images": 40, "lesions": 40, "crop": "band", "clues": clues}
+    networks = [clue("whole", 0.8 if task.is_ordinal else None, 0.95) | {"images": 12}]
+    return {"images": 40, "lesions": 40, "crop": "band", "clues": clues, "networks": networks}
 
 
 @pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
@@ -35,6 +41,7 @@ def test_sentence_has_the_field_and_what_the_model_s_own_crop_leaves(tmp_path: P
     assert "90 % (88 to 92 %)" in before or "0.90 (0.88 to 0.92)" in before
     assert "0.52" in after or "52 %" in after
     assert "0.60" in size or "60 %" in size
+    assert "The networks themselves, out of fold: where the whole field is seen" in size and "n = 12" in size
     assert ("Weighted kappa" in text) == task.is_ordinal and f"{task.words.images} out of fold, n = 40" in before
 
 
