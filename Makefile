@@ -13,13 +13,17 @@ SOURCE ?= ../shared/aptos2019
 INIT_skin = $(firstword $(wildcard ../shared/pretrained/mobilenet_v2_1.0_imagenet_no_top.weights.h5) imagenet)
 INIT_retina = ../shared/pretrained/efficientnet_lite0_imagenet.npz
 INIT ?= $(INIT_$(TASK))
-FOLDS := 0 1 2 3 4
+FOLDS ?= 0 1 2 3 4
 # Options of model.train beside its defaults: the network, and how long it is trained.
 NETWORK_retina = --backbone efficientnet_lite0 --crop band --grade-weight 2
 NETWORK ?= $(NETWORK_$(TASK))
 EPOCHS_retina = --low-resolution 0.67 --head-epochs 1 --low-resolution-epochs 4 --middle-resolution-epochs 3 \
 	--full-resolution-epochs 4 --averaged-epochs 2
 EPOCHS ?= $(EPOCHS_$(TASK))
+# Of a second run, which goes on from the first one's network.
+MORE_retina = --head-epochs 0 --low-resolution-epochs 0 --middle-resolution-epochs 0 --full-resolution-epochs 6 \
+	--full-resolution-from image --full-resolution-learning-rate 1e-4 --averaged-epochs 3
+MORE ?= $(MORE_$(TASK))
 # Folders of images that are none of the task's, which the quality gate should refuse.
 OUTSIDE_skin = ../shared/everyday_photos ../shared/aptos2019
 OUTSIDE_retina = ../shared/everyday_photos ../shared/ham10000 ../shared/isic2017_training
@@ -31,8 +35,11 @@ ELSEWHERE ?= $(ELSEWHERE_$(TASK))
 SECOND := data/raw/isic2017
 # The last run of each fold.
 LAST_skin = $(if $(ELSEWHERE),both,longer)
-LAST_retina = retina
+LAST_retina = retina_more
 RUNS ?= $(foreach fold,$(FOLDS),runs/$(LAST_$(TASK))$(fold))
+# How the artifact is written, beside model.export's defaults.
+EXPORT_retina = --views 2
+EXPORT ?= $(EXPORT_$(TASK))
 # The artifact folder that make train and make export write, and make evaluate and make bench measure.
 OUTPUT ?= model/weights/$(TASK)
 # The rows of make reproduce.
@@ -108,6 +115,8 @@ define train_retina
 	for fold in $(FOLDS); do \
 		$(BIN)/python -m model.train --task $(TASK) --dataset $(DATASET) --init $(INIT) --validation-fold $$fold \
 			--seed $$((fold + 1)) $(NETWORK) $(EPOCHS) --run runs/$(TASK)$$fold --resume || exit 1; \
+		$(BIN)/python -m model.train --task $(TASK) --dataset $(DATASET) --init runs/$(TASK)$$fold --validation-fold $$fold \
+			--seed $$((fold + 21)) $(NETWORK) $(MORE) --run runs/$(TASK)_more$$fold --resume || exit 1; \
 	done
 endef
 
@@ -119,7 +128,7 @@ second: .venv/installed-dev ## write the three parts of a second source, images 
 	$(if $(ELSEWHERE),$(BIN)/python -m data.datasets.isic2017 --source $(ELSEWHERE) --output $(SECOND))
 
 export: second $(MADE) ## write the artifact of finished runs again (TASK=, RUNS=)
-	$(BIN)/python -m model.export --run $(RUNS) --dataset $(DATASET) --output $(OUTPUT) \
+	$(BIN)/python -m model.export --run $(RUNS) --dataset $(DATASET) --output $(OUTPUT) $(EXPORT) \
 		$(if $(ELSEWHERE),--elsewhere $(SECOND)/choosing)
 
 # What has to do with age and site, other clinics and repeat photographs.

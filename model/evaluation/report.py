@@ -313,10 +313,10 @@ def shortcut_table(section: Section, task: Task) -> str:
     rows = [
         (
             CLUES[clue["key"]] + (", which this model takes" if clue["key"] == section["crop"] else ""),
-            f"{clue['images']:,}",
+            f"{clue.get('images', section['images']):,}",
             *(estimate_text(clue[name]) for name in names),
         )
-        for clue in (*section["clues"], *section["networks"])
+        for clue in (*section["clues"], *section.get("networks", ()))
     ]
     field = section["field"]
     title = f"The camera alone, {task.words.images} out of fold"

@@ -47,7 +47,7 @@ def camera_found(artifact: Artifact, section: Mapping[str, Any]) -> str:
         f"{_told(task, clues['file_size'])}."
     )
     networks = "; ".join(
-        f"{KINDS[one['key']]} {_told(task, one)} ({n_of(one['images'])})" for one in section["networks"]
+        f"{KINDS[one['key']]} {_told(task, one)} ({n_of(one['images'])})" for one in section.get("networks", ())
     )
     return f"{told} The networks themselves, out of fold: {networks}." if networks else told
 
