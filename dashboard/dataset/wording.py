@@ -143,7 +143,7 @@ COPIES_TITLE = "Images that are nearly the same"
 COPIES_EMPTY = "No image of the cohort is nearly the same as another one."
 COPIES_NOTE = (
     "Compared pixel by pixel, also turned and mirrored; {a_subject} that was photographed anew, nearer or from another "
-    "side, is not found. Images of one {subject} are on one side of the model's split, and so are these."
+    "side, is not found. Images of one {subject} are on one side of a split, and so are these since they were found."
 )
 NEARLY_THE_SAME = "nearly the same"
 COPY_ELSEWHERE = "Nearly the same image, under another {subject} id"
