@@ -214,11 +214,17 @@ def _patient(report: FPDF, case: Case) -> None:
             ("Task", case.task.name),
             ("Patient reference", printable(case.patient.reference) or wording.NOT_STATED),
             ("Patient", person(case.patient)),
-            (case.task.words.subject.capitalize(), place_of(case.task, case.lesion.site, case.lesion.side)),
+            (case.task.words.subject.capitalize(), _place(case)),
             ("Saved", f"{utc_time(case.saved_at)} by {printable(case.saved_by)}, {printable(case.organisation)}"),
             *([("Note", printable(case.lesion.note))] if case.lesion.note else []),
         ],
     )
+
+
+def _place(case: Case) -> str:
+    """Where it was seen, beside the word for what was seen: `back, left`; of an eye `left`."""
+    words = place_of(case.task, case.lesion.site, case.lesion.side)
+    return words if case.task.has_sites else words.removesuffix(f" {case.task.words.subject}")
 
 
 def _images(report: FPDF, case: Case, image: RgbImage, explanation: Explanation, dx: str) -> None:

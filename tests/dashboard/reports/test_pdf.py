@@ -126,7 +126,7 @@ def test_case_of_another_task_is_printed_in_its_own_words() -> None:
         "Referable (dr2, dr3, dr4) 70 %",
         "Moderate nonproliferative retinopathy (dr2) 30 %",
         "Case Task Diabetic retinopathy Patient reference MRN-4711",
-        "Eye left eye",
+        "Eye left Saved",
         "Reference grading no result yet",
         "other clinics, cameras and patients.",
         "Decision after it Proliferative retinopathy (dr4), referral",

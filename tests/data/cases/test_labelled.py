@@ -254,7 +254,7 @@ def test_command_writes_a_folder_or_says_why_not(log: CaseLog, tmp_path: Path) -
     assert written.returncode == 0 and "1 images of 1 lesions" in written.stdout
     assert load_metadata(tmp_path / "labelled")["dx"].tolist() == ["mel"]
     none = run("--task", "retina", "--output", str(tmp_path / "eyes"))
-    assert none.returncode == 2 and "expected cases with a biopsy result" in none.stderr
+    assert none.returncode == 2 and "expected cases with a reference result among dr0" in none.stderr
     again = run()
     assert again.returncode == 2 and "expected an empty or new folder" in again.stderr
     elsewhere = run("--database", f"sqlite:///{tmp_path / 'none.db'}")
