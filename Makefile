@@ -35,10 +35,12 @@ ELSEWHERE ?= $(ELSEWHERE_$(TASK))
 SECOND := data/raw/isic2017
 # The last run of each fold.
 LAST_skin = $(if $(ELSEWHERE),both,longer)
-LAST_retina = retina_more
-RUNS ?= $(foreach fold,$(FOLDS),runs/$(LAST_$(TASK))$(fold))
+RUNS_skin = $(foreach fold,$(FOLDS),runs/$(LAST_skin)$(fold))
+# One network is served, of 14 MB; the other folds say what the recipe is worth.
+RUNS_retina = runs/retina_more$(firstword $(FOLDS))
+RUNS ?= $(RUNS_$(TASK))
 # How the artifact is written, beside model.export's defaults.
-EXPORT_retina = --views 2
+EXPORT_retina = --views 2 --finer-maps
 EXPORT ?= $(EXPORT_$(TASK))
 # The artifact folder that make train and make export write, and make evaluate and make bench measure.
 OUTPUT ?= model/weights/$(TASK)

@@ -45,6 +45,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--init-label", help="what the manifest calls the initial weights")
     parser.add_argument("--views", type=int, choices=(1, 2), default=VIEWS, help="2: every image and its mirror image")
+    parser.add_argument(
+        "--finer-maps",
+        action="store_true",
+        help="class maps of twice the resolution, from the same weights: the last stride is taken out",
+    )
     arguments = parser.parse_args(argv)
     try:
         task = read_run(arguments.run[0]).task
@@ -57,8 +62,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             arguments.init_label,
             arguments.views,
             arguments.elsewhere,
+            arguments.finer_maps,
         )
-    except (DatasetError, RunMismatch) as error:
+    except (DatasetError, RunMismatch, ValueError) as error:
         print(error, file=sys.stderr)
         return 2
     print(f"artifact: {folder}; next: python -m model.evaluate")

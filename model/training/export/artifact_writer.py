@@ -41,6 +41,7 @@ from model.inference.artifact import (
 from model.inference.calibration import Calibration, fit_calibration
 from model.inference.manifest import SCHEMA_VERSION
 from model.networks.backbones import BACKBONES
+from model.networks.dilation import with_finer_maps
 from model.networks.ensemble import build_ensemble
 from model.training.environment import created_by
 from model.training.export.card import card_of
@@ -128,6 +129,7 @@ def export(
     init_label: str | None,
     views: int = VIEWS,
     elsewhere: Path | None = None,
+    has_finer_maps: bool = False,
 ) -> Path:
     """Write the artifact of finished runs; see the module docstring.
 
@@ -140,6 +142,7 @@ def export(
         views: of each image that each network sees, see `build_ensemble`.
         elsewhere: folder shaped like HAM10000 with images of other clinics that no run was trained on: calibration,
             sets and gate are chosen to hold for them as well.
+        has_finer_maps: class maps of twice the resolution, see `with_finer_maps`.
 
     Returns:
         `output`, after it was loaded once to check it.
@@ -147,6 +150,7 @@ def export(
     Raises:
         RunMismatch: a folder holds no finished run, or the runs are not of one task, split and preparation.
         DatasetError: the dataset is not there, or lacks an image.
+        ValueError: a network cannot have finer maps.
     """
     created = _provenance()  # before the first file is written, which would count as a change
     finished = read_runs(runs, dataset, elsewhere)
@@ -156,6 +160,8 @@ def export(
         load_member(folder, recipe.height, recipe.width)
         for folder, recipe in zip(finished.folders, finished.recipes, strict=True)
     ]
+    if has_finer_maps:
+        members = [with_finer_maps(member) for member in members]
     network = _ensemble(finished, range(len(members)), members, views)
     serving_file = to_litert(network, *finished.input_size)
     save_keras(network, output / KERAS_FILE)
