@@ -60,6 +60,7 @@ FEWEST_FILES, MOST_FILES = 3, 15
 TENSORFLOW_MODULES = {
     "model.networks.architecture",
     "model.networks.backbones",
+    "model.networks.dilation",
     "model.networks.ensemble",
     "model.networks.features",
     "model.networks.folding",

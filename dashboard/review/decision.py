@@ -181,6 +181,8 @@ def refused(upload: Upload, analysis: Analysis) -> None:
         )
         st.caption(review_wording.distance(analysis.quality.ood_score, resources.artifact().quality.max_ood_score))
         other_task_hint(upload)
+        if upload.case_id is None:
+            st.caption(task.worded(review_wording.REFUSED_SAMPLE))
     if upload.case_id is None:
         return
     st.subheader(wording.KEEP_HEADING, anchor=DECISION_ANCHOR)

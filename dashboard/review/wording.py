@@ -75,6 +75,10 @@ DECISION_ANCHOR = "decide-and-save"
 TO_DECISION = f"[decide and save](#{DECISION_ANCHOR})"
 OPEN_ANOTHER = f"[open another image](#{OPEN_ANCHOR})"
 SAMPLES_NOTE = "Synthetic images, drawn by LesionLens. They show no patient and carry no diagnosis."
+REFUSED_SAMPLE = (
+    "This image is drawn, and the model can tell: it answers what looks like the {images} it knows. "
+    "Open a photograph of your own."
+)
 
 OPERATING_POINT_HELP = (
     "Thresholds were set for this share of {positive} {subjects} on held-out training images, and measured on other "

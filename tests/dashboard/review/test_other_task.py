@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from dashboard.review import wording
 from dashboard.review.inputs import OPEN_AS
 from dashboard.shell import resources
 from data.tasks.known import TASKS
@@ -18,7 +19,7 @@ from model.inference.artifact import DEFAULT_ARTIFACT, MANIFEST_FILE, write_sect
 from model.server.bundle import copy_artifact
 from tests.support.dashboard import environment
 from tests.support.dicom import dicom_file
-from tests.support.review import SAMPLE, opened_page, shown, upload
+from tests.support.review import SAMPLE, open_sample, opened_page, shown, upload
 
 OTHER = replace(SKIN, key="other", name="Other lesions", dicom_kinds=(OPHTHALMIC_8_BIT,))
 HINT = "This looks like an image for the other task, **Other lesions**"
@@ -93,3 +94,11 @@ def test_dicom_file_of_the_other_task_is_said_to_be_one(monkeypatch: pytest.Monk
     content = dicom_file(SOPClassUID=OPHTHALMIC_8_BIT)
     (text,) = page_with(monkeypatch, tmp_path, ALWAYS, ALWAYS, "other", content)
     assert "This DICOM file shows what another model judges." in text and HINT in text
+
+
+def test_a_refused_sample_is_said_to_be_drawn(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with environment(monkeypatch, MODEL_DIR=write_model(tmp_path / "model", SKIN.key, NEVER)):
+        refused = shown(open_sample(opened_page(), "nv"))
+        uploaded = shown(upload(opened_page(), ("x.jpg", SAMPLE.read_bytes())))
+    said = SKIN.worded(wording.REFUSED_SAMPLE)
+    assert said in refused and said not in uploaded
