@@ -21,7 +21,10 @@ ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 SETTINGS = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
 ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
-MANIFEST = upgraded(json.loads((ROOT / "model" / "weights" / "skin" / "manifest.json").read_text(encoding="utf-8")))
+WEIGHTS = ROOT / "model" / "weights"
+MANIFEST, EYES = (
+    upgraded(json.loads((WEIGHTS / task / "manifest.json").read_text(encoding="utf-8"))) for task in ("skin", "retina")
+)
 PACKAGES = ("dashboard", "model", "data", "pages", "tests")
 # The changelog tells of names that are gone, so it is held to its links alone.
 CHANGELOG = ROOT / "CHANGELOG.md"
@@ -106,9 +109,22 @@ def test_figures_are_the_manifest_s(row: str, metric: str) -> None:
     assert f"| {row} | {cells[0]} | {cells[1]} |" in README
 
 
-def test_test_set_size_is_the_manifest_s() -> None:
-    metrics = MANIFEST["metrics"]
-    assert f"({metrics['images']:,} images of {metrics['lesions']:,} lesions, split by lesion" in README
+@pytest.mark.parametrize(
+    ("row", "metric"),
+    [
+        ("quadratic weighted kappa", "weighted_kappa"),
+        ("AUROC, referable against not", "positive_auroc"),
+        ("balanced accuracy", "balanced_accuracy"),
+    ],
+)
+def test_figures_of_the_second_task_are_its_manifest_s(row: str, metric: str) -> None:
+    assert f"| {row} | {estimate_text(EYES['metrics'][metric])} |" in README
+
+
+def test_test_set_sizes_are_the_manifests() -> None:
+    lesions, eyes = MANIFEST["metrics"], EYES["metrics"]
+    assert f"({lesions['images']:,} images of {lesions['lesions']:,} lesions, split by lesion" in README
+    assert f"({eyes['images']:,} images of {eyes['lesions']:,} eyes; grades 0 to 4)" in README
 
 
 # --- What is named must be there -------------------------------------------------------------------------------------
