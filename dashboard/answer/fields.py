@@ -14,7 +14,7 @@ import streamlit as st
 
 from dashboard.answer.diagnosis import OTHER_LABEL, choice_name, choices
 from dashboard.answer.patient import choice
-from data.cases.case import MAX_OTHER, MAX_REFERENCE, MAX_TEXT, PLANS, SEXES, SIDES, Decision
+from data.cases.case import MAX_OTHER, MAX_REFERENCE, MAX_TEXT, PLANS, SEXES, Decision
 from data.tasks.task import OTHER, Task
 
 REFERENCE_LABEL = "Patient reference"
@@ -108,9 +108,10 @@ def sex_field(form: Form, start: str | None = None) -> str:
     return choice_field(form, "sex", "Sex", SEXES, start, is_required=True) or "unknown"
 
 
-def side_field(form: Form, start: str | None = None) -> str:
-    """One of `SIDES`; a live field takes its start from the session."""
-    return choice_field(form, "side", "Side", SIDES, start, is_required=True) or "unknown"
+def side_field(form: Form, task: Task, start: str | None = None) -> str:
+    """One of the task's sides, or the one that a case already has; a live field takes its start from the session."""
+    kept = (start,) if start is not None and start not in task.sides else ()
+    return choice_field(form, "side", "Side", (*task.sides, *kept), start, is_required=True) or "unknown"
 
 
 def choice_field(

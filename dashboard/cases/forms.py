@@ -106,7 +106,7 @@ def _facts_form(case: Case) -> None:
         site = case.lesion.site
         if case.task.has_sites:
             site = choice_field(form, "site", "Site", SITES, site) or UNKNOWN
-        side = side_field(form, case.lesion.side)
+        side = side_field(form, case.task, case.lesion.side)
         note = text_field(form, "note", "Note", case.lesion.note)
         lesion_id = st.selectbox(
             wording.same_lesion_label(case.task),

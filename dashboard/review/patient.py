@@ -64,7 +64,7 @@ def lesion_fields(upload: Upload, case_id: UUID) -> Lesion:
     # Not as its default: an earlier case of the same lesion may set it.
     st.session_state.setdefault(_key(case_id, "side"), "unknown")
     form = _form(case_id)
-    side = side_field(form)
+    side = side_field(form, resources.artifact().task)
     note = text_field(form, "note", "Note", "", help_text=wording.NOTE_HELP)
     return Lesion(lesion_id, facts_widgets.stated(upload).site, side, note)
 

@@ -100,4 +100,5 @@ RETINA = Task(
         actions="referrals",
         examination="reference grading",
     ),
+    sides=("left", "right", "unknown"),
 )

@@ -169,6 +169,7 @@ class Task:
         dicom_kinds: SOP classes of DICOM objects that hold such images and no others.
         plans: of `data.cases.case.PLANS`, what a reader may want to do next, least first.
         awaited: of these, the plans that are to bring a reference result.
+        sides: of `data.cases.case.SIDES`, on which side of the body a subject may lie.
 
     Raises:
         ValueError: fewer than two classes, a code that stands twice, is a question's key or `OTHER`, a question whose
@@ -191,6 +192,7 @@ class Task:
     artefacts: tuple[str, ...] = ()
     plans: tuple[str, ...] = ("no follow-up", "follow-up", "referral")
     awaited: tuple[str, ...] = ("referral",)
+    sides: tuple[str, ...] = ("left", "right", "midline", "unknown")
 
     def __post_init__(self) -> None:
         if len(self.classes) < 2 or len(set(self.codes)) != len(self.classes):
