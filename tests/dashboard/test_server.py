@@ -219,8 +219,8 @@ def test_policy_lets_review_and_the_other_pages_work(tmp_path: Path) -> None:
     with launched_chromium() as browser, opened_page(browser) as page, running_laptop(tmp_path) as (dashboard, _):
         page.on("console", lambda message: refused.append(message.text) if "Content Security" in message.text else None)
         open_sample(page, dashboard)
-        expect(page.locator(".frame img").nth(2)).to_have_js_property("complete", True)
-        assert page.locator(".frame img").nth(2).evaluate("image => image.naturalWidth") > 0
+        expect(page.locator(".frame .heat")).to_have_js_property("complete", True)
+        assert page.locator(".frame .heat").evaluate("image => image.naturalWidth") > 0
         for address, title in (("dataset", "Dataset"), ("evaluation", "Evaluation"), ("cases", "Cases")):
             visit(page, f"{dashboard.url}/{address}")
             expect(page.get_by_role("heading", level=1, name=title)).to_be_visible()
