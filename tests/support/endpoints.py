@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -41,6 +42,14 @@ class Reply:
 
 
 Behaviour = Callable[[Received], Reply]
+
+
+def wait_for_first(received: list[Received]) -> None:
+    """Until a server of `serving` has read a request; fails after ten seconds."""
+    until = time.monotonic() + 10
+    while not received:
+        assert time.monotonic() < until, "the server read no request"
+        time.sleep(0.02)
 
 
 @contextmanager
