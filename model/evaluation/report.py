@@ -130,12 +130,13 @@ def gate_table(section: Section, task: Task) -> str:
 
 
 def _heatmaps(section: Section, task: Task) -> str:
-    names = ("energy_inside", "pointing", "iou", "insertion", "deletion", "faithfulness")
+    of_masks = ("energy_inside", "pointing", "iou") if task.dataset.has_masks else ()
+    names = (*of_masks, "insertion", "deletion", "faithfulness")
     rows = [
         (row["method"], str(row["images"]), *(estimate_text(row["measures"][name]) for name in names))
         for row in section["methods"]
     ]
-    title = f"Heatmaps against {task.words.subject} masks"
+    title = f"Heatmaps against {task.words.subject} masks" if of_masks else "Heatmaps, no masks to hold them against"
     methods = table((title, "images", *(name.replace("_", " ") for name in names)), rows)
     checks = heatmap_checks(section)
     return f"{methods}\n\n{checks}" if checks else methods

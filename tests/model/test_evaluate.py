@@ -502,3 +502,12 @@ def test_every_question_of_a_task_is_printed_with_its_thresholds(
     assert written["further_auroc"][0]["value"] == pytest.approx(reference.roc_auc_score(is_grave, score))
     assert point["sensitivity"]["value"] == pytest.approx((score[is_grave] >= 0.25).mean())
     assert point["specificity"]["value"] == pytest.approx((score[~is_grave] < 0.25).mean())
+
+
+@pytest.mark.parametrize(("task", "has_masks"), [("skin", True), ("retina", False)])
+def test_heatmaps_are_held_against_masks_where_there_are_any(
+    task: str, has_masks: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--task", task, "--resamples", "20"]) == 0
+    printed = capsys.readouterr().out
+    assert ("energy inside" in printed) is has_masks and "insertion" in printed
