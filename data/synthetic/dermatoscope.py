@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from data.synthetic.patterns import HEIGHT, WIDTH, Field, Stroke, coordinates, curve, noise, paint, rise
-from data.synthetic.skin import Rgb
+from data.synthetic.skin import Rgb, covered
 
 RgbImage = NDArray[np.uint8]
 Light = NDArray[np.float64]
@@ -77,17 +77,12 @@ def photograph(generator: np.random.Generator, scene: Light, camera: Camera) -> 
     return _sensed(generator, scene)
 
 
-def _covered(scene: Light, coverage: Field, rgb: Rgb) -> Light:
-    """The scene under a layer of one colour, as opaque as `coverage`."""
-    return scene + (np.array(rgb) - scene) * np.clip(coverage, 0, 1)[..., np.newaxis]
-
-
 def _with_hairs(generator: np.random.Generator, scene: Light, camera: Camera) -> Light:
     hair = paint(_hairs(generator, camera.hairs, (120, 420), (1.4, 2.8), (0.6, 0.95)))
     shadow = gaussian_filter(np.roll(hair, (2, 3), (0, 1)), 2.5)
     vellus = gaussian_filter(paint(_hairs(generator, camera.vellus, (20, 90), (0.7, 1.2), (0.12, 0.5))), 0.5)
-    dark = _covered(_covered(scene, 0.12 * shadow, (0.0, 0.0, 0.0)), hair, camera.hair_rgb)
-    return _covered(dark, vellus, (235.0, 225.0, 225.0))
+    dark = covered(covered(scene, 0.12 * shadow, (0.0, 0.0, 0.0)), hair, camera.hair_rgb)
+    return covered(dark, vellus, (235.0, 225.0, 225.0))
 
 
 def _hairs(
@@ -121,8 +116,8 @@ def _with_bubble(generator: np.random.Generator, scene: Light) -> Light:
     ring = np.exp(-(((distance - radius) / 1.1) ** 2)) * (1 - 0.6 * facing)
     crescent = np.exp(-((distance - 0.72 * radius) ** 2)) * facing**2
     spot = np.hypot(x - middle_x - 0.4 * radius * np.cos(light_from), y - middle_y - 0.4 * radius * np.sin(light_from))
-    shaded = _covered(scene, 0.35 * ring, (0.0, 0.0, 0.0))
-    return _covered(shaded, 0.4 * crescent + 0.9 * np.exp(-((spot / (0.2 * radius)) ** 2)), (255.0, 255.0, 255.0))
+    shaded = covered(scene, 0.35 * ring, (0.0, 0.0, 0.0))
+    return covered(shaded, 0.4 * crescent + 0.9 * np.exp(-((spot / (0.2 * radius)) ** 2)), (255.0, 255.0, 255.0))
 
 
 def _with_glints(generator: np.random.Generator, scene: Light) -> Light:
@@ -135,7 +130,7 @@ def _with_glints(generator: np.random.Generator, scene: Light) -> Light:
         angle, size = generator.uniform(0, np.pi), generator.uniform(0.6, 2.0)
         along, across = dx * np.cos(angle) + dy * np.sin(angle), dy * np.cos(angle) - dx * np.sin(angle)
         white += generator.uniform(0.4, 0.95) * np.exp(-((along / (2 * size)) ** 2) - (across / size) ** 2)
-    return _covered(scene, white, (255.0, 255.0, 255.0))
+    return covered(scene, white, (255.0, 255.0, 255.0))
 
 
 def _through_lens(scene: Light, from_axis: Field, blur: float) -> Light:
@@ -156,7 +151,7 @@ def _lit(generator: np.random.Generator, scene: Light, from_axis: Field) -> Ligh
 def _in_round_frame(scene: Light, from_axis: Field, radius: float) -> Light:
     """The black rim of a dermatoscope's front lens, `radius` pixels from the axis."""
     dimmed = scene * (0.72 + 0.28 * rise(from_axis, radius + 10, radius - 120))[..., np.newaxis]
-    return _covered(dimmed, rise(from_axis, radius - 14, radius + 22), (14.0, 8.0, 12.0))
+    return covered(dimmed, rise(from_axis, radius - 14, radius + 22), (14.0, 8.0, 12.0))
 
 
 def _sensed(generator: np.random.Generator, scene: Light) -> RgbImage:

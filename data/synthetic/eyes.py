@@ -29,7 +29,7 @@ from data.synthetic.patterns import (
     rise,
     vessel_tree,
 )
-from data.synthetic.skin import Rgb
+from data.synthetic.skin import Rgb, covered
 
 # The camera's round field, cut off above and below as many cameras cut it; pixels.
 CENTRE, RADIUS = (WIDTH / 2, HEIGHT / 2), 250.0
@@ -79,10 +79,10 @@ def photograph_eye(generator: np.random.Generator, eye: Eye) -> NDArray[np.uint8
     scene = _absorbed(scene, np.exp(-((from_middle / (0.2 * RADIUS)) ** 2)), MACULA)
     scene = _absorbed(scene, 0.5 * np.exp(-((from_middle / (0.05 * RADIUS)) ** 2)), MACULA)
     scene = _with_disc(generator, scene, disc)
-    scene = _laid_over(scene, _soft_patches(generator, eye.cotton_wool, disc), COTTON)
+    scene = covered(scene, _soft_patches(generator, eye.cotton_wool, disc), COTTON)
     scene = _absorbed(scene, _vessels(generator, disc, eye.nose), BLOOD)
     scene = _absorbed(scene, _blood(generator, eye, disc), BLOOD)
-    scene = _laid_over(scene, _deposits(generator, eye.exudates, disc), FAT)
+    scene = covered(scene, _deposits(generator, eye.exudates, disc), FAT)
     scene = _absorbed(scene, _tangles(generator, eye.new_vessels, disc, eye.nose), BLOOD)
     if eye.has_blood_before:
         scene = _absorbed(scene, _sunken_blood(generator, eye.nose), BLOOD)
@@ -93,16 +93,12 @@ def _absorbed(scene: NDArray[np.float64], amount: Field, densities: Rgb) -> NDAr
     return scene * np.exp(-amount[..., np.newaxis] * np.array(densities))
 
 
-def _laid_over(scene: NDArray[np.float64], coverage: Field, rgb: Rgb) -> NDArray[np.float64]:
-    return scene + (np.array(rgb) - scene) * np.clip(coverage, 0, 1)[..., np.newaxis]
-
-
 def _with_disc(
     generator: np.random.Generator, scene: NDArray[np.float64], disc: tuple[float, float]
 ) -> NDArray[np.float64]:
     head = rise(outline(generator, disc, DISC_RADIUS, roughness=0.03, detail=0.0), -2.0, 4.0)
     cup = rise(outline(generator, disc, (11.0, 13.0), roughness=0.05, detail=0.0), -4.0, 6.0)
-    return _laid_over(_laid_over(scene, 0.75 * head, DISC), 0.6 * cup, (255.0, 240.0, 200.0))
+    return covered(covered(scene, 0.75 * head, DISC), 0.6 * cup, (255.0, 240.0, 200.0))
 
 
 def _vessels(generator: np.random.Generator, disc: tuple[float, float], nose: int) -> Field:

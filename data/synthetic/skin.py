@@ -48,6 +48,20 @@ def joined(first: Tissue, second: Tissue) -> Tissue:
     )
 
 
+def covered(scene: NDArray[np.float64], coverage: Field, rgb: Rgb) -> NDArray[np.float64]:
+    """A picture under a layer of one colour, as opaque as `coverage`.
+
+    Args:
+        scene: (450, 600, 3) float64 RGB, 0-255.
+        coverage: (450, 600), 0 where nothing is laid over it, 1 where nothing is seen through.
+        rgb: 0-255.
+
+    Returns:
+        (450, 600, 3) float64 RGB, 0-255.
+    """
+    return scene + (np.array(rgb) - scene) * np.clip(coverage, 0, 1)[..., np.newaxis]
+
+
 def colour(tissue: Tissue, skin_rgb: Rgb) -> NDArray[np.float64]:
     """What white light shows of a tissue: (450, 600, 3) float64 RGB, 0-255.
 
