@@ -10,6 +10,8 @@ from typing import Any
 
 import keras
 
+from model.training.recipe import NETWORK_FILE, RunMismatch
+
 STATE_FILE = "state.json"
 
 
@@ -53,3 +55,14 @@ class Checkpoints:
         state = json.loads(state_path.read_text())
         network = keras.models.load_model(self._folder / state["checkpoint"])
         return network, Progress(state["epoch"], state["step"], state["history"])
+
+
+def finished_network(run: Path) -> keras.Model:
+    """The network that a run ended with, for any input size.
+
+    Raises:
+        RunMismatch: the run has not been trained to its end.
+    """
+    if not (run / NETWORK_FILE).is_file():
+        raise RunMismatch(f"expected {NETWORK_FILE} in {run}, found none: finish the run (model.train --resume) first")
+    return keras.models.load_model(run / NETWORK_FILE, compile=False)

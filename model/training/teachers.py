@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import keras
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -13,7 +12,8 @@ from data.datasets.splits import split_by_lesion
 from model.measures.metrics import softmax
 from model.networks.architecture import LOGITS_LAYER, build_training_network, fix_input_size
 from model.training.batches import load_images
-from model.training.recipe import NETWORK_FILE, Recipe, RunMismatch, read_run, task_of
+from model.training.checkpoints import finished_network
+from model.training.recipe import Recipe, RunMismatch, read_run, task_of
 from model.training.validation import predict_logits
 
 
@@ -43,6 +43,8 @@ def softened(
         Hinton, Vinyals, Dean 2015, arXiv:1503.02531 (distillation); Müller, Kornblith, Hinton, NeurIPS 2019,
         arXiv:1906.02629 (soft labels).
     """
+    if not recipe.teachers:
+        return targets
     soft = targets.copy()
     folds = split_by_lesion(metadata, seed=recipe.split_seed).to_numpy()
     fold_of = dict(zip(metadata["image_id"], folds, strict=True))
@@ -52,7 +54,8 @@ def softened(
         taught = np.flatnonzero(of_row == f"fold{teacher.validation_fold}")
         said = _answers(folder, teacher, Path(recipe.dataset), list(rows["image_id"].iloc[taught]))
         is_told = targets[taught] >= 0
-        said = np.where(is_told, said, 0.0) / np.where(is_told, said, 0.0).sum(axis=1, keepdims=True)
+        said = np.where(is_told, said, 0.0)
+        said /= said.sum(axis=1, keepdims=True)
         mixed = (1 - recipe.teacher_share) * np.maximum(targets[taught], 0) + recipe.teacher_share * said
         soft[taught] = np.where(is_told, mixed, targets[taught])
     return soft
@@ -66,18 +69,14 @@ def _checked(folder: Path, recipe: Recipe) -> Recipe:
     ):
         if found != wanted:
             raise RunMismatch(f"expected a teacher of {what} {wanted}, found {found} in {folder}")
-    if not (folder / NETWORK_FILE).is_file():
-        raise RunMismatch(
-            f"expected {NETWORK_FILE} in {folder}, found none: finish the run (model.train --resume) first"
-        )
     return teacher
 
 
 def _answers(folder: Path, teacher: Recipe, dataset: Path, image_ids: list[str]) -> NDArray[np.float64]:
     """(N, C) probabilities, uncalibrated."""
+    trained = finished_network(folder)
     if not image_ids:
         return np.zeros((0, len(task_of(teacher).classes)))
     images = load_images(dataset, image_ids, teacher.height, teacher.width, preparation=teacher.preparation)
-    trained = keras.models.load_model(folder / NETWORK_FILE, compile=False)
     network = build_training_network(fix_input_size(trained, teacher.height, teacher.width), [LOGITS_LAYER])
     return softmax(predict_logits(network, images))

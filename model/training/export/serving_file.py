@@ -15,7 +15,7 @@ import tensorflow as tf
 from model.inference.artifact import KERAS_FILE, SIGNATURE
 from model.networks.architecture import build_serving_network, fix_input_size
 from model.networks.folding import fold_batch_norm
-from model.training.recipe import NETWORK_FILE, RunMismatch
+from model.training.checkpoints import finished_network
 
 
 def load_member(run: Path, height: int, width: int) -> keras.Model:
@@ -24,10 +24,7 @@ def load_member(run: Path, height: int, width: int) -> keras.Model:
     Raises:
         RunMismatch: the run has not been trained to its end.
     """
-    if not (run / NETWORK_FILE).is_file():
-        raise RunMismatch(f"expected {NETWORK_FILE} in {run}, found none: finish the run (model.train --resume) first")
-    trained = keras.models.load_model(run / NETWORK_FILE, compile=False)
-    return ready_to_serve(fix_input_size(trained, height, width))
+    return ready_to_serve(fix_input_size(finished_network(run), height, width))
 
 
 def ready_to_serve(network: keras.Model) -> keras.Model:
