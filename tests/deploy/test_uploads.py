@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import hashlib
 import importlib.util
 import json
-import logging
-import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from types import ModuleType
@@ -21,6 +18,7 @@ from data.cases.storage import StorageUnavailable
 from model.images.rejection import MAX_BYTES
 from tests.support.deploy import DEPLOY
 from tests.support.server import sample
+from tests.support.servers.lambda_events import as_in_lambda
 from tests.support.servers.s3_server import make_bucket
 
 pytest_plugins = ("tests.support.servers.s3_server",)
@@ -33,25 +31,12 @@ Send = Callable[..., tuple[int, dict[str, Any]]]
 @pytest.fixture(scope="module")
 def uploads(moto_url: str) -> Iterator[ModuleType]:
     """The function's module, loaded as Lambda loads it; the log of the tests is put back."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ALLOW_ANONYMOUS", "1")
-        patch.setenv("API_WORKERS", "1")
-        patch.setenv("AWS_ENDPOINT_URL_S3", moto_url)
-        patch.setenv("UPLOAD_STORE", f"s3://{make_bucket(moto_url)}/uploads")
-        sys.modules.pop("model.server.aws_lambda", None)
+    with as_in_lambda(AWS_ENDPOINT_URL_S3=moto_url, UPLOAD_STORE=f"s3://{make_bucket(moto_url)}/uploads"):
         spec = importlib.util.spec_from_file_location("uploads", DEPLOY / "lambda" / "uploads.py")
         assert spec is not None and spec.loader is not None
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
         yield module
-    sys.modules.pop("model.server.aws_lambda", None)
-    asyncio.set_event_loop(None)
-    loop.close()
-    root.handlers[:], root.level = handlers, level
 
 
 @pytest.fixture

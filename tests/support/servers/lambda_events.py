@@ -22,8 +22,8 @@ Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
 
 
 @contextmanager
-def handler_of(artifact: Path) -> Iterator[Handler]:
-    """The module's handler with these weights; the log of the tests is put back."""
+def as_in_lambda(**variables: str) -> Iterator[None]:
+    """Loads the function's module anew with these settings, as Lambda does; the log of the tests is put back."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     loop = asyncio.new_event_loop()
@@ -31,13 +31,21 @@ def handler_of(artifact: Path) -> Iterator[Handler]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ALLOW_ANONYMOUS", "1")
         patch.setenv("API_WORKERS", "1")
-        patch.setenv("MODEL_DIR", str(artifact))
+        for name, value in variables.items():
+            patch.setenv(name, value)
         sys.modules.pop("model.server.aws_lambda", None)
-        yield importlib.import_module("model.server.aws_lambda").handler
+        yield
     sys.modules.pop("model.server.aws_lambda", None)
     asyncio.set_event_loop(None)
     loop.close()
     root.handlers[:], root.level = handlers, level
+
+
+@contextmanager
+def handler_of(artifact: Path) -> Iterator[Handler]:
+    """The module's handler with these weights."""
+    with as_in_lambda(MODEL_DIR=str(artifact)):
+        yield importlib.import_module("model.server.aws_lambda").handler
 
 
 def event_1(method: str, path: str, body: str | None, kind: str, is_base64: bool, **query: str) -> dict[str, Any]:
