@@ -39,6 +39,7 @@ from tests.support.servers.serve import (
     is_alive,
     needs_nginx,
     running_serve,
+    told,
     wait_until,
 )
 from tests.support.session import reaches_own_read
@@ -245,7 +246,7 @@ def test_end_leaves_nobody_behind(running: Running) -> None:
     assert running.process.wait(timeout=PATIENCE_SECONDS) == 0
     assert not [name for name, process_id in processes.items() if is_alive(process_id)]
     assert not answers(f"{running.address}/_stcore/health")
-    assert "Traceback" not in running.log.read_text()
+    assert "Traceback" not in told(running.log)
 
 
 # --- Below a path -----------------------------------------------------------------------------------------------------

@@ -21,15 +21,13 @@ from data.cases.log import open_case_log
 from data.cases.queries import CaseQuery
 from data.cases.storage import open_image_store
 from tests.support.case_log import KEY
-from tests.support.servers.serve import PATIENCE_SECONDS, Running, is_alive, running_serve, wait_until
+from tests.support.servers.serve import PATIENCE_SECONDS, Running, errors_beside, is_alive, running_serve, wait_until
 from tests.support.session import READ, answered_session, save
 
 USERS = 6
 REPLACEMENTS = 2
 # A save takes a tenth of what a user does here; so often at most until a replacement has met one.
 MOST_REPLACEMENTS = 8
-# LiteRT's own, in C++.
-NATIVE_LINE = "INFO: Created TensorFlow Lite XNNPACK delegate for CPU."
 # What a user meets whose process is being replaced.
 CUT_OFF = (SessionFailed, WebSocketException, httpx.HTTPError, OSError)
 
@@ -101,6 +99,8 @@ def test_replacement_loses_no_acknowledged_case_and_leaves_none_half_saved(tmp_p
             wait_until(lambda: len(users.acknowledged) > before, running.log)
         check_case_log(running, users)
     check_lines(running.log.read_text(), users)
+    errors = errors_beside(running.log).read_text()
+    assert "Traceback" not in errors and not [name for name in users.begun if name in errors]
 
 
 def check_case_log(running: Running, users: Users) -> None:
@@ -123,7 +123,7 @@ def check_case_log(running: Running, users: Users) -> None:
 
 def check_lines(text: str, users: Users) -> None:
     """Every process wrote JSON, none a name, and no save failed for another reason than the end of its process."""
-    lines = [json.loads(line) for line in text.splitlines() if line and line != NATIVE_LINE]
+    lines = [json.loads(line) for line in text.splitlines()]
     assert {"analysis", "request"} < {line["event"] for line in lines}
     assert len([line for line in lines if " starts as process " in line["event"]]) >= 3 * (1 + REPLACEMENTS)
     assert not [line for line in lines if line["level"] == "error" or "not saved" in line["event"]]

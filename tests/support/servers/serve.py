@@ -30,7 +30,11 @@ def needs_nginx() -> None:
 
 
 class Running:
-    """`python -m dashboard.serve` with two dashboards, its log and its address."""
+    """`python -m dashboard.serve` with two dashboards, its log and its address.
+
+    The log is what it writes to standard output. What libraries in C++ write to standard error lies beside it: their
+    lines come in pieces, which those of several processes would tear apart.
+    """
 
     def __init__(self, folder: Path, port: int, base_path: str = "", **environ: str) -> None:
         self.folder, self.log = folder, folder / "log"
@@ -45,12 +49,12 @@ class Running:
             self.environ["PYTHONPATH"] = str(ROOT)
             started_in = folder
         command = [sys.executable, "-m", "dashboard.serve", "--dashboards", "2", "--port", str(port)]
-        with self.log.open("wb") as output:
+        with self.log.open("wb") as output, errors_beside(self.log).open("wb") as errors:
             self.process = subprocess.Popen(
                 command,
                 cwd=started_in,
                 stdout=output,
-                stderr=output,
+                stderr=errors,
                 env=os.environ | self.environ | {"API_WORKERS": "1"},
             )
 
@@ -73,7 +77,7 @@ def running_serve(folder: Path, port: int | None = None, base_path: str = "", **
     started = Running(folder, port or free_port(), base_path, **environ)
     try:
         wait_until(lambda: "ready on" in started.log.read_text() or started.process.poll() is not None, started.log)
-        assert started.process.poll() is None, started.log.read_text()
+        assert started.process.poll() is None, told(started.log)
         wait_until(lambda: answers(f"{started.address}/_stcore/health"), started.log)
         yield started
     finally:
@@ -85,8 +89,18 @@ def wait_until(is_so: Callable[[], bool], log: Path) -> None:
     """Wait for something that the log tells of where it does not come."""
     until = time.monotonic() + PATIENCE_SECONDS
     while not is_so():
-        assert time.monotonic() < until, log.read_text()
+        assert time.monotonic() < until, told(log)
         time.sleep(0.1)
+
+
+def told(log: Path) -> str:
+    """The log, and what was written to standard error beside it."""
+    return log.read_text() + errors_beside(log).read_text()
+
+
+def errors_beside(log: Path) -> Path:
+    """Where standard error is written."""
+    return log.with_name(f"{log.name}.errors")
 
 
 def is_alive(process_id: int) -> bool:
