@@ -36,11 +36,11 @@ SECOND := data/raw/isic2017
 # The last run of each fold.
 LAST_skin = $(if $(ELSEWHERE),both,longer)
 RUNS_skin = $(foreach fold,$(FOLDS),runs/$(LAST_skin)$(fold))
-# One network is served, of 14 MB; the other folds say what the recipe is worth.
-RUNS_retina = runs/retina_more$(firstword $(FOLDS))
+RUNS_retina = $(foreach fold,$(FOLDS),runs/retina_more$(fold))
 RUNS ?= $(RUNS_$(TASK))
 # How the artifact is written, beside model.export's defaults.
-EXPORT_retina = --views 2 --finer-maps
+# One network of the retina is served, of 14 MB; those of the other folds answer their fold.
+EXPORT_retina = --views 2 --finer-maps --served 1
 EXPORT ?= $(EXPORT_$(TASK))
 # The artifact folder that make train and make export write, and make evaluate and make bench measure.
 OUTPUT ?= model/weights/$(TASK)

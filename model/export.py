@@ -3,7 +3,8 @@
     python -m model.export --run runs/fold0 runs/fold1 runs/fold2 runs/fold3 runs/fold4 --version 2.0
 
 The runs' networks become one ensemble; each was trained without one fold, and its predictions of that fold, out of
-fold, are what calibration, thresholds, prediction sets and the gate are chosen on. Writes `model.keras` and
+fold, are what calibration, thresholds and prediction sets are chosen on. With `--served 1` the first alone is served,
+and the others, of the same recipe, give it more such predictions than it has of its own. Writes `model.keras` and
 `model.tflite` (one forward pass: logits, embedding, texture, class-activation maps, lesion), scores the locked test
 lesions with the serving file itself, and states all of it in `manifest.json`.
 
@@ -50,6 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         action="store_true",
         help="class maps of twice the resolution, from the same weights: the last stride is taken out",
     )
+    parser.add_argument("--served", type=int, metavar="N", help="serve the first N runs' networks; default: all")
     arguments = parser.parse_args(argv)
     try:
         task = read_run(arguments.run[0]).task
@@ -63,6 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             arguments.views,
             arguments.elsewhere,
             arguments.finer_maps,
+            arguments.served,
         )
     except (DatasetError, RunMismatch, ValueError) as error:
         print(error, file=sys.stderr)

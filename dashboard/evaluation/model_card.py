@@ -222,8 +222,8 @@ def data_and_training(artifact: Artifact) -> str:
 - **Data:** {training.data}; {part.images:,} images of {part.lesions:,} {subjects} in training.{_labels(task)}
 - **Split:** by `{split.by}`, seed {split.seed}; {percent(split.test_share)} of the {subjects} of each {label} are a
   locked test part, the others lie in {split.folds} folds.
-- **Networks:** {plural(network.members, "network")}, each trained without one of the folds; the answer is the mean
-  of their scores. `{network.backbone}`, {network.parameters:,} parameters in all, input
+- **Networks:** {_networks(network.members, len(split.out_of_fold))}
+  `{network.backbone}`, {network.parameters:,} parameters in all, input
   {artifact.width} x {artifact.height} px; initial weights `{recipe.init}`.
 - **Training:** epochs by phase: {_phases(training.epochs_by_fold)}; the weights of a network are {weights};
   class sampling `{recipe.sampling}`; seed {recipe.seed}; image files of {source_width} x {source_height} px.
@@ -232,6 +232,15 @@ def data_and_training(artifact: Artifact) -> str:
 - **Quality check:** {_gate_chosen_on(task, artifact.manifest["quality"])}
 - **{task.standout.capitalize()}:** {standout_meaning(task, calibration.population)} It is the {decision}.
 """
+
+
+def _networks(served: int, folds: int) -> str:
+    """How many networks answer, and what the others of their recipe were trained for."""
+    alone = f"{plural(served, 'network')}, {'trained' if served == 1 else 'each trained'} without one of the folds"
+    if served >= folds:
+        return f"{alone}." if served == 1 else f"{alone}; the answer is the mean of their scores."
+    others = plural(folds - served, "network")
+    return f"{alone}; {others} more of the same recipe, not served, answered the other folds."
 
 
 def _chosen_on(artifact: Artifact) -> str:

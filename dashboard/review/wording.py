@@ -30,7 +30,14 @@ from model.explain.keras_worker import WorkerFailed
 from model.images.rejection import ImageRejected
 from model.inference.artifact import Artifact
 from model.inference.classifier import Prediction
-from model.inference.conformal import ADAPTIVE, CLASS_CONDITIONAL, CONTIGUOUS, PRIOR_WEIGHTED, ConformalSets
+from model.inference.conformal import (
+    ADAPTIVE,
+    CLASS_CONDITIONAL,
+    CONTIGUOUS,
+    CONTIGUOUS_BY_CLASS,
+    PRIOR_WEIGHTED,
+    ConformalSets,
+)
 from model.inference.measured import ExternalResult, GroupRate, MeasuredRate, OperatingPoint
 from model.measures.intervals import Estimate
 
@@ -129,6 +136,10 @@ _SET_METHODS: dict[str, str] = {
     CONTIGUOUS: (
         "The set grows from the most likely {label} to its neighbours until it is large enough to have held the true "
         "one in LEVEL of the held-out {subjects}; it has no gap."
+    ),
+    CONTIGUOUS_BY_CLASS: (
+        "The set grows from the most likely {label} to its neighbours, for each {label} as far as LEVEL of the "
+        "held-out {subjects} that truly had it need; it has no gap."
     ),
     PRIOR_WEIGHTED: (
         "A {label} is in the set when its probability is high enough for how common it is; the line was drawn where "

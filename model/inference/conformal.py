@@ -26,12 +26,12 @@ from model.measures.ordinal import interval_conformity, without_gaps
 from model.measures.shares import share_estimates
 
 CLASS_CONDITIONAL, ADAPTIVE, PRIOR_WEIGHTED = "class-conditional", "adaptive", "prior-weighted"
-CONTIGUOUS = "contiguous"
+CONTIGUOUS, CONTIGUOUS_BY_CLASS = "contiguous", "contiguous-class-conditional"
 # Of the promise that one class is covered in every source, see `covering`.
 CONFIDENCE = 0.9
 # Of classes that are names, and of classes that are grades.
 METHODS: tuple[str, ...] = (CLASS_CONDITIONAL, ADAPTIVE, PRIOR_WEIGHTED)
-ORDINAL_METHODS: tuple[str, ...] = (CONTIGUOUS,)
+ORDINAL_METHODS: tuple[str, ...] = (CONTIGUOUS, CONTIGUOUS_BY_CLASS)
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,8 @@ class ConformalSets:
             lesion, and rare classes better than "adaptive" does, with smaller sets than "class-conditional".
             "contiguous", for grades: a set without gaps that grows from the most probable grade by the more probable
             neighbour until it holds more than 1 - threshold (`model.measures.ordinal.interval_conformity`).
+            "contiguous-class-conditional", for grades: the same with a threshold for each grade, so that every grade is
+            covered at the level; grades between two that are in the set are in it as well.
         level: share of lesions whose set is to hold the true class, in (0, 1).
         thresholds: (C,) in [0, 1], in class order, all the same for "adaptive" and "contiguous"; 0 lets a class into
             every set.
@@ -102,7 +104,7 @@ class ConformalSets:
         is_contained |= self._is_reason_to_flag(probabilities)
         if image_alone is not None:
             is_contained |= self.contains(image_alone) & is_positive(np.arange(classes), self.positives)
-        return without_gaps(is_contained) if self.method == CONTIGUOUS else is_contained
+        return without_gaps(is_contained) if self.method in ORDINAL_METHODS else is_contained
 
     def _is_reason_to_flag(self, probabilities: Array) -> Booleans:
         """(..., C): the positive classes, the most probable first, until those left would no longer be flagged."""
@@ -225,7 +227,7 @@ def covering(
     with a stated confidence in these lesions: of few, it leaves out fewer.
 
     Args:
-        sets: with a threshold for each class, not grades.
+        sets: with a threshold for each class, not of grades.
         index: of the class.
         held_out: (N, C) calibrated probabilities, (N,) class indices and (N,) groups of each source, of images no
             weight was trained on. A source with too few lesions of the class for any promise is left out.
@@ -262,7 +264,7 @@ def cross_fit(
     """Sets of every fold by thresholds fitted on the other folds, to choose a method without a further set of images.
 
     Args:
-        method: one of `METHODS`.
+        method: one of `METHODS` or `ORDINAL_METHODS`.
         probabilities: (N, C) out-of-fold, calibrated, in class order.
         dx_true: (N,) class indices, the reference.
         groups: (N,) group of each image, such as its lesion.
@@ -349,7 +351,7 @@ def measure_sets(
 def _conformity(method: str, probabilities: Array) -> Array:
     """How well each class goes with an image, (..., C) in [0, 1]; see `ConformalSets`."""
     probabilities = np.asarray(probabilities, dtype=np.float64)
-    if method == CONTIGUOUS:
+    if method in ORDINAL_METHODS:
         return interval_conformity(probabilities)
     if method != ADAPTIVE:
         return probabilities

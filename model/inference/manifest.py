@@ -275,7 +275,7 @@ class Training(Section):
 
 
 class Split(Section):
-    """By what the dataset was split; `out_of_fold` are the folds that networks were not trained on."""
+    """By what the dataset was split; `out_of_fold` are the folds that networks of the recipe answered unseen."""
 
     by: str
     seed: int
@@ -312,6 +312,11 @@ class Description(Section):
     split: Split
     model_card: ModelCard
     derived_from: Derived | None = None
+
+    @property
+    def folds_of_members(self) -> tuple[int, ...]:
+        """The fold that each served network was not trained on; more folds may have been answered by others."""
+        return self.split.out_of_fold[: self.network.members]
 
 
 def upgraded(manifest: dict[str, Any]) -> dict[str, Any]:

@@ -54,13 +54,14 @@ class HeldOutNetwork:
 
 
 def draw_images(artifact: Artifact, images: int) -> list[StudyImage]:
-    """Draw images with an out-of-fold prediction, one a lesion, the classes in turn.
+    """Draw images that a served network was not trained on, one a lesion, the classes in turn.
 
     Any first part of the list is drawn in the same way, so that what is measured on fewer images is measured on the
     first of them.
 
     Args:
-        artifact: its out-of-fold predictions say which image lies in which fold.
+        artifact: its out-of-fold predictions say which image lies in which fold; those of folds that networks
+            answered which are not served are left out.
         images: how many; all lesions where there are fewer.
 
     Returns:
@@ -76,6 +77,7 @@ def draw_images(artifact: Artifact, images: int) -> list[StudyImage]:
             f"expected out-of-fold predictions in {artifact.out_of_fold_path}, could not read them ({error}); "
             "restore the file or export the model again"
         ) from error
+    rows = rows[rows["fold"].isin(artifact.description.folds_of_members)]
     # Sorted first: the draw does not depend on the order of the rows.
     shuffled = rows.sort_values("image_id").sample(frac=1, random_state=STUDY_SEED).drop_duplicates("lesion_id")
     turn = shuffled.groupby("dx").cumcount()
@@ -112,7 +114,7 @@ def write_networks(artifact: Artifact, folds: Iterable[int], folder: Path) -> di
     ensemble = keras.models.load_model(artifact.keras_path, compile=False)
     description, written = artifact.description, {}
     for fold in sorted(set(folds)):
-        numbers = [number for number, left_out in enumerate(description.split.out_of_fold) if left_out == fold]
+        numbers = [number for number, left_out in enumerate(description.folds_of_members) if left_out == fold]
         try:
             network = some_of(ensemble, numbers, description.network.views)
         except (ValueError, IndexError) as error:

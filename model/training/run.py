@@ -121,7 +121,7 @@ def _network_of_run(folder: Path, recipe: Recipe) -> keras.Model:
 def _member_of_fold(folder: Path, recipe: Recipe) -> keras.Model:
     """The network of an artifact that was trained without the recipe's fold, so that the fold stays unseen."""
     artifact = load_artifact(folder)
-    folds = artifact.description.split.out_of_fold
+    folds = artifact.description.folds_of_members
     if recipe.validation_fold not in folds:
         raise RunMismatch(
             f"{folder} has networks trained without folds {folds}, none without fold {recipe.validation_fold}"

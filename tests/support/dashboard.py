@@ -192,7 +192,7 @@ def made_up_gain() -> dict[str, Any]:
 def made_up_studies(task: Task = SKIN) -> dict[str, Any]:
     """The sections of a manifest that the studies write."""
     classes = len(task.codes)
-    ways = ("contiguous",) if task.is_ordinal else ("class-conditional", "adaptive")
+    ways = ("contiguous-class-conditional", "contiguous") if task.is_ordinal else ("class-conditional", "adaptive")
     bins = {"stated": [None, 0.4, 0.8], "observed": [None, 0.5, 0.7], "images": [0, 20, 43]}
     measures = ("energy_inside", "pointing", "iou", "insertion", "deletion", "faithfulness")
     robustness_metrics = ("balanced_accuracy", "gravest_auroc", "positive_auroc", "sensitivity", "specificity")

@@ -78,7 +78,7 @@ def dashboard(artifact: Artifact, tmp_path_factory: pytest.TempPathFactory) -> I
 def test_artifact_knows_its_task_and_finds_no_lesion(artifact: Artifact) -> None:
     assert artifact.task is TOY
     assert artifact.manifest["classes"] == list(TOY.codes)
-    assert artifact.conformal.method == "contiguous" and len(artifact.conformal.thresholds) == 3
+    assert artifact.conformal.method == "contiguous-class-conditional" and len(artifact.conformal.thresholds) == 3
     output = LiteRTClassifier(artifact).forward(np.zeros((artifact.height, artifact.width, 3), np.uint8))
     assert output.lesion is None and output.logits.shape == (3,) and output.maps.shape[-1] == 3
 

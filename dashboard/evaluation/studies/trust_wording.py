@@ -20,7 +20,7 @@ from data.datasets.ham10000 import DX_TYPES
 from data.tasks.known import TASKS
 from data.tasks.task import Task
 from model.evaluation.subgroups import MIN_LESIONS
-from model.inference.conformal import ADAPTIVE, CLASS_CONDITIONAL, CONTIGUOUS, PRIOR_WEIGHTED
+from model.inference.conformal import ADAPTIVE, CLASS_CONDITIONAL, CONTIGUOUS, CONTIGUOUS_BY_CLASS, PRIOR_WEIGHTED
 from model.measures.areas import FEWEST_GROUPS
 
 Row = Mapping[Any, Any]
@@ -123,6 +123,8 @@ SET_METHODS = {
     ADAPTIVE: "one threshold for all, so that the average {subject} is covered",
     CONTIGUOUS: "neighbours of the most likely {label} up to one threshold for all, so that the average {subject} is "
     "covered and no set has a gap",
+    CONTIGUOUS_BY_CLASS: "neighbours of the most likely {label} up to a threshold for each, so that rare {labels} are "
+    "covered as well and no set has a gap",
     PRIOR_WEIGHTED: "lower thresholds for rare {labels}, so that the average {subject} is covered and rare ones better "
     "than with one threshold",
 }

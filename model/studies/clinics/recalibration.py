@@ -20,7 +20,7 @@ from model.evaluation.results import to_plain
 from model.evaluation.subgroups import MIN_LESIONS
 from model.inference.artifact import Artifact
 from model.inference.calibration import Calibration, LabelledLogits, fit_calibration
-from model.inference.conformal import ADAPTIVE, CONTIGUOUS, ConformalSets, covering, fit_sets, measure_sets
+from model.inference.conformal import ADAPTIVE, ORDINAL_METHODS, ConformalSets, covering, fit_sets, measure_sets
 from model.inference.measured import MeasuredRate
 from model.measures.calibration import CalibrationError, calibration_error
 from model.measures.intervals import Estimate, Weights, bootstrap_weights, estimate_of
@@ -222,7 +222,7 @@ def _fit_sets(fitted: Cohort, artifact: Artifact, thresholds: Sequence[float]) -
     stands, task = artifact.conformal, artifact.task
     sets = fit_sets(stands.method, fitted.probabilities, fitted.dx_true, fitted.lesion_ids, stands.level)
     # What the artifact promises of the gravest class in each source, the fitted half is a source of.
-    if "held_everywhere" in artifact.manifest["conformal"] and stands.method not in (ADAPTIVE, CONTIGUOUS):
+    if "held_everywhere" in artifact.manifest["conformal"] and stands.method not in (ADAPTIVE, *ORDINAL_METHODS):
         source = (fitted.probabilities, fitted.dx_true, fitted.lesion_ids)
         sets = covering(sets, task.index(task.gravest), [source])
     return replace(sets, positives=task.positives, flagged_from=min(thresholds, default=1.0))

@@ -82,10 +82,10 @@ class Answers:
     """What the networks answered.
 
     Attributes:
-        held_out: one a member, alone, on the fold it was not trained on.
-        training, test: of all members together.
-        extra: of all members together, to the extra sets that the first was trained on.
-        elsewhere: of all members together, to held-out images of other clinics; None where there are none.
+        held_out: of the network of each run, alone, on the fold it was not trained on.
+        training, test: of all that are served together.
+        extra: the same, to the extra sets that the first was trained on.
+        elsewhere: the same, to held-out images of other clinics; None where there are none.
     """
 
     held_out: tuple[Scored, ...]
@@ -130,6 +130,7 @@ def export(
     views: int = VIEWS,
     elsewhere: Path | None = None,
     has_finer_maps: bool = False,
+    served: int | None = None,
 ) -> Path:
     """Write the artifact of finished runs; see the module docstring.
 
@@ -143,6 +144,7 @@ def export(
         elsewhere: folder shaped like HAM10000 with images of other clinics that no run was trained on: calibration,
             sets and gate are chosen to hold for them as well.
         has_finer_maps: class maps of twice the resolution, see `with_finer_maps`.
+        served: so many of the first runs' networks are served; all where None.
 
     Returns:
         `output`, after it was loaded once to check it.
@@ -150,23 +152,23 @@ def export(
     Raises:
         RunMismatch: a folder holds no finished run, or the runs are not of one task, split and preparation.
         DatasetError: the dataset is not there, or lacks an image.
-        ValueError: a network cannot have finer maps.
+        ValueError: a network cannot have finer maps, or more are to be served than there are.
     """
     created = _provenance()  # before the first file is written, which would count as a change
-    finished = read_runs(runs, dataset, elsewhere)
+    finished = read_runs(runs, dataset, elsewhere, served)
     _keep_what_runs_came_from(finished, output)
     output.mkdir(parents=True, exist_ok=True)
-    members = [
+    networks = [
         load_member(folder, recipe.height, recipe.width)
         for folder, recipe in zip(finished.folders, finished.recipes, strict=True)
     ]
     if has_finer_maps:
-        members = [with_finer_maps(member) for member in members]
-    network = _ensemble(finished, range(len(members)), members, views)
+        networks = [with_finer_maps(network) for network in networks]
+    network = _ensemble(finished, range(finished.served), networks, views)
     serving_file = to_litert(network, *finished.input_size)
     save_keras(network, output / KERAS_FILE)
     (output / LITERT_FILE).write_bytes(serving_file)
-    answers = _score(finished, members, views, serving_file)
+    answers = _score(finished, networks, views, serving_file)
     fitted = _fit(finished, answers)
     _write_beside(finished, fitted, output)
     manifest = {
@@ -192,7 +194,9 @@ def _keep_what_runs_came_from(runs: Runs, output: Path) -> None:
             )
 
 
-def read_runs(folders: Sequence[Path], dataset: Path | None, elsewhere: Path | None = None) -> Runs:
+def read_runs(
+    folders: Sequence[Path], dataset: Path | None, elsewhere: Path | None = None, served: int | None = None
+) -> Runs:
     """The runs of these folders and their dataset, whose folder may have moved; raises as `export`."""
     recipes = tuple(read_run(folder) for folder in folders)
     for folder, recipe in zip(folders, recipes, strict=True):
@@ -202,27 +206,36 @@ def read_runs(folders: Sequence[Path], dataset: Path | None, elsewhere: Path | N
                 raise RunMismatch(f"expected runs of one {what}, received {first} in {folders[0]}, {other} in {folder}")
         if recipe.question_alone:
             raise RunMismatch(f"{folder} tells only the sides of the question apart: it is compared, not served")
+    served = len(folders) if served is None else served
+    if not 1 <= served <= len(folders):
+        raise ValueError(f"expected 1 to {len(folders)} of the runs to be served, received {served}")
     place = dataset or Path(recipes[0].dataset)
     metadata = load_metadata(place, task_of(recipes[0]).codes)
     return Runs(
-        tuple(folders), recipes, place, metadata, split_by_lesion(metadata, seed=recipes[0].split_seed), elsewhere
+        tuple(folders),
+        recipes,
+        served,
+        place,
+        metadata,
+        split_by_lesion(metadata, seed=recipes[0].split_seed),
+        elsewhere,
     )
 
 
-def _ensemble(runs: Runs, numbers: Sequence[int], members: Sequence[keras.Model], views: int) -> keras.Model:
-    """The network of some of the members, the first of which gives the texture."""
+def _ensemble(runs: Runs, numbers: Sequence[int], networks: Sequence[keras.Model], views: int) -> keras.Model:
+    """The network of some of the runs' networks, the first of which gives the texture."""
     texture_layers = BACKBONES[runs.recipes[numbers[0]].backbone].texture_layers
-    return build_ensemble([members[number] for number in numbers], *runs.input_size, texture_layers, views)
+    return build_ensemble([networks[number] for number in numbers], *runs.input_size, texture_layers, views)
 
 
-def _score(runs: Runs, members: Sequence[keras.Model], views: int, serving_file: bytes) -> Answers:
+def _score(runs: Runs, networks: Sequence[keras.Model], views: int, serving_file: bytes) -> Answers:
     held_out = []
     for number, recipe in enumerate(runs.recipes):
-        # A single member's file is the artifact's.
+        # The file of a single network that is served is the artifact's.
         alone = (
             serving_file
-            if len(members) == 1
-            else to_litert(_ensemble(runs, [number], members, views), *runs.input_size)
+            if (number, runs.served) == (0, 1)
+            else to_litert(_ensemble(runs, [number], networks, views), *runs.input_size)
         )
         rows = select_rows(runs.metadata, recipe)[1]
         part = f"fold {recipe.validation_fold}, {OUT_OF_FOLD}"

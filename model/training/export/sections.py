@@ -24,7 +24,7 @@ from model.images.framing import AS_FRAMED, Preparation
 from model.inference.calibration import Calibration, decide, fit_calibration
 from model.inference.conformal import (
     CONFIDENCE,
-    CONTIGUOUS,
+    CONTIGUOUS_BY_CLASS,
     ORDINAL_METHODS,
     PRIOR_WEIGHTED,
     ConformalSets,
@@ -104,6 +104,8 @@ class Runs:
     Attributes:
         folders: that `model.train` wrote.
         recipes: one a run.
+        served: so many of the first runs' networks are served; the others answer the fold that they were not trained
+            on, and no more.
         dataset: folder.
         metadata: all rows of the dataset.
         split: aligned with `metadata`, see `split_by_lesion`.
@@ -113,6 +115,7 @@ class Runs:
 
     folders: tuple[Path, ...]
     recipes: tuple[Recipe, ...]
+    served: int
     dataset: Path
     metadata: pd.DataFrame
     split: pd.Series
@@ -123,9 +126,14 @@ class Runs:
         return task_of(self.recipes[0])
 
     @property
+    def members(self) -> tuple[Recipe, ...]:
+        """Recipes of the networks that are served."""
+        return self.recipes[: self.served]
+
+    @property
     def input_size(self) -> tuple[int, int]:
         """Height and width of the largest member's input: the others reduce the image to theirs."""
-        largest = max(self.recipes, key=lambda recipe: recipe.height * recipe.width)
+        largest = max(self.members, key=lambda recipe: recipe.height * recipe.width)
         return largest.height, largest.width
 
     @property
@@ -140,7 +148,7 @@ class Runs:
 
     def training_rows(self) -> pd.DataFrame:
         """Rows that at least one member was trained on."""
-        rows = pd.concat([select_rows(self.metadata, recipe)[0] for recipe in self.recipes])
+        rows = pd.concat([select_rows(self.metadata, recipe)[0] for recipe in self.members])
         return rows[~rows["image_id"].duplicated()]
 
     def extra_rows(self) -> list[tuple[Path, pd.DataFrame]]:
@@ -186,7 +194,7 @@ def input_section(height: int, width: int, preparation: Preparation = AS_FRAMED)
 
 
 def network_section(runs: Runs, views: int, parameters: int, outputs: dict[str, list[int]]) -> Network:
-    names = [network_name(recipe) for recipe in runs.recipes]
+    names = [network_name(recipe) for recipe in runs.members]
     return {
         "backbone": ", ".join(dict.fromkeys(names)),
         "members": len(names),
@@ -292,7 +300,7 @@ def conformal_section(
         points: where an image is flagged.
         elsewhere: predictions for images of other clinics; with them, the sets hold the gravest class in each source.
     """
-    chosen, methods = (CONTIGUOUS, ORDINAL_METHODS) if task.is_ordinal else (PRIOR_WEIGHTED, CONFORMAL_METHODS)
+    chosen, methods = (CONTIGUOUS_BY_CLASS, ORDINAL_METHODS) if task.is_ordinal else (PRIOR_WEIGHTED, CONFORMAL_METHODS)
     held_out, locked = cohort_of(out_of_fold, task), cohort_of(test, task)
     folds = out_of_fold["fold"].to_numpy()
     # Without a second fold there is nothing to try the methods on.
@@ -313,7 +321,7 @@ def conformal_section(
         return measure_sets(served.contains(locked.probabilities), locked.dx_true, locked.lesion_ids, task.codes)
 
     raised: dict[str, Any] = {}
-    if elsewhere is not None and chosen != CONTIGUOUS:
+    if elsewhere is not None and not task.is_ordinal:
         cohorts = [held_out, cohort_of(elsewhere, task)]
         without = measured(sets).mean_size
         sets = covering(

@@ -13,6 +13,7 @@ from data.tasks.skin import SKIN
 from model.evaluation.results import to_plain
 from model.inference.conformal import METHODS, ClassSets, ConformalSets, covering, cross_fit, fit_sets, measure_sets
 from model.measures.intervals import Estimate
+from model.measures.ordinal import without_gaps
 
 MEL, NV = SKIN.index("mel"), SKIN.index("nv")
 # Binary fractions, so that sums are exact: akiec, bcc, bkl, df, mel, nv, vasc.
@@ -309,7 +310,8 @@ def test_metrics_refuse_empty_sets_and_unequal_lengths() -> None:
             "raps",
             0.9,
             (0.1,) * 7,
-            "expected a method of class-conditional, adaptive, prior-weighted, contiguous, received 'raps'",
+            "expected a method of class-conditional, adaptive, prior-weighted, contiguous, "
+            "contiguous-class-conditional, received 'raps'",
         ),
         ("adaptive", 1.0, (0.1,) * 7, "expected a level between 0 and 1, received 1.0"),
         ("adaptive", math.nan, (0.1,) * 7, "expected a level between 0 and 1, received nan"),
@@ -402,6 +404,23 @@ def test_contiguous_sets_of_grades_have_no_gap_and_cover() -> None:
     for row in contained:
         inside = np.flatnonzero(row)
         assert len(inside) == inside[-1] - inside[0] + 1
+
+
+def test_every_grade_is_covered_by_contiguous_sets_with_a_threshold_each() -> None:
+    generator = np.random.default_rng(4)
+    # The highest grade is rare, and given less than it deserves.
+    probabilities = generator.dirichlet([4, 2, 2, 1, 0.3], size=2000)
+    shares = probabilities * [1, 1, 1, 1, 3]
+    grades = np.array([generator.choice(5, p=row / row.sum()) for row in shares])
+    ids = np.array([f"eye{number}" for number in range(2000)])
+    covered = {}
+    for method in ("contiguous", "contiguous-class-conditional"):
+        contained = fit_sets(method, probabilities, grades, ids, 0.9).contains(probabilities)
+        assert np.array_equal(contained, without_gaps(contained))
+        held = contained[np.arange(2000), grades]
+        covered[method] = [held[grades == grade].mean() for grade in range(5)]
+    assert covered["contiguous"][4] < 0.85
+    assert min(covered["contiguous-class-conditional"]) >= 0.9
 
 
 # --- One class covered wherever images come from ----------------------------------------------------------------------

@@ -18,6 +18,8 @@ from data.tasks.retina import RETINA
 from model.images.framing import Preparation
 from model.inference.artifact import Artifact, load_artifact
 from model.predict import main as predict
+from model.studies.held_out import draw_images
+from model.training.recipe import read_run, select_rows
 from tests.support.files.eyes import QUICK_OPTIONS, drawn_source
 
 # TensorFlow, Keras and their dependencies warn of their own deprecations; ours would still fail elsewhere.
@@ -44,11 +46,14 @@ def artifact(dataset: Path) -> Artifact:
     from model.train import main as train
     from tests.support.quick_training import TINY, untraced
 
-    run, output = str(dataset.with_name("run")), str(dataset.with_name("artifact"))
+    runs, output = [str(dataset.with_name(f"run{fold}")) for fold in (0, 1)], str(dataset.with_name("artifact"))
     with pytest.MonkeyPatch.context() as patch, untraced():
         patch.setitem(BACKBONES, TINY.name, TINY)
-        assert train(["--dataset", str(dataset), "--run", run, *QUICK_OPTIONS]) == 0
-        assert export(["--run", run, "--output", output]) == 0
+        for fold, run in enumerate(runs):
+            told = ["--dataset", str(dataset), "--run", run, "--validation-fold", str(fold)]
+            assert train([*told, *QUICK_OPTIONS]) == 0
+        assert export(["--run", *runs, "--served", "3", "--output", output]) == 2
+        assert export(["--run", *runs, "--served", "1", "--output", output]) == 0
     return load_artifact(Path(output))
 
 
@@ -56,7 +61,7 @@ def test_artifact_says_how_images_are_prepared_and_what_grades_are_measured_by(a
     assert artifact.task is RETINA and artifact.name == "retina"
     assert artifact.preparation == Preparation("circle", "local_average")
     assert artifact.manifest["input"]["crop"] == "circle"
-    assert artifact.conformal.method == "contiguous"
+    assert artifact.conformal.method == "contiguous-class-conditional"
     (further,) = artifact.manifest["further_questions"]
     assert further["question"] == "vision_threatening" and further["positive"] == ["dr3", "dr4"]
     assert [point["target_sensitivity"] for point in further["operating_points"]] == [0.95, 0.9]
@@ -66,6 +71,18 @@ def test_artifact_says_how_images_are_prepared_and_what_grades_are_measured_by(a
         assert -1 <= measured["weighted_kappa"]["value"] <= 1
     history = pd.read_csv(artifact.history_path)
     assert history["val_weighted_kappa"].between(-1, 1).all()
+
+
+def test_one_network_is_served_and_the_other_answered_its_fold(dataset: Path, artifact: Artifact) -> None:
+    description, held_out = artifact.description, pd.read_csv(artifact.out_of_fold_path)
+    assert (description.network.members, description.split.out_of_fold) == (1, (0, 1))
+    assert description.folds_of_members == (0,)
+    assert description.calibration.chosen_on.images == len(held_out) and set(held_out["fold"]) == {0, 1}
+    own = read_run(dataset.with_name("run0"))
+    assert description.training.training.images == len(select_rows(load_metadata(dataset, RETINA.codes), own)[0])
+    assert {image.fold for image in draw_images(artifact, len(held_out))} == {0}
+    tried = artifact.manifest["conformal"]["tried_out_of_fold"]
+    assert set(tried) == {"contiguous", "contiguous-class-conditional"}
 
 
 def test_nothing_is_measured_on_eyes_that_were_graded_apart(dataset: Path, artifact: Artifact) -> None:

@@ -105,7 +105,7 @@ def test_another_task_is_trained_exported_and_stated(tmp_path: Path, toy: Task) 
     assert (artifact.name, artifact.task) == ("toy", toy)
     assert artifact.manifest["classes"] == list(toy.codes)
     assert artifact.manifest["positive"] == ["t2"]
-    assert artifact.manifest["conformal"]["sets"]["method"] == "contiguous"
+    assert artifact.manifest["conformal"]["sets"]["method"] == "contiguous-class-conditional"
     assert "expected grade" in artifact.manifest["decision"]
     assert artifact.calibration.population == toy.dataset.population
     written = (output / "manifest.json").read_text()
