@@ -159,7 +159,10 @@ def most_descriptors() -> int:
 
 def listening_socket(address: str, port: int, backlog: int) -> ListeningSocket:
     """A non-blocking `ListeningSocket`, bound; raises OSError where the address or port is not to be had."""
-    bound = ListeningSocket(socket.AF_INET6 if ":" in address else socket.AF_INET)
+    # asyncio sends at once on connections that are said to be TCP's, and lets the kernel hold back the body of an answer
+    # until its header was acknowledged, for 40 ms, on those that are not.
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    bound = ListeningSocket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if bound.family == socket.AF_INET6:

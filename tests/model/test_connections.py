@@ -96,6 +96,13 @@ def status_of(connection: socket.socket) -> bytes:
         return connection.recv(15)
 
 
+def test_answer_is_sent_at_once(serving: Serving) -> None:
+    with serving.connection(HEAD % (b"", 1)):
+        wait_until(lambda: bool(serving.connections))
+        for taken in serving.connections:
+            assert taken.transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 @pytest.mark.parametrize("begun", [b"", b"GET / HTTP/1.1\r\nX-Slow: ", HEAD % (b"", 0) + b"GET / HTTP/1.1\r\nX-Slow: "])
 def test_headers_that_never_end_are_timed_out(serving: Serving, begun: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "HEAD_SECONDS", 1)
