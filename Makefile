@@ -50,7 +50,7 @@ BIN := .venv/bin
 # As text of an argument of $(if).
 COMMA := ,
 # Processes that run the tests; tests/conftest.py says in what order.
-TEST_PROCESSES ?= 2
+TEST_PROCESSES ?= 3
 
 .PHONY: help install run test check format train second export studies reproduce evaluate bench samples counts serve image api clean
 
@@ -75,7 +75,7 @@ run: .venv/installed ## serve the dashboard on http://127.0.0.1:8501 (PORT=...)
 # The tests start many processes: none should compile every module again, whatever the environment says.
 test check: export PYTHONDONTWRITEBYTECODE :=
 
-test: .venv/installed-dev ## run the tests (TEST_PROCESSES=, default 2)
+test: .venv/installed-dev ## run the tests (TEST_PROCESSES=, default 3)
 	$(BIN)/python -m pytest -n $(TEST_PROCESSES)
 
 check: .venv/installed-dev ## format, lint, types and tests: what CI runs
