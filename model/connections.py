@@ -159,8 +159,8 @@ def most_descriptors() -> int:
 
 def listening_socket(address: str, port: int, backlog: int) -> ListeningSocket:
     """A non-blocking `ListeningSocket`, bound; raises OSError where the address or port is not to be had."""
-    # asyncio sends at once on connections that are said to be TCP's, and lets the kernel hold back the body of an answer
-    # until its header was acknowledged, for 40 ms, on those that are not.
+    # asyncio sends at once on connections that are said to be TCP's; on others the kernel holds the body of an answer
+    # back for 40 ms, until its header was acknowledged.
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     bound = ListeningSocket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
