@@ -74,6 +74,11 @@ run: .venv/installed ## serve the dashboard on http://127.0.0.1:8501 (PORT=...)
 
 # The tests start many processes: none should compile every module again, whatever the environment says.
 test check: export PYTHONDONTWRITEBYTECODE :=
+# They share the processor: threads that wait for one another spin on it.
+test check: export OPENBLAS_NUM_THREADS := 1
+test check: export OMP_NUM_THREADS := 1
+test check: export TF_NUM_INTRAOP_THREADS := 1
+test check: export TF_NUM_INTEROP_THREADS := 1
 
 test: .venv/installed-dev ## run the tests (TEST_PROCESSES=, default 3)
 	$(BIN)/python -m pytest -n $(TEST_PROCESSES)
@@ -185,4 +190,4 @@ api: ## build the container image of the API, which carries the model of TASK= a
 	docker build --target api --build-arg TASK=$(TASK) -t lesionlens-api .
 
 clean: ## remove .venv and caches; runs and data stay
-	rm -rf .venv .venv-localstack .venv-quantus .venv-challenge .pytest_cache .ruff_cache .mypy_cache
+	rm -rf .venv .pytest_cache .ruff_cache .mypy_cache

@@ -126,8 +126,10 @@ def test_reader_who_scrolls_is_not_held(page: Page, address: str) -> None:
     page.mouse.move(700, 600)
     page.keyboard.press("n")
     expect(page.get_by_text("Image 2 of 3")).to_be_visible()
-    page.mouse.wheel(0, 300)
     main = page.locator("[data-testid=stMain]")
+    # A page that is still being drawn may be too short to be scrolled.
+    page.wait_for_function("main => main.scrollHeight - main.clientHeight > 300", arg=main.element_handle())
+    page.mouse.wheel(0, 300)
     page.wait_for_timeout(REST)
     assert main.evaluate("main => main.scrollTop") > 200
 

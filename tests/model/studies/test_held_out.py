@@ -36,7 +36,7 @@ def write_predictions(artifact: Artifact, dx: list[str]) -> None:
 
 def test_draw_takes_one_image_a_lesion_the_classes_in_turn_with_its_fold(artifact: Artifact) -> None:
     # Made-up predictions: six lesions a class, every second one with two images.
-    rows = pd.read_csv(artifact.out_of_fold_path).assign(fold=lambda table: table.index % 5).set_index("image_id")
+    rows = pd.read_csv(artifact.out_of_fold_path).assign(fold=lambda table: table.index % 2).set_index("image_id")
     rows.to_csv(artifact.out_of_fold_path)
     drawn = draw_images(artifact, 14)
     assert [rows.at[one.image_id, "dx"] for one in drawn] == [*SKIN.codes, *SKIN.codes]
@@ -44,6 +44,13 @@ def test_draw_takes_one_image_a_lesion_the_classes_in_turn_with_its_fold(artifac
     assert [one.fold for one in drawn] == [rows.at[one.image_id, "fold"] for one in drawn]
     assert [one.number for one in drawn] == list(range(14))
     assert len({one.lesion_id for one in draw_images(artifact, 100)}) == len(draw_images(artifact, 100)) == 42
+
+
+def test_draw_leaves_out_folds_whose_network_is_not_served(artifact: Artifact) -> None:
+    rows = pd.read_csv(artifact.out_of_fold_path).assign(fold=lambda table: table.index % 5)
+    rows.to_csv(artifact.out_of_fold_path, index=False)
+    assert artifact.description.folds_of_members == (0, 1)
+    assert {one.fold for one in draw_images(artifact, 100)} == {0, 1}
 
 
 def test_smaller_draw_is_the_first_part_of_a_larger_one_whatever_the_order_of_the_rows(artifact: Artifact) -> None:

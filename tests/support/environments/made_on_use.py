@@ -1,8 +1,9 @@
-"""Environments besides `.venv`, for programs whose pins differ from ours: made on first use, and kept."""
+"""Environments besides `.venv`, for programs whose pins differ from ours: made on first use, kept for every clone."""
 
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import subprocess
 import sys
@@ -11,16 +12,20 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
+KEPT = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lesionlens" / "environments"
 INSTALL_SECONDS = 900
 
 
 def python_of(name: str) -> Path:
-    """The interpreter of `.venv-<name>`, which holds what `requirements-<name>.txt` lists.
+    """The interpreter of an environment in `KEPT` that holds what `requirements-<name>.txt` lists.
 
-    Skips the test where that cannot be installed, but fails it in CI.
+    Its folder is named after the list and this Python, so that clones with the same list share it. Skips the test where
+    it cannot be installed, but fails it in CI.
     """
-    folder, requirements = ROOT / f".venv-{name}", ROOT / f"requirements-{name}.txt"
-    folder.mkdir(exist_ok=True)
+    requirements = ROOT / f"requirements-{name}.txt"
+    made_of = f"{sys.version} {requirements.read_text()}"
+    folder = KEPT / f"{name}-{hashlib.sha256(made_of.encode()).hexdigest()[:12]}"
+    folder.mkdir(parents=True, exist_ok=True)
     # Several processes of the tests may want it at once: the first one makes it, the others wait.
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -36,7 +41,7 @@ def python_of(name: str) -> Path:
 
 def _install(folder: Path, requirements: Path) -> None:
     installed = folder / "installed"
-    if installed.exists() and installed.stat().st_mtime >= requirements.stat().st_mtime:
+    if installed.exists():
         return
     _run([sys.executable, "-m", "venv", str(folder)])
     _run([str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "-r", str(requirements)])

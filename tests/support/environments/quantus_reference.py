@@ -1,6 +1,6 @@
 """What Quantus, the field's reference, measures on ten images handed over, in an environment of its own.
 
-    .venv-quantus/bin/python -m tests.support.environments.quantus_reference GIVEN.npz MEASURED.npz
+    python -m tests.support.environments.quantus_reference GIVEN.npz MEASURED.npz
 
 Quantus comes without PyTorch and TensorFlow here: it measures networks of neither as soon as its own wrapping of models
 is passed over. Images go one by one, since it may scale maps by the maximum of a batch.

@@ -1,7 +1,7 @@
 """Real S3 servers on this machine, as fixtures: nothing here leaves it.
 
 `moto_url` is moto's server, which knows the API but takes any signature. `localstack_url` is LocalStack, which checks
-the signature and the expiry of presigned URLs; its pins differ from ours, so it runs from `.venv-localstack`, made on
+the signature and the expiry of presigned URLs; its pins differ from ours, so it has an environment of its own, made on
 first use. A test file asks for them by `pytest_plugins = ("tests.support.servers.s3_server",)`, and may import the
 functions as well: PYTEST_DONT_REWRITE, for there is no assertion here.
 """
