@@ -10,11 +10,21 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from dashboard.dataset import wording
 from data.datasets.ham10000 import load_counts
 from tests.support.browser.chromium import opened_page, visit, wait_for_rest
 from tests.support.servers.browser_server import PATIENCE
 from tests.support.servers.oidc_provider import running_laptop
 from tests.support.tiny_dataset import write_tiny_dataset
+
+# Where the first point of a chart lies on the screen, and the image that it stands for; some classes have no points.
+FIRST_POINT = """graph => {
+  const { xaxis, yaxis } = graph._fullLayout, { left, top } = graph.getBoundingClientRect();
+  const drawn = graph.calcdata.findIndex(points => typeof points[0].x === "number");
+  const { x, y } = graph.calcdata[drawn][0];
+  const id = [graph._fullData[drawn].customdata[0]].flat()[0];
+  return { x: left + xaxis._offset + xaxis.d2p(x), y: top + yaxis._offset + yaxis.d2p(y), id };
+}"""
 
 pytest_plugins = ("tests.support.servers.browser_server",)
 pytestmark = pytest.mark.browser
@@ -121,4 +131,23 @@ def test_an_image_opens_over_the_page_where_a_folder_is_set(browser: Browser, tm
             expect(window.get_by_text("Other images of this lesion")).to_be_visible(timeout=PATIENCE)
             expect(window.get_by_text("320 x 240 px")).to_be_visible(timeout=PATIENCE)
             expect(window.get_by_role("img").first).to_be_visible(timeout=PATIENCE)
+            assert page.locator("[data-testid=stException]").count() == 0
+
+
+def test_a_point_of_the_map_shows_its_image_on_hover(browser: Browser, tmp_path: Path, ham10000_folder: Path) -> None:
+    with running_laptop(tmp_path / "server", DATASET_DIR=str(ham10000_folder)) as (dashboard, _):
+        with opened_page(browser) as page:
+            # Few images, so that no other point lies over the first one.
+            visit(page, f"{dashboard.url}/dataset?dx=vasc&localization=abdomen")
+            page.get_by_text(wording.MAP_TITLE, exact=True).click(timeout=PATIENCE)
+            chart = page.locator("[class*=st-key-map_chart] .js-plotly-plot")
+            expect(chart.locator(".main-svg").first).to_be_visible(timeout=PATIENCE)
+            expect(page.get_by_text(wording.HOVER_HINT)).to_be_visible(timeout=PATIENCE)
+            wait_for_rest(page)
+            chart.scroll_into_view_if_needed()
+            point = chart.evaluate(FIRST_POINT)
+            page.mouse.move(point["x"] - 40, point["y"] - 40)
+            page.mouse.move(point["x"], point["y"], steps=8)
+            shown = page.get_by_role("img", name=f"{point['id']}, vasc")
+            expect(shown).to_be_visible(timeout=PATIENCE)
             assert page.locator("[data-testid=stException]").count() == 0
