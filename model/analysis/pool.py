@@ -60,6 +60,17 @@ class Finished(Generic[Value]):
     seconds: StageSeconds
 
 
+@dataclass(frozen=True)
+class _Asked(Generic[Value]):
+    """What was asked for, see `AnalyzerPool.submit`, and when by `time.perf_counter`."""
+
+    content: bytes
+    finish: Finish[Value]
+    facts: PatientFacts
+    is_prepared: bool
+    submitted: float
+
+
 class AnalyzerPool:
     """`workers` networks of one artifact in as many threads, behind one queue."""
 
@@ -98,10 +109,10 @@ class AnalyzerPool:
             What comes of it; raises `ImageRejected` where the bytes cannot be read. Cancelling it before its turn
             takes it out of the queue.
         """
-        submitted = time.perf_counter()
+        asked = _Asked(content, finish, facts, is_prepared, time.perf_counter())
         if is_ordinary(content):
-            return self._executor.submit(self._run, content, finish, facts, submitted, is_prepared)
-        return self._unusual.submit(self._run_unusual, content, finish, facts, submitted, is_prepared, seconds)
+            return self._executor.submit(self._run, asked)
+        return self._unusual.submit(self._run_unusual, asked, asked.submitted + seconds)
 
     def prepare(self, content: bytes, seconds: float = MAX_SECONDS) -> Future[RgbImage]:
         """Queue the bytes of an image for what the network would be shown of it, without asking the network.
@@ -126,40 +137,23 @@ class AnalyzerPool:
         for executor in (self._unusual, self._executor):
             executor.shutdown(wait=False, cancel_futures=True)
 
-    def _run_unusual(
-        self,
-        content: bytes,
-        finish: Finish[Value],
-        facts: PatientFacts,
-        submitted: float,
-        is_prepared: bool,
-        seconds: float,
-    ) -> Finished[Value]:
+    def _run_unusual(self, asked: _Asked[Value], until: float) -> Finished[Value]:
         started = time.perf_counter()
         # Whoever asked is answered by then.
-        opened = open_image(content, seconds=max(0.0, submitted + seconds - started))
+        opened = open_image(asked.content, seconds=max(0.0, until - started))
         decoding = time.perf_counter() - started
-        taken = self._executor.submit(self._run, content, finish, facts, submitted, is_prepared, opened, decoding)
-        return taken.result()
+        return self._executor.submit(self._run, asked, opened, decoding).result()
 
-    def _run(
-        self,
-        content: bytes,
-        finish: Finish[Value],
-        facts: PatientFacts,
-        submitted: float,
-        is_prepared: bool,
-        opened: OpenedImage | None = None,
-        decoding: float = 0.0,
-    ) -> Finished[Value]:
-        wait = time.perf_counter() - submitted - decoding
+    def _run(self, asked: _Asked[Value], opened: OpenedImage | None = None, decoding: float = 0.0) -> Finished[Value]:
+        wait = time.perf_counter() - asked.submitted - decoding
         analyzer = self._idle.get()
         try:
             started = time.perf_counter() - decoding
-            analysis = analyzer.analyse(opened or open_image(content), content, started, is_prepared)
-            analysis = analyzer.with_facts(analysis, facts)
+            image = opened or open_image(asked.content)
+            analysis = analyzer.analyse(image, asked.content, started, asked.is_prepared)
+            analysis = analyzer.with_facts(analysis, asked.facts)
             analysed = time.perf_counter()
-            value = finish(analysis)
+            value = asked.finish(analysis)
             answered = time.perf_counter()
         finally:
             self._idle.put(analyzer)
