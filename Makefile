@@ -50,7 +50,7 @@ BIN := .venv/bin
 # As text of an argument of $(if).
 COMMA := ,
 # Processes that run the tests; tests/conftest.py says in what order.
-TEST_PROCESSES ?= 3
+TEST_PROCESSES ?= 2
 
 .PHONY: help install run test check format train second export studies reproduce evaluate bench samples counts serve image api clean
 
@@ -80,7 +80,7 @@ test check: export OMP_NUM_THREADS := 1
 test check: export TF_NUM_INTRAOP_THREADS := 1
 test check: export TF_NUM_INTEROP_THREADS := 1
 
-test: .venv/installed-dev ## run the tests (TEST_PROCESSES=, default 3)
+test: .venv/installed-dev ## run the tests (TEST_PROCESSES=, default 2)
 	$(BIN)/python -m pytest -n $(TEST_PROCESSES)
 
 check: .venv/installed-dev ## format, lint, types and tests: what CI runs
