@@ -34,7 +34,7 @@ from websockets.exceptions import ConnectionClosed, WebSocketException
 from dashboard.review.decision_wording import SKIP_READ
 from dashboard.review.wording import INTENDED_USE_BUTTON
 from dashboard.serving.streamlit_session import SessionFailed, StreamlitSession
-from dashboard.shell.settings import ROOT
+from dashboard.settings import ROOT
 from data.tasks.known import TASKS
 
 SAMPLE = ROOT / "data" / "sample" / "synthetic_mel_1.jpg"

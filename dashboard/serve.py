@@ -20,7 +20,7 @@ from dashboard.serving import options
 from dashboard.serving.gateway import Gateway, nginx_program
 from dashboard.serving.logs import configure_logging
 from dashboard.serving.supervisor import Supervisor, _log, is_free, raise_descriptor_limit, services, supervise
-from dashboard.shell.settings import SettingsError, check_address, settings
+from dashboard.settings import SettingsError, check_address, settings
 from model.server.settings import ServerSettingsError, server_settings
 from model.server.settings import check_address as check_api_address
 

@@ -37,9 +37,9 @@ from dashboard.serving.assets import CompressedAssets
 from dashboard.serving.connections import limit_connections
 from dashboard.serving.logs import JSON_OPTIONS, configure_logging
 from dashboard.serving.options import unstated
+from dashboard.settings import SettingsError, check_address, is_sign_in_over_https, settings
 from dashboard.shell import resources
 from dashboard.shell.errors import ANY_PAGE
-from dashboard.shell.settings import SettingsError, check_address, is_sign_in_over_https, settings
 from data.cases.case import Actor
 from data.cases.orphans import TooManyOrphans
 from data.cases.queries import CaseQuery

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from dashboard.access.sign_in import PAGES
-from dashboard.shell.settings import Settings
+from dashboard.settings import Settings
 from model.evaluation.report import estimate_text
 from model.inference.manifest import upgraded
 from model.server.settings import ServerSettings

@@ -14,6 +14,7 @@ from streamlit.navigation.page import StreamlitPage
 from dashboard.access import tab, wording
 from dashboard.doors import sign_out
 from dashboard.doors import wording as door_wording
+from dashboard.settings import ROOT, SettingsError, check_address, settings
 from dashboard.shell import resources
 from dashboard.shell.errors import ANY_PAGE
 from dashboard.shell.identity import (
@@ -27,7 +28,6 @@ from dashboard.shell.identity import (
     name_of,
     seconds_left,
 )
-from dashboard.shell.settings import ROOT, SettingsError, check_address, settings
 from data.cases.case import Actor
 
 # Title and icon of every page, in the order of the navigation bar.

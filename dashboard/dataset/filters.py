@@ -11,8 +11,8 @@ from dashboard.access import task_choice
 from dashboard.answer.cohort import dropped
 from dashboard.dataset import wording
 from dashboard.dataset.cohort import Unit
+from dashboard.settings import ROOT
 from dashboard.shell import formats
-from dashboard.shell.settings import ROOT
 from data.datasets.cohort import (
     AGE,
     AGE_STEP,

@@ -18,8 +18,8 @@ from dashboard.doors import sign_out, wording
 from dashboard.doors.addresses import address, own_path
 from dashboard.doors.cookie import claims_of
 from dashboard.doors.plain_page import no_role_page, sign_in_page
+from dashboard.settings import settings
 from dashboard.shell.identity import NotSignedIn, RoleMissing, SignInExpired, signed_in_actor
-from dashboard.shell.settings import settings
 
 # Whoever watches this process signs in nowhere; they learn that it lives.
 HEALTH = ("/healthz", "/_stcore/health")

@@ -12,10 +12,10 @@ from starlette.responses import HTMLResponse
 
 from dashboard.doors import wording
 from dashboard.doors.addresses import address
+from dashboard.settings import ROOT, Settings
 from dashboard.shell import resources
 from dashboard.shell.formats import APP_NAME
 from dashboard.shell.identity import entries_of, name_of, roles_of
-from dashboard.shell.settings import ROOT, Settings
 
 LOGO = ROOT / "dashboard" / "assets" / "logo.svg"
 # Colours are those of .streamlit/config.toml.

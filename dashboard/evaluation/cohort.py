@@ -10,8 +10,8 @@ from dashboard.access import task_choice
 from dashboard.answer.cohort import dropped
 from dashboard.evaluation import widgets, wording
 from dashboard.evaluation.studies import trust
+from dashboard.settings import ROOT
 from dashboard.shell import resources
-from dashboard.shell.settings import ROOT
 from data.datasets.cohort import QUERY_NAMES, to_query
 
 # Where what draws stored figures lives; the other parts of the page compute theirs of the predictions of the cohort.

@@ -8,8 +8,8 @@ from typing import Any
 import streamlit as st
 
 from dashboard.review import wording
+from dashboard.settings import ROOT
 from dashboard.shell import resources
-from dashboard.shell.settings import ROOT
 
 PHOTO_FILE = ROOT / "dashboard" / "assets" / "photo.js"
 # The network averages what it sees; a reader who zooms sees more. Twice the network's width and height is what a

@@ -21,9 +21,9 @@ from dashboard.review.inputs import other_task_hint
 from dashboard.review.patient import lesion_fields, look_for_saved, may_save, patient_fields, saved_before
 from dashboard.review.state import Upload
 from dashboard.review.wording import DECISION_ANCHOR
+from dashboard.settings import ROOT
 from dashboard.shell import errors, identity, resources
 from dashboard.shell.formats import escape
-from dashboard.shell.settings import ROOT
 from data.cases.case import CERTAINTIES, Case, CaseDraft, Decision, Read
 from data.cases.log import CaseNotFound
 from data.tasks.task import Task

@@ -20,8 +20,8 @@ from dashboard.review import focus, state
 from dashboard.review import widgets as review_widgets
 from dashboard.review.patient import saved_before
 from dashboard.review.state import Upload
+from dashboard.settings import settings
 from dashboard.shell import errors, identity, keyboard, resources
-from dashboard.shell.settings import settings
 from data.cases.case import CERTAINTIES, Actor, Read
 from data.cases.log import CaseLog
 from data.tasks.task import OTHER

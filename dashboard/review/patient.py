@@ -16,8 +16,8 @@ from dashboard.review import decision_wording as wording
 from dashboard.review import facts as facts_widgets
 from dashboard.review import facts_wording, state
 from dashboard.review.state import Upload
+from dashboard.settings import ROOT
 from dashboard.shell import errors, identity, resources
-from dashboard.shell.settings import ROOT
 from data.cases.case import Lesion, Patient
 from data.cases.queries import CaseQuery, CaseSummary
 from model.inference.clinical import UNKNOWN

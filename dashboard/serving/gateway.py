@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from dashboard.shell.settings import ROOT, SettingsError
+from dashboard.settings import ROOT, SettingsError
 
 CONFIGURATION = ROOT / "deploy" / "nginx" / "nginx.conf"
 

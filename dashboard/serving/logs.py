@@ -8,7 +8,7 @@ import re
 from streamlit import logger as streamlit_logger
 from uvicorn.config import LOGGING_CONFIG
 
-from dashboard.shell.settings import Settings
+from dashboard.settings import Settings
 from model.analysis.log_lines import JsonFormatter, TextFormatter, log_to_stdout
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")

@@ -12,7 +12,7 @@ from typing import Any
 
 from streamlit import config
 
-from dashboard.shell.settings import ROOT
+from dashboard.settings import ROOT
 
 FILE = ROOT / ".streamlit" / "config.toml"
 # Read when the server starts, so that it would be wrong to state them later: nobody listens elsewhere for it.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from dashboard.settings import SettingsError
 from dashboard.shell.formats import escape
 from dashboard.shell.identity import NotSignedIn, RoleMissing, SignInExpired
-from dashboard.shell.settings import SettingsError
 from data.cases.database import CaseLogUnavailable
 from data.cases.log import CaseNotFound
 from data.cases.rules import NotAllowed

@@ -11,8 +11,8 @@ from typing import Any
 
 import streamlit as st
 
+from dashboard.settings import SUBJECT, Settings, comparable, settings
 from dashboard.shell import resources
-from dashboard.shell.settings import SUBJECT, Settings, comparable, settings
 from data.cases.case import LOCAL_ACTOR, Actor
 
 # Pages by role, the first one is where a role starts. The names are those of the files in `pages/`.

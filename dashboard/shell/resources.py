@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+from dashboard.settings import LOCAL, LOCAL_CLASSIFIER, OF_MODEL, ROOT, case_key, settings
 from dashboard.shell.drafts import DraftStore
 from dashboard.shell.pictures import PictureFolder, SmallPictures
-from dashboard.shell.settings import LOCAL, LOCAL_CLASSIFIER, OF_MODEL, ROOT, case_key, settings
 from data.cases.database import CaseLogUnavailable
 from data.cases.log import CaseLog, open_case_log, open_without_key
 from data.cases.sign_ins import EndedSignIns

@@ -14,9 +14,9 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from dashboard.settings import settings
 from dashboard.shell import errors, formats
 from dashboard.shell.charts import space_percents
-from dashboard.shell.settings import settings
 from data.tasks.task import Task
 
 STYLE_FILE = Path(__file__).resolve().parents[1] / "assets" / "style.css"

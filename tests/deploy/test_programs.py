@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from prometheus_client import Metric
 
-from dashboard.shell.settings import check_address as check_dashboard_address
-from dashboard.shell.settings import read_settings
+from dashboard.settings import check_address as check_dashboard_address
+from dashboard.settings import read_settings
 from data.tasks.known import TASKS
 from model.inference.artifact import WEIGHTS
 from model.server.metrics import ServerMetrics

@@ -20,9 +20,9 @@ from dashboard.review import decision_wording as wording
 from dashboard.review import own_read as own_read_widgets
 from dashboard.review import queue_table
 from dashboard.review import wording as review_wording
+from dashboard.settings import settings
 from dashboard.shell import errors, resources
 from dashboard.shell.formats import percent
-from dashboard.shell.settings import settings
 from data.cases.case import LOCAL_ACTOR, Case, Decision, Patient, Read
 from data.cases.database import CaseLogUnavailable
 from data.cases.log import CaseLog, CaseNotFound

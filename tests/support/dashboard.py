@@ -20,7 +20,7 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard.access import redraw
 from dashboard.evaluation.sections import SECTIONS
-from dashboard.shell.settings import Settings, settings
+from dashboard.settings import Settings, settings
 from data.datasets.ham10000 import METADATA_FILE
 from data.tasks.skin import SKIN
 from data.tasks.task import Task

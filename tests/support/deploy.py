@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from dashboard.shell.settings import Settings
+from dashboard.settings import Settings
 from model.server.settings import ServerSettings
 from model.settings import variables_of
 

@@ -16,7 +16,7 @@ import pytest
 
 from dashboard.review.wording import INTENDED_USE_BUTTON
 from dashboard.serving.streamlit_session import StreamlitSession
-from dashboard.shell.settings import SettingsError, read_settings
+from dashboard.settings import SettingsError, read_settings
 from data.tasks.skin import SKIN
 from tests.support.server import ROOT, black_image, sample
 from tests.support.servers.ports import free_port
@@ -50,7 +50,7 @@ from streamlit.error_util import handle_uncaught_app_exception
 from streamlit.logger import get_logger
 from uvicorn import Config
 from dashboard.serving.logs import JSON_OPTIONS, configure_logging
-from dashboard.shell.settings import Settings
+from dashboard.settings import Settings
 
 configure_logging(Settings(json_logs=bool(int(sys.argv[1]))))
 config.get_config_options(force_reparse=True, options_from_flags=JSON_OPTIONS if int(sys.argv[1]) else {})

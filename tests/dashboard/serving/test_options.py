@@ -66,7 +66,7 @@ def test_a_script_that_streamlit_runs_has_them_but_for_the_address(tmp_path: Pat
 def test_nothing_in_a_line_of_the_log_moves_the_cursor(forged: str, tmp_path: Path) -> None:
     code = (
         "import logging, sys; from dashboard.serving.logs import configure_logging; "
-        "from dashboard.shell.settings import Settings; configure_logging(Settings()); "
+        "from dashboard.settings import Settings; configure_logging(Settings()); "
         "from streamlit.logger import get_logger; get_logger('streamlit.x').error('received %s', sys.argv[1]); "
         "logging.getLogger('dashboard').warning('received %s', sys.argv[1])"
     )

@@ -22,7 +22,7 @@ from dashboard.serve import check, main
 from dashboard.serving.gateway import processes_configuration
 from dashboard.serving.supervisor import BackOff, Server, Service, raise_descriptor_limit
 from dashboard.serving.supervisor import free_port as port_of_range
-from dashboard.shell.settings import SettingsError
+from dashboard.settings import SettingsError
 from data.cases.case import LOCAL_ACTOR
 from data.cases.log import open_case_log
 from data.cases.queries import CaseQuery

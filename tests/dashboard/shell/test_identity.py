@@ -11,6 +11,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from dashboard.access.sign_in import PAGES
+from dashboard.settings import Settings
 from dashboard.shell import resources
 from dashboard.shell.identity import (
     ROLE_PAGES,
@@ -22,7 +23,6 @@ from dashboard.shell.identity import (
     may,
     seconds_left,
 )
-from dashboard.shell.settings import Settings
 from data.cases.audit import AuditEntry
 from data.cases.case import LOCAL_ACTOR, ROLES, Actor
 from data.cases.database import CaseLogUnavailable

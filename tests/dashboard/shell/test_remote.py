@@ -8,9 +8,9 @@ import sys
 
 import pytest
 
+from dashboard.settings import SettingsError, read_settings
 from dashboard.shell import resources
 from dashboard.shell.errors import error_message
-from dashboard.shell.settings import SettingsError, read_settings
 from model.remote.failures import RemoteMismatch, RemoteUnavailable
 from tests.support.dashboard import environment
 from tests.support.endpoints import Reply, serving

@@ -16,7 +16,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 import httpx
 from joserfc import jwk, jwt
 
-from dashboard.shell.settings import Settings
+from dashboard.settings import Settings
 from model.settings import variables_of
 from tests.support.servers.ports import free_port
 

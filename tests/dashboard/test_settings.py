@@ -14,7 +14,7 @@ import streamlit as st
 from pydantic import ValidationError
 from streamlit.runtime.secrets import Secrets
 
-from dashboard.shell.settings import (
+from dashboard.settings import (
     OF_MODEL,
     ROOT,
     Settings,
