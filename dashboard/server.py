@@ -33,12 +33,12 @@ from dashboard.doors.cookie import take_large_cookies
 from dashboard.doors.gate import SignInGate
 from dashboard.doors.sessions import SessionDoor
 from dashboard.doors.uploads import UploadLimit
+from dashboard.resources import models, stores
 from dashboard.serving.assets import CompressedAssets
 from dashboard.serving.connections import limit_connections
 from dashboard.serving.logs import JSON_OPTIONS, configure_logging
 from dashboard.serving.options import unstated
 from dashboard.settings import SettingsError, check_address, is_sign_in_over_https, settings
-from dashboard.shell import resources
 from dashboard.shell.errors import ANY_PAGE
 from data.cases.case import Actor
 from data.cases.orphans import TooManyOrphans
@@ -172,11 +172,11 @@ def _health_checks() -> anyio.CapacityLimiter:
 
 
 def _has_model() -> bool:
-    return _works("model", resources.artifact)
+    return _works("model", models.artifact)
 
 
 def _has_case_log() -> bool:
-    return _works("case log", lambda: resources.case_log().count(CaseQuery(), HEALTH_CHECK))
+    return _works("case log", lambda: stores.case_log().count(CaseQuery(), HEALTH_CHECK))
 
 
 def _works(name: str, check: Callable[[], object]) -> bool:
@@ -202,14 +202,14 @@ async def _sweeping(app: st.App) -> AsyncIterator[None]:
 def _expire_for_ever() -> None:
     while True:
         time.sleep(EXPIRE_SECONDS)
-        _works("expiry of drafts", lambda: resources.drafts().expire())
+        _works("expiry of drafts", lambda: stores.drafts().expire())
 
 
 def _sweep_for_ever() -> None:
     while True:
-        _works("sweep of the case log", lambda: resources.case_log().sweep(ORPHAN_AGE))
-        _works("sweep of shown answers", lambda: resources.case_log().forget_shown_answers())
-        _works("sweep of ended sign-ins", lambda: resources.case_log().forget_ended_sign_ins())
+        _works("sweep of the case log", lambda: stores.case_log().sweep(ORPHAN_AGE))
+        _works("sweep of shown answers", lambda: stores.case_log().forget_shown_answers())
+        _works("sweep of ended sign-ins", lambda: stores.case_log().forget_ended_sign_ins())
         time.sleep(SWEEP_SECONDS)
 
 

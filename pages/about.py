@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard.evaluation.model_card import model_card
-from dashboard.shell import resources
+from dashboard.resources import models
 
 st.title("About")
-model_card(resources.artifact())
+model_card(models.artifact())

@@ -6,17 +6,17 @@ import streamlit as st
 
 from dashboard.dataset import filters, near_copies, viewer, widgets, wording
 from dashboard.dataset.cohort import cohort_size
-from dashboard.shell import resources
+from dashboard.resources import dataset, models
 from dashboard.shell.widgets import class_key, explained_errors
 
 
 @st.fragment
 def explore() -> None:
     """Filters, charts and images; a fragment, so that a filter reruns nothing else."""
-    task, counts = resources.task(), resources.counts()
+    task, counts = models.task(), dataset.counts()
     metadata = None
     with explained_errors("" if counts is None else wording.COUNTS_INSTEAD):
-        metadata = resources.metadata()
+        metadata = dataset.metadata()
     if counts is None:
         widgets.no_counts(task)
         return
@@ -55,6 +55,6 @@ def explore() -> None:
         viewer.opened_image(task, metadata)
 
 
-filters.follow_address(resources.task(), resources.counts())
+filters.follow_address(models.task(), dataset.counts())
 explore()
-st.caption(wording.source(resources.task(), resources.stated_facts()))
+st.caption(wording.source(models.task(), dataset.stated_facts()))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import streamlit as st
 
+from dashboard.resources import models
 from dashboard.review import decision as decision_widgets
 from dashboard.review import facts as facts_widgets
 from dashboard.review import focus, inputs, state, widgets, wording
 from dashboard.review import own_read as own_read_widgets
 from dashboard.review.queue_table import queue_table
-from dashboard.shell import keyboard, resources
+from dashboard.shell import keyboard
 from dashboard.shell.widgets import explained_errors
 
 
@@ -40,8 +41,8 @@ def shown() -> None:
 
 
 with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-    st.title(wording.title(resources.task()), width="content")
-    keyboard.shortcuts(wording.shortcuts(resources.task()))
+    st.title(wording.title(models.task()), width="content")
+    keyboard.shortcuts(wording.shortcuts(models.task()))
 if not inputs.intended_use():
     st.stop()
 inputs.open_asked_image()

@@ -42,6 +42,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("reports", "access", "serving"),
         ("answer", "doors"),
         ("shell",),
+        ("resources",),
     ),
     "pages": (("",),),
 }
@@ -253,13 +254,14 @@ def test_only_settings_reads_the_environment() -> None:
 
 
 def test_only_resources_caches() -> None:
-    caching = {path.name for path in MODULES.values() if "st.cache_" in path.read_text(encoding="utf-8")}
-    assert caching == {"resources.py"}
+    caching = [name for name, path in MODULES.items() if "st.cache_" in path.read_text(encoding="utf-8")]
+    assert caching and {(name.split(".")[0], room_of(name)) for name in caching} == {("dashboard", "resources")}
 
 
 def test_dashboard_process_loads_no_tensorflow() -> None:
     code = (
-        "import sys; import dashboard.shell.resources, dashboard.review.widgets, dashboard.evaluation.model_card; "
+        "import sys; import dashboard.resources.stores, dashboard.resources.trained; "
+        "import dashboard.review.widgets, dashboard.evaluation.model_card; "
         "sys.exit(any(name.split('.')[0] in ('tensorflow', 'keras') for name in sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False, capture_output=True).returncode == 0

@@ -11,7 +11,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.access import wording
-from dashboard.shell import resources
+from dashboard.resources import stores
 from dashboard.shell.formats import plain_cell
 from dashboard.shell.identity import actor
 from dashboard.shell.times import to_the_second, zone_name
@@ -25,7 +25,7 @@ def check() -> None:
     """A button that reads the whole trail, which takes seconds where it is long, and what came out."""
     if not st.button(wording.CHECK, key="audit_check", icon=":material/fact_check:", help=wording.CHECK_HELP):
         return
-    report = resources.case_log().verify(actor())
+    report = stores.case_log().verify(actor())
     if report.fault is None:
         st.info(wording.whole(report), icon=":material/link:")
     else:
@@ -34,7 +34,7 @@ def check() -> None:
 
 def entries() -> None:
     """The latest entries as a table, and as CSV with their hashes."""
-    found = resources.case_log().audit_entries(actor(), MAX_ENTRIES)
+    found = stores.case_log().audit_entries(actor(), MAX_ENTRIES)
     if not found:
         st.info(wording.AUDIT_EMPTY, icon=":material/history:")
         return

@@ -14,8 +14,8 @@ from streamlit.navigation.page import StreamlitPage
 from dashboard.access import tab, wording
 from dashboard.doors import sign_out
 from dashboard.doors import wording as door_wording
+from dashboard.resources import models, stores
 from dashboard.settings import ROOT, SettingsError, check_address, settings
-from dashboard.shell import resources
 from dashboard.shell.errors import ANY_PAGE
 from dashboard.shell.identity import (
     ROLE_PAGES,
@@ -120,7 +120,7 @@ def _refuse(error: SettingsError) -> None:
 
 def _ask_to_sign_in(remark: str = "") -> None:
     st.title(door_wording.WELCOME)
-    st.write(door_wording.intended_use(resources.tasks()))
+    st.write(door_wording.intended_use(models.tasks()))
     if remark:
         st.info(remark, icon=":material/schedule:")
     st.button(door_wording.SIGN_IN, key="sign_in", type="primary", on_click=st.login)
@@ -158,7 +158,7 @@ def _record_sign_in(user: Actor) -> None:
     if settings().auth == "none" or st.session_state.get(_IS_RECORDED):
         return
     try:
-        resources.case_log().record_sign_in(user)
+        stores.case_log().record_sign_in(user)
         st.session_state[_IS_RECORDED] = True
     except ANY_PAGE as error:
         _log.warning("sign-in not recorded: %s", error)

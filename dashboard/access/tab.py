@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import streamlit as st
 
-from dashboard.shell import resources
+from dashboard.resources import stores
 
 _COMPONENT = "browser_tab"
 _NAME = "browser_tab_name"
@@ -110,4 +110,4 @@ def name() -> str | None:
 def forget_draft() -> None:
     """Drop what is held for this tab."""
     if (known := name()) is not None:
-        resources.drafts().forget(known)
+        stores.drafts().forget(known)

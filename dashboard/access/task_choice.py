@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard.access import wording
-from dashboard.shell import resources
+from dashboard.resources import models
 from model.inference.artifact import Artifact, ArtifactMismatch
 
 PARAMETER = "task"
@@ -21,8 +21,8 @@ _OF_A_TASK = ("review_sample", "review_operating_point")
 
 def query() -> dict[str, str]:
     """What a link to another page carries, so that it keeps the task in a tab of its own; nothing for the first one."""
-    key = resources.task().key
-    return {} if key == resources.tasks()[0].key else {PARAMETER: key}
+    key = models.task().key
+    return {} if key == models.tasks()[0].key else {PARAMETER: key}
 
 
 def follow_address() -> None:
@@ -30,39 +30,39 @@ def follow_address() -> None:
 
     An address without a task leaves it as it is, at first that of the settings: it is that of the navigation bar.
     """
-    models = _models()
-    if not models:
+    by_task = _models()
+    if not by_task:
         return  # the pages that need a model say so
     asked = st.query_params.get(PARAMETER)
     if asked is None:
         if named := query():
             st.query_params.update(named)
-    elif asked not in models:
-        st.info(wording.unknown_task(asked, resources.task().name), icon=":material/link_off:")
-    elif asked != resources.task().key:
-        _choose_task(models[asked])
+    elif asked not in by_task:
+        st.info(wording.unknown_task(asked, models.task().name), icon=":material/link_off:")
+    elif asked != models.task().key:
+        _choose_task(by_task[asked])
 
 
 def selectors() -> None:
     """The task, and the model where a task has several; nothing where there is nothing to choose."""
-    models = _models()
-    if not models:
+    by_task = _models()
+    if not by_task:
         return
-    of_task = {str(one.folder): one for one in models[resources.task().key]}
+    of_task = {str(one.folder): one for one in by_task[models.task().key]}
     with st.container(horizontal=True, vertical_alignment="bottom", key="shell_choice"):
-        if len(models) > 1:
+        if len(by_task) > 1:
             # Not as its default: the address may have moved it.
-            st.session_state[_TASK] = resources.task().key
+            st.session_state[_TASK] = models.task().key
             st.segmented_control(
                 TASK_LABEL,
-                list(models),
-                format_func=lambda key: models[key][0].task.name,
+                list(by_task),
+                format_func=lambda key: by_task[key][0].task.name,
                 required=True,
                 key=_TASK,
                 on_change=_take_task,
             )
         if len(of_task) > 1:
-            st.session_state[_MODEL] = resources.model_folder()
+            st.session_state[_MODEL] = models.model_folder()
             st.selectbox(
                 MODEL_LABEL,
                 list(of_task),
@@ -76,7 +76,7 @@ def selectors() -> None:
 def _models() -> dict[str, list[Artifact]]:
     """The models there are by the key of their task, those of the settings first; none where these cannot be used."""
     try:
-        offered = resources.artifacts()
+        offered = models.artifacts()
     except ArtifactMismatch:
         return {}
     keys = dict.fromkeys(one.task.key for one in offered)
@@ -94,14 +94,14 @@ def open_task(key: str) -> None:
     st.query_params.from_dict(kept | {PARAMETER: [key]})
 
 
-def _choose_task(models: list[Artifact]) -> None:
-    resources.choose_model(models[0])
+def _choose_task(of_task: list[Artifact]) -> None:
+    models.choose_model(of_task[0])
     _forget((*_OF_A_MODEL, *_OF_A_TASK))
 
 
 def _take_model() -> None:
     folder = st.session_state[_MODEL]
-    resources.choose_model(next(one for one in resources.artifacts() if str(one.folder) == folder))
+    models.choose_model(next(one for one in models.artifacts() if str(one.folder) == folder))
     _forget(_OF_A_MODEL)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 
 from dashboard.answer.wording import beyond_repeats, confirmed, elsewhere, missed, of_100
-from dashboard.shell import resources
+from dashboard.resources import models
 from dashboard.shell.formats import escape, one_decimal
 from data.cases.case import Case, ModelResult, Refusal
 from model.analysis.case_record import is_of_model, recorded_rates
@@ -134,7 +134,7 @@ def _rates_of_present_model(result: ModelResult) -> tuple[MeasuredRate, Measured
 def _present_model(result: ModelResult) -> Artifact | None:
     """The artifact at hand, where it is the one that gave the answer."""
     try:
-        artifact = resources.artifact_of(result.task)
+        artifact = models.artifact_of(result.task)
     except ArtifactMismatch:
         return None
     return artifact if artifact is not None and is_of_model(result, artifact) else None

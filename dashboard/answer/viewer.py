@@ -12,7 +12,7 @@ import numpy as np
 import streamlit as st
 
 from dashboard.answer import wording as answer_wording
-from dashboard.shell import resources
+from dashboard.resources import answers
 from data.tasks.task import Task
 from model.analysis.analyzer import Analysis
 from model.analysis.prepared_image import png_of
@@ -137,4 +137,4 @@ def layer_of(explanation: Explanation) -> dict[str, Any]:
 
 def jpeg_url(analysis: Analysis) -> str:
     """The image of an analysis as the components show it."""
-    return f"data:image/jpeg;base64,{base64.b64encode(resources.shown_image(analysis)).decode('ascii')}"
+    return f"data:image/jpeg;base64,{base64.b64encode(answers.shown_image(analysis)).decode('ascii')}"

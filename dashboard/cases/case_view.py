@@ -21,7 +21,7 @@ from dashboard.cases.timeline import timeline
 from dashboard.cases.worklist import download
 from dashboard.reports import exports as case_exports
 from dashboard.reports import wording as report_wording
-from dashboard.shell import resources
+from dashboard.resources import answers, models, stores
 from dashboard.shell.formats import escape, one_decimal, percent
 from dashboard.shell.identity import actor
 from dashboard.shell.times import shown_time
@@ -47,7 +47,7 @@ def case_view(asked: str) -> None:
         case_id = parsed_id(asked)
         neighbour_buttons(case_id)
     case = opened(case_id)
-    st.markdown(wording.case_heading(case, names_task=len(resources.tasks()) > 1))
+    st.markdown(wording.case_heading(case, names_task=len(models.tasks()) > 1))
     image, answer = st.columns([7, 4], gap="medium")
     with image:
         shown = _picture(case)
@@ -100,7 +100,7 @@ def _answer(case: Case) -> None:
     if agreement is not None:
         sentence, is_one_side = agreement
         st.caption(sentence) if is_one_side else st.warning(sentence, icon=":material/call_split:")
-    st.html(class_bars_html(prediction, resources.artifact_of(case.task)))
+    st.html(class_bars_html(prediction, models.artifact_of(case.task)))
     st.markdown(answer_wording.both_names(result.task, result.probabilities, result.prediction, result.population))
     st.caption(wording.saved_model(result))
 
@@ -163,15 +163,15 @@ def _named_by_model(case: Case) -> str:
 
 
 def _present_model(case: Case, shown: Picture | None) -> None:
-    artifact = resources.artifact_of(case.task)
+    artifact = models.artifact_of(case.task)
     if artifact is None or is_of_model(case.result, artifact):
         return
     st.warning(wording.model_has_changed(case.result, f"{artifact.name} {artifact.version}"), icon=":material/update:")
     if shown is None or not st.toggle(wording.NEW_ANSWER_BUTTON, key=f"cases_new_{case.case_id}"):
         return
-    analysis = resources.analysis(shown.content, MAX_STORED_BYTES, artifact=artifact)
+    analysis = answers.analysis(shown.content, MAX_STORED_BYTES, artifact=artifact)
     # What the case says of the patient is taken into account.
-    new = resources.analyzer(artifact).with_facts(analysis, saved.facts_of(case))
+    new = models.analyzer(artifact).with_facts(analysis, saved.facts_of(case))
     if new.answer is None:
         st.warning(wording.NO_NEW_ANSWER, icon=":material/block:")
         return
@@ -250,7 +250,7 @@ def _actions(case: Case, shown: Picture | None) -> None:
 
 
 def _report(label: str, make: Callable[..., bytes], case: Case, shown: Picture, ending: str, mime: str) -> None:
-    log, by = resources.case_log(), actor()
+    log, by = stores.case_log(), actor()
     name = f"lesionlens_case_{case.case_id}.{ending}"
     download(label, partial(make, log, case, shown.analysis, by), name, mime)
 

@@ -25,7 +25,7 @@ from dashboard.answer.patient import UNKNOWN
 from dashboard.cases import wording
 from dashboard.cases.opened import close, keep
 from dashboard.cases.thumbnails import forget
-from dashboard.shell import resources
+from dashboard.resources import stores
 from dashboard.shell.identity import actor
 from dashboard.shell.times import today
 from dashboard.shell.widgets import explained_errors
@@ -53,7 +53,7 @@ def case_forms(case: Case) -> None:
 def _change(change: Callable[[CaseLog], Case]) -> None:
     """Write a change and show the case as it is then; an error is said and the form stays filled in."""
     with explained_errors():
-        keep(change(resources.case_log()))
+        keep(change(stores.case_log()))
         st.toast("Saved")
         st.rerun()
 
@@ -138,7 +138,7 @@ def _lesions_of_patient(case: Case) -> dict[UUID, str]:
     lesions: dict[UUID, str] = {case.lesion.lesion_id: wording.SAME_LESION_AS_NOW}
     if case.patient.reference:
         query = CaseQuery(patient_reference=case.patient.reference, task=case.task.key, limit=MAX_OFFERED)
-        for number, summary in enumerate(resources.case_log().find(query, actor()), start=1):
+        for number, summary in enumerate(stores.case_log().find(query, actor()), start=1):
             lesions.setdefault(summary.lesion_id, wording.one_line(number, summary))
     return {**lesions, NEW_LESION: wording.of_its_own(case.task)}
 
@@ -150,7 +150,7 @@ def confirm_delete(case: Case) -> None:
     with st.container(horizontal=True):
         if st.button(wording.delete_button(case), key="cases_delete_confirmed"):
             with explained_errors():
-                resources.case_log().delete(case.case_id, actor())
+                stores.case_log().delete(case.case_id, actor())
                 forget(case)
                 close()
                 st.rerun()

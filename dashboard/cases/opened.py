@@ -11,7 +11,7 @@ from uuid import UUID
 
 import streamlit as st
 
-from dashboard.shell import resources
+from dashboard.resources import stores
 from dashboard.shell.identity import actor
 from data.cases.case import Case
 from data.cases.log import CaseNotFound
@@ -64,7 +64,7 @@ def parsed_id(text: str) -> UUID:
 
 def opened(case_id: UUID) -> Case:
     """A case; raises `CaseNotFound` where the actor's organisation has none of this id, and what the log raises."""
-    case = cast(Case | None, _kept(_CASES).get(case_id)) or resources.case_log().case(case_id, actor())
+    case = cast(Case | None, _kept(_CASES).get(case_id)) or stores.case_log().case(case_id, actor())
     keep(case)
     return case
 
@@ -78,7 +78,7 @@ def picture(case: Case) -> Picture:
     """The image of a case; raises `ImageMissing`, `ImageAltered`, `StorageUnavailable`."""
     shown = cast(Picture | None, _kept(_PICTURES).get(case.case_id))
     if shown is None:
-        content = resources.case_log().image(case, actor())
+        content = stores.case_log().image(case, actor())
         shown = Picture(content, recorded_analysis(case, content))
     _remember(_PICTURES, case.case_id, shown)
     return shown

@@ -9,7 +9,8 @@ import streamlit as st
 
 from dashboard.cases import wording
 from dashboard.cases.opened import ask_for
-from dashboard.shell import keyboard, resources
+from dashboard.resources import stores
+from dashboard.shell import keyboard
 from dashboard.shell.identity import actor
 from data.cases.queries import CaseQuery
 
@@ -71,6 +72,6 @@ def _order() -> _Order | None:
     if listed is not None and order is None:
         first = max(listed.offset - MAX_BEFORE, 0)
         query = replace(listed.query, limit=MAX_LISTED, offset=first)
-        order = _Order(first, tuple(resources.case_log().case_ids(query, actor())), listed.count)
+        order = _Order(first, tuple(stores.case_log().case_ids(query, actor())), listed.count)
         st.session_state[_ORDER] = order
     return order

@@ -14,7 +14,7 @@ from uuid import UUID
 from PIL import Image
 
 from dashboard.answer.image_table import thumbnail_of
-from dashboard.shell import resources
+from dashboard.resources import stores
 from dashboard.shell.identity import actor
 from data.cases.case import Case
 from data.cases.log import CaseNotFound
@@ -27,13 +27,13 @@ AT_ONCE = 0.3
 
 def thumbnails(summaries: Sequence[CaseSummary]) -> dict[UUID, bytes | None]:
     """The pictures of a page of the list that there are; None where an image cannot be shown. The rest is left out."""
-    kept = resources.small_pictures()
+    kept = stores.small_pictures()
     return {one.case_id: kept.get(_key(one)) for one in summaries if _key(one) in kept}
 
 
 def make_missing(summaries: Sequence[CaseSummary]) -> bool:
     """Make some of the pictures that a page of the list lacks; whether any was made."""
-    kept, ends = resources.small_pictures(), time.monotonic() + AT_ONCE
+    kept, ends = stores.small_pictures(), time.monotonic() + AT_ONCE
     missing = [one for one in summaries if _key(one) not in kept]
     for number, summary in enumerate(missing):
         if number and time.monotonic() > ends:
@@ -44,7 +44,7 @@ def make_missing(summaries: Sequence[CaseSummary]) -> bool:
 
 def forget(case: Case) -> None:
     """Drop the picture of a case that is no longer there."""
-    resources.small_pictures().forget((case.organisation, case.case_id))
+    stores.small_pictures().forget((case.organisation, case.case_id))
 
 
 def _key(summary: CaseSummary) -> tuple[str, UUID]:
@@ -54,7 +54,7 @@ def _key(summary: CaseSummary) -> tuple[str, UUID]:
 
 def _made(summary: CaseSummary) -> bytes | None:
     try:
-        content = resources.case_log().stored_image(summary.case_id, actor())
+        content = stores.case_log().stored_image(summary.case_id, actor())
     except (ImageMissing, ImageAltered, StorageUnavailable, CaseNotFound):
         return None  # the case itself says what is wrong with its image
     with Image.open(io.BytesIO(content)) as image:

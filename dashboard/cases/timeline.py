@@ -15,7 +15,7 @@ from dashboard.answer.saved import NO_ANSWER, listed_own_read, saved_beyond_repe
 from dashboard.answer.viewer import jpeg_url
 from dashboard.cases import wording
 from dashboard.cases.opened import opened, picture
-from dashboard.shell import resources
+from dashboard.resources import stores
 from dashboard.shell.formats import percent
 from dashboard.shell.identity import actor
 from dashboard.shell.times import shown_day, shown_time
@@ -36,7 +36,7 @@ def _component() -> Any:
 
 def timeline(case: Case) -> None:
     """The cases of a lesion, oldest first; two of them can be compared."""
-    found = resources.case_log().timeline(case.lesion.lesion_id, actor())
+    found = stores.case_log().timeline(case.lesion.lesion_id, actor())
     visits = [visit for visit in found if visit.task == case.task.key]  # another task's answers cannot be compared
     st.header(wording.timeline_heading(case.task))
     if len(visits) < 2:

@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 
 from dashboard.cases import wording
-from dashboard.shell import resources
+from dashboard.resources import stores
 from dashboard.shell.identity import actor
 from dashboard.shell.times import days_ago
 from data.cases.case import NO_FOLLOW_UP, PLANS
@@ -68,7 +68,7 @@ def to_do(tasks: Sequence[Task], of_task: CaseQuery, show: Callable[[Mapping[str
     """
     with st.container(horizontal=True, gap="small", key="cases_to_do"):
         for one in to_dos(tasks):
-            count = resources.case_log().count(replace(one.query, task=of_task.task), actor())
+            count = stores.case_log().count(replace(one.query, task=of_task.task), actor())
             st.button(
                 wording.to_do(one.name, count),
                 help=one.help,

@@ -21,7 +21,7 @@ from dashboard.cases.thumbnails import make_missing
 from dashboard.cases.to_do import to_do
 from dashboard.reports import exports as case_exports
 from dashboard.reports.exports import MAX_ZIP_CASES, Selection
-from dashboard.shell import resources
+from dashboard.resources import models, stores
 from dashboard.shell.identity import actor
 from dashboard.shell.times import days_ago, start_of
 from data.cases.case import PLANS, SITES
@@ -58,7 +58,7 @@ def worklist() -> None:
     keys = _tasks()
     key = _chosen(keys)
     if key != EVERY and key not in TASKS:
-        count = resources.case_log().count(CaseQuery(task=key), actor())
+        count = stores.case_log().count(CaseQuery(task=key), actor())
         st.error(wording.unreadable(key, count), icon=":material/error:")
         return
     task = None if key == EVERY else TASKS[key]
@@ -66,13 +66,13 @@ def worklist() -> None:
     of_task = CaseQuery(task=None if task is None or len(keys) == 1 else key)
     to_do([TASKS[one] for one in keys] if task is None else [task], of_task, show=_show)
     query = replace(_query(task), task=of_task.task)
-    count = resources.case_log().count(query, actor())
+    count = stores.case_log().count(query, actor())
     if count == 0:
         _nothing_found(query)
         return
     offset = _headline(query, count)
     of_page = replace(query, limit=CASES_PER_PAGE, offset=offset)
-    summaries = resources.case_log().find(of_page, actor())
+    summaries = stores.case_log().find(of_page, actor())
     if len(summaries) < min(CASES_PER_PAGE, count - offset):
         _unreadable(of_page)
     remember_list(query, offset, count)
@@ -91,7 +91,7 @@ def _tasks() -> list[str]:
 
     Where a task is chosen for all pages, it is among them.
     """
-    keys = {*resources.case_log().tasks(actor()), *([resources.task().key] if len(resources.tasks()) > 1 else [])}
+    keys = {*stores.case_log().tasks(actor()), *([models.task().key] if len(models.tasks()) > 1 else [])}
     order = [*TASKS, *sorted(keys - TASKS.keys())]
     return sorted(keys, key=order.index) or [DEFAULT_TASK]
 
@@ -101,7 +101,7 @@ def _chosen(tasks: Sequence[str]) -> str:
     if len(tasks) == 1:
         return tasks[0]
     every = [EVERY] if TASKS.keys() >= set(tasks) else []
-    _follow(resources.task().key, (*every, *tasks))
+    _follow(models.task().key, (*every, *tasks))
     return st.selectbox(
         wording.TASK_LABEL,
         [*every, *tasks],
@@ -296,7 +296,7 @@ def _nothing_found(query: CaseQuery) -> None:
 
 def _unreadable(query: CaseQuery) -> None:
     """Which cases of a page cannot be shown."""
-    case_ids = resources.case_log().unreadable(query, actor())
+    case_ids = stores.case_log().unreadable(query, actor())
     if case_ids:  # else one was deleted since they were counted
         st.error(wording.unreadable_cases(case_ids), icon=":material/error:")
 
@@ -323,7 +323,7 @@ def _exports(query: CaseQuery, task: Task | None, count: int, chosen: tuple[UUID
     if task is None:
         st.caption(wording.EXPORT_ONE_TASK)
         return
-    selection = Selection(resources.case_log(), actor(), task, query, chosen)
+    selection = Selection(stores.case_log(), actor(), task, query, chosen)
     held = len(chosen) or count
     with st.container(border=True):
         st.markdown(

@@ -11,7 +11,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.dataset import wording
-from dashboard.shell import resources
+from dashboard.resources import dataset
 
 HOVER_FILE = Path(__file__).resolve().parents[1] / "assets" / "hover.js"
 WIDTH = 220  # pixels
@@ -38,11 +38,11 @@ def hovered_image(chart_key: str, rows: pd.DataFrame) -> None:
         st.html(f'<p class="lens-data">{escape(wording.HOVER_HINT)}</p>')
         return
     row = next(found.itertuples())
-    content = resources.thumbnail(str(row.image_id))
+    content = dataset.thumbnail(str(row.image_id))
     if content is None:
         st.html(f'<p class="lens-data">{escape(wording.no_readable_file(str(row.image_id)))}</p>')
         return
-    caption = wording.image_caption(row, resources.stated_facts())
+    caption = wording.image_caption(row, dataset.stated_facts())
     st.image(content, caption=f"{caption}  \n{row.image_id}", width=WIDTH, alt=f"{row.image_id}, {row.dx}")
 
 

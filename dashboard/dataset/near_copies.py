@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.dataset import wording
-from dashboard.shell import resources
+from dashboard.resources import dataset
 from dashboard.shell.widgets import csv_download, html_table
 from data.datasets.cohort import CohortFilter, filter_rows
 from data.tasks.task import Task
@@ -40,7 +40,7 @@ def copies_of(pairs: pd.DataFrame, image_id: str) -> dict[str, float]:
 
 def near_copies(task: Task, wanted: CohortFilter) -> None:
     """The pairs of a cohort, when the panel is opened; nothing where none were looked for."""
-    pairs, table = resources.near_copies(), resources.appearance()
+    pairs, table = dataset.near_copies(), dataset.appearance()
     if pairs is None or table is None:
         return
     with st.expander(wording.COPIES_TITLE, key="dataset_copies", on_change="rerun") as panel:

@@ -11,7 +11,8 @@ import streamlit as st
 from dashboard.dataset import wording
 from dashboard.dataset.near_copies import copies_of
 from dashboard.dataset.outline import outlined
-from dashboard.shell import formats, resources
+from dashboard.resources import answers, dataset
+from dashboard.shell import formats
 from dashboard.shell.widgets import explained_errors
 from data.datasets.appearance import ImageFacts, image_facts
 from data.tasks.task import Task
@@ -35,7 +36,7 @@ def opened_image(task: Task, metadata: pd.DataFrame) -> None:
 
 
 def _window(task: Task, row: Any, metadata: pd.DataFrame) -> None:
-    found = resources.image_and_mask(row.image_id)
+    found = dataset.image_and_mask(row.image_id)
     if found is None:
         st.warning(wording.no_readable_file(row.image_id), icon=":material/broken_image:")
     else:
@@ -48,10 +49,10 @@ def _window(task: Task, row: Any, metadata: pd.DataFrame) -> None:
         st.image(shown, width="stretch", alt=alternative)
         facts = image_facts(image, mask)
         st.html(_facts(task.words.subject, facts))
-    st.markdown(wording.image_caption(row, resources.stated_facts()))
+    st.markdown(wording.image_caption(row, dataset.stated_facts()))
     others = metadata[(metadata["lesion_id"] == row.lesion_id) & (metadata["image_id"] != row.image_id)]
     st.markdown(f"**{task.worded(wording.SAME_LESION)}** ({len(others)})")
-    pairs = resources.near_copies()
+    pairs = dataset.near_copies()
     copies = {} if pairs is None else copies_of(pairs, row.image_id)
     notes = {image_id: wording.NEARLY_THE_SAME for image_id in copies}
     _thumbnails([(other.image_id, other.dx, notes.get(other.image_id, "")) for other in others.itertuples()])
@@ -60,7 +61,7 @@ def _window(task: Task, row: Any, metadata: pd.DataFrame) -> None:
         st.markdown(f"**{task.worded(wording.COPY_ELSEWHERE)}**")
         _thumbnails([(other.image_id, other.dx, other.lesion_id) for other in elsewhere.itertuples()])
     with explained_errors():
-        neighbours = resources.similar_lesions(row.image_id, row.lesion_id, SIMILAR)
+        neighbours = answers.similar_lesions(row.image_id, row.lesion_id, SIMILAR)
         st.markdown(f"**{task.worded(wording.MORE_LIKE_THIS)}**")
         if not neighbours:
             st.caption(wording.NOTHING_LIKE_IT)
@@ -85,7 +86,7 @@ def _thumbnails(images: list[tuple[str, str, str]]) -> None:
     with st.grid("auto", min_column_width=CARD_WIDTH, gap="small") as grid:
         for image_id, dx, note in images:
             with grid.cell():
-                content = resources.thumbnail(image_id)
+                content = dataset.thumbnail(image_id)
                 if content is not None:
                     st.image(content, width="stretch", alt=f"{image_id}, {dx}")
                 st.html(f'<p class="lens-data"><b>{escape(dx)}</b> {escape(note)}<br>{escape(image_id)}</p>')

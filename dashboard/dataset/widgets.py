@@ -25,7 +25,8 @@ from dashboard.dataset.cohort import (
 )
 from dashboard.dataset.embedding import drawn_rows, index_rows
 from dashboard.dataset.hovered import hovered_image
-from dashboard.shell import formats, resources
+from dashboard.resources import answers, dataset
+from dashboard.shell import formats
 from dashboard.shell.colours import DX_TYPE_COLOURS, SEX_COLOURS
 from dashboard.shell.widgets import Html, card_grid, chart, chart_heading, csv_download, explained_errors, html_table
 from data.datasets.appearance import Colour
@@ -54,7 +55,7 @@ def empty_cohort(task: Task) -> None:
     """What to do when the filters keep nothing."""
     with st.container(border=True, horizontal_alignment="center", key="dataset_empty"):
         st.markdown(f"## :material/filter_alt_off: {wording.EMPTY_COHORT_TITLE}")
-        st.markdown(wording.empty_cohort(task, resources.stated_facts()))
+        st.markdown(wording.empty_cohort(task, dataset.stated_facts()))
 
 
 def no_counts(task: Task) -> None:
@@ -169,7 +170,7 @@ def _site_chart(task: Task, counts: pd.DataFrame, wanted: CohortFilter, unit: Un
 
 def _appearance(grid: Any, task: Task, wanted: CohortFilter) -> None:
     """What was measured of the images, and their colours, a card each; nothing where nothing was measured."""
-    table = resources.appearance()
+    table = dataset.appearance()
     rows = None if table is None else filter_rows(table, wanted)
     if rows is None or rows.empty:
         return
@@ -304,8 +305,8 @@ def image_grid(task: Task, filtered: pd.DataFrame) -> None:
 
 
 def _captioned_image(task: Task, row: Any) -> None:
-    caption = wording.image_caption(row, resources.stated_facts())
-    content = resources.thumbnail(row.image_id)
+    caption = wording.image_caption(row, dataset.stated_facts())
+    content = dataset.thumbnail(row.image_id)
     if content is None:
         with st.container(border=True, horizontal_alignment="center"):
             st.markdown(f":material/broken_image: *{wording.no_readable_file(row.image_id)}*")
@@ -335,7 +336,7 @@ def embedding_map(task: Task, wanted: CohortFilter, has_images: bool) -> None:
     with st.expander(wording.MAP_TITLE, key="dataset_map", on_change="rerun") as panel:
         if panel.open:
             with explained_errors():
-                _map(task, filter_rows(index_rows(resources.neighbour_index()), wanted), has_images)
+                _map(task, filter_rows(index_rows(answers.neighbour_index()), wanted), has_images)
 
 
 def _map(task: Task, rows: pd.DataFrame, has_images: bool) -> None:

@@ -12,8 +12,8 @@ from starlette.responses import HTMLResponse
 
 from dashboard.doors import wording
 from dashboard.doors.addresses import address
+from dashboard.resources import models
 from dashboard.settings import ROOT, Settings
-from dashboard.shell import resources
 from dashboard.shell.formats import APP_NAME
 from dashboard.shell.identity import entries_of, name_of, roles_of
 
@@ -65,7 +65,7 @@ def sign_in_page(remark: str = "") -> HTMLResponse:
         remark: why they meet it, where they may not expect it.
     """
     told = f'<p class="remark" role="status">{escape(remark)}</p>\n' if remark else ""
-    content = f"<p>{escape(wording.intended_use(resources.tasks()))}</p>\n{told}"
+    content = f"<p>{escape(wording.intended_use(models.tasks()))}</p>\n{told}"
     return _page(401, wording.WELCOME, content, "auth/login", wording.SIGN_IN)
 
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from dashboard.shell import resources
+from dashboard.resources import stores
 from dashboard.shell.errors import ANY_PAGE
 from dashboard.shell.identity import RoleMissing, seconds_left, sign_in_of, signed_in_actor
 
@@ -28,8 +28,8 @@ def end(claims: Mapping[str, Any]) -> None:
         return
     try:
         now = time.time()
-        resources.ended_sign_ins().end(sign_in_of(claims), now + seconds_left(claims, now))
+        stores.ended_sign_ins().end(sign_in_of(claims), now + seconds_left(claims, now))
         if who is not None:
-            resources.case_log().record_sign_out(who)
+            stores.case_log().record_sign_out(who)
     except ANY_PAGE as error:
         _log.warning("sign-out not recorded: %s", error)

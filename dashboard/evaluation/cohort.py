@@ -10,8 +10,8 @@ from dashboard.access import task_choice
 from dashboard.answer.cohort import dropped
 from dashboard.evaluation import widgets, wording
 from dashboard.evaluation.studies import trust
+from dashboard.resources import measurements, models
 from dashboard.settings import ROOT
-from dashboard.shell import resources
 from data.datasets.cohort import QUERY_NAMES, to_query
 
 # Where what draws stored figures lives; the other parts of the page compute theirs of the predictions of the cohort.
@@ -21,24 +21,25 @@ FOLLOWING: frozenset[Callable[[], None]] = frozenset((trust.calibration,))
 
 def is_filtered() -> bool:
     """Whether the page is about some of the locked test images only."""
-    return not resources.test_cohort()[0].is_everything
+    return not measurements.test_cohort()[0].is_everything
 
 
 def is_empty() -> bool:
     """Whether no locked test image is in the cohort."""
-    return is_filtered() and resources.predictions().empty
+    return is_filtered() and measurements.predictions().empty
 
 
 def banner() -> None:
     """Which cohort is measured, how many locked test images it has, and the ways to change it; nothing for all."""
-    wanted, unknown = resources.test_cohort()
+    wanted, unknown = measurements.test_cohort()
     if unknown:
         st.info(dropped(unknown), icon=":material/link_off:")
     if wanted.is_everything:
         return
-    task, kept = resources.artifact().task, resources.predictions()
+    task, kept = models.artifact().task, measurements.predictions()
     with st.container(border=True, key="evaluation_cohort"):
-        st.markdown(wording.cohort(task, wanted, len(kept), kept["lesion_id"].nunique(), resources.all_test_images()))
+        lesions, of_all = kept["lesion_id"].nunique(), measurements.all_test_images()
+        st.markdown(wording.cohort(task, wanted, len(kept), lesions, of_all))
         if not kept.empty and len(set(map(task.is_positive, kept["dx"]))) == 1:
             st.caption(task.worded(wording.ONE_SIDE))
         with st.container(horizontal=True, vertical_alignment="center"):
@@ -66,4 +67,4 @@ def say_if_stored(draw: Callable[[], None]) -> None:
     """That what a part shows was measured on all locked test images, where a cohort was handed over."""
     is_stored = draw is widgets.training or (draw.__module__.startswith(STORED) and draw not in FOLLOWING)
     if is_filtered() and is_stored:
-        st.caption(f":material/info: {resources.artifact().task.worded(wording.STORED_FOR_ALL)}")
+        st.caption(f":material/info: {models.artifact().task.worded(wording.STORED_FOR_ALL)}")

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from dashboard.shell import resources
+from dashboard.resources import measurements, models
 from model.evaluation.questions import questions_of
 from model.inference.measured import OperatingPoint
 from model.measures.decisions import threshold_odds
@@ -45,12 +45,12 @@ def chosen() -> tuple[str, ThresholdMetrics]:
     """The decision that this session looks at, and what the threshold it has chosen does."""
     question = st.session_state.setdefault(QUESTION, _first_question())
     threshold = st.session_state.setdefault(THRESHOLD, _starting_threshold(question))
-    return question, resources.thresholds(question).at(threshold)
+    return question, measurements.thresholds(question).at(threshold)
 
 
 def points_of(question: str) -> tuple[OperatingPoint, ...]:
     """The stored operating points of a question; a class has none."""
-    return resources.artifact().points_of(question)
+    return models.artifact().points_of(question)
 
 
 def share_of_positives(measured: ThresholdMetrics) -> float:
@@ -111,7 +111,7 @@ def _asked() -> Query:
 def _value(name: str, text: str) -> Any:
     """What a widget can be set to, or None."""
     if name == "decision":
-        return text if text in questions_of(resources.artifact().task) else None
+        return text if text in questions_of(models.artifact().task) else None
     if name == "weight":
         weight = int(text) if _WHOLE.fullmatch(text) else 0
         return weight if 1 <= weight <= MAX_WEIGHT else None
@@ -125,7 +125,7 @@ def _text(value: Any) -> str:
 
 
 def _first_question() -> str:
-    return resources.artifact().task.question.key
+    return models.artifact().task.question.key
 
 
 def _starts(question: str) -> dict[str, float]:
@@ -143,7 +143,7 @@ def _starting_threshold(question: str) -> float:
 
 def _starting_prevalence(question: str) -> float:
     """The share of the locked test images that are positive, as far as the slider goes."""
-    return min(round(share_of_positives(resources.thresholds(question).at(0.5)), 3), MAX_PREVALENCE)
+    return min(round(share_of_positives(measurements.thresholds(question).at(0.5)), 3), MAX_PREVALENCE)
 
 
 def _starting_weight(question: str) -> int:

@@ -12,7 +12,8 @@ from dashboard.evaluation.curves import decision_curve
 from dashboard.evaluation.decision_state import share_of_positives
 from dashboard.evaluation.metric_tables import quiet, row_name
 from dashboard.evaluation.tables import benefit_frame, counts_frame, reweighed, threshold_frame
-from dashboard.shell import metrics, resources
+from dashboard.resources import measurements, models
+from dashboard.shell import metrics
 from dashboard.shell.glossary import metric_of
 from dashboard.shell.widgets import card_grid, chart, chart_heading, csv_download, html_table
 from data.tasks.task import Task
@@ -28,7 +29,7 @@ PREVALENCE_STEP = 0.001
 @st.fragment
 def bench() -> None:
     """A threshold, what it does and what it is worth; a fragment, so that a slider reruns nothing else."""
-    evaluation, task = resources.evaluation(), resources.artifact().task
+    evaluation, task = measurements.evaluation(), models.artifact().task
     data = wording.test_data(task, evaluation.images, evaluation.lesions)
     with card_grid() as grid:
         with grid.cell():
@@ -124,7 +125,7 @@ def _benefit(task: Task, question: str, measured: ThresholdMetrics, prevalence: 
 
 
 def _decision_curve(task: Task, data: str, question: str, measured: ThresholdMetrics, prevalence: float) -> None:
-    table = benefit_frame(resources.threshold_rates(question), prevalence)
+    table = benefit_frame(measurements.threshold_rates(question), prevalence)
     figure = decision_curve(table, wording.question_noun(task, question, True), measured.threshold)
     title, note = decision_wording.CURVE_TITLE, task.worded(decision_wording.CURVE_NOTE)
     chart(title, data, figure, "decision_chart", note=note)

@@ -7,7 +7,7 @@ import streamlit as st
 from dashboard.evaluation import curves as figures
 from dashboard.evaluation import decision_state, wording
 from dashboard.evaluation.metric_tables import WIDE_CARD
-from dashboard.shell import resources
+from dashboard.resources import measurements, models
 from dashboard.shell.widgets import card_grid, chart
 from model.evaluation.results import MACRO
 
@@ -15,7 +15,7 @@ from model.evaluation.results import MACRO
 @st.fragment
 def curves() -> None:
     """ROC and precision-recall curves of the classes that are chosen; a fragment, so that a choice reruns no more."""
-    evaluation, task = resources.evaluation(), resources.artifact().task
+    evaluation, task = measurements.evaluation(), models.artifact().task
     data = wording.test_data(task, evaluation.images, evaluation.lesions)
     questions = [question.key for question in task.questions]
     shown = st.pills(
@@ -33,10 +33,10 @@ def curves() -> None:
     question, measured = decision_state.chosen()
     with card_grid(WIDE_CARD, columns=2) as grid:
         with grid.cell():
-            figure = figures.roc(task, resources.test_roc_curves(), shown, points, question, measured)
+            figure = figures.roc(task, measurements.test_roc_curves(), shown, points, question, measured)
             chart(wording.ROC_TITLE, data, figure, "roc_chart", note=task.worded(wording.ROC_NOTE))
         with grid.cell():
-            of_precision = resources.test_precision_recall_curves()
+            of_precision = measurements.test_precision_recall_curves()
             figure = figures.precision_recall(task, of_precision, shown, points, question, measured)
             note = task.worded(wording.PRECISION_RECALL_NOTE)
             chart(wording.PRECISION_RECALL_TITLE, data, figure, "precision_recall_chart", note=note)

@@ -12,7 +12,7 @@ from dashboard.evaluation.images.gallery import Point, clicks, gallery
 from dashboard.evaluation.images.groups import confusion_groups, confusion_key, image_key, p_reference
 from dashboard.evaluation.metric_tables import WIDE_CARD, quiet
 from dashboard.evaluation.tables import confusion_frame
-from dashboard.shell import resources
+from dashboard.resources import measurements, models
 from dashboard.shell.glossary import standout_meaning
 from dashboard.shell.widgets import card_grid, chart, chart_heading, csv_download
 from data.tasks.task import Task
@@ -26,14 +26,14 @@ def errors() -> None:
     """The confusion matrix, every image as a point, and the images of what is clicked; a fragment, so that no more is
     drawn again.
     """
-    evaluation, task = resources.evaluation(), resources.artifact().task
+    evaluation, task = measurements.evaluation(), models.artifact().task
     data = wording.test_data(task, evaluation.images, evaluation.lesions)
     with card_grid(WIDE_CARD, columns=2) as grid:
         with grid.cell():
             _confusion(task, data, evaluation)
         with grid.cell():
             _scatter(task, data)
-    gallery(PLACE, confusion_groups(resources.cohort()))
+    gallery(PLACE, confusion_groups(measurements.cohort()))
 
 
 def _confusion(task: Task, data: str, evaluation: Evaluation) -> None:
@@ -49,7 +49,7 @@ def _confusion(task: Task, data: str, evaluation: Evaluation) -> None:
         persist_state="session",
     )
     figure = evaluation_charts.confusion_matrix(task, evaluation.confusion, shows_counts=mode == "counts")
-    standout = standout_meaning(task, resources.artifact().calibration.population)
+    standout = standout_meaning(task, models.artifact().calibration.population)
     note = f"{task.worded(wording.CONFUSION_NOTE)} {standout} {image_wording.CONFUSION_HINT}"
     clicked = clicks(PLACE, cell_of)
     chart(wording.CONFUSION_TITLE, data, figure, note=note, has_heading=False, **clicked)
@@ -60,12 +60,12 @@ def _confusion(task: Task, data: str, evaluation: Evaluation) -> None:
 
 def cell_of(point: Point) -> str:
     """Key of the images of a cell; its points follow each other row by row."""
-    task = resources.artifact().task
+    task = models.artifact().task
     return confusion_key(task, *divmod(point["point_index"], len(task.codes)))
 
 
 def _scatter(task: Task, data: str) -> None:
-    cohort = resources.cohort()
+    cohort = measurements.cohort()
     figure = evaluation_charts.answers(task, cohort, p_reference(cohort))
     title, note = task.worded(image_wording.SCATTER_TITLE), task.worded(image_wording.SCATTER_NOTE)
     chart(title, data, figure, note=note, **clicks(PLACE, image_of, figure="scatter"))
@@ -73,6 +73,6 @@ def _scatter(task: Task, data: str) -> None:
 
 def image_of(point: Point) -> str:
     """Key of the image that is a point of the scatter: a trace a class, its images in the order of the cohort."""
-    cohort = resources.cohort()
+    cohort = measurements.cohort()
     positions = np.flatnonzero(cohort.dx_true == point["curve_number"])
     return image_key(str(cohort.image_ids[positions[point["point_index"]]]))

@@ -11,8 +11,9 @@ from dashboard.answer.cohort import dropped
 from dashboard.evaluation import cohort, decision_state, decisions, discrimination, errors, widgets
 from dashboard.evaluation.comparison import section as comparison
 from dashboard.evaluation.studies import camera, elsewhere, heatmaps, trust
-from dashboard.evaluation.trained import costs, models
-from dashboard.shell import resources
+from dashboard.evaluation.trained import costs
+from dashboard.evaluation.trained import models as model_table
+from dashboard.resources import models
 from dashboard.shell.widgets import explained_errors
 
 PARAMETER = "section"
@@ -72,7 +73,7 @@ SECTIONS: tuple[Section, ...] = (
         "heatmaps", "Heatmaps", "What are heatmaps and similar cases worth?", (heatmaps.heatmaps, trust.similar_cases)
     ),
     Section("training", "Training", "How did the networks learn?", (widgets.training, costs.section)),
-    Section("compare", "Compare", "How does it stand beside other models?", (comparison.section, models.section)),
+    Section("compare", "Compare", "How does it stand beside other models?", (comparison.section, model_table.section)),
 )  # fmt: skip
 
 
@@ -87,7 +88,7 @@ def navigation() -> None:
     st.session_state[_TABS] = asked.title
     tabs = st.tabs([one.title for one in offered], key=_TABS, on_change=_note_in_address)
     with tabs[offered.index(asked)], explained_errors():
-        st.markdown(f"**{resources.artifact().task.worded(asked.question)}**")
+        st.markdown(f"**{models.artifact().task.worded(asked.question)}**")
         for draw in asked.parts:
             cohort.say_if_stored(draw)
             draw()

@@ -12,7 +12,8 @@ import streamlit as st
 from dashboard.evaluation import charts as evaluation_charts
 from dashboard.evaluation import wording
 from dashboard.evaluation.tables import headlines, per_class_frame, published, summary_frame
-from dashboard.shell import metrics, resources
+from dashboard.resources import measurements, models, trained
+from dashboard.shell import metrics
 from dashboard.shell.glossary import metric_of
 from dashboard.shell.metrics import Metric
 from dashboard.shell.widgets import Html, card_grid, chart, chart_heading, class_key, csv_download, html_table
@@ -25,7 +26,7 @@ TRAINING_MEASURES = ("loss", "accuracy", "auc")
 
 def header() -> None:
     """Which model, measured on what."""
-    evaluation, artifact = resources.evaluation(), resources.artifact()
+    evaluation, artifact = measurements.evaluation(), models.artifact()
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.title(wording.EVALUATION_TITLE, width="content")
         csv_download(summary_frame(artifact.task, evaluation), "evaluation_summary.csv", key="summary_csv")
@@ -36,12 +37,12 @@ def header() -> None:
 
 def colours() -> None:
     """What the colours of the classes are, for sections whose charts have them."""
-    class_key(resources.artifact().task)
+    class_key(models.artifact().task)
 
 
 def summary() -> None:
     """The headline metrics with interval, n and explanation; accuracy in a quieter tone."""
-    evaluation, task = resources.evaluation(), resources.artifact().task
+    evaluation, task = measurements.evaluation(), models.artifact().task
     shown = list(headlines(task, vars(evaluation)))
     # More than seven stand in two rows, so that their names have room.
     columns, width = (len(shown), 155) if len(shown) < 8 else (-(-len(shown) // 2), 200)
@@ -59,7 +60,7 @@ def _metric(explanation: Metric, estimate: Estimate, evaluation: Evaluation) -> 
 
 def per_class() -> None:
     """One row a class: every rate with its interval."""
-    evaluation, task = resources.evaluation(), resources.artifact().task
+    evaluation, task = measurements.evaluation(), models.artifact().task
     st.header(task.worded(wording.PER_CLASS_HEADING))
     title = task.worded(wording.PER_CLASS_TITLE)
     chart_heading(title, wording.test_data(task, evaluation.images, evaluation.lesions))
@@ -92,7 +93,7 @@ def _with_interval(row: dict[Hashable, Any], rate: str, metric: Metric) -> Html:
 
 def training() -> None:
     """Loss, accuracy and AUC by epoch, one line a network."""
-    history, task = resources.history(), resources.artifact().task
+    history, task = trained.history(), models.artifact().task
     data = wording.training_data(task, history)
     with card_grid(320) as grid:
         for measure in TRAINING_MEASURES:

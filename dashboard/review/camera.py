@@ -7,9 +7,9 @@ from typing import Any
 
 import streamlit as st
 
+from dashboard.resources import models
 from dashboard.review import wording
 from dashboard.settings import ROOT
-from dashboard.shell import resources
 
 PHOTO_FILE = ROOT / "dashboard" / "assets" / "photo.js"
 # The network averages what it sees; a reader who zooms sees more. Twice the network's width and height is what a
@@ -59,7 +59,7 @@ def photo_button(uploader: str, images: int) -> None:
 
 def small_picture(height: int, width: int) -> str | None:
     """A remark on an image of fewer pixels than are wanted, whichever way it was held; None where it has enough."""
-    artifact = resources.artifact()
+    artifact = models.artifact()
     wanted = (TIMES_INPUT * artifact.width, TIMES_INPUT * artifact.height)
     if max(width, height) >= max(wanted) and min(width, height) >= min(wanted):
         return None

@@ -12,6 +12,7 @@ import streamlit as st
 from dashboard.access import task_choice
 from dashboard.answer.diagnosis import knows_only
 from dashboard.answer.fields import Form, choice_field, decision_fields, dx_field, is_named
+from dashboard.resources import models, stores
 from dashboard.review import decision_wording as wording
 from dashboard.review import evidence as evidence_widgets
 from dashboard.review import facts as facts_widgets
@@ -22,7 +23,7 @@ from dashboard.review.patient import lesion_fields, look_for_saved, may_save, pa
 from dashboard.review.state import Upload
 from dashboard.review.wording import DECISION_ANCHOR
 from dashboard.settings import ROOT
-from dashboard.shell import errors, identity, resources
+from dashboard.shell import errors, identity
 from dashboard.shell.formats import escape
 from data.cases.case import CERTAINTIES, Case, CaseDraft, Decision, Read
 from data.cases.log import CaseNotFound
@@ -61,7 +62,7 @@ def decision(upload: Upload, analysis: Analysis) -> None:
         st.info(wording.SAMPLE_NOT_SAVED, icon=":material/science:")
         return
     progress = state.progress(upload.case_id)
-    st.markdown(wording.own_read(progress.own_read, resources.artifact().task))
+    st.markdown(wording.own_read(progress.own_read, models.artifact().task))
     if progress.saved is None:
         saved_before(upload.case_id, analysis.image_sha256)
         _form(upload, upload.case_id, analysis, progress.own_read)
@@ -88,8 +89,8 @@ def _form(upload: Upload, case_id: UUID, analysis: Analysis, own_read: Read | No
     if is_wanted and decided is not None:
         if look_for_saved(case_id, analysis.image_sha256):
             st.rerun()  # somebody has saved the same image meanwhile: it is told first
-        point = evidence_widgets.chosen_operating_point(resources.analyzer().artifact)
-        result = result_of(analysis, resources.analyzer().artifact, point)
+        point = evidence_widgets.chosen_operating_point(models.analyzer().artifact)
+        result = result_of(analysis, models.analyzer().artifact, point)
         draft = CaseDraft(case_id, upload.name, patient, lesion, result, own_read, decided, analysis.image_sha256)
         _save(draft, analysis, upload.content, goes_on)
 
@@ -143,7 +144,7 @@ def _decided(
 
 def _save(draft: CaseDraft, analysis: Analysis, content: bytes, goes_on: bool) -> None:
     try:
-        case = resources.case_log().save(draft, image_to_store(analysis, content), identity.actor())
+        case = stores.case_log().save(draft, image_to_store(analysis, content), identity.actor())
     except errors.SAVING as error:
         _failed("The case was not saved", error)
         st.caption(wording.KEPT)
@@ -171,7 +172,7 @@ def refused(upload: Upload, analysis: Analysis) -> None:
         upload: the image.
         analysis: of it, without an answer.
     """
-    task = resources.artifact().task
+    task = models.artifact().task
     with st.container(key=focus.REFUSED):
         image, reason = st.columns([1, 2], gap="medium")
     image.image(analysis.image, width="stretch", alt=review_wording.REFUSED_ALT)
@@ -179,7 +180,7 @@ def refused(upload: Upload, analysis: Analysis) -> None:
         st.warning(
             f"**{escape(upload.name)}**  \n{review_wording.refusal(task, analysis.quality)}", icon=":material/block:"
         )
-        st.caption(review_wording.distance(analysis.quality.ood_score, resources.artifact().quality.max_ood_score))
+        st.caption(review_wording.distance(analysis.quality.ood_score, models.artifact().quality.max_ood_score))
         other_task_hint(upload)
         if upload.case_id is None:
             st.caption(task.worded(review_wording.REFUSED_SAMPLE))
@@ -211,7 +212,7 @@ def _form_without_answer(upload: Upload, case_id: UUID, analysis: Analysis, task
     if is_wanted and read is not None:
         if look_for_saved(case_id, analysis.image_sha256):
             st.rerun()
-        refusal = refusal_of(analysis, resources.artifact())
+        refusal = refusal_of(analysis, models.artifact())
         decided = Decision(read.dx, read.plan, other=read.other)
         draft = CaseDraft(case_id, upload.name, patient, lesion, refusal, read, decided, analysis.image_sha256)
         _save(draft, analysis, upload.content, goes_on)
@@ -222,7 +223,7 @@ def _read(case_id: UUID, task: Task) -> Read | None:
     form = Form(lambda field: f"read_{case_id}_{field}", is_live=True)
     dx, other = dx_field(form, task.words.label.capitalize(), task, None, "")
     certainty = choice_field(form, "certainty", wording.CERTAINTY_LABEL, CERTAINTIES, None)
-    plan = choice_field(form, "plan", "Plan", resources.task().plans, None)
+    plan = choice_field(form, "plan", "Plan", models.task().plans, None)
     picked = {task.words.label: is_named(dx, other), "certainty": certainty, "plan": plan}
     missing = [name for name, value in picked.items() if not value]
     if missing:
@@ -261,7 +262,7 @@ def _change(case: Case) -> None:
     if not st.button(wording.CHANGE_DECISION, key="review_change_decision") or decided is None:
         return
     try:
-        changed = resources.case_log().decide(case.case_id, decided, identity.actor())
+        changed = stores.case_log().decide(case.case_id, decided, identity.actor())
     except errors.SAVING as error:
         _failed("The decision was not changed", error)
         if isinstance(error, CaseNotFound):

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dashboard.answer import wording as answer_wording
+from dashboard.resources import answers, dataset, models
 from dashboard.review import evidence_wording as wording
 from dashboard.review import state
 from dashboard.review import wording as review_wording
-from dashboard.shell import resources
 from dashboard.shell.glossary import metric_of
 from dashboard.shell.widgets import explained_errors, html_table
 from data.tasks.task import Task
@@ -182,7 +182,7 @@ def _stability(analysis: Analysis, dx: str) -> None:
         place.empty()
         st.session_state[is_asked] = True
     with explained_errors(), st.spinner(wording.COMPUTING_STABILITY):
-        correlation = resources.stability(analysis.image_sha256, dx, analysis)
+        correlation = answers.stability(analysis.image_sha256, dx, analysis)
         st.metric(wording.STABILITY_LABEL, wording.stability_value(correlation), help=wording.stability_help(task))
         st.caption(wording.stability_meaning(task, correlation))
 
@@ -264,7 +264,7 @@ def contrast_legend_html(task: Task, dx: str, other: str) -> str:
 def similar_cases(analysis: Analysis) -> None:
     """What the nearest training lesions say of this answer; the lesions themselves are drawn when they are opened."""
     prediction = analysis.answered.prediction
-    analyzer = resources.analyzer()
+    analyzer = models.analyzer()
     nearest, *others = analyzer.similar_cases(analysis.output, SIMILAR_CASES + 1)
     is_seen = nearest.distance < SAME_IMAGE_DISTANCE
     neighbours = others if is_seen else [nearest, *others][:SIMILAR_CASES]
@@ -283,7 +283,7 @@ def similar_cases(analysis: Analysis) -> None:
 
 
 def _similar_cases(task: Task, neighbours: Sequence[Neighbour]) -> None:
-    thumbnails = [resources.thumbnail(neighbour.image_id) for neighbour in neighbours]
+    thumbnails = [dataset.thumbnail(neighbour.image_id) for neighbour in neighbours]
     with st.grid(SIMILAR_CASES, min_column_width=SIMILAR_CARD_WIDTH, gap="small") as grid:
         for neighbour, thumbnail in zip(neighbours, thumbnails, strict=True):
             with grid.cell():
@@ -317,7 +317,7 @@ def stress_panel(analysis: Analysis) -> None:
     """Ask again about changed copies of the image when the user wants it; flips count at the chosen threshold."""
     prediction = analysis.answered.prediction
     facts, task = prediction.facts, prediction.task
-    threshold = chosen_operating_point(resources.analyzer().artifact).threshold
+    threshold = chosen_operating_point(models.analyzer().artifact).threshold
     meaning = wording.STRESS_HELP if task.artefacts else wording.STRESS_HELP_LIGHT
     st.markdown(f"## {wording.STRESS_HEADING}", help=meaning)
     stressed: _Stressed | None = st.session_state.get(_STRESSED)
@@ -344,7 +344,7 @@ def stress_panel(analysis: Analysis) -> None:
 
 def _stressed(analysis: Analysis, threshold: float, facts: PatientFacts) -> _Stressed:
     """Runs the test behind a progress bar."""
-    analyzer, image = resources.analyzer(), _small(analysis.image, STRESS_SIDE)
+    analyzer, image = models.analyzer(), _small(analysis.image, STRESS_SIDE)
     task, done = analyzer.artifact.task, 0
     progress = st.progress(0.0, wording.stress_progress(0, task))
 

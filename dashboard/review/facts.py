@@ -8,10 +8,10 @@ from uuid import UUID
 import streamlit as st
 
 from dashboard.answer.patient import site_name
+from dashboard.resources import models
 from dashboard.review import facts_wording as wording
 from dashboard.review import state
 from dashboard.review.state import Upload
-from dashboard.shell import resources
 from data.cases.case import SITES
 from data.tasks.task import SITE
 from model.analysis.analyzer import Analysis
@@ -48,7 +48,7 @@ def state_site(case_id: UUID, site: str) -> None:
 
 def informed(upload: Upload, analysis: Analysis) -> Analysis:
     """The analysis with what was stated taken into account."""
-    return resources.analyzer().with_facts(analysis, stated(upload))
+    return models.analyzer().with_facts(analysis, stated(upload))
 
 
 def facts_popover(upload: Upload, *, is_saved: bool = False, is_answered: bool = True) -> None:
@@ -60,9 +60,9 @@ def facts_popover(upload: Upload, *, is_saved: bool = False, is_answered: bool =
         is_answered: whether there is an answer that they can move.
     """
     owner, facts = _owner(upload), stated(upload)  # first: it sets what the fields start with
-    task = resources.artifact().task
+    task = models.artifact().task
     with st.popover(wording.heading(task), icon=":material/person:", width="stretch", key=_key(owner, "facts")):
-        st.caption(wording.intro(resources.artifact().manifest.get("clinical")) if is_answered else wording.KEPT)
+        st.caption(wording.intro(models.artifact().manifest.get("clinical")) if is_answered else wording.KEPT)
         st.number_input(
             "Age, years", 0, MAX_AGE, value=None, key=_key(owner, "age"), disabled=is_saved, persist_state="session"
         )
@@ -79,7 +79,7 @@ def facts_popover(upload: Upload, *, is_saved: bool = False, is_answered: bool =
             )
         if is_saved:
             st.caption(wording.SAVED)
-    st.caption(wording.used(facts, is_of_use=is_answered and resources.artifact().clinical != NO_TERMS))
+    st.caption(wording.used(facts, is_of_use=is_answered and models.artifact().clinical != NO_TERMS))
 
 
 def _owner(upload: Upload) -> UUID | str:

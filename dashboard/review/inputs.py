@@ -9,9 +9,10 @@ import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from dashboard.access import redraw, task_choice
+from dashboard.resources import answers, dataset, models, samples
 from dashboard.review import camera, state, wording
 from dashboard.review.state import Progress, Upload
-from dashboard.shell import keyboard, resources
+from dashboard.shell import keyboard
 from data.tasks.known import TASKS
 from data.tasks.task import Task
 from model.images.decoding import IMAGE_SUFFIXES
@@ -33,7 +34,7 @@ def intended_use() -> bool:
         return True
     with st.container(border=True, width=720, key="review_intended_use"):
         st.header(wording.INTENDED_USE_HEADING)
-        st.markdown(resources.artifact().description.model_card.intended_use)
+        st.markdown(models.artifact().description.model_card.intended_use)
         st.markdown(wording.INTENDED_USE_KEPT)
         st.button(wording.INTENDED_USE_BUTTON, type="primary", on_click=state.accept_intended_use)
     return False
@@ -44,15 +45,15 @@ def intended_use() -> bool:
 
 def open_asked_image() -> None:
     """Open the image of the dataset that the address names, once."""
-    image_id = st.query_params.get(resources.IMAGE_PARAMETER)
+    image_id = st.query_params.get(dataset.IMAGE_PARAMETER)
     if image_id is None:
         return
-    content = resources.dataset_image(image_id)
+    content = dataset.dataset_image(image_id)
     if content is None:
         st.info(wording.NO_SUCH_IMAGE, icon=":material/link_off:")
     else:
         state.open_image(f"{image_id}.jpg", content)
-    del st.query_params[resources.IMAGE_PARAMETER]
+    del st.query_params[dataset.IMAGE_PARAMETER]
 
 
 def image_inputs() -> None:
@@ -63,7 +64,7 @@ def image_inputs() -> None:
         _photo_button()
         with st.container(key=UPLOADER):
             files = st.file_uploader(
-                resources.artifact().task.worded(wording.UPLOADER),
+                models.artifact().task.worded(wording.UPLOADER),
                 type=[suffix.removeprefix(".") for suffix in IMAGE_SUFFIXES],
                 accept_multiple_files=True,
                 max_upload_size=MAX_BYTES // 2**20,
@@ -86,7 +87,7 @@ def _take_changed() -> None:
 
 
 def _of_task(key: str) -> str:
-    return key.format(resources.task().key)
+    return key.format(models.task().key)
 
 
 def _take(files: Sequence[UploadedFile]) -> None:
@@ -128,7 +129,7 @@ def _queued() -> None:
 def _say_of_other_tasks() -> None:
     """Which images wait until their task is chosen again: nothing is lost, and nobody should think so."""
     for key, task in TASKS.items():
-        images = [upload for upload in state.all_uploads() if upload.task == key != resources.task().key]
+        images = [upload for upload in state.all_uploads() if upload.task == key != models.task().key]
         if images:
             st.caption(wording.of_other_task(task, len(images), sum(map(state.has_unsaved_work, images))))
 
@@ -155,7 +156,7 @@ def _ask_to_close(images: list[Upload]) -> None:
 
 
 def _camera() -> list[UploadedFile]:
-    worded = resources.artifact().task.worded
+    worded = models.artifact().task.worded
     attached = worded("For a phone with a {instrument} attached")
     if not st.toggle("Use the camera", key="review_uses_camera", help=attached):
         return []
@@ -169,15 +170,15 @@ def _read(file: UploadedFile) -> tuple[str, bytes]:
 
 
 def _sample_buttons() -> None:
-    task, samples = resources.artifact().task, resources.samples()
-    if samples.empty:
+    task, drawn = models.artifact().task, samples.of_task()
+    if drawn.empty:
         return
     st.markdown("Or open a synthetic sample", help=wording.SAMPLES_NOTE)
     with st.container(horizontal=True, gap="small"):
-        for sample in samples.itertuples():
+        for sample in drawn.itertuples():
             with st.container(width=80, gap="xxsmall"):
                 st.image(
-                    resources.sample_thumbnail(sample.file),
+                    samples.thumbnail(sample.file),
                     width="stretch",
                     alt=f"Synthetic sample: {sample.description}",
                 )
@@ -194,7 +195,7 @@ def _sample_buttons() -> None:
 
 def empty_state() -> None:
     """What to do first."""
-    st.markdown(resources.artifact().task.worded(wording.EMPTY))
+    st.markdown(models.artifact().task.worded(wording.EMPTY))
 
 
 # --- Another task ----------------------------------------------------------------------------------------------------
@@ -202,7 +203,7 @@ def empty_state() -> None:
 
 def other_task_hint(upload: Upload) -> None:
     """That an image which this model refused is one for another task, where a model of that task answers it."""
-    artifact = resources.artifact_that_answers(upload.content, upload.content_sha256)
+    artifact = answers.artifact_that_answers(upload.content, upload.content_sha256)
     if artifact is None:
         return
     st.info(wording.of_another_task(artifact), icon=":material/swap_horiz:")

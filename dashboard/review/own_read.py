@@ -14,6 +14,7 @@ from dashboard.answer.diagnosis import choice_name, choices, knows_only
 from dashboard.answer.fields import Form, is_named, other_field
 from dashboard.answer.patient import choice
 from dashboard.answer.viewer import image_viewer
+from dashboard.resources import models, stores
 from dashboard.review import decision_wording as wording
 from dashboard.review import facts as facts_widgets
 from dashboard.review import focus, state
@@ -21,7 +22,7 @@ from dashboard.review import widgets as review_widgets
 from dashboard.review.patient import saved_before
 from dashboard.review.state import Upload
 from dashboard.settings import settings
-from dashboard.shell import errors, identity, keyboard, resources
+from dashboard.shell import errors, identity, keyboard
 from data.cases.case import CERTAINTIES, Actor, Read
 from data.cases.log import CaseLog
 from data.tasks.task import OTHER
@@ -50,7 +51,7 @@ def own_read(upload: Upload, analysis: Analysis) -> None:
     with picture:
         review_widgets.image_caption(upload, analysis)
         with st.container(key=focus.IMAGE):
-            image_viewer(analysis, resources.artifact().task, key="review_own_read_viewer")
+            image_viewer(analysis, models.artifact().task, key="review_own_read_viewer")
         review_widgets.image_warnings(analysis)
     with form:
         facts_widgets.facts_popover(upload)
@@ -65,7 +66,7 @@ def _form(case_id: UUID, content_sha256: str) -> None:
     st.caption(wording.OWN_READ_INTRO)
     if is_informed:
         st.info(wording.SEEN_BEFORE, icon=":material/visibility:")
-    task = resources.artifact().task
+    task = models.artifact().task
     form = Form(lambda field: _key(case_id, field), is_live=True)
     dx = st.radio(
         task.words.label.capitalize(),
@@ -79,7 +80,7 @@ def _form(case_id: UUID, content_sha256: str) -> None:
     other = other_field(form, dx)
     st.caption(knows_only(task))
     certainty = _choice(wording.CERTAINTY_LABEL, CERTAINTIES, form.key("certainty"))
-    plan = _choice("Plan", resources.task().plans, form.key("plan"))
+    plan = _choice("Plan", models.task().plans, form.key("plan"))
     picked = {task.words.label: is_named(dx, other), "certainty": certainty, "plan": plan}
     missing = [name for name, value in picked.items() if not value]
     st.button(
@@ -151,7 +152,7 @@ def _show_answer(content_sha256: str) -> bool:
 def _answered(question: Callable[[CaseLog, str, Actor], bool], content_sha256: str) -> bool:
     """What the case log knows; nothing while it cannot be reached, since reviewing works without it."""
     try:
-        return question(resources.case_log(), content_sha256, identity.actor())
+        return question(stores.case_log(), content_sha256, identity.actor())
     except errors.SAVING as error:
         _log.warning("shown answers are not known: %s", type(error).__name__)
         return False

@@ -12,12 +12,13 @@ import streamlit as st
 
 from dashboard.access import task_choice
 from dashboard.answer.fields import Form, reference_field, sex_field, side_field, text_field
+from dashboard.resources import models, stores
 from dashboard.review import decision_wording as wording
 from dashboard.review import facts as facts_widgets
 from dashboard.review import facts_wording, state
 from dashboard.review.state import Upload
 from dashboard.settings import ROOT
-from dashboard.shell import errors, identity, resources
+from dashboard.shell import errors, identity
 from data.cases.case import Lesion, Patient
 from data.cases.queries import CaseQuery, CaseSummary
 from model.inference.clinical import UNKNOWN
@@ -52,19 +53,19 @@ def patient_fields(upload: Upload, case_id: UUID) -> Patient:
         st.session_state[sex_key] = "unknown" if said is None else said.sex
     sex = sex_field(form)
     facts = facts_widgets.stated(upload)
-    st.caption(facts_wording.kept(facts, resources.artifact().task))
+    st.caption(facts_wording.kept(facts, models.artifact().task))
     return Patient(reference, facts.age, sex)
 
 
 def lesion_fields(upload: Upload, case_id: UUID) -> Lesion:
     """Which lesion, its side, and a note; the body site stands beside the answer, which it moves."""
-    st.markdown(f"**{resources.artifact().task.words.subject.capitalize()}**")
+    st.markdown(f"**{models.artifact().task.words.subject.capitalize()}**")
     earlier = state.progress(case_id).saved_before
     lesion_id = earlier[0].lesion_id if earlier else _lesion_id(case_id)
     # Not as its default: an earlier case of the same lesion may set it.
     st.session_state.setdefault(_key(case_id, "side"), "unknown")
     form = _form(case_id)
-    side = side_field(form, resources.artifact().task)
+    side = side_field(form, models.artifact().task)
     note = text_field(form, "note", "Note", "", help_text=wording.NOTE_HELP)
     return Lesion(lesion_id, facts_widgets.stated(upload).site, side, note)
 
@@ -133,9 +134,9 @@ def saved_before(case_id: UUID, content_sha256: str) -> None:
 def look_for_saved(case_id: UUID, content_sha256: str) -> bool:
     """Look up cases of the same file; whether there are others than were known. None while the log is away."""
     known = state.progress(case_id).saved_before or ()
-    query = CaseQuery(content_sha256=content_sha256, task=resources.artifact().task.key, limit=MAX_EARLIER)
+    query = CaseQuery(content_sha256=content_sha256, task=models.artifact().task.key, limit=MAX_EARLIER)
     try:
-        found = tuple(resources.case_log().find(query, identity.actor()))
+        found = tuple(stores.case_log().find(query, identity.actor()))
     except errors.SAVING as error:
         _log.warning("cases of the same file were not looked up: %s", type(error).__name__)
         found = known
@@ -147,7 +148,7 @@ def may_save(case_id: UUID) -> bool:
     """Whether the image is in no case yet, or the user wants another case of it."""
     if not state.progress(case_id).saved_before:
         return True
-    worded = resources.artifact().task.worded
+    worded = models.artifact().task.worded
     return st.checkbox(worded(wording.SAVE_AGAIN), key=f"again_{case_id}", help=worded(wording.SAVE_AGAIN_HELP))
 
 
@@ -164,7 +165,7 @@ def _lesion_id(case_id: UUID) -> UUID:
     if not earlier:
         st.caption(wording.NO_EARLIER)
         return case_id
-    worded = resources.artifact().task.worded
+    worded = models.artifact().task.worded
     return st.selectbox(
         worded(wording.EARLIER_LABEL),
         [case_id, *earlier],
@@ -188,8 +189,8 @@ def _look_up(case_id: UUID) -> None:
 
 def _earlier_cases(reference: str) -> dict[UUID, CaseSummary] | str:
     try:
-        query = CaseQuery(patient_reference=reference, task=resources.artifact().task.key, limit=MAX_EARLIER)
-        found = resources.case_log().find(query, identity.actor())
+        query = CaseQuery(patient_reference=reference, task=models.artifact().task.key, limit=MAX_EARLIER)
+        found = stores.case_log().find(query, identity.actor())
     except errors.SAVING as error:
         _log.warning("earlier cases were not looked up: %s", type(error).__name__)
         return errors.failure_message("Earlier cases were not looked up", error)

@@ -12,9 +12,9 @@ from PIL import Image
 
 from dashboard.answer.diagnosis import listed_diagnosis
 from dashboard.answer.image_table import Cell, Column, ImageRow, image_table, thumbnail_of
+from dashboard.resources import models
 from dashboard.review import evidence, facts, state, wording
 from dashboard.review.state import Progress, Upload
-from dashboard.shell import resources
 from dashboard.shell.formats import percent, plain_cell
 from dashboard.shell.widgets import csv_download
 from data.tasks.task import Task
@@ -79,7 +79,7 @@ def _table(uploads: list[Upload]) -> None:
     if event.opened is not None:
         state.go_to(int(event.opened))
         st.rerun()
-    table = pd.DataFrame([entry.row for entry in entries], columns=list(columns_of(resources.artifact().task)))
+    table = pd.DataFrame([entry.row for entry in entries], columns=list(columns_of(models.artifact().task)))
     csv_download(table.assign(image=table["image"].map(plain_cell)), CSV_NAME, key="review_csv")
 
 
@@ -105,7 +105,7 @@ def _entries(uploads: list[Upload]) -> list[QueueEntry]:
 
 
 def _entry(number: int, upload: Upload) -> QueueEntry:
-    task = resources.artifact().task
+    task = models.artifact().task
     entry = partial(QueueEntry, number, upload.name, _progress(upload))
     try:
         analysis = facts.informed(upload, state.analysis(upload))
@@ -116,7 +116,7 @@ def _entry(number: int, upload: Upload) -> QueueEntry:
 
 
 def _drawn(entry: QueueEntry) -> ImageRow:
-    task, prediction, read = resources.artifact().task, entry.prediction, entry.progress.own_read
+    task, prediction, read = models.artifact().task, entry.prediction, entry.progress.own_read
     thumbnail = None if entry.analysis is None else thumbnail_of(Image.fromarray(entry.analysis.image))
     answer = (
         (Cell(()), Cell((entry.problem,))) if prediction is None else (_likely(task, prediction), _flag(prediction))
@@ -135,7 +135,7 @@ def _likely(task: Task, prediction: Prediction) -> Cell:
 
 
 def _flag(prediction: Prediction) -> Cell:
-    point = evidence.chosen_operating_point(resources.artifact())
+    point = evidence.chosen_operating_point(models.artifact())
     is_flagged = prediction.p_positive >= point.threshold
     positive = prediction.task.question.positive.capitalize()
     return Cell((f"{positive} {percent(prediction.p_positive)}", wording.flag_name(is_flagged)), is_marked=is_flagged)

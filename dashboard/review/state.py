@@ -14,9 +14,10 @@ import streamlit as st
 
 from dashboard.access import tab
 from dashboard.doors import uploads as stored_uploads
+from dashboard.resources import answers, models, samples, stores
+from dashboard.resources.drafts import MOST_BYTES_EACH
 from dashboard.review import focus
-from dashboard.shell import identity, resources
-from dashboard.shell.drafts import MOST_BYTES_EACH
+from dashboard.shell import identity
 from data.cases.case import Case, Read
 from data.cases.queries import CaseSummary
 from data.tasks.known import DEFAULT_TASK
@@ -41,7 +42,7 @@ OPERATING_POINT = "review_operating_point"
 SHOWN = "review_shown"
 # What is held for a refresh besides the images and what was filled in of each.
 _OF_A_DRAFT = (
-    _IS_ACCEPTED, _SAMPLE, _POSITION, _PROGRESS, _SEEN_ANSWERS, OPERATING_POINT, resources.CHOSEN_MODEL
+    _IS_ACCEPTED, _SAMPLE, _POSITION, _PROGRESS, _SEEN_ANSWERS, OPERATING_POINT, models.CHOSEN_MODEL
 )  # fmt: skip
 # Maps computed on demand are a few hundred bytes each; a long session must not pile them up all the same.
 MAX_ON_DEMAND = 32
@@ -130,7 +131,7 @@ def choose_sample(file: str | None) -> None:
 
 def uploads() -> list[Upload]:
     """The user's own images of the task, kept while they look at a sample, at another page or at another task."""
-    key = resources.task().key
+    key = models.task().key
     return [upload for upload in all_uploads() if upload.task == key]
 
 
@@ -142,7 +143,7 @@ def all_uploads() -> list[Upload]:
 def opened() -> list[Upload]:
     """What is looked at: a sample that was opened, else the user's own images, as a queue."""
     sample = chosen_sample()
-    return uploads() if sample is None else [Upload(sample, resources.sample_content(sample))]
+    return uploads() if sample is None else [Upload(sample, samples.content(sample))]
 
 
 def open_image(name: str, content: bytes) -> None:
@@ -217,7 +218,7 @@ def _join(file_id: str, name: str, content: bytes) -> None:
             st.session_state[_WITHOUT_ROOM][file_id] = name
             return
         case_id = uuid4()
-        st.session_state[_UPLOADS] = [*held, Upload(name, content, case_id, resources.task().key)]
+        st.session_state[_UPLOADS] = [*held, Upload(name, content, case_id, models.task().key)]
     st.session_state[_CASE_IDS][file_id] = case_id
 
 
@@ -277,7 +278,7 @@ def go_to(position: int) -> None:
 
 def analysis(upload: Upload) -> Analysis:
     """What the model says of an image, computed once while the session looks at it; raises `ImageRejected`."""
-    return resources.analysis(upload.content, content_sha256=upload.content_sha256)
+    return answers.analysis(upload.content, content_sha256=upload.content_sha256)
 
 
 # --- Progress --------------------------------------------------------------------------------------------------------
@@ -341,7 +342,7 @@ def keep_draft() -> None:
     values |= {key: value for key, value in fields.items() if _is_plain(value)}
     values |= {_UPLOADS: images, _NOT_HELD: len(all_uploads()) - len(images)}
     size = sum(len(upload.content) for upload in images)
-    resources.drafts().keep(name, identity.actor(), {key: copy(value) for key, value in values.items()}, size)
+    stores.drafts().keep(name, identity.actor(), {key: copy(value) for key, value in values.items()}, size)
 
 
 def restore_draft() -> bool:
@@ -350,7 +351,7 @@ def restore_draft() -> bool:
     if name is None or st.session_state.get(_IS_RESTORED):
         return False
     st.session_state[_IS_RESTORED] = True
-    held = None if all_uploads() else resources.drafts().held(name, identity.actor())
+    held = None if all_uploads() else stores.drafts().held(name, identity.actor())
     for key, value in (held or {}).items():
         st.session_state[key] = copy(value)
     return held is not None

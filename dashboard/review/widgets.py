@@ -11,11 +11,11 @@ from dashboard.answer import heatmap_findings
 from dashboard.answer import wording as answer_wording
 from dashboard.answer.bars import class_bars_html, group_bars_html
 from dashboard.answer.viewer import heatmap_viewer
+from dashboard.resources import models
 from dashboard.review import camera, focus, inputs, state, wording
 from dashboard.review import evidence as evidence_widgets
 from dashboard.review import facts as facts_widgets
 from dashboard.review.state import Upload
-from dashboard.shell import resources
 from dashboard.shell.formats import escape as escape_markdown
 from model.analysis.analyzer import Analysis
 from model.explain.keras_worker import METHODS, WorkerFailed, is_installed
@@ -75,14 +75,14 @@ def further_evidence(analysis: Analysis) -> None:
 def image_caption(upload: Upload, analysis: Analysis, *links: str) -> None:
     """The name of an image, what the checks found usable, and where to go on (Markdown links)."""
     name = f"**Synthetic sample** {escape_markdown(upload.name)}" if upload.is_sample else escape_markdown(upload.name)
-    limit = resources.analyzer().artifact.quality.max_ood_score
+    limit = models.analyzer().artifact.quality.max_ood_score
     st.markdown(" · ".join([name, wording.usable(analysis.quality, limit), *links, wording.OPEN_ANOTHER]))
 
 
 def image_warnings(analysis: Analysis) -> None:
     """Amber remarks on an image that was not good enough, not seen as a whole, or may show text."""
     answer = analysis.answered
-    task, edge = answer.prediction.task, next(iter(resources.analyzer().artifact.edges), None)
+    task, edge = answer.prediction.task, next(iter(models.analyzer().artifact.edges), None)
     framing = answer.explanation.framing
     for remark in answer_wording.warnings(analysis.quality, framing, task, edge, analysis.remarks):
         st.warning(remark, icon=":material/warning:")
@@ -96,7 +96,7 @@ def image_warnings(analysis: Analysis) -> None:
 def _leading(analysis: Analysis) -> str:
     """The dx code whose heatmap is shown first."""
     prediction = analysis.answered.prediction
-    threshold = resources.analyzer().artifact.operating_points[0].threshold
+    threshold = models.analyzer().artifact.operating_points[0].threshold
     return answer_wording.leading_class(prediction, prediction.p_positive >= threshold)
 
 
@@ -107,7 +107,7 @@ def _picture(upload: Upload, analysis: Analysis, leading: str) -> None:
     image_warnings(analysis)
     rows, columns = analysis.answered.explanation.heatmaps.shape[1:]
     with st.expander("What a heatmap does not prove"):
-        artifact = resources.analyzer().artifact
+        artifact = models.analyzer().artifact
         st.markdown(answer_wording.heatmap_limits(artifact.task, rows, columns))
         if tests := heatmap_findings.found_in_full(artifact.task, artifact.manifest.get("heatmaps")):
             st.markdown(tests)
@@ -147,7 +147,7 @@ def _on_demand_form(analysis: Analysis) -> None:
         is_wanted = st.form_submit_button("Compute")
     if not is_wanted:
         return
-    worker = resources.keras_worker()
+    worker = models.keras_worker()
     with st.spinner(wording.computing(method, is_first=worker.pid is None), show_time=True):
         try:
             heatmap = worker.heatmap(method, analysis.network_input, task.index(dx))
@@ -162,7 +162,7 @@ def _on_demand_form(analysis: Analysis) -> None:
 def _answer(analysis: Analysis, verdict: DeltaGenerator) -> None:
     """A fragment: moving the threshold redraws the answer and nothing else; `verdict` is where it begins."""
     prediction = analysis.answered.prediction
-    artifact = resources.analyzer().artifact
+    artifact = models.analyzer().artifact
     with verdict:
         point = _operating_point(artifact)
         is_flagged = prediction.p_positive >= point.threshold
@@ -174,7 +174,7 @@ def _answer(analysis: Analysis, verdict: DeltaGenerator) -> None:
     evidence_widgets.other_prevalence(prediction, artifact, point)
     st.caption(
         f"Model {artifact.name} {artifact.version} · weights {artifact.weights_sha256[:12]} · "
-        f"{analysis.runtime_ms:.0f} ms · answered by {escape_markdown(resources.answering_runtime())}"
+        f"{analysis.runtime_ms:.0f} ms · answered by {escape_markdown(models.answering_runtime())}"
     )
 
 

@@ -1,1 +1,1 @@
-"""What every page stands on: caches, identity, words for errors and metrics, colours, common widgets."""
+"""What every page stands on: identity, words for errors and metrics, colours, common widgets."""

@@ -11,8 +11,8 @@ from typing import Any
 
 import streamlit as st
 
+from dashboard.resources import stores
 from dashboard.settings import SUBJECT, Settings, comparable, settings
-from dashboard.shell import resources
 from data.cases.case import LOCAL_ACTOR, Actor
 
 # Pages by role, the first one is where a role starts. The names are those of the files in `pages/`.
@@ -51,7 +51,7 @@ def actor() -> Actor:
 def signed_in_actor(claims: Mapping[str, Any]) -> Actor:
     """Who the claims of an id token speak of now, where nobody has ended this sign-in; raises like `actor_of`."""
     who = actor_of(claims, settings(), time.time())
-    if resources.ended_sign_ins().is_ended(sign_in_of(claims)):
+    if stores.ended_sign_ins().is_ended(sign_in_of(claims)):
         raise SignInExpired("expected a sign-in that holds, received one that was ended; sign in again")
     return who
 

@@ -11,8 +11,8 @@ from uuid import UUID
 import pandas as pd
 import streamlit as st
 
+from dashboard.resources import models, stores
 from dashboard.shell import charts as shell_charts
-from dashboard.shell import resources
 from dashboard.shell.formats import percent
 from dashboard.shell.glossary import metric_of
 from dashboard.shell.identity import actor
@@ -36,7 +36,7 @@ MAX_ZIP_CASES = 1000
 
 def present_task() -> Task:
     """The task of the model in use: cases of one task are measured at a time."""
-    return resources.artifact().task
+    return models.artifact().task
 
 
 def intro() -> None:
@@ -53,7 +53,7 @@ def load_cases() -> pd.DataFrame:
     task = present_task()
     with st.spinner(wording.LOADING):
         unreadable: list[UUID] = []
-        table = use_table(resources.case_log().cases(CaseQuery(task=task.key), actor(), unreadable), task)
+        table = use_table(stores.case_log().cases(CaseQuery(task=task.key), actor(), unreadable), task)
     if unreadable:
         st.error(wording.unreadable(len(unreadable)), icon=":material/error:")
     return table
@@ -169,7 +169,7 @@ def _against_biopsy(use: Use, task: Task, days: int | None) -> None:
             _rates_table(use.rates, task)
         with grid.cell():
             figure = charts.calibration(bins_frame(use.calibration), task)
-            note = wording.calibration_note(task, resources.artifact().calibration.population)
+            note = wording.calibration_note(task, models.artifact().calibration.population)
             chart(task.worded(wording.CALIBRATION_TITLE), data, figure, "use_calibration_chart", note=note)
         with grid.cell():
             chart_heading(wording.CALIBRATION_TABLE_TITLE, data)
@@ -224,7 +224,7 @@ def _calibration_tables(calibration: LiveCalibration, task: Task) -> None:
 
 def measured_drift(table: pd.DataFrame) -> tuple[Drift, ...]:
     """All windows of the model in use; a second for ten thousand cases, so not at every filter."""
-    return measure_drift(table, reference_of(resources.artifact().manifest, present_task()), datetime.now(UTC))
+    return measure_drift(table, reference_of(models.artifact().manifest, present_task()), datetime.now(UTC))
 
 
 def drift(table: pd.DataFrame, measured: Sequence[Drift], days: int | None) -> None:
@@ -235,7 +235,7 @@ def drift(table: pd.DataFrame, measured: Sequence[Drift], days: int | None) -> N
         measured: of `measured_drift`.
         days: the period that the figures show, None for all.
     """
-    artifact = resources.artifact()
+    artifact = models.artifact()
     reference = reference_of(artifact.manifest, present_task())
     task = reference.task
     st.header(wording.DRIFT_HEADING)
@@ -328,7 +328,7 @@ def labelled_export(table: pd.DataFrame, who: Actor) -> None:
         return
     st.download_button(
         wording.EXPORT_BUTTON,
-        data=partial(labelled_zip, resources.case_log(), who, task),
+        data=partial(labelled_zip, stores.case_log(), who, task),
         file_name=wording.EXPORT_FILE,
         mime="application/zip",
         key="use_labelled_zip",

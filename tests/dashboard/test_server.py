@@ -17,8 +17,8 @@ from starlette.middleware import Middleware
 from starlette.responses import Response
 from starlette.routing import Route
 
+from dashboard.resources import stores
 from dashboard.server import HEADERS, HEALTH_CHECK, RefuseStrangers, SecureResponses, _works, health, main
-from dashboard.shell import resources
 from data.cases.database import CaseLogUnavailable
 from data.cases.log import CaseLog
 from data.cases.orphans import TooManyOrphans
@@ -143,7 +143,7 @@ def test_unhealthy_soon_where_the_case_log_hangs(
     silent = SilentDatabase(postgres_socket)
     where = {"DATABASE_URL": silent.url(postgres_url), "MODEL_DIR": write_artifact(tmp_path / "model")}
     with case_log_of(tmp_path, monkeypatch, **where):
-        resources.case_log().record_sign_in(HEALTH_CHECK)
+        stores.case_log().record_sign_in(HEALTH_CHECK)
         silent.is_silent.set()
         answer = get("http://127.0.0.1/healthz")
         silent.is_silent.clear()

@@ -8,7 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from dashboard.evaluation.studies.trust_wording import STUDIES, not_measured, study_of
-from dashboard.shell import resources
+from dashboard.resources import models
 from dashboard.shell.formats import percent
 from data.tasks.skin import SKIN
 from tests.support.dashboard import EXPORTED_STUDIES, LATER_STUDIES, environment, run_page, shown_text, write_artifact
@@ -26,7 +26,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> AppTest:
 def test_card_comes_from_the_manifest() -> None:
     page = AppTest.from_file(str(ROOT / "pages" / "about.py"), default_timeout=30).run()
     assert not page.exception
-    manifest = resources.artifact().manifest
+    manifest = models.artifact().manifest
     text = shown_text(page)
     assert f"{manifest['metrics']['images']:,} images of {manifest['metrics']['lesions']:,} lesions" in text
     assert manifest["files"]["model.tflite"]["sha256"] in text

@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard.access import task_choice
 from dashboard.evaluation.studies import trust_wording
-from dashboard.shell import resources
+from dashboard.resources import models, samples
 from dashboard.shell.formats import RESEARCH_USE
 from data.datasets.ham10000 import METADATA_FILE
 from data.tasks.known import TASKS
@@ -204,7 +204,7 @@ def test_dataset_folder_of_the_task_s_codes_is_counted(monkeypatch: pytest.Monke
 
 
 def test_samples_are_those_of_the_task(toy_model: Path) -> None:
-    assert resources.samples().empty
+    assert samples.of_task().empty
 
 
 # --- Several models --------------------------------------------------------------------------------------------------
@@ -318,7 +318,7 @@ def test_weights_that_cannot_be_used_are_not_offered(monkeypatch: pytest.MonkeyP
     with environment(monkeypatch, MODEL_DIR=own):
         app = dashboard()
         assert choices(app) == {} and not app.exception
-        assert resources.artifacts() == (resources.artifact(),)
+        assert models.artifacts() == (models.artifact(),)
 
 
 def test_where_something_else_runs_the_network_there_is_no_choice(
@@ -327,7 +327,7 @@ def test_where_something_else_runs_the_network_there_is_no_choice(
     own = write_artifact(tmp_path / "b")
     write_artifact(tmp_path / "a", ["conformal"], TOY, "toy")
     with environment(monkeypatch, MODEL_DIR=own, CLASSIFIER="https://model.example"):
-        assert [artifact.folder for artifact in resources.artifacts()] == [own]
+        assert [artifact.folder for artifact in models.artifacts()] == [own]
 
 
 def test_where_the_model_of_the_settings_is_broken_no_other_takes_its_place(
@@ -341,7 +341,7 @@ def test_where_the_model_of_the_settings_is_broken_no_other_takes_its_place(
         app = dashboard(task="toy")
         assert choices(app) == {}
         assert "has changed since it was exported" in app.error[0].value
-        assert [task.key for task in resources.tasks()] == ["skin"]
+        assert [task.key for task in models.tasks()] == ["skin"]
 
 
 # --- Datasets --------------------------------------------------------------------------------------------------------

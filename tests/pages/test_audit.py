@@ -13,7 +13,7 @@ from uuid import UUID
 import pytest
 
 from dashboard.access.audit import audit_csv
-from dashboard.shell import resources
+from dashboard.resources import stores
 from data.cases.case import LOCAL_ACTOR, Actor
 from data.cases.database import CaseLogUnavailable
 from data.cases.log import CaseLog
@@ -26,7 +26,7 @@ CASE = UUID("00000000-0000-4000-8000-000000000001")
 @pytest.fixture
 def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[CaseLog]:
     with case_log_of(tmp_path, monkeypatch):
-        yield resources.case_log()
+        yield stores.case_log()
 
 
 def test_empty_trail_says_what_will_stand_there(log: CaseLog) -> None:

@@ -27,7 +27,8 @@ from dashboard.cases import opened as opened_case
 from dashboard.cases import worklist as cases_widgets
 from dashboard.cases.forms import NEW_LESION
 from dashboard.cases.worklist import EVERY
-from dashboard.shell import errors, resources, times
+from dashboard.resources import models, stores
+from dashboard.shell import errors, times
 from dashboard.shell.formats import escape, percent
 from data.cases.case import LOCAL_ACTOR, Actor, Biopsy, Case, Decision, Lesion, Patient, Read
 from data.cases.database import CaseLogReadOnly, CaseLogUnavailable
@@ -74,7 +75,7 @@ def case() -> Case:
 
 
 def made_up(seed: int, **changes: Any) -> Case:
-    return resources.case_log().save(replace(made_up_draft(seed), **changes), made_up_image(seed), LOCAL_ACTOR)
+    return stores.case_log().save(replace(made_up_draft(seed), **changes), made_up_image(seed), LOCAL_ACTOR)
 
 
 def open_page(case_id: UUID | str | None = None) -> AppTest:
@@ -131,12 +132,12 @@ def open_row(page: AppTest, case: Case) -> None:
 
 def actions() -> list[str]:
     """What the audit trail holds, oldest first."""
-    return [entry.action for entry in reversed(resources.case_log().audit_entries(LOCAL_ACTOR, 100))]
+    return [entry.action for entry in reversed(stores.case_log().audit_entries(LOCAL_ACTOR, 100))]
 
 
 def kept() -> Case:
     """The one case of the log, as it is there."""
-    (only,) = resources.case_log().cases(CaseQuery(), LOCAL_ACTOR)
+    (only,) = stores.case_log().cases(CaseQuery(), LOCAL_ACTOR)
     return only
 
 
@@ -150,7 +151,7 @@ def test_empty_log_says_what_to_do_first() -> None:
 
 
 def test_only_one_page_of_many_cases_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    fill(resources.case_log(), 120)
+    fill(stores.case_log(), 120)
     asked: list[CaseQuery] = []
     find = CaseLog.find
 
@@ -169,7 +170,7 @@ def test_only_one_page_of_many_cases_is_read(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_another_question_starts_at_its_first_page() -> None:
-    fill(resources.case_log(), 120)
+    fill(stores.case_log(), 120)
     page = open_page()
     page.pagination[0].set_value(3).run()
     choose(page, "Order by", "p_positive")
@@ -191,7 +192,7 @@ def three_cases() -> None:
         result=flagged,
         decision=Decision("mel", "excision"),
     )
-    resources.case_log().record_biopsy(anna.case_id, Biopsy("mel", date(2026, 1, 2)), LOCAL_ACTOR)
+    stores.case_log().record_biopsy(anna.case_id, Biopsy("mel", date(2026, 1, 2)), LOCAL_ACTOR)
     made_up(
         2,
         patient=Patient("Ben"),
@@ -272,7 +273,7 @@ def test_days_are_included_on_both_sides(three_cases: None) -> None:
 
 def kept_days() -> list[date]:
     """The days of the cases, oldest first: two of them where it has just struck midnight."""
-    return sorted(case.saved_at.date() for case in resources.case_log().find(CaseQuery(), LOCAL_ACTOR))
+    return sorted(case.saved_at.date() for case in stores.case_log().find(CaseQuery(), LOCAL_ACTOR))
 
 
 def test_search_that_finds_nothing_can_be_reset(three_cases: None) -> None:
@@ -297,8 +298,8 @@ def test_ticked_rows_are_what_is_exported(three_cases: None) -> None:
 
 
 def test_one_case_that_cannot_be_read_is_told_and_the_others_are_listed(three_cases: None) -> None:
-    broken, *_ = resources.case_log().cases(CaseQuery(), LOCAL_ACTOR)
-    with resources.case_log()._database.writing() as session:
+    broken, *_ = stores.case_log().cases(CaseQuery(), LOCAL_ACTOR)
+    with stores.case_log()._database.writing() as session:
         session.execute(text("UPDATE cases SET saved_at = 'yesterday' WHERE case_id = :id"), {"id": broken.case_id.hex})
     page = open_page()
     assert len(rows_of(page)) == 2 and not page.exception
@@ -316,7 +317,7 @@ def test_log_without_its_key_can_be_read_and_no_more(
         page = open_page(case.case_id)
         assert "growing" in shown(page)
         with pytest.raises(CaseLogReadOnly):
-            resources.case_log().delete(case.case_id, LOCAL_ACTOR)
+            stores.case_log().delete(case.case_id, LOCAL_ACTOR)
         assert actions() == before
     with case_log_of(tmp_path, monkeypatch):
         assert not AppTest.from_function(_banner, default_timeout=60).run().warning
@@ -384,11 +385,11 @@ def test_what_is_left_to_do_is_counted_and_one_press_away(three_cases: None) -> 
     flagged = made_up_result([0, 0.05, 0.05, 0, 0.6, 0.3, 0])
     dora = made_up(4, patient=Patient("Dora"), result=flagged, decision=Decision("nv", "no follow-up"))
     emil = made_up(5, patient=Patient("Emil"), result=flagged, decision=Decision("nv", "no follow-up"))
-    resources.case_log().record_biopsy(emil.case_id, Biopsy("nv", date(2026, 1, 2)), LOCAL_ACTOR)
+    stores.case_log().record_biopsy(emil.case_id, Biopsy("nv", date(2026, 1, 2)), LOCAL_ACTOR)
     fred = made_up(6, patient=Patient("Fred"), decision=Decision("nv", "follow-up"))
     gina = made_up(7, patient=Patient("Gina"), decision=Decision("nv", "follow-up"))
     seen_again = made_up(8, patient=Patient("Gina"), lesion=gina.lesion, decision=Decision("nv", "referral"))
-    with resources.case_log()._database.writing() as session:
+    with stores.case_log()._database.writing() as session:
         for case, days in ((fred, 92), (gina, 92), (seen_again, 1)):
             saved_at = case.saved_at - timedelta(days=days)
             session.execute(update(CaseRow).where(CaseRow.case_id == case.case_id).values(saved_at=saved_at))
@@ -513,7 +514,7 @@ def test_the_list_does_not_wait_for_its_pictures(monkeypatch: pytest.MonkeyPatch
 
 
 def test_only_the_page_shown_asks_for_images(fetched: list[UUID]) -> None:
-    fill(resources.case_log(), 30)
+    fill(stores.case_log(), 30)
     open_page()
     assert len(fetched) == 25
 
@@ -533,8 +534,8 @@ def test_pictures_are_of_the_readers_organisation_alone(case: Case, monkeypatch:
     open_page()
     stranger = Actor("eve", "elsewhere", "clinician")
     with pytest.raises(CaseNotFound):
-        resources.case_log().stored_image(case.case_id, stranger)
-    (summary,) = resources.case_log().find(CaseQuery(), LOCAL_ACTOR)
+        stores.case_log().stored_image(case.case_id, stranger)
+    (summary,) = stores.case_log().find(CaseQuery(), LOCAL_ACTOR)
     assert thumbnails.thumbnails([summary])
     monkeypatch.setattr(thumbnails, "actor", lambda: stranger)
     assert not thumbnails.thumbnails([summary])
@@ -542,12 +543,12 @@ def test_pictures_are_of_the_readers_organisation_alone(case: Case, monkeypatch:
 
 def test_a_deleted_case_leaves_no_picture(case: Case) -> None:
     open_page()
-    assert len(resources.small_pictures()) == 1
+    assert len(stores.small_pictures()) == 1
     page = open_page(case.case_id)
     press(page, "Delete")
     page.button(key="cases_delete").click()
     page.button(key="cases_delete_confirmed").click().run()
-    assert len(resources.small_pictures()) == 0
+    assert len(stores.small_pictures()) == 0
 
 
 # --- One case --------------------------------------------------------------------------------------------------------
@@ -568,7 +569,7 @@ def test_case_is_shown_as_it_was_saved(case: Case) -> None:
 
 
 def test_reopened_probabilities_are_the_saved_ones(case: Case) -> None:
-    reopened = opened_case.recorded_analysis(kept(), resources.case_log().image(kept(), LOCAL_ACTOR))
+    reopened = opened_case.recorded_analysis(kept(), stores.case_log().image(kept(), LOCAL_ACTOR))
     assert list(reopened.answered.prediction.probabilities) == pytest.approx(sample_result().probabilities, abs=1e-12)
 
 
@@ -594,7 +595,7 @@ def test_unknown_id_is_no_such_case(asked: str) -> None:
 
 def test_case_of_another_organisation_is_no_such_case() -> None:
     stranger = Actor("eve", "elsewhere", "clinician")
-    theirs = resources.case_log().save(made_up_draft(), made_up_image(), stranger)
+    theirs = stores.case_log().save(made_up_draft(), made_up_image(), stranger)
     page = open_page(theirs.case_id)
     assert errors.ERRORS[CaseNotFound].title in page.error[0].value
     assert theirs.patient.reference not in shown(page)
@@ -680,7 +681,7 @@ def test_case_of_another_model_is_marked_and_compared_on_demand() -> None:
     assert not page.exception
     now = sample_result()
     facts = PatientFacts(case.patient.age, case.lesion.site)
-    probabilities = resources.artifact().clinical.probabilities(np.array(now.probabilities), facts)
+    probabilities = models.artifact().clinical.probabilities(np.array(now.probabilities), facts)
     melanoma = float(probabilities[SKIN.codes.index("mel")])
     row = f'<th scope="row">Melanoma</th><td class="number">5 %</td><td class="number">{percent(melanoma)}</td>'
     assert row in shown(page) and f"{wording.points(0.05, melanoma)}</td>" in shown(page)
@@ -693,7 +694,7 @@ def test_case_of_another_model_is_marked_and_compared_on_demand() -> None:
 
 def made_up_eye(seed: int = 3, **changes: Any) -> Case:
     draft = replace(made_up_draft(seed, task=RETINA), patient=Patient("Eva"), **changes)
-    return resources.case_log().save(draft, made_up_image(seed), LOCAL_ACTOR)
+    return stores.case_log().save(draft, made_up_image(seed), LOCAL_ACTOR)
 
 
 def test_log_of_one_task_asks_for_none(three_cases: None) -> None:
@@ -724,11 +725,11 @@ def test_cases_of_all_tasks_name_theirs(three_cases: None) -> None:
 
 
 def test_list_follows_the_task_that_is_chosen_for_all_pages(three_cases: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(resources, "tasks", lambda: (SKIN, RETINA))
+    monkeypatch.setattr(models, "tasks", lambda: (SKIN, RETINA))
     page = open_page()
     assert listed(page) == ["Cem", "Ben", "Anna"]
     choose(page, "Diagnosis", "bcc")
-    monkeypatch.setattr(resources, "task", lambda: RETINA)
+    monkeypatch.setattr(models, "task", lambda: RETINA)
     assert wording.EMPTY_LOG in shown(page.run()), "a filter of the task before does not hold"
     made_up_eye()
     assert listed(page.run()) == ["Eva"]
@@ -743,14 +744,14 @@ def test_case_of_another_task_is_compared_with_a_model_of_that_task(
         result=eye_result(), own_read=Read("dr1", "sure", "referral"), decision=Decision("dr3", "referral")
     )
     of_eyes = load_artifact(write_artifact(tmp_path / "eyes", ["conformal"], RETINA, "eyes"))
-    monkeypatch.setattr(resources, "artifacts", lambda: (resources.artifact(), of_eyes))
+    monkeypatch.setattr(models, "artifacts", lambda: (models.artifact(), of_eyes))
     text = shown(open_page(eye.case_id))
     assert wording.model_has_changed(eye.result, "eyes 0.1") in text and "| the class's share in" in text
     assert "<td>Diabetic retinopathy</td>" in text, "the record names the task"
 
 
 def test_case_of_another_task_than_the_models_is_shown_in_its_own_words(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(resources, "artifacts", lambda: (resources.artifact(),))
+    monkeypatch.setattr(models, "artifacts", lambda: (models.artifact(),))
     eye = save_sample(
         result=eye_result(), own_read=Read("dr1", "sure", "referral"), decision=Decision("dr3", "referral")
     )
@@ -769,7 +770,7 @@ def test_case_of_another_task_than_the_models_is_shown_in_its_own_words(monkeypa
 
 def test_cases_of_a_task_that_is_not_known_are_said_and_stop_nothing(three_cases: None) -> None:
     eye = made_up_eye()
-    with resources.case_log()._database.writing() as session:
+    with stores.case_log()._database.writing() as session:
         session.execute(update(CaseRow).where(CaseRow.case_id == eye.case_id).values(task="foot"))
     page = open_page()
     assert listed(page) == ["Cem", "Ben", "Anna"]
@@ -818,7 +819,7 @@ def test_refused_case_is_shown_with_its_reason_and_without_an_answer() -> None:
     assert f"</th><td>{saved.NO_ANSWER}</td>" in text
     page.toggle(key=f"cases_new_{refused.case_id}").set_value(True).run()
     assert not page.exception and "Now (skin" in shown(page)
-    assert resources.case_log().case(refused.case_id, LOCAL_ACTOR).refusal == refusal
+    assert stores.case_log().case(refused.case_id, LOCAL_ACTOR).refusal == refusal
     page = open_page()
     assert cells_of(page, "AI")[0][0] == saved.NO_ANSWER
     save_sample(lesion=refused.lesion, patient=Patient("PAT-19"))
@@ -927,7 +928,7 @@ def test_three_visits_compare_any_two_and_ask_the_log_once_for_each(two_visits: 
     page = open_page(third.case_id)
     choose(page, "Compare", 0)
     page.run()
-    views = [entry.case_id for entry in resources.case_log().audit_entries(LOCAL_ACTOR, 100) if entry.action == "view"]
+    views = [entry.case_id for entry in stores.case_log().audit_entries(LOCAL_ACTOR, 100) if entry.action == "view"]
     assert sorted(views) == sorted([first.case_id, second.case_id, third.case_id])
 
 
@@ -938,7 +939,7 @@ def test_the_open_case_is_not_forgotten_for_the_ones_it_is_compared_with(two_vis
     for position in (2, 3, 4):
         choose(page, "with", position)
         page.run()
-    views = [entry.case_id for entry in resources.case_log().audit_entries(LOCAL_ACTOR, 100) if entry.action == "view"]
+    views = [entry.case_id for entry in stores.case_log().audit_entries(LOCAL_ACTOR, 100) if entry.action == "view"]
     assert views.count(first.case_id) == 1 and all(views.count(visit.case_id) == 1 for visit in visits)
 
 
@@ -946,7 +947,7 @@ def test_a_case_is_read_again_after_another_way_back_to_the_list(case: Case) -> 
     page = open_page(case.case_id)
     del page.query_params["case"]
     page.run()
-    resources.case_log().decide(case.case_id, Decision("vasc", "no follow-up"), LOCAL_ACTOR)
+    stores.case_log().decide(case.case_id, Decision("vasc", "no follow-up"), LOCAL_ACTOR)
     page.query_params["case"] = str(case.case_id)
     page.run()
     assert "Vascular lesion (vasc)</td><td></td><td>no follow-up" in shown(page)

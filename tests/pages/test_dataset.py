@@ -15,7 +15,8 @@ from dashboard.dataset import embedding, hovered
 from dashboard.dataset import wording as dataset_wording
 from dashboard.dataset.filters import FILTERS
 from dashboard.dataset.widgets import IMAGES_PER_PAGE
-from dashboard.shell import errors, formats, resources
+from dashboard.resources import answers
+from dashboard.shell import errors, formats
 from data.datasets.appearance import load_appearance
 from data.datasets.cohort import FACTS
 from data.datasets.ham10000 import METADATA_FILE, DatasetError, load_counts
@@ -111,10 +112,10 @@ def test_filters_outlive_a_run_in_which_they_are_not_drawn(monkeypatch: pytest.M
         import streamlit as st
 
         from dashboard.dataset import filters
-        from dashboard.shell import resources
+        from dashboard.resources import dataset, models
 
         if st.checkbox("on this page", value=True):
-            filters.cohort_filters(resources.task(), resources.counts())
+            filters.cohort_filters(models.task(), dataset.counts())
 
     with environment(monkeypatch):
         page = AppTest.from_function(script, default_timeout=TIMEOUT).run()
@@ -172,7 +173,7 @@ def test_the_image_of_a_point_of_the_map_is_shown_beside_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, rests_on: str
 ) -> None:
     with environment(monkeypatch, DATASET_DIR=write_dataset(tmp_path, images=6)):
-        point = resources.neighbour_index().image_id[0] if rests_on == "a point" else rests_on
+        point = answers.neighbour_index().image_id[0] if rests_on == "a point" else rests_on
         monkeypatch.setattr(hovered, "_component", lambda: lambda **options: SimpleNamespace(point=point))
         # The folder holds none of the training images.
         monkeypatch.setattr(embedding, "MOST_DRAWN", 10_000)

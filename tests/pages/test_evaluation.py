@@ -11,7 +11,8 @@ from streamlit.testing.v1 import AppTest
 from dashboard.evaluation.sections import SECTIONS
 from dashboard.evaluation.studies.trust_wording import STUDIES, not_measured, study_of
 from dashboard.evaluation.tables import summary_metrics
-from dashboard.shell import errors, resources
+from dashboard.resources import trained
+from dashboard.shell import errors
 from dashboard.shell.glossary import METRIC_NAMES, metric_of
 from data.tasks.known import TASKS
 from data.tasks.skin import SKIN
@@ -40,8 +41,8 @@ def studied(tmp_path_factory: pytest.TempPathFactory) -> Sections:
     folder = write_artifact(tmp_path_factory.mktemp("artifact"), [*EXPORTED_STUDIES, *LATER_STUDIES])
     with pytest.MonkeyPatch.context() as monkeypatch, environment(monkeypatch, MODEL_DIR=folder):
         # What was trained beside it is in tests/pages/test_trained.py.
-        monkeypatch.setattr(resources, "read_table", lambda: ())
-        monkeypatch.setattr(resources, "read_costs", lambda: ())
+        monkeypatch.setattr(trained, "read_table", lambda: ())
+        monkeypatch.setattr(trained, "read_costs", lambda: ())
         return run_evaluation()
 
 

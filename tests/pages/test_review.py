@@ -15,10 +15,10 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from dashboard.answer.heatmap_findings import found_in_full
+from dashboard.resources import dataset, models
 from dashboard.review import evidence_wording
 from dashboard.review.evidence import CONTRAST_PANEL, PREVALENCE_PANEL, SIMILAR_PANEL
 from dashboard.review.widgets import ON_DEMAND_PANEL
-from dashboard.shell import resources
 from data.tasks.skin import SKIN
 from model.analysis.analyzer import SIMILAR_CASES, Analyzer
 from model.explain.keras_worker import KerasWorker
@@ -59,7 +59,7 @@ def page() -> AppTest:
 
 def answered(content: bytes) -> Prediction:
     """What the committed model makes of an image; which class it names is not the page's business."""
-    prediction = resources.analyzer().run(content).answered.prediction
+    prediction = models.analyzer().run(content).answered.prediction
     return prediction
 
 
@@ -81,7 +81,7 @@ def test_sample_is_answered_with_seven_probabilities(page: AppTest) -> None:
         assert f"<i>{dx}</i>" in text
     assert "of 100" in text and "95 % interval" in text
     assert "does not show where disease is" in text
-    artifact = resources.analyzer().artifact
+    artifact = models.analyzer().artifact
     found = found_in_full(artifact.task, artifact.manifest["heatmaps"])
     assert found.startswith("What tests of the heatmap found") and found in text
 
@@ -190,7 +190,7 @@ def test_installation_without_tensorflow_says_which_methods_it_lacks(
 
 
 def test_failing_child_process_leaves_the_answer_standing(page: AppTest, tmp_path: Path) -> None:
-    worker = resources.keras_worker()
+    worker = models.keras_worker()
     worker.close()
     path, worker._keras_path = worker._keras_path, tmp_path / "missing.keras"
     try:
@@ -209,7 +209,7 @@ def test_answer_holds_the_set_and_how_far_the_networks_agree(page: AppTest) -> N
     text = shown(page)
     line = next(part for part in text.splitlines() if "90 % set" in part)
     assert [dx for dx in SKIN.codes if f"({dx})" in line] == sorted(prediction.conformal_set)
-    assert f"n = {resources.artifact().manifest['conformal']['measured']['images']:,} images" in text
+    assert f"n = {models.artifact().manifest['conformal']['measured']['images']:,} images" in text
     assert ("networks behind this answer" in text) == (len(prediction.member_p_positive) > 1)
 
 
@@ -217,7 +217,7 @@ def test_prevalence_slider_reweighs_the_flag_and_the_image(page: AppTest) -> Non
     open_panel(open_sample(page, "nv"), PREVALENCE_PANEL)
     page.slider(key="review_prevalence").set_value(0.02).run()
     assert not page.exception
-    artifact = resources.artifact()
+    artifact = models.artifact()
     point, prior = artifact.operating_points[0], artifact.calibration.prior
     ppv, npv = reweigh_ppv_npv(point.sensitivity.value, point.specificity.value, 0.02)
     share = sum(prior[index] for index in SKIN.positives)
@@ -230,7 +230,7 @@ def test_prevalence_slider_reweighs_the_flag_and_the_image(page: AppTest) -> Non
 
 def test_prevalence_starts_where_the_probabilities_were_calibrated(page: AppTest) -> None:
     open_panel(open_sample(page, "nv"), PREVALENCE_PANEL)
-    prior = resources.artifact().calibration.prior
+    prior = models.artifact().calibration.prior
     assert page.slider(key="review_prevalence").value == pytest.approx(sum(prior[i] for i in SKIN.positives))
 
 
@@ -271,7 +271,7 @@ def test_evidence_is_measured_for_the_class_that_is_chosen(
 @pytest.fixture
 def no_evidence(monkeypatch: pytest.MonkeyPatch) -> None:
     """A model whose maps never reach the least peak."""
-    monkeypatch.setattr(resources.analyzer(), "artifact", replace(resources.artifact(), min_peak=1e9))
+    monkeypatch.setattr(models.analyzer(), "artifact", replace(models.artifact(), min_peak=1e9))
 
 
 def test_class_without_positive_evidence_gets_no_figures(no_evidence: None, page: AppTest) -> None:
@@ -309,7 +309,7 @@ def test_similar_cases_are_six_lesions_with_their_facts(page: AppTest) -> None:
     text = shown(open_panel(page, SIMILAR_PANEL))
     assert text.count("class='lens-case'") == SIMILAR_CASES
     assert "confirmed by" in text and "distance 0." in text
-    assert evidence_wording.retrieval(SKIN, resources.artifact().manifest["retrieval"]) in text
+    assert evidence_wording.retrieval(SKIN, models.artifact().manifest["retrieval"]) in text
     # No dataset folder is set here.
     assert SKIN.worded(evidence_wording.NO_THUMBNAILS) in text
 
@@ -334,7 +334,7 @@ def test_training_image_is_not_offered_as_its_own_similar_case(
 
 
 def test_similar_cases_show_their_images_where_there_are_some(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(resources, "thumbnail", lambda image_id: noise_png())
+    monkeypatch.setattr(dataset, "thumbnail", lambda image_id: noise_png())
     open_panel(open_sample(page, "mel"), SIMILAR_PANEL)
     assert not page.exception
     assert SKIN.worded(evidence_wording.NO_THUMBNAILS) not in shown(page)
@@ -344,7 +344,7 @@ def test_similar_cases_show_their_images_where_there_are_some(page: AppTest, mon
 def test_stress_test_runs_when_asked_and_names_what_turns_the_decision(
     page: AppTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    threshold = resources.artifact().operating_points[0].threshold
+    threshold = models.artifact().operating_points[0].threshold
     asked: list[int] = []
 
     def probabilities(self: Analyzer, image: np.ndarray, facts: object) -> np.ndarray:

@@ -15,10 +15,11 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard.access import tab
 from dashboard.answer.fields import REFERENCE_LABEL
+from dashboard.resources import stores
 from dashboard.review import decision_wording as wording
 from dashboard.review import state, widgets
 from dashboard.review import wording as review_wording
-from dashboard.shell import identity, resources
+from dashboard.shell import identity
 from dashboard.shell.times import shown_day
 from data.cases.case import LOCAL_ACTOR, Actor, Case
 from data.cases.queries import CaseQuery
@@ -48,7 +49,7 @@ NOISE = ("x.png", noise_png())
 def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     with case_log_of(tmp_path, monkeypatch):
         yield
-    resources.drafts().forget(TAB)
+    stores.drafts().forget(TAB)
 
 
 def opened_app(monkeypatch: pytest.MonkeyPatch, name: str = TAB) -> AppTest:
@@ -109,7 +110,7 @@ def saved_once() -> Case:
     page = give_own_read(upload(opened_page(), FIRST))
     selectbox(page, "Diagnosis").set_value("mel").run()
     button(page, wording.SAVE).click().run()
-    (case,) = resources.case_log().cases(CaseQuery(), LOCAL_ACTOR)
+    (case,) = stores.case_log().cases(CaseQuery(), LOCAL_ACTOR)
     return case
 
 
@@ -124,7 +125,7 @@ def test_image_that_was_saved_is_told_at_upload_and_saved_again_on_purpose_only_
     assert button(page, wording.SAVE).disabled
     next(one for one in page.checkbox if one.label == SKIN.worded(wording.SAVE_AGAIN)).check().run()
     button(page, wording.SAVE).click().run()
-    cases = list(resources.case_log().cases(CaseQuery(), LOCAL_ACTOR))
+    cases = list(stores.case_log().cases(CaseQuery(), LOCAL_ACTOR))
     assert len(cases) == 2 and {one.lesion.lesion_id for one in cases} == {case.lesion.lesion_id}
     use = measure_use(use_table(cases, SKIN), SKIN, resamples=50)
     assert (use.cases, use.lesions) == (2, 1)
@@ -132,7 +133,7 @@ def test_image_that_was_saved_is_told_at_upload_and_saved_again_on_purpose_only_
 
 def test_diagnosis_of_another_reader_is_told_after_the_own_read_only() -> None:
     case = saved_once()
-    resources.case_log().forget_shown_answers(timedelta(0))
+    stores.case_log().forget_shown_answers(timedelta(0))
     page = upload(opened_page(), FIRST)
     told = next(info.value for info in page.info if "Saved on" in info.value)
     assert "Melanoma" not in told and "shown after your own read" in told
@@ -145,12 +146,12 @@ def test_image_that_is_saved_elsewhere_meanwhile_is_not_saved_twice_unasked() ->
     case = saved_once()
     button(page, wording.SAVE).click().run()
     assert f"**Saved on {shown_day(case.saved_at)} as Melanoma (mel)**" in shown(page)
-    assert resources.case_log().count(CaseQuery(), LOCAL_ACTOR) == 1 and button(page, wording.SAVE).disabled
+    assert stores.case_log().count(CaseQuery(), LOCAL_ACTOR) == 1 and button(page, wording.SAVE).disabled
 
 
 def test_image_of_another_organisation_is_not_told() -> None:
     draft = replace(made_up_draft(), content_sha256=hashlib.sha256(FIRST[1]).hexdigest())
-    resources.case_log().save(draft, made_up_image(), Actor("sven@south.org", "South", "clinician"))
+    stores.case_log().save(draft, made_up_image(), Actor("sven@south.org", "South", "clinician"))
     assert "Saved on" not in shown(upload(opened_page(), FIRST))
 
 
@@ -172,7 +173,7 @@ def test_refresh_brings_back_queue_reads_and_what_was_typed(monkeypatch: pytest.
     assert next(one for one in again.text_input if one.label == REFERENCE_LABEL).value == "Q-9"
     assert selectbox(again, "Diagnosis").value == "df"
     button(again, wording.SAVE).click().run()
-    (case,) = resources.case_log().cases(CaseQuery(), LOCAL_ACTOR)
+    (case,) = stores.case_log().cases(CaseQuery(), LOCAL_ACTOR)
     assert (case.lesion.note, case.patient.reference, case.decision.dx) == ("two colours", "Q-9", "df")
 
 
@@ -208,12 +209,12 @@ def test_another_tab_and_another_user_get_nothing(monkeypatch: pytest.MonkeyPatc
 
 def test_nothing_is_held_once_the_queue_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     page = upload(accepted(opened_app(monkeypatch)), FIRST)
-    assert resources.drafts().held(TAB, LOCAL_ACTOR) is not None
+    assert stores.drafts().held(TAB, LOCAL_ACTOR) is not None
     page.session_state["review_listed"] = set()
     page.file_uploader[0].set_value([])
     page.run()
     button(page, review_wording.close(1)).click().run()
-    assert resources.drafts().held(TAB, LOCAL_ACTOR) is None
+    assert stores.drafts().held(TAB, LOCAL_ACTOR) is None
 
 
 def test_what_is_too_large_is_said_to_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:

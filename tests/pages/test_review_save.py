@@ -16,12 +16,13 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard.answer.diagnosis import OTHER_LABEL
 from dashboard.answer.fields import REFERENCE_LABEL
+from dashboard.resources import models, stores
 from dashboard.review import decision_wording as wording
 from dashboard.review import own_read as own_read_widgets
 from dashboard.review import queue_table
 from dashboard.review import wording as review_wording
 from dashboard.settings import settings
-from dashboard.shell import errors, resources
+from dashboard.shell import errors
 from dashboard.shell.formats import percent
 from data.cases.case import LOCAL_ACTOR, Case, Decision, Patient, Read
 from data.cases.database import CaseLogUnavailable
@@ -62,7 +63,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture
 def page(folder: Path) -> AppTest:
     """Of somebody who has seen no answer yet; the log holds no case."""
-    log = resources.case_log()
+    log = stores.case_log()
     for summary in log.find(CaseQuery(), LOCAL_ACTOR):
         log.delete(summary.case_id, LOCAL_ACTOR)
     log.forget_shown_answers(timedelta(0))
@@ -85,11 +86,11 @@ def case_id(page: AppTest) -> UUID:
 
 
 def saved_case(page: AppTest) -> Case:
-    return resources.case_log().case(case_id(page), LOCAL_ACTOR)
+    return stores.case_log().case(case_id(page), LOCAL_ACTOR)
 
 
 def count() -> int:
-    return resources.case_log().count(CaseQuery(), LOCAL_ACTOR)
+    return stores.case_log().count(CaseQuery(), LOCAL_ACTOR)
 
 
 def save(page: AppTest) -> AppTest:
@@ -245,21 +246,21 @@ def test_everything_that_was_filled_in_is_saved_and_nothing_before(answered: App
     assert (case.lesion.site, case.lesion.side, case.lesion.note) == ("back", "left", "two colours")
     assert case.own_read == Read("nv", "fairly sure", "follow-up")
     assert case.decision == Decision("mel", "excision", "grew <quickly>")
-    alone, facts = resources.analyzer().run(SAMPLE.read_bytes()), PatientFacts(61, "back")
-    informed = resources.analyzer().with_facts(alone, facts)
+    alone, facts = models.analyzer().run(SAMPLE.read_bytes()), PatientFacts(61, "back")
+    informed = models.analyzer().with_facts(alone, facts)
     assert case.result.probabilities == pytest.approx(tuple(informed.answered.prediction.probabilities), abs=1e-6)
     assert case.result.probabilities != pytest.approx(tuple(alone.answered.prediction.probabilities), rel=0.1)
     assert case.result.population.endswith("given age 61, back")
     assert case.result.p_positive == pytest.approx(alone.answered.prediction.p_positive)
-    point = resources.artifact().operating_points[0]
+    point = models.artifact().operating_points[0]
     assert (case.result.operating_point, case.result.threshold) == (point.name, point.threshold)
-    assert resources.case_log().image(case, LOCAL_ACTOR).startswith(b"\x89PNG")
+    assert stores.case_log().image(case, LOCAL_ACTOR).startswith(b"\x89PNG")
     assert r"grew \<quickly\>" in shown(answered)
 
 
 def predicted() -> str:
     """What the model makes of the image of `answered`."""
-    prediction = resources.analyzer().run(SAMPLE.read_bytes()).answered.prediction
+    prediction = models.analyzer().run(SAMPLE.read_bytes()).answered.prediction
     return prediction.dx
 
 
@@ -279,7 +280,7 @@ def test_form_starts_with_the_own_read_and_a_saved_image_is_not_saved_again(answ
     assert link.proto.query_string == f"case={case_id(answered)}"
     # What the second of two quick presses would do.
     case = saved_case(answered)
-    log = resources.case_log()
+    log = stores.case_log()
     assert log.case(case.case_id, LOCAL_ACTOR) == case and count() == before + 1
 
 
@@ -314,7 +315,7 @@ def test_log_that_cannot_be_opened_leaves_the_answer_standing(
         raise CaseLogUnavailable("expected a database")
 
     with monkeypatch.context() as patch:
-        patch.setattr(resources, "case_log", away)
+        patch.setattr(stores, "case_log", away)
         save(answered)
     assert not answered.exception and errors.ERRORS[CaseLogUnavailable].title in shown(answered)
     save(answered)
@@ -352,7 +353,7 @@ def test_decision_of_a_saved_case_can_be_changed(answered: AppTest, monkeypatch:
 
 def test_image_of_a_deleted_case_can_be_saved_again(answered: AppTest) -> None:
     save(answered)
-    resources.case_log().delete(case_id(answered), LOCAL_ACTOR)
+    stores.case_log().delete(case_id(answered), LOCAL_ACTOR)
     button(answered, wording.CHANGE_DECISION).click().run()
     assert errors.ERRORS[CaseNotFound].title in shown(answered)
     save(answered.run())
@@ -449,8 +450,8 @@ def test_same_patient_as_before_is_carried_over_on_request(page: AppTest) -> Non
     assert field(page, "number_input", "Age, years").value == 52 and pills(page, "Sex").value == "female"
     assert wording.SAME_PATIENT not in [one.label for one in page.button]
     save(page)
-    (summary,) = resources.case_log().find(CaseQuery(), LOCAL_ACTOR)
-    saved = resources.case_log().case(summary.case_id, LOCAL_ACTOR)
+    (summary,) = stores.case_log().find(CaseQuery(), LOCAL_ACTOR)
+    saved = stores.case_log().case(summary.case_id, LOCAL_ACTOR)
     assert saved.patient == Patient("MRN-1003", 52, "female")
 
 
@@ -482,7 +483,7 @@ def test_queue_keeps_each_form_and_counts_what_is_saved(page: AppTest, written: 
     page.toggle(key="review_table").set_value(True).run()
     table = written[-1]
     assert list(table["image"]) == ["first.jpg", "second.jpg", "x.png"]
-    facts, analyzer = PatientFacts(80, "face"), resources.analyzer()
+    facts, analyzer = PatientFacts(80, "face"), models.analyzer()
     informed = analyzer.with_facts(analyzer.run(SAMPLE.read_bytes()), facts).answered.prediction
     alone = analyzer.run(BASAL_CELL.read_bytes()).answered.prediction
     for row, prediction in enumerate((informed, alone)):
@@ -492,7 +493,7 @@ def test_queue_keeps_each_form_and_counts_what_is_saved(page: AppTest, written: 
     assert alone.p_positive > informed.p_positive
     assert cells_of(page, "Image") == [["second.jpg", "saved"], ["first.jpg", "read"], ["x.png", "refused"]]
     assert cells_of(page, "Own read") == [["Basal cell carcinoma", "sure"], ["Melanoma", "sure"], []]
-    threshold = resources.artifact().operating_points[0].threshold
+    threshold = models.artifact().operating_points[0].threshold
     for lines, prediction in zip(cells_of(page, "Flag"), (alone, informed), strict=False):
         flag = "flagged" if prediction.p_positive >= threshold else "not flagged"
         assert lines == [f"Malignant {percent(prediction.p_positive)}", flag]

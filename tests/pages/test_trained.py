@@ -14,7 +14,7 @@ from streamlit.testing.v1 import AppTest
 from dashboard.evaluation.trained import wording
 from dashboard.evaluation.trained.charts import areas, speeds
 from dashboard.evaluation.trained.models import frame
-from dashboard.shell import resources
+from dashboard.resources import models, trained
 from data.tasks.skin import SKIN
 from model.evaluation.model_table import ModelRow, ResultsError, read_reported, read_table, row_of_artifact
 from model.evaluation.operating_points import choose_operating_points
@@ -77,8 +77,8 @@ def results(tmp_path: Path) -> Path:
 def page(tmp_path: Path, results: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
     """Made-up results and a made-up artifact."""
     (results.parent / "training.csv").write_text(COSTS)
-    monkeypatch.setattr(resources, "read_table", lambda: read_table(results))
-    monkeypatch.setattr(resources, "read_costs", lambda: read_costs(results.parent / "training.csv"))
+    monkeypatch.setattr(trained, "read_table", lambda: read_table(results))
+    monkeypatch.setattr(trained, "read_costs", lambda: read_costs(results.parent / "training.csv"))
     with environment(monkeypatch, MODEL_DIR=write_artifact(tmp_path / "artifact")):
         yield monkeypatch
 
@@ -107,7 +107,7 @@ def run(script) -> AppTest:  # type: ignore[no-untyped-def]
 
 def test_models_stand_beside_the_served_one(page: pytest.MonkeyPatch, results: Path) -> None:
     text = shown_text(run(_models))
-    served = resources.artifact()
+    served = models.artifact()
     for shown in (
         f"{served.name} {served.version}",
         "mobilenet_v2",
@@ -133,7 +133,7 @@ def test_models_stand_beside_the_served_one(page: pytest.MonkeyPatch, results: P
 
 
 def test_without_models_the_command_is_named(page: pytest.MonkeyPatch) -> None:
-    page.setattr(resources, "read_table", lambda: ())
+    page.setattr(trained, "read_table", lambda: ())
     assert "model.tabulate" in run(_models).info[0].value
 
 
@@ -142,9 +142,7 @@ def test_models_of_another_task_are_left_out(page: pytest.MonkeyPatch, results: 
     (results / "trees" / "model.json").write_text(json.dumps({**stored, "task": "retina"}))
     text = shown_text(run(_models))
     assert "45 k nodes" not in text and "xception_small, 2 classes" in text
-    page.setattr(
-        resources, "read_costs", lambda: tuple(replace(cost, task="retina") for cost in read_costs_of(results))
-    )
+    page.setattr(trained, "read_costs", lambda: tuple(replace(cost, task="retina") for cost in read_costs_of(results)))
     assert run(_costs).info[0].value == wording.NO_COSTS
 
 
@@ -171,8 +169,8 @@ def test_costs_without_a_cloud_say_so(page: pytest.MonkeyPatch, results: Path) -
     own = "\n".join(COSTS.splitlines()[:2])
     (results.parent / "training.csv").write_text(own + "\n")
     assert wording.NO_CLOUD in shown_text(run(_costs))
-    page.setattr(resources, "read_costs", lambda: ())
-    resources.training_costs.clear()  # type: ignore[attr-defined]
+    page.setattr(trained, "read_costs", lambda: ())
+    trained.training_costs.clear()  # type: ignore[attr-defined]
     assert "model.bench_training" in run(_costs).info[0].value
 
 
@@ -203,7 +201,7 @@ def test_downloaded_table_holds_every_figure(results: Path, tmp_path: Path) -> N
         pytest.MonkeyPatch.context() as monkeypatch,
         environment(monkeypatch, MODEL_DIR=write_artifact(tmp_path / "artifact")),
     ):
-        served: ModelRow = row_of_artifact(resources.artifact(), minutes=3.0)
+        served: ModelRow = row_of_artifact(models.artifact(), minutes=3.0)
     table = frame([served, *read_table(results)])
     assert list(table["minutes"]) == [3.0, 12.34, 12.34, 12.34]
     assert table["positive_auroc"].notna().all() and table["milliseconds"].isna().tolist() == [

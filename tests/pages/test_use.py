@@ -16,7 +16,9 @@ import pytest
 from sqlalchemy import text
 from streamlit.testing.v1 import AppTest
 
-from dashboard.shell import identity, resources
+from dashboard.resources import stores
+from dashboard.settings import settings
+from dashboard.shell import identity
 from dashboard.shell.glossary import metric_of
 from dashboard.use import widgets, wording
 from data.cases.case import LOCAL_ACTOR, Actor, Biopsy, Decision, Read
@@ -48,7 +50,7 @@ def save(
     count: int, prediction: str, own: str | None, decision: str, biopsy: str | None = None, version: str = "0.1"
 ) -> None:
     """So many cases of lesions of their own in the log of the settings."""
-    artifact_sha256 = load_artifact(resources.settings().model_dir).weights_sha256
+    artifact_sha256 = load_artifact(settings().model_dir).weights_sha256
     probabilities = [0.9 if dx == prediction else 0.1 / 6 for dx in SKIN.codes]
     result = replace(made_up_result(probabilities), artifact_sha256=artifact_sha256, model_version=version)
     for number in range(count):
@@ -58,9 +60,9 @@ def save(
             own_read=None if own is None else Read(own, "sure", "biopsy"),
             decision=Decision(decision, "biopsy", other=_other(decision)),
         )
-        case = resources.case_log().save(replace(draft, case_id=uuid4()), made_up_image(), LOCAL_ACTOR)
+        case = stores.case_log().save(replace(draft, case_id=uuid4()), made_up_image(), LOCAL_ACTOR)
         if biopsy is not None:
-            resources.case_log().record_biopsy(
+            stores.case_log().record_biopsy(
                 case.case_id, Biopsy(biopsy, date(2026, 6, 2), other=_other(biopsy)), LOCAL_ACTOR
             )
 
@@ -82,7 +84,7 @@ def test_empty_log_says_what_to_do_first(folder: Path) -> None:
 
 def test_case_that_cannot_be_read_is_in_no_figure_and_told(folder: Path) -> None:
     save(12, "mel", "mel", "mel")
-    with resources.case_log()._database.writing() as session:
+    with stores.case_log()._database.writing() as session:
         session.execute(text("UPDATE cases SET dx = 'none' WHERE case_id = (SELECT min(case_id) FROM cases)"))
     page = run_page("use")
     assert [error.value for error in page.error] == [wording.unreadable(1)] and not page.exception
@@ -121,7 +123,7 @@ def test_figures_have_interval_and_n(folder: Path) -> None:
 def test_reads_given_after_the_answer_are_said_to_be_left_out(folder: Path) -> None:
     save(12, "mel", "nv", "mel")
     draft = replace(made_up_draft(99), own_read=Read("nv", "sure", "biopsy", is_informed=True))
-    resources.case_log().save(draft, made_up_image(), LOCAL_ACTOR)
+    stores.case_log().save(draft, made_up_image(), LOCAL_ACTOR)
     text = shown_text(run_page("use"))
     assert "1 own read was given after the answer had been shown and was left out of every comparison here." in text
 
@@ -139,8 +141,8 @@ def test_another_diagnosis_is_counted_as_such_and_left_out_of_rates_and_training
 def test_refused_cases_are_counted_and_no_more(folder: Path) -> None:
     save(12, "mel", "nv", "mel", biopsy="mel")
     refused = replace(made_up_draft(99), result=made_up_refusal())
-    case = resources.case_log().save(refused, made_up_image(), LOCAL_ACTOR)
-    resources.case_log().record_biopsy(case.case_id, Biopsy("mel", date(2026, 6, 2)), LOCAL_ACTOR)
+    case = stores.case_log().save(refused, made_up_image(), LOCAL_ACTOR)
+    stores.case_log().record_biopsy(case.case_id, Biopsy("mel", date(2026, 6, 2)), LOCAL_ACTOR)
     page = run_page("use")
     assert not page.exception
     text = shown_text(page)
@@ -185,7 +187,7 @@ def test_model_and_period_can_be_chosen(folder: Path) -> None:
 
 def test_cases_of_another_task_than_the_models_are_left_out(folder: Path) -> None:
     for seed in range(12):
-        resources.case_log().save(made_up_draft(seed, task=RETINA), made_up_image(), LOCAL_ACTOR)
+        stores.case_log().save(made_up_draft(seed, task=RETINA), made_up_image(), LOCAL_ACTOR)
     page = run_page("use")
     assert not page.exception and wording.empty_log(SKIN) in page.info[0].value
     save(11, "mel", "mel", "mel")
@@ -194,7 +196,7 @@ def test_cases_of_another_task_than_the_models_are_left_out(folder: Path) -> Non
 
 def test_choice_without_cases_says_what_to_choose(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save(1, "mel", "mel", "mel")
-    table = widgets.use_table(resources.case_log().cases(widgets.CaseQuery(), LOCAL_ACTOR), SKIN)
+    table = widgets.use_table(stores.case_log().cases(widgets.CaseQuery(), LOCAL_ACTOR), SKIN)
     monkeypatch.setattr(widgets, "load_cases", lambda: table.assign(saved_at=table["saved_at"].map(_year_before)))
     page = run_page("use")
     page.segmented_control(key="use_period").set_value(wording.PERIODS[90]).run()
@@ -211,7 +213,7 @@ def test_training_set_is_recorded_when_it_is_made(folder: Path) -> None:
     page = run_page("use")
     (button,) = [button for button in page.get("download_button") if button.proto.id.endswith("use_labelled_zip")]
     assert button.proto.label == wording.EXPORT_BUTTON and not button.proto.disabled
-    log = resources.case_log()
+    log = stores.case_log()
     assert log.audit_entries(LOCAL_ACTOR, 1)[0].action != "export"
     with zipfile.ZipFile(io.BytesIO(labelled_zip(log, LOCAL_ACTOR, SKIN))) as archive:
         assert len(archive.namelist()) == 3

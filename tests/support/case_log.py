@@ -14,7 +14,7 @@ from uuid import UUID, uuid4
 import numpy as np
 import pytest
 
-from dashboard.shell import resources
+from dashboard.resources import stores
 from data.cases.case import (
     CERTAINTIES,
     LOCAL_ACTOR,
@@ -108,7 +108,7 @@ def eye_result() -> ModelResult:
 def save_sample(path: Path = SAMPLE, **changes: Any) -> Case:
     """A synthetic sample in the log of the settings; `changes` go into its `CaseDraft`."""
     draft = replace(made_up_draft(), **{"result": sample_result(path)} | changes)
-    return resources.case_log().save(draft, stored_image(decode_image(path.read_bytes())), LOCAL_ACTOR)
+    return stores.case_log().save(draft, stored_image(decode_image(path.read_bytes())), LOCAL_ACTOR)
 
 
 def made_up_draft(seed: int = 0, lesion_id: UUID | None = None, task: Task = SKIN) -> CaseDraft:

@@ -14,8 +14,8 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from dashboard.resources import models, stores
 from dashboard.review import decision_wording
-from dashboard.shell import resources
 from data.cases.case import LOCAL_ACTOR
 from data.tasks.known import TASKS
 from model.analysis.analyzer import Analyzer
@@ -142,13 +142,13 @@ def test_case_is_saved_and_opened_again(dashboard: None, images: list[Path]) -> 
     button(page, decision_wording.SAVE).click().run()
     assert not page.exception
     (case_id,) = page.session_state["review_case_ids"].values()
-    log = resources.case_log()
+    log = stores.case_log()
     case = log.case(UUID(str(case_id)), LOCAL_ACTOR)
     assert case.task is TOY and case.decision.dx in TOY.codes
     assert sum(case.result.probabilities) == pytest.approx(1)
     assert log.verify(LOCAL_ACTOR).fault is None
     shown = recorded_analysis(case, log.image(case, LOCAL_ACTOR))
-    again = Analyzer(LiteRTClassifier(resources.artifact())).run(log.image(case, LOCAL_ACTOR))
+    again = Analyzer(LiteRTClassifier(models.artifact())).run(log.image(case, LOCAL_ACTOR))
     assert shown.answered.prediction.task is TOY
     assert shown.answered.prediction.probabilities == pytest.approx(again.answered.prediction.probabilities, abs=1e-6)
 
@@ -165,7 +165,7 @@ def test_every_page_is_drawn_without_a_word_of_skin(dashboard: None, images: lis
 
 
 def test_open_case_is_drawn(dashboard: None, images: list[Path]) -> None:
-    log = resources.case_log()
+    log = stores.case_log()
     from data.cases.queries import CaseQuery
 
     found = log.find(CaseQuery(), LOCAL_ACTOR)

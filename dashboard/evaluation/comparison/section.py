@@ -13,7 +13,8 @@ from dashboard.evaluation.comparison import figures, wording
 from dashboard.evaluation.metric_tables import WIDE_CARD, quiet, row_name, with_note
 from dashboard.evaluation.studies.trust_tables import reliability_frame
 from dashboard.evaluation.wording import question_noun
-from dashboard.shell import metrics, resources
+from dashboard.resources import measurements, models
+from dashboard.shell import metrics
 from dashboard.shell.glossary import metric_of
 from dashboard.shell.widgets import Html, card_grid, chart, chart_heading, csv_download, html_table
 from data.tasks.task import Task
@@ -30,7 +31,7 @@ SUFFIXES = ("csv", "tsv", "txt", "parquet")
 @st.fragment
 def section() -> None:
     """Upload, what could be read of it, and the comparison; a fragment, so that a choice reruns no more."""
-    task = resources.artifact().task
+    task = models.artifact().task
     st.header(wording.HEADING)
     st.markdown(wording.INTRODUCTION)
     given = st.file_uploader(
@@ -52,7 +53,7 @@ def section() -> None:
         return
     try:
         with st.spinner(task.worded(wording.READING)):
-            found = resources.against_ours(given.getvalue(), given.name, kind == "logits")
+            found = measurements.against_ours(given.getvalue(), given.name, kind == "logits")
     except PredictionsError as error:
         # Of an upload: the message says what to mend, and nothing else on the page depends on it.
         st.error(str(error), icon=":material/error:")

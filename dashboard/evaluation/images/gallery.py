@@ -14,7 +14,8 @@ from dashboard.access import sign_in, task_choice
 from dashboard.evaluation.images import rows, wording
 from dashboard.evaluation.images.groups import ImageGroup, p_reference, with_image, worst_first
 from dashboard.evaluation.metric_tables import quiet, row_name
-from dashboard.shell import focus, resources
+from dashboard.resources import answers, dataset, measurements, models
+from dashboard.shell import focus
 from dashboard.shell.formats import percent
 from dashboard.shell.identity import actor, may
 from dashboard.shell.widgets import csv_download, html_table
@@ -45,7 +46,7 @@ def gallery(place: str, groups: Sequence[ImageGroup]) -> None:
 
     Args:
         place: names the gallery within the page.
-        groups: of `resources.cohort()`.
+        groups: of `measurements.cohort()`.
     """
     region = _region(place)
     with st.container(key=region):
@@ -61,7 +62,7 @@ def chosen_group(place: str) -> str | None:
 
 
 def _gallery(place: str, groups: Sequence[ImageGroup]) -> None:
-    task, cohort, key = resources.artifact().task, resources.cohort(), _chosen(place)
+    task, cohort, key = models.artifact().task, measurements.cohort(), _chosen(place)
     offered = {group.key: group for group in with_image(cohort, groups, st.session_state.get(key))}
     if st.session_state.get(key) not in offered:
         st.session_state[key] = None
@@ -78,11 +79,11 @@ def _gallery(place: str, groups: Sequence[ImageGroup]) -> None:
     if chosen is None:
         return
     group = offered[chosen]
-    found = resources.predictions().iloc[worst_first(cohort, group.positions)]
+    found = measurements.predictions().iloc[worst_first(cohort, group.positions)]
     found = found.assign(p_reference=p_reference(cohort)[found.index], p_positive=cohort.p_positive[found.index])
     st.markdown(f"**{wording.found(task, group.title, len(found), found['lesion_id'].nunique())}**")
     quiet(task.worded(wording.ORDER))
-    if resources.has_dataset_images():
+    if dataset.has_dataset_images():
         _pictures(task, place, chosen, found)
     else:
         _rows(task, place, chosen, found)
@@ -108,16 +109,16 @@ def _pictures(task: Task, place: str, chosen: str, rows: pd.DataFrame) -> None:
 
 def _picture(task: Task, row: dict[Any, Any], has_heatmap: bool) -> None:
     image_id = row["image_id"]
-    content, note = resources.thumbnail(image_id), ""
+    content, note = dataset.thumbnail(image_id), ""
     if content is not None and has_heatmap:
-        overlaid = resources.heatmap_thumbnail(image_id, row["prediction"])
+        overlaid = answers.heatmap_thumbnail(image_id, row["prediction"])
         content, note = overlaid or content, "" if overlaid else wording.NO_HEATMAP
     if content is None:
         note = wording.NO_FILE
     else:
         st.image(content, width="stretch", alt=wording.alternative(task, row))
     named, probabilities = wording.answer(task, row)
-    whom = wording.of_whom(row, stated(resources.predictions()))
+    whom = wording.of_whom(row, stated(measurements.predictions()))
     lines = [f"<b>{escape(named)}</b>", *(escape(line) for line in (probabilities, whom, image_id, note) if line)]
     st.html(f'<p class="lens-data">{"<br>".join(lines)}</p>')
     if content is not None and may(actor(), "review"):
@@ -125,13 +126,13 @@ def _picture(task: Task, row: dict[Any, Any], has_heatmap: bool) -> None:
             sign_in.page("review"),
             label=wording.OPEN,
             icon=":material/frame_inspect:",
-            query_params={resources.IMAGE_PARAMETER: image_id} | task_choice.query(),
+            query_params={dataset.IMAGE_PARAMETER: image_id} | task_choice.query(),
             width="content",
         )
 
 
 def _rows(task: Task, place: str, chosen: str, rows: pd.DataFrame) -> None:
-    shown, facts = _page(place, chosen, rows, ROWS), stated(resources.predictions())
+    shown, facts = _page(place, chosen, rows, ROWS), stated(measurements.predictions())
     headers = (task.words.image, "reference", "answer", "p(reference)", f"p({task.question.positive})")
     html_table(
         (*headers, "of") if facts else headers,

@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard.shell import resources
+from dashboard.resources import models
 from dashboard.shell.glossary import metric_of
 from dashboard.shell.metrics import n_of, with_interval
 from data.tasks.task import Task
@@ -28,7 +28,7 @@ NOT_MEASURED = "Not measured for this model. `python -m model.studies.shortcut` 
 
 def camera() -> None:
     """What a camera's field tells before and after the model's crop; nothing where images are not cropped to one."""
-    artifact = resources.artifact()
+    artifact = models.artifact()
     if artifact.preparation.crop == "none":
         return
     st.header(HEADING)

@@ -14,7 +14,7 @@ from dashboard.evaluation.studies import elsewhere_wording as wording
 from dashboard.evaluation.studies.elsewhere_tables import beside_frame, recalibration_frame
 from dashboard.evaluation.studies.trust import stored_section
 from dashboard.evaluation.studies.trust_tables import FATES, external_frame, outcome_frame, without_repeated_kinds
-from dashboard.shell import resources
+from dashboard.resources import models
 from dashboard.shell.glossary import metric_of
 from dashboard.shell.metrics import n_of
 from dashboard.shell.widgets import Html, chart_heading, csv_download, html_table
@@ -27,7 +27,7 @@ def other_clinics() -> None:
     """What each threshold did with labelled images of other clinics, end to end; every metric next to the locked test;
     and what a recalibration on half of the images does to the other half."""
     section = stored_section("external")
-    task = resources.artifact().task
+    task = models.artifact().task
     if section is not None:
         outcomes, figures = outcome_frame(section), external_frame(section)
         for entry in section:

@@ -18,7 +18,7 @@ from dashboard.evaluation.studies.trust_tables import (
     heatmap_frame,
     randomisation_frame,
 )
-from dashboard.shell import resources
+from dashboard.resources import models
 from dashboard.shell.glossary import metric_of
 from dashboard.shell.widgets import chart_heading, csv_download
 from data.tasks.task import Task
@@ -30,7 +30,7 @@ def heatmaps() -> None:
     section = stored_section("heatmaps")
     if section is None:
         return
-    task, table = resources.artifact().task, heatmap_frame(section)
+    task, table = models.artifact().task, heatmap_frame(section)
     chart_heading(task.worded(heatmap_wording.HEATMAP_TITLE), heatmap_findings.study_data(task, section))
     measures = {name: metric_of(name, task) for name in HEATMAP_MEASURES if table[name].notna().any()}
     rows = [

@@ -32,8 +32,8 @@ from dashboard.evaluation.studies.trust_tables import (
 )
 from dashboard.evaluation.tables import published
 from dashboard.evaluation.wording import test_data
+from dashboard.resources import measurements, models
 from dashboard.shell import charts as shell_charts
-from dashboard.shell import resources
 from dashboard.shell.colours import ACCENT, NEUTRAL
 from dashboard.shell.glossary import metric_of
 from dashboard.shell.metrics import interval
@@ -55,11 +55,11 @@ def calibration() -> None:
     section = stored_section("reliability")
     if section is None:
         return
-    evaluation, task = resources.evaluation(), resources.artifact().task
+    evaluation, task = measurements.evaluation(), models.artifact().task
     data = test_data(task, evaluation.images, evaluation.lesions)
-    is_of_all = resources.test_cohort()[0].is_everything
+    is_of_all = measurements.test_cohort()[0].is_everything
     # Of a question that was not asked when the model was exported, the same is measured now.
-    bins_of = reliability_bins(resources.cohort()) | (dict(section) if is_of_all else {})
+    bins_of = reliability_bins(measurements.cohort()) | (dict(section) if is_of_all else {})
     table = reliability_frame(bins_of)
     with card_grid() as grid:
         for question in bins_of:
@@ -73,7 +73,7 @@ def calibration() -> None:
             _calibration_error(task, evaluation)
             named = table.assign(question=[published(task, question) for question in table["question"]])
             csv_download(named, "reliability.csv", key="reliability_csv")
-    gallery("calibration", bin_groups(resources.cohort()))
+    gallery("calibration", bin_groups(measurements.cohort()))
 
 
 def _bin_clicked(bins: pd.DataFrame, point: Point) -> str:
@@ -85,7 +85,7 @@ def _calibration_error(task: Task, evaluation: Evaluation) -> None:
     metric = metric_of("calibration_error", task)
     st.metric(metric.name, metric.format(evaluation.calibration_error.value), help=metric.tooltip)
     quiet(interval(evaluation.calibration_error, metric, evaluation.images))
-    artifact = resources.artifact()
+    artifact = models.artifact()
     st.markdown(population(artifact))
     if artifact.description.derived_from is not None:
         st.markdown(elsewhere_wording.calibrated_for(task, artifact.description.derived_from.source))
@@ -97,7 +97,7 @@ def prediction_sets() -> None:
     section = stored_section("conformal")
     if section is None:
         return
-    task, measured, chosen = resources.artifact().task, section["measured"], section["sets"]
+    task, measured, chosen = models.artifact().task, section["measured"], section["sets"]
     quiet(wording.set_purpose(task, chosen["level"]))
     data = test_data(task, measured["images"], measured["lesions"])
     table = sets_frame(measured)
@@ -137,7 +137,7 @@ def _coverage_table(task: Task, table: pd.DataFrame) -> None:
 
 
 def _tried_sets(task: Task, section: Mapping[str, Any]) -> None:
-    folds = len(resources.artifact().description.split.out_of_fold)
+    folds = len(models.artifact().description.split.out_of_fold)
     chart_heading(wording.TRIED_TITLE, wording.chosen_data(task, section["chosen_on"], folds))
     tried = tried_sets_frame(section["tried_out_of_fold"])
     if tried.empty:
@@ -163,7 +163,7 @@ def clinical_facts() -> None:
     section = stored_section("clinical")
     if section is None:
         return
-    task, measured = resources.artifact().task, section["measured"]
+    task, measured = models.artifact().task, section["measured"]
     chart_heading(wording.CLINICAL_TITLE, test_data(task, measured["images"], measured["lesions"]))
     table = clinical_frame(measured)
     rows = []
@@ -179,7 +179,7 @@ def clinical_facts() -> None:
 @st.fragment
 def subgroups() -> None:
     """Metrics by age, sex, site and way of diagnosis, and the images of a group; what is too small is named."""
-    task = resources.artifact().task
+    task = models.artifact().task
     if not has_subgroups():
         quiet(task.worded(wording.NO_GROUPS))
         return
@@ -187,9 +187,9 @@ def subgroups() -> None:
     if section is None:
         return
     table = subgroup_frame(section)
-    quiet(wording.subgroup_rates(task, resources.artifact().operating_points[0].threshold))
+    quiet(wording.subgroup_rates(task, models.artifact().operating_points[0].threshold))
     quiet(image_wording.ROWS_HINT)
-    groups = subgroup_groups(resources.predictions())
+    groups = subgroup_groups(measurements.predictions())
     keys = {group.key for group in groups}
     with card_grid(WIDE_CARD, columns=2) as grid:
         for attributes in SUBGROUP_CARDS:
@@ -205,7 +205,7 @@ def subgroups() -> None:
 
 def has_subgroups() -> bool:
     """Whether anything is known of the test images by which they could be parted; also where nothing was measured."""
-    stored = resources.artifact().manifest.get("subgroups")
+    stored = models.artifact().manifest.get("subgroups")
     return stored is None or not subgroup_frame(stored).empty
 
 
@@ -224,7 +224,7 @@ def _subgroup_chart(task: Task, table: pd.DataFrame) -> None:
     dots = _dots(task, shown.assign(name=list(map(wording.group_in_full, shown.to_dict("records")))), rate, "name")
     metric = metric_of(rate, task)
     figure = shell_charts.interval_dots(dots.assign(reference=float("nan")), metric.name.lower(), "")
-    data = test_data(task, resources.evaluation().images, resources.evaluation().lesions)
+    data = test_data(task, measurements.evaluation().images, measurements.evaluation().lesions)
     clicked = clicks("subgroups", partial(_group_clicked, shown))
     chart(metric.name, data, figure, note=image_wording.SUBGROUP_HINT, **clicked)
 
@@ -261,7 +261,7 @@ def robustness() -> None:
     section = stored_section("robustness")
     if section is None:
         return
-    task, table = resources.artifact().task, robustness_frame(section)
+    task, table = models.artifact().task, robustness_frame(section)
     quiet(wording.flips_of(task, section["threshold"]))
     data = test_data(task, section["images"], section["lesions"])
     with card_grid(WIDE_CARD, columns=2) as grid:
@@ -297,7 +297,7 @@ def gate() -> None:
         return
     table = gate_frame(section)
     shown = [name for name in ("refused", "at_the_edge") if name in table]
-    metrics = [metric_of(name, resources.artifact().task) for name in shown]
+    metrics = [metric_of(name, models.artifact().task) for name in shown]
     rows = [
         (
             wording.source_name(row["source"]),
@@ -308,9 +308,9 @@ def gate() -> None:
         for row in table.to_dict("records")
     ]
     metric_table(("images", "should be"), rows, tuple(metrics), ("n",))
-    edge = resources.artifact().edges
+    edge = models.artifact().edges
     if edge:
-        st.markdown(edge_found(resources.artifact().task, edge[0], wording.AT_THE_EDGE))
+        st.markdown(edge_found(models.artifact().task, edge[0], wording.AT_THE_EDGE))
     csv_download(table, "refusals.csv", key="gate_csv")
 
 
@@ -319,7 +319,7 @@ def similar_cases() -> None:
     section = stored_section("retrieval")
     if section is None:
         return
-    task, table = resources.artifact().task, retrieval_frame(section)
+    task, table = models.artifact().task, retrieval_frame(section)
     data = test_data(task, section["images"], section["lesions"])
     title = f"Precision at {section['count']}"
     with card_grid(WIDE_CARD, columns=2) as grid:
@@ -349,7 +349,7 @@ def _retrieval_table(task: Task, table: pd.DataFrame) -> None:
 
 def stored_section(key: str) -> Any:
     """Draw a section's heading; what the manifest holds on it, None (and a sentence) where nothing was measured."""
-    artifact = resources.artifact()
+    artifact = models.artifact()
     section = wording.study_of(artifact.task, key)
     st.header(section.heading)
     st.markdown(section.sentence)

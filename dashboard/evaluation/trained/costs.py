@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.evaluation.trained import charts, wording
-from dashboard.shell import resources
+from dashboard.resources import models, trained
 from dashboard.shell.formats import percent
 from dashboard.shell.glossary import metric_of
 from dashboard.shell.metrics import with_interval
@@ -22,8 +22,8 @@ HEADERS = ("images", "network", "s an epoch", "images/s", "processor", "memory",
 def section() -> None:
     """Speed by number of images, and a row a training with machine, metrics and price."""
     st.header(wording.COSTS_HEADING)
-    task = resources.artifact().task
-    costs = tuple(cost for cost in resources.training_costs() if cost.task == task.key)
+    task = models.artifact().task
+    costs = tuple(cost for cost in trained.training_costs() if cost.task == task.key)
     if not costs:
         st.info(wording.NO_COSTS)
         return

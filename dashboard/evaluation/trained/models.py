@@ -10,7 +10,7 @@ import streamlit as st
 
 from dashboard.evaluation import wording as evaluation_wording
 from dashboard.evaluation.trained import charts, wording
-from dashboard.shell import resources
+from dashboard.resources import models, trained
 from dashboard.shell.formats import percent
 from dashboard.shell.glossary import metric_of
 from dashboard.shell.metrics import with_interval
@@ -25,13 +25,13 @@ AREAS = ("balanced_accuracy", "macro_auroc", "positive_auroc")
 
 def section() -> None:
     """Each model on the same locked lesions: what it finds, how large and fast it is, and what it took to train."""
-    task = resources.artifact().task
-    models = [row for row in resources.trained_models() if row.task in (task.key, asked_alone(task).key)]
+    task = models.artifact().task
+    others = [row for row in trained.trained_models() if row.task in (task.key, asked_alone(task).key)]
     st.header(wording.MODELS_HEADING)
-    if not models:
+    if not others:
         st.info(wording.NO_MODELS)
         return
-    rows = sorted((resources.served_row(), *models), key=lambda row: -row.positive_auroc.value)
+    rows = sorted((trained.served_row(), *others), key=lambda row: -row.positive_auroc.value)
     names = [_name(row, task) for row in rows]
     served = next(number for number, row in enumerate(rows) if not row.init)
     data = evaluation_wording.test_data(task, rows[served].images, rows[served].lesions)
@@ -42,7 +42,7 @@ def section() -> None:
     _table(task, rows, names)
     st.html(f'<p class="lens-data">{escape(task.worded(wording.MODELS_NOTE))}</p>')
     csv_download(frame(rows), "models.csv", key="models_csv")
-    _reported(task, resources.reported_figures())
+    _reported(task, trained.reported_figures())
 
 
 def _name(row: ModelRow, task: Task) -> str:

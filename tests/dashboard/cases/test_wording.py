@@ -16,7 +16,8 @@ from dashboard.answer import saved
 from dashboard.answer.wording import beyond_repeats, confirmed, elsewhere, missed, of_100, prediction_set
 from dashboard.cases import wording
 from dashboard.reports import wording as report_wording
-from dashboard.shell import errors, resources
+from dashboard.resources import models
+from dashboard.shell import errors
 from dashboard.shell.errors import error_message
 from dashboard.shell.formats import escape
 from data.cases.case import LOCAL_ACTOR, Case, Decision, Patient, Read
@@ -106,18 +107,18 @@ def test_flagged_and_not_flagged_say_what_was_measured() -> None:
 def test_measured_rates_carry_interval_and_n(monkeypatch: pytest.MonkeyPatch) -> None:
     result = sample_result()
     sensitivity, specificity = (
-        getattr(resources.artifact().operating_points[0], name) for name in ("sensitivity", "specificity")
+        getattr(models.artifact().operating_points[0], name) for name in ("sensitivity", "specificity")
     )
     flagged = MeasuredRate(1 - specificity.value, 1 - specificity.high, 1 - specificity.low, specificity.n)
     for text in (saved.saved_meaning(result), report_wording.measured_meaning(result)):
         assert f"flags {of_100(sensitivity, 'malignant images')} and {of_100(flagged, 'benign images')}" in text
     # In the words of Review, and like there with an interval that is rounded outwards: 0.25 to 5.25 of 100 are 0 to 6.
     assert saved.saved_missed(result) == missed(SKIN, sensitivity)
-    other = resources.artifact().elsewhere(result.operating_point, result.threshold)
+    other = models.artifact().elsewhere(result.operating_point, result.threshold)
     assert elsewhere(SKIN, other, is_flagged=False) in saved.saved_verdict(replace(result, p_positive=0.0))
     flagged = saved.saved_meaning(replace(result, p_positive=1.0))
     assert elsewhere(SKIN, other, is_flagged=True) in flagged
-    excised = resources.artifact().confirmed_specificity(result.operating_point, result.threshold)
+    excised = models.artifact().confirmed_specificity(result.operating_point, result.threshold)
     assert excised is not None and confirmed(SKIN, excised) in flagged
     assert "At other clinics (ISIC 2017, locked part)" in report_wording.verdict(replace(result, p_positive=0.0))
     rates = (MeasuredRate(0.97, 0.9475, 0.9975, 290), specificity)
@@ -128,7 +129,7 @@ def test_measured_rates_carry_interval_and_n(monkeypatch: pytest.MonkeyPatch) ->
 def test_two_visits_are_compared_with_repeat_photographs_of_the_present_model_alone() -> None:
     result = sample_result()
     earlier, later = replace(result, p_positive=0.01), replace(result, p_positive=0.9)
-    measured = resources.artifact().repeats_around(0.455)
+    measured = models.artifact().repeats_around(0.455)
     assert saved.saved_beyond_repeats(earlier, later) == (
         f"The change of the malignant probability is {beyond_repeats(0.01, 0.9, measured)}."
     )

@@ -18,7 +18,7 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from dashboard.doors import wording
 from dashboard.doors.gate import SignInGate
-from dashboard.shell import resources
+from dashboard.resources import stores
 from data.cases.case import Actor
 from data.cases.database import CaseLogUnavailable
 from data.cases.log import CaseLog
@@ -207,7 +207,7 @@ def test_sign_out_ends_every_copy_of_the_cookie_and_no_other_sign_in() -> None:
     assert ask("/auth/logout", user_cookies(claims)).content == BEHIND
     assert not is_let_in(claims) and is_let_in(elsewhere)
     assert wording.EXPIRED in ask("/", user_cookies(claims)).text
-    entries = resources.case_log().audit_entries(Actor("test", "North Clinic", "admin"), 10)
+    entries = stores.case_log().audit_entries(Actor("test", "North Clinic", "admin"), 10)
     assert [(entry.action, entry.actor) for entry in entries] == [("sign-out", "ben@clinic.org")]
 
 
@@ -215,7 +215,7 @@ def test_sign_out_is_recorded_once() -> None:
     claims = user_claims()
     for _ in range(3):
         ask("/auth/logout", user_cookies(claims))
-    assert len(resources.case_log().audit_entries(Actor("test", "North Clinic", "admin"), 10)) == 1
+    assert len(stores.case_log().audit_entries(Actor("test", "North Clinic", "admin"), 10)) == 1
 
 
 def test_without_the_case_log_a_sign_in_ends_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:

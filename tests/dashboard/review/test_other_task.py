@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from dashboard.resources import answers
 from dashboard.review import wording
 from dashboard.review.inputs import OPEN_AS
-from dashboard.shell import resources
 from data.tasks.known import TASKS
 from data.tasks.skin import SKIN
 from model.images.dicom import OPHTHALMIC_8_BIT
@@ -85,7 +85,7 @@ def test_answered_image_asks_no_other_model(monkeypatch: pytest.MonkeyPatch, tmp
     def fail(content: bytes, content_sha256: str) -> None:
         raise AssertionError("expected no question")
 
-    monkeypatch.setattr(resources, "artifact_that_answers", fail)
+    monkeypatch.setattr(answers, "artifact_that_answers", fail)
     (text,) = page_with(monkeypatch, tmp_path, ALWAYS, ALWAYS, "other", SAMPLE.read_bytes())
     assert HINT not in text and "Not answered" not in text
 

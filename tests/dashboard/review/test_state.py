@@ -81,7 +81,7 @@ def test_each_task_has_a_queue_of_its_own(monkeypatch: pytest.MonkeyPatch) -> No
     give("one", "two")
     read("one")
     with monkeypatch.context() as another:
-        another.setattr(state.resources, "task", lambda: RETINA)
+        another.setattr(state.models, "task", lambda: RETINA)
         assert give("three") == ["three"] and shown() == "three", "and none of skin is taken away"
         assert give("three", "one") == ["three", "one"], "the same file is another image here"
         assert state.is_any_unsaved() and [upload.task for upload in state.all_uploads()][:2] == ["skin", "skin"]

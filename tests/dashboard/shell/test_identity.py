@@ -11,8 +11,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from dashboard.access.sign_in import PAGES
+from dashboard.resources import stores
 from dashboard.settings import Settings
-from dashboard.shell import resources
 from dashboard.shell.identity import (
     ROLE_PAGES,
     NotSignedIn,
@@ -222,7 +222,7 @@ def signed_in(role: str, **changed: Any) -> AppTest:
 
 
 def audited() -> list[AuditEntry]:
-    return resources.case_log().audit_entries(Actor("test", "North Clinic", "admin"), 100)
+    return stores.case_log().audit_entries(Actor("test", "North Clinic", "admin"), 100)
 
 
 def buttons(app: AppTest) -> list[str]:
@@ -307,7 +307,7 @@ def test_a_laptop_has_no_sign_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         assert actor() == LOCAL_ACTOR
         app = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=TIMEOUT).run()
         assert app.title[0].value.startswith("Review") and "Sign out" not in buttons(app)
-        assert resources.case_log().audit_entries(LOCAL_ACTOR, 10) == []
+        assert stores.case_log().audit_entries(LOCAL_ACTOR, 10) == []
 
 
 def test_a_wrong_setting_is_told_once_instead_of_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

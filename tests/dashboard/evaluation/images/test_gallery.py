@@ -13,8 +13,8 @@ from dashboard.evaluation import errors
 from dashboard.evaluation.images import wording
 from dashboard.evaluation.images.groups import image_key
 from dashboard.evaluation.images.rows import row_button
+from dashboard.resources import answers, dataset
 from dashboard.review import wording as review_wording
-from dashboard.shell import resources
 from data.tasks.skin import SKIN
 from tests.support.dashboard import (
     EXPORTED_STUDIES,
@@ -42,15 +42,15 @@ def write_test_images(folder: Path) -> Path:
 @pytest.fixture
 def model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
     folder = write_artifact(tmp_path / "model", EXPORTED_STUDIES)
-    monkeypatch.setattr(resources, "LOCAL", tmp_path / "local")
+    monkeypatch.setattr(dataset, "LOCAL", tmp_path / "local")
     with environment(monkeypatch, MODEL_DIR=folder):
         yield folder
 
 
 @pytest.fixture
-def dataset(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
+def dataset_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
     model, folder = write_artifact(tmp_path / "model", EXPORTED_STUDIES), write_test_images(tmp_path / "data")
-    monkeypatch.setattr(resources, "LOCAL", tmp_path / "local")
+    monkeypatch.setattr(dataset, "LOCAL", tmp_path / "local")
     with environment(monkeypatch, MODEL_DIR=model, DATASET_DIR=folder):
         yield folder
 
@@ -84,25 +84,25 @@ def test_without_a_dataset_the_rows_stand_without_pictures(model: Path) -> None:
 
 
 @pytest.mark.parametrize(("section", "key"), [("calibration", "positive:0"), ("subgroups", "site:face")])
-def test_bins_and_subgroups_show_theirs(dataset: Path, section: str, key: str) -> None:
+def test_bins_and_subgroups_show_theirs(dataset_folder: Path, section: str, key: str) -> None:
     page = chosen(section, key)
     assert 0 < len(page.get("image")) <= 12
 
 
-def test_images_are_shown_a_page_at_a_time_with_a_way_to_review(dataset: Path) -> None:
+def test_images_are_shown_a_page_at_a_time_with_a_way_to_review(dataset_folder: Path) -> None:
     page = chosen("subgroups", "dx_type:histo")
     assert len(page.get("image")) == 12
     links = page.get("page_link")
     assert {link.proto.label for link in links} == {wording.OPEN} and len(links) == 12
     assert links[0].proto.query_string.startswith("image=ISIC_")
-    kept = list((dataset.parent / "local" / "thumbnails").glob("*.jpg"))
+    kept = list((dataset_folder.parent / "local" / "thumbnails").glob("*.jpg"))
     assert len(kept) == 12
 
 
-def test_a_missing_file_is_said(dataset: Path) -> None:
-    for path in (dataset / "images").glob("ISIC_4*.jpg"):
+def test_a_missing_file_is_said(dataset_folder: Path) -> None:
+    for path in (dataset_folder / "images").glob("ISIC_4*.jpg"):
         path.unlink()
-    resources._thumbnail.clear()
+    dataset._thumbnail.clear()
     page = chosen("errors", image_key("ISIC_410"))
     assert wording.NO_FILE in shown_text(page) and not page.get("image")
 
@@ -113,7 +113,7 @@ def test_a_click_is_the_cell_or_the_image_under_it(model: Path) -> None:
     assert errors.image_of({"curve_number": 4, "point_index": 2}) == image_key(melanomas.iloc[2])
 
 
-def test_the_list_can_be_cleared(dataset: Path) -> None:
+def test_the_list_can_be_cleared(dataset_folder: Path) -> None:
     page = chosen("errors", image_key("ISIC_410"))
     assert len(page.get("image")) == 1
     page.selectbox(key=LIST).set_value(None).run()
@@ -146,7 +146,7 @@ def test_review_says_where_there_is_no_such_image(monkeypatch: pytest.MonkeyPatc
 def test_heatmap_of_an_image_that_gets_no_answer_is_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     # A plain grey image is refused by the quality gate of the committed model.
     with environment(monkeypatch, DATASET_DIR=write_test_images(tmp_path / "data")):
-        assert resources.heatmap_thumbnail("ISIC_410", SKIN.gravest) is None
+        assert answers.heatmap_thumbnail("ISIC_410", SKIN.gravest) is None
 
 
 def test_the_name_of_a_subgroup_with_images_is_a_button_and_says_whether_they_are_shown(model: Path) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.shell import pictures
-from dashboard.shell.pictures import PictureFolder, SmallPictures
+from dashboard.resources import pictures
+from dashboard.resources.pictures import PictureFolder, SmallPictures
 
 
 def test_the_picture_not_used_for_longest_goes() -> None:

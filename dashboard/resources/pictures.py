@@ -1,7 +1,8 @@
-"""Stores of small pictures with a limit, shared by all sessions: in memory, and in a folder."""
+"""Small pictures: how one is made, and stores with a limit, shared by all sessions, in memory and in a folder."""
 
 from __future__ import annotations
 
+import io
 import threading
 import time
 from collections import OrderedDict
@@ -11,8 +12,23 @@ from hashlib import sha256
 from pathlib import Path
 from uuid import uuid4
 
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+THUMBNAIL_SIDE = 320  # pixels, for screens of two pixels a point
+THUMBNAIL_QUALITY = 80
 # A picture that could not be made is asked for again after so many seconds: a store may be back by then.
 RETRY_AFTER = 60.0
+
+
+def small_jpeg(pixels: NDArray[np.uint8]) -> bytes:
+    """An image, (H, W, 3) uint8 RGB, as a JPEG of at most `THUMBNAIL_SIDE` pixels a side."""
+    image = Image.fromarray(pixels)
+    image.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=THUMBNAIL_QUALITY)
+    return file.getvalue()
 
 
 class SmallPictures:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from dashboard.shell import drafts
-from dashboard.shell.drafts import MOST_BYTES, MOST_BYTES_EACH, MOST_DRAFTS, SECONDS_KEPT, DraftStore
+from dashboard.resources import drafts
+from dashboard.resources.drafts import MOST_BYTES, MOST_BYTES_EACH, MOST_DRAFTS, SECONDS_KEPT, DraftStore
 from data.cases.case import LOCAL_ACTOR, Actor
 
 ANNA = Actor("anna@north.org", "North", "clinician")
