@@ -144,7 +144,7 @@ def _neighbour_index(folder: str) -> NeighbourIndex:
 def similar_lesions(image_id: str, lesion_id: str, count: int) -> tuple[Neighbour, ...]:
     """The training lesions that the network finds most like an image of the dataset, without its own.
 
-    None where the image gets no answer (a forward pass at the first call, for images that were not trained on).
+    Empty where the image gets no answer (a forward pass at the first call, for images that were not trained on).
 
     Raises:
         ArtifactMismatch: the model cannot be used.
