@@ -83,7 +83,7 @@ RETINA = Task(
         selection="**Graded once.** Each photograph was graded by one clinician. Of 123 that were graded twice or "
         "more, 30 were graded differently; nothing is measured on those 30, so that the figures leave out what is hard "
         "to grade. Eleven eyes more are in it under two ids, nearly pixel for pixel and mostly with another grade; of "
-        "two of them retina 1.0 was trained on the one photograph and is measured on the other, which it gives the "
+        "two of them retina 1.1 was trained on the one photograph and is measured on the other, which it gives the "
         "grade of the first.",
         labelled_by="clinicians, by the international clinical scale",
     ),
