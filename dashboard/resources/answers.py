@@ -120,11 +120,7 @@ def heatmap_thumbnail(image_id: str, dx: str) -> bytes | None:
 
 @st.cache_resource(max_entries=256, show_spinner=False)
 def _heatmap_thumbnail(folder: str, image_id: str, dx: str) -> bytes | None:
-    content = dataset.dataset_image(image_id)
-    try:
-        analysis = None if content is None else models.analyzer_in(folder).run(content)
-    except ImageRejected:
-        return None
+    analysis = _of_dataset(folder, image_id)
     if analysis is None or analysis.answer is None:
         return None
     explanation = analysis.answer.explanation
@@ -157,11 +153,16 @@ def _similar_lesions(folder: str, image_id: str, lesion_id: str, count: int) -> 
     index = _neighbour_index(folder)
     if known := index.like(image_id, count):
         return known
-    content = dataset.dataset_image(image_id)
-    try:
-        analysis = None if content is None else models.analyzer_in(folder).run(content)
-    except ImageRejected:
-        return ()
+    analysis = _of_dataset(folder, image_id)
     if analysis is None or analysis.answer is None:
         return ()
     return index.nearest(analysis.output.embedding, count, lesion_id)
+
+
+def _of_dataset(folder: str, image_id: str) -> Analysis | None:
+    """What a model says of an image of the dataset; None where that is not there or cannot be read."""
+    content = dataset.dataset_image(image_id)
+    try:
+        return None if content is None else models.analyzer_in(folder).run(content)
+    except ImageRejected:
+        return None
